@@ -1,0 +1,113 @@
+"""What the operators and the sensor share: connections by id, a spec that fills in what was not given, errors in
+Airflow's terms.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from airflow.sdk import BaseHook, BaseOperator, Context, conf
+
+from opensearch_batch import providers
+from opensearch_batch.errors import SpecError
+from opensearch_batch.jobs import Job, ended
+from opensearch_batch.looking import Ask, asker, cancel, drive, look
+from opensearch_batch.retry import airflow_errors, patient
+from opensearch_batch.spec import BatchSpec
+
+
+class BatchOperator(BaseOperator):
+    """Base of the operators; `run_step` may raise any BatchError."""
+
+    template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id")
+    template_fields_renderers = {"spec": "json"}
+    ui_color = "#d9eef7"
+
+    def __init__(
+        self,
+        *,
+        spec: Any = None,
+        provider: str = "",
+        opensearch_conn_id: str = "",
+        provider_conn_id: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**patient(kwargs))
+        self.spec = spec
+        self.provider = provider
+        self.opensearch_conn_id = opensearch_conn_id
+        self.provider_conn_id = provider_conn_id
+
+    def execute(self, context: Context) -> Any:
+        with airflow_errors():
+            fill_connections(self)
+            return self.run_step(context)
+
+    @abstractmethod
+    def run_step(self, context: Context) -> Any: ...
+
+
+def fill_connections(operator: Any) -> None:
+    """Arguments first, then the spec, then the provider's own names."""
+    spec = BatchSpec.check(operator.spec) if operator.spec else None
+    operator.provider = operator.provider or (spec.model.provider if spec else providers.DEFAULT.NAME)
+    default = spec.provider_connection if spec else providers.get(operator.provider).CONNECTION
+    operator.provider_conn_id = operator.provider_conn_id or default
+    operator.opensearch_conn_id = operator.opensearch_conn_id or (
+        spec.connections.opensearch if spec else "opensearch_default"
+    )
+
+
+def open_provider_store(operator: Any) -> Any:
+    from opensearch_batch.stores import open_store
+
+    return open_store(providers.get(operator.provider), BaseHook.get_connection(operator.provider_conn_id))
+
+
+def cluster(operator: Any) -> Any:
+    """The way to send Calls; imports the HTTP clients."""
+    from opensearch_batch.hook import MLCommonsHook
+
+    return MLCommonsHook(operator.opensearch_conn_id).send
+
+
+def flat(values: Any) -> list[dict[str, Any]]:
+    """A bundle, or several (what a mapped task's output is downstream of it)."""
+    inner: list[dict[str, Any]] = []
+    for value in values:
+        inner.extend([dict(value)] if isinstance(value, Mapping) else flat(value))
+    return inner
+
+
+def worker_ask(operator: Any) -> Callable[[Ask], Any]:
+    """How a worker asks what looking.py wants to know; the provider's store is opened when it is first needed."""
+    return asker(cluster(operator), cache(lambda: open_provider_store(operator)))
+
+
+def cancel_jobs(operator: Any, jobs: list[dict[str, Any]]) -> None:
+    """Cancel each job that still runs. Raise what the last one asked raised."""
+    told: set[str] = set()
+    ask = worker_ask(operator)
+    for job in map(Job.from_dict, jobs):
+        remote = drive(look(job, providers.get(operator.provider), told), ask)
+        if remote is not None and not ended(remote):
+            drive(cancel(job, told), ask)
+            operator.log.info("cancelled %s", job.name)
+
+
+def refuse_local_work(spec: BatchSpec) -> None:
+    """Raise SpecError where shards on one machine's disk would be out of the other workers' reach."""
+    executor = conf.get("core", "executor", fallback="LocalExecutor")
+    if (
+        spec.work_uri.startswith("file://")
+        and not spec.work_is_shared
+        and "Local" not in executor
+        and "Sequential" not in executor
+    ):
+        raise SpecError(
+            f"work_uri {spec.work_uri} is on one machine, and {executor} has several. Put it on object storage, or declare "
+            "work_is_shared: true when it is mounted on every worker."
+        )

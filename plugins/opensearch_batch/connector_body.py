@@ -1,0 +1,72 @@
+"""The body of a connector: read, checked, pointed at a server, and marked with its own hash. Credentials never stand
+in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opensearch_batch.errors import SpecError
+
+BATCH_ACTIONS = ("batch_predict_status", "cancel_batch_predict")
+
+
+def prepare_body(body: Mapping[str, Any], *, base_url: str | None, vendor_url: str) -> dict[str, Any]:
+    """The body without its credential, pointed at `base_url` where one is given, its hash in the description.
+
+    Status and cancel actions that leave the vendor's own host get an empty request body: without one ML Commons
+    replaces them by a default it can only make for the vendor's host (ConnectorUtils.createConnectorAction).
+    """
+    made = {key: value for key, value in body.items() if key != "credential"}
+    if base_url and base_url != vendor_url:
+        made["actions"] = [_moved(action, vendor_url, base_url) for action in body.get("actions", [])]
+    description = str(body.get("description") or f"{body.get('name')} for batch inference from Airflow")
+    return {**made, "description": f"{description} (body sha256: {body_hash(made)})"}
+
+
+def body_hash(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_body(body: Any) -> dict[str, Any]:
+    if isinstance(body, str):
+        import yaml
+
+        try:
+            body = yaml.safe_load(Path(body).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SpecError(f"connector body {body}: {error.strerror}") from None
+        except yaml.YAMLError as error:
+            raise SpecError(f"connector body {body}: neither JSON nor YAML: {error}") from None
+    if not isinstance(body, Mapping) or not body.get("name") or not body.get("actions"):
+        raise SpecError("a connector body is an object with name, protocol, credential and actions")
+    return dict(body)
+
+
+def credential(names: Mapping[str, Any], connection: Any) -> dict[str, str]:
+    """The connector's credential from a connection. Raise SpecError for a key written into the body."""
+    for name, value in names.items():
+        if value and not str(value).startswith(("<", "${")):
+            raise SpecError(
+                f"credential {name!r} is written into the connector body; keys come from a connection: put a <placeholder> there"
+            )
+    extra = connection.extra_dejson
+    only = len(names) == 1
+    found = {name: extra.get(name) or (connection.password if only else None) for name in names}
+    if missing := [name for name, value in found.items() if not value]:
+        where = "its password" if only else f"its extra: {', '.join(missing)}"
+        raise SpecError(f"connection {connection.conn_id!r} lacks the provider's key; put it into {where}")
+    return {name: str(value) for name, value in found.items()}
+
+
+def _moved(action: Mapping[str, Any], vendor_url: str, base_url: str) -> dict[str, Any]:
+    moved = dict(action)
+    if str(action.get("url", "")).startswith(vendor_url):
+        moved["url"] = base_url + str(action["url"])[len(vendor_url) :]
+        if action.get("action_type") in BATCH_ACTIONS:
+            moved.setdefault("request_body", "{}")
+    return moved

@@ -1,0 +1,70 @@
+"""What can go wrong, by what the caller should do about it.
+
+BatchError
+├── Terminal                 stop and tell a person: repeating cannot help
+│   ├── SpecError            the spec, or an operator's arguments, are wrong
+│   ├── InputError           a record of the input cannot be sent
+│   ├── BudgetExceeded       the plan costs more than the spec allows
+│   ├── Refused              the cluster or the provider said no, and will again
+│   ├── CannotLook           the cluster refuses every status read of this job, but the job itself is fine
+│   └── UnknownAnswer        an answer, state or event that this version does not know
+└── Transient                try again later
+    ├── Unavailable          down, starting, overloaded, or the answer was lost on the way
+    ├── Throttled            asked to slow down
+    └── OutcomeUnknown       a submission may or may not have reached the provider: look before the next one
+"""
+
+from __future__ import annotations
+
+
+class BatchError(Exception):
+    """Base of all errors of this package; `status` is the HTTP status where there was one."""
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Terminal(BatchError):
+    """Repeating cannot help."""
+
+
+class Transient(BatchError):
+    """A later try may succeed; `retry_after_seconds` is what the server asked for, if it did."""
+
+
+class SpecError(Terminal):
+    """The spec or an operator's arguments are wrong."""
+
+
+class InputError(Terminal):
+    """A record of the input cannot be sent."""
+
+
+class BudgetExceeded(Terminal):
+    """The plan costs more than the spec allows; nothing was sent."""
+
+
+class Refused(Terminal):
+    """The cluster or the provider said no, and will again."""
+
+
+class CannotLook(Terminal):
+    """The cluster refuses every status read of this job; the job itself is not affected."""
+
+
+class UnknownAnswer(Terminal):
+    """An answer, state or event that this version does not know."""
+
+
+class Unavailable(Transient):
+    """Down, starting, overloaded, or the answer was lost on the way."""
+
+
+class Throttled(Transient):
+    """Asked to slow down."""
+
+
+class OutcomeUnknown(Transient):
+    """A submission may have reached the provider: look for its job before submitting again."""

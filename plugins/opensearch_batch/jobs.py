@@ -1,0 +1,103 @@
+"""Jobs and Outcomes: what was submitted, and how it ended. States in, decisions out; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.providers.protocol import ENDED, Provider, RemoteJob
+from opensearch_batch.values import Value
+
+TASK_STATES = frozenset(
+    [
+        "CREATED",
+        "RUNNING",
+        "COMPLETED",
+        "FAILED",
+        "CANCELLED",
+        "COMPLETED_WITH_ERROR",
+        "CANCELLING",
+        "EXPIRED",
+        "UNREACHABLE",
+    ]
+)
+"""org.opensearch.ml.common.MLTaskState. Only shown to people: the provider's own status decides."""
+
+
+@dataclass(frozen=True)
+class Job(Value):
+    """A batch that the provider accepted. `task_id` is None where the cluster kept no task for it (a lost answer).
+
+    `key` is what the provider echoes (in the input file's name); `shard` is the Shard as a dict, None for raw
+    parameters.
+    """
+
+    key: str
+    attempt: int
+    provider_job_id: str
+    input_file_id: str | None
+    task_id: str | None
+    model_id: str
+    shard: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        where = f"shard {self.shard['index']}, " if self.shard else ""
+        return f"{where}job {self.provider_job_id} (task {self.task_id})"
+
+
+@dataclass(frozen=True)
+class Outcome(Value):
+    """How a job ended. `state` is the provider's, in our words; `outputs` are file ids, answers before errors."""
+
+    job: dict[str, Any]
+    state: str
+    status: str
+    outputs: list[str]
+    requests_total: int
+    requests_done: int
+    requests_failed: int
+    input_tokens: int
+    output_tokens: int
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+def read_task(document: Mapping[str, Any], provider: Provider) -> RemoteJob:
+    """The provider's job in a task document. Raise UnknownAnswer for a state or status this version does not know."""
+    if document.get("state") not in TASK_STATES:
+        raise UnknownAnswer(f"task state {document.get('state')!r} is not known to this version")
+    return provider.read_job(document.get("remote_job") or {})
+
+
+def ended(remote: RemoteJob) -> bool:
+    return remote.state in ENDED
+
+
+def is_spent(remote: RemoteJob) -> bool:
+    """Ended without anything to fetch: the only jobs whose rows may be submitted again as a whole."""
+    return ended(remote) and not remote.outputs
+
+
+def outcome(job: Job, remote: RemoteJob) -> Outcome:
+    return Outcome(
+        job=job.to_dict(),
+        state=remote.state,
+        status=remote.status,
+        outputs=list(remote.outputs),
+        requests_total=remote.requests_total,
+        requests_done=remote.requests_done,
+        requests_failed=remote.requests_failed,
+        input_tokens=remote.usage.input_tokens,
+        output_tokens=remote.usage.output_tokens,
+        error_code=remote.error_code,
+        error_message=remote.error_message,
+    )
+
+
+def progress(remote: RemoteJob) -> str:
+    """n of N for the log."""
+    failed = f", {remote.requests_failed} failed" if remote.requests_failed else ""
+    return f"{remote.status}, {remote.requests_done} of {remote.requests_total}{failed}"

@@ -1,0 +1,116 @@
+"""Landing: one shard's output files become its results and failures at the output URI; the manifest, written last, is
+the truth.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import orjson
+
+from opensearch_batch.jobs import Job, Outcome
+from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.reconcile import Landed, Report, Tally, fate, join
+from opensearch_batch.shards import Shard
+from opensearch_batch.stores import ProviderStore
+from opensearch_batch.stores.object_storage import ObjectWriter, names_in, open_binary, remove, write_object
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+
+
+def land(outcome: Outcome, store: ProviderStore, provider: Provider, output_uri: str, run_key: str) -> Landed:
+    """Stream every output file of the job into results and failures; both appear whole, by rename, or not at all.
+
+    Repeating writes the same names again. Raise Transient when a download cannot be finished.
+    """
+    job = Job.from_dict(outcome.job)
+    ids = list(_asked_ids(job, store, provider))
+    tally = Tally()
+    part = f"{job.shard['index']:05d}" if job.shard else job.key[-12:]
+    lines = (line for file_id in outcome.outputs for line in store.lines(file_id))
+    with ExitStack() as stack:
+        results, failures = (
+            stack.enter_context(ObjectWriter(f"{output_uri}/{kind}-{run_key}-{part}.jsonl"))
+            for kind in ("results", "failures")
+        )
+        end = fate(outcome.state, outcome.error_code, outcome.error_message)
+        for answered, row in join(ids, lines, provider, end, tally):
+            (results if answered else failures).write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        written = {"results": _commit(results), "failures": _commit(failures)}
+    _warn(job, outcome, tally)
+    return Landed(
+        job=outcome.job,
+        state=outcome.state,
+        records=len(ids),
+        answered=tally.answered,
+        failed=tally.failed,
+        missing=tally.missing,
+        duplicates=tally.duplicates,
+        foreign=tally.foreign,
+        unreadable=tally.unreadable,
+        input_tokens=outcome.input_tokens or tally.usage.input_tokens,
+        output_tokens=outcome.output_tokens or tally.usage.output_tokens,
+        codes=tally.codes,
+        named=tally.named,
+        **written,
+    )
+
+
+def write_manifest(report: Report, landed: list[Landed], about: dict[str, Any], run_key: str) -> None:
+    """Write the manifest, then remove files of this run that it does not name (left by killed or cleared tries)."""
+    files = [
+        {"kind": kind, **entry} for part in landed for kind in ("results", "failures") if (entry := getattr(part, kind))
+    ]
+    folder = report.manifest.rsplit("/", 1)[0]
+    content = {"version": 1, **about, "report": report.to_dict(), "files": files}
+    write_object(report.manifest, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    named = {entry["uri"].rsplit("/", 1)[-1] for entry in files}
+    for name in names_in(folder):
+        if f"-{run_key}-" in name and name not in named:
+            remove(f"{folder}/{name}")
+
+
+def _commit(out: ObjectWriter) -> dict[str, Any] | None:
+    """No file where there are no rows; an earlier try's is left to the manifest's clean-up."""
+    if not out.lines:
+        return None
+    out.commit()
+    return {"uri": out.uri, "rows": out.lines, "bytes": out.bytes, "sha256": out.sha256}
+
+
+def _asked_ids(job: Job, store: ProviderStore, provider: Provider) -> Iterator[str]:
+    """From the shard's file; for raw parameters from the input file that the provider holds."""
+    if job.shard:
+        with open_binary(Shard.from_dict(job.shard).uri) as source:
+            yield from (provider.request_id(orjson.loads(line)) for line in source)
+    elif job.input_file_id:
+        yield from (provider.request_id(orjson.loads(line)) for line in store.lines(job.input_file_id) if line.strip())
+
+
+def _warn(job: Job, outcome: Outcome, tally: Tally) -> None:
+    level = logging.INFO if outcome.state == "completed" and not (tally.failed or tally.missing) else logging.WARNING
+    log.log(
+        level,
+        "%s ended %s: %d answered, %d failed, %d missing",
+        job.name,
+        outcome.status,
+        tally.answered,
+        tally.failed,
+        tally.missing,
+    )
+    if outcome.error_message:
+        log.warning("%s: %s: %s", job.name, outcome.error_code, outcome.error_message)
+    if tally.duplicates or tally.foreign or tally.unreadable:
+        log.warning(
+            "%s: %d duplicate, %d foreign, %d unreadable lines; %s",
+            job.name,
+            tally.duplicates,
+            tally.foreign,
+            tally.unreadable,
+            tally.named,
+        )

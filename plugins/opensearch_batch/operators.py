@@ -1,0 +1,368 @@
+"""The operators: thin adapters between Airflow and the steps. Each works by hand, from keyword arguments, or from a
+spec.
+
+Every one may run twice, be killed at any line, be cleared. Terminal errors fail the task at once, Transient ones
+are retried (three times unless the DAG says otherwise). Arguments that are given win over the spec's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import BaseHook, Context, TriggerRule
+from airflow.sdk.bases.skipmixin import SkipMixin
+from airflow.sdk.exceptions import AirflowSkipException
+
+from opensearch_batch import providers
+from opensearch_batch.adapter import BatchOperator, cancel_jobs, cluster, flat, open_provider_store, refuse_local_work
+from opensearch_batch.closing import close_run, landed_plan, run_key
+from opensearch_batch.errors import SpecError
+from opensearch_batch.links import ProviderLink, TaskLink
+from opensearch_batch.partition import placeholders
+from opensearch_batch.spec import BatchSpec, with_dotted
+
+
+class CreateConnectorOperator(BatchOperator):
+    """Make sure the cluster has exactly this connector; return its id.
+
+    :param body: the body of `POST /_plugins/_ml/connectors/_create` as the OpenSearch docs print it: a dict, or the
+        path of a JSON or YAML file. The values of its `credential` are only placeholders: they come from the
+        connection.
+    :param base_url_from: id of a connection whose host (a base URL) replaces the vendor's own in all actions.
+    :param credential_conn_id: connection with the key, default the provider's. Its password fills a credential of
+        one key; of several, each is looked up by name in its extra.
+    :param on_change: what to do when a connector of this name has another body: "error" (default) shows the
+        difference, "redeploy" undeploys its models, updates it and deploys them again.
+    :param rotate_credential: write the connection's key into the existing connector (undeploys for seconds). A new
+        key is not noticed otherwise: the cluster never shows the one it has.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "body", "base_url_from", "credential_conn_id")
+    template_fields_renderers = {"body": "json", "spec": "json"}
+
+    def __init__(
+        self,
+        *,
+        body: Any = None,
+        base_url_from: str = "",
+        credential_conn_id: str = "",
+        on_change: str = "",
+        rotate_credential: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.body = body
+        self.base_url_from = base_url_from
+        self.credential_conn_id = credential_conn_id
+        self.on_change = on_change
+        self.rotate_credential = rotate_credential
+
+    def run_step(self, context: Context) -> str:
+        from opensearch_batch.connector_body import credential, load_body, prepare_body
+        from opensearch_batch.registration import ensure_connector, replace_connector
+        from opensearch_batch.stores import base_url
+
+        vendor = providers.get(self.provider)
+        connection = BaseHook.get_connection(self.credential_conn_id or self.provider_conn_id)
+        spec = BatchSpec.check(self.spec) if self.spec else None
+        if self.body is not None:
+            raw = load_body(self.body)
+            moved = (
+                base_url(BaseHook.get_connection(self.base_url_from), vendor.BASE_URL) if self.base_url_from else None
+            )
+        elif spec:
+            moved = base_url(connection, vendor.BASE_URL)
+            model = spec.model
+            raw = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, moved)
+        else:
+            raise SpecError("CreateConnectorOperator needs body= or spec=")
+        if not raw.get("client_config"):
+            self.log.warning(
+                "connector %s has no client_config: how long the cluster waits for the provider is then up to its version, and "
+                "a lost answer is looked for longer. Set read_timeout 60 and max_retry_times 0.",
+                raw.get("name"),
+            )
+        body = prepare_body(raw, base_url=moved, vendor_url=vendor.BASE_URL)
+        secrets = credential(raw.get("credential") or vendor.CREDENTIAL, connection)
+        send = cluster(self)
+        connector_id = ensure_connector(
+            send, body, secrets, on_change=self.on_change or (spec.model.on_change if spec else "error")
+        )
+        if self.rotate_credential:
+            replace_connector(send, connector_id, {"credential": secrets})
+        return connector_id
+
+
+class RegisterModelOperator(BatchOperator):
+    """Make sure the model is registered on the connector, in a named group, and deployed; return its id.
+
+    :param name: default the spec's. The same name on the same connector is used again instead of a second version.
+    :param model_group: created when absent; without one the plugin would make a public group.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "name", "connector_id", "model_group")
+
+    def __init__(
+        self, *, connector_id: Any, name: str = "", model_group: str = "", deploy: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.connector_id = connector_id
+        self.name = name
+        self.model_group = model_group
+        self.deploy = deploy
+
+    def run_step(self, context: Context) -> str:
+        from opensearch_batch.registration import ensure_model
+
+        spec = BatchSpec.check(self.spec) if self.spec else None
+        name = self.name or (spec.registered_as if spec else "")
+        if not name:
+            raise SpecError("RegisterModelOperator needs name= or spec=")
+        group = self.model_group or (spec.model.group if spec else "opensearch-batch")
+        return ensure_model(cluster(self), name, self.connector_id, group, deploy=self.deploy)
+
+
+class SubmitBatchOperator(BatchOperator):
+    """Submit a bundle of shards, one job each; return the Jobs. Repeating never pays twice (see submission.py).
+
+    :param shards: what PrepareInputOperator returned, or one element of it.
+    :param parameters: override the connector's parameters. Without shards they must name the provider's input file.
+    :param settle_seconds: how long a job is looked for after an answer was lost, before its file may be submitted
+        again.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "model_id", "shards", "parameters")
+    template_fields_renderers = {"shards": "json", "parameters": "json", "spec": "json"}
+    operator_extra_links = (TaskLink(), ProviderLink())
+
+    def __init__(
+        self,
+        *,
+        model_id: Any,
+        shards: Any = None,
+        parameters: Any = None,
+        settle_seconds: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model_id = model_id
+        self.shards = shards
+        self.parameters = parameters
+        self.settle_seconds = settle_seconds
+
+    def run_step(self, context: Context) -> list[dict[str, Any]]:
+        from opensearch_batch.shards import Shard
+        from opensearch_batch.submission import SETTLE_SECONDS, Submitter
+
+        submitter = Submitter(
+            send=cluster(self),
+            store=open_provider_store(self),
+            provider=providers.get(self.provider),
+            memory=context["task_state_store"],
+            run=f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}",
+            model_id=self.model_id,
+            parameters=self.parameters or {},
+            settle_seconds=SETTLE_SECONDS if self.settle_seconds is None else self.settle_seconds,
+        )
+        if self.shards is None:
+            jobs = [submitter.submit_parameters()]
+        else:
+            jobs = [submitter.submit(Shard.from_dict(shard)) for shard in flat(self.shards)]
+        self.linked_jobs = [job.to_dict() for job in jobs]
+        return self.linked_jobs
+
+
+class CancelBatchOperator(BatchOperator):
+    """Cancel jobs, through the cluster or where that cannot at the provider; jobs that have ended are passed over."""
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "jobs")
+
+    def __init__(self, *, jobs: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.jobs = jobs
+
+    def run_step(self, context: Context) -> None:
+        cancel_jobs(self, flat(self.jobs))
+
+
+class PrepareInputOperator(BatchOperator, SkipMixin):
+    """Read the input, write it as shards, plan and price it; return the bundles, one for each mapped `shard` group.
+
+    XCom `plan` has the counts and the estimate, `spec` the spec with everything filled in. When there is nothing
+    to do (an empty partition, a dry run), the tasks after it are skipped, but for those that run whatever happens.
+
+    :param spec: a spec as a dict, or the path of its YAML file; else give input_uri, model and what else differs
+        from the default.
+    :param overrides: dotted spec keys to replace, e.g. {"model.name": "…"}; None or "" leaves the spec's own value.
+    """
+
+    template_fields: Sequence[str] = (
+        *BatchOperator.template_fields,
+        "overrides",
+        "input_uri",
+        "output_uri",
+        "work_uri",
+        "model",
+        "endpoint",
+        "model_parameters",
+    )
+    template_fields_renderers = {"spec": "json", "overrides": "json", "model_parameters": "json"}
+
+    def __init__(
+        self,
+        *,
+        overrides: dict[str, Any] | None = None,
+        input_uri: Any = None,
+        output_uri: str | None = None,
+        work_uri: str | None = None,
+        model: str | None = None,
+        endpoint: str | None = None,
+        model_parameters: dict[str, Any] | None = None,
+        id_field: str | None = None,
+        text_field: str | None = None,
+        prompt: str | None = None,
+        max_requests: int | None = None,
+        max_bytes: int | None = None,
+        max_cost_usd: float | None = None,
+        allow_empty: bool | None = None,
+        dry_run: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.overrides = overrides
+        self.input_uri, self.output_uri, self.work_uri = input_uri, output_uri, work_uri
+        self.model, self.endpoint, self.model_parameters = model, endpoint, model_parameters
+        self.arguments = {
+            "input.id_field": id_field,
+            "input.text_field": text_field,
+            "input.prompt": prompt,
+            "input.allow_empty": allow_empty,
+            "limits.max_requests": max_requests,
+            "limits.max_bytes": max_bytes,
+            "limits.max_cost_usd": max_cost_usd,
+            "dry_run": dry_run,
+        }
+
+    def run_step(self, context: Context) -> list[list[dict[str, Any]]]:
+        from opensearch_batch.preparation import prepare
+
+        spec = self._spec()
+        spec = spec.resolve(**placeholders(context, spec.input.partition_format))
+        refuse_local_work(spec)
+        ti = context["ti"]
+        plan, bundles = prepare(spec, run_key(self.dag_id, context["dag_run"].run_id))
+        ti.xcom_push(key="spec", value=spec.to_dict())
+        ti.xcom_push(key="plan", value=plan.to_dict())
+        if plan.dry_run or not plan.records:
+            ti.xcom_push(key="return_value", value=[])
+            self.log.info("dry run: nothing is sent" if plan.dry_run else "no rows: nothing to send")
+            self.skip(
+                ti,
+                [
+                    task
+                    for task in self.get_direct_relatives(upstream=False)
+                    if task.trigger_rule == TriggerRule.ALL_SUCCESS
+                ],
+            )
+        return [[shard.to_dict() for shard in shards] for shards in bundles] if not plan.dry_run else []
+
+    def _spec(self) -> BatchSpec:
+        given: dict[str, Any] = {
+            "input.uri": self.input_uri,
+            "output.uri": self.output_uri,
+            "work_uri": self.work_uri,
+            "model.name": self.model,
+            "model.endpoint": self.endpoint,
+            "model.parameters": self.model_parameters,
+            **self.arguments,
+            **{key: None if value == "" else value for key, value in (self.overrides or {}).items()},
+        }
+        if self.spec:
+            spec = BatchSpec.load(self.spec) if isinstance(self.spec, str) else BatchSpec.check(self.spec)
+            return spec.override(given)
+        sections: dict[str, Any] = {
+            "model": {"provider": self.provider},
+            "input": {},
+            "output": {"uri": self.output_uri or "none://"},
+        }
+        return BatchSpec.check(
+            with_dotted({"name": re.sub(r"\W+", "_", self.dag_id).strip("_"), **sections}, given), self.task_id
+        )
+
+
+class FetchOutputOperator(BatchOperator):
+    """Stream the jobs' output files to results and failures at `output_uri`, each row joined to its input by id.
+
+    Returns {"landed": [one entry a shard], "report": the sums, or None}.
+
+    :param final: True by hand: the jobs are the whole run, so the manifest is written and a row without answer or
+        reason fails the task. False in a pipeline, whose report does both.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "outcomes", "output_uri")
+    template_fields_renderers = {"outcomes": "json", "spec": "json"}
+
+    def __init__(
+        self,
+        *,
+        outcomes: Any,
+        output_uri: str = "",
+        final: bool = True,
+        max_failed_fraction: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.outcomes = outcomes
+        self.output_uri = output_uri
+        self.final = final
+        self.max_failed_fraction = max_failed_fraction
+
+    def run_step(self, context: Context) -> dict[str, Any]:
+        from opensearch_batch.jobs import Outcome
+        from opensearch_batch.landing import land
+
+        output_uri = (self.output_uri or (BatchSpec.check(self.spec).output.uri if self.spec else "")).rstrip("/")
+        if not output_uri:
+            raise SpecError("FetchOutputOperator needs output_uri= or spec=")
+        key = run_key(self.dag_id, context["dag_run"].run_id)
+        store, vendor = open_provider_store(self), providers.get(self.provider)
+        landed = [land(Outcome.from_dict(outcome), store, vendor, output_uri, key) for outcome in flat(self.outcomes)]
+        report = None
+        if self.final:
+            report = close_run(context, landed_plan(landed, key), landed, output_uri, self.max_failed_fraction, {})
+        return {"landed": [part.to_dict() for part in landed], "report": report}
+
+
+class ReportOperator(BatchOperator):
+    """Sum up a run against its plan, write the manifest, emit the asset event; return the Report.
+
+    Fails the run when a planned row has neither an answer nor a reason, or more than `limits.max_failed_fraction`
+    failed. Give it trigger_rule="all_done", so that it also speaks for shards that did not arrive.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "plan", "landed")
+    template_fields_renderers = {"plan": "json", "spec": "json"}
+
+    def __init__(self, *, plan: Any, landed: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+        self.landed = landed
+
+    def run_step(self, context: Context) -> dict[str, Any]:
+        from opensearch_batch.plan import Plan
+        from opensearch_batch.reconcile import Landed
+
+        if not self.plan:
+            raise SpecError("there is no plan: prepare_input did not finish; its log says why")
+        spec, plan = BatchSpec.check(self.spec), Plan.from_dict(self.plan)
+        if plan.dry_run:
+            raise AirflowSkipException(f"dry run, nothing was sent: {plan}")
+        landed = [Landed.from_dict(part) for fetched in self.landed or [] if fetched for part in fetched["landed"]]
+        report = close_run(
+            context, plan, landed, spec.output.uri.rstrip("/"), spec.limits.max_failed_fraction, spec.to_dict()
+        )
+        if not plan.records:
+            raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
+        return report

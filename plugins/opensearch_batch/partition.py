@@ -1,0 +1,49 @@
+"""Which partition a run is about: what its {partition} and {run_id} stand for, in every kind of run Airflow has."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow.sdk import Context
+
+from opensearch_batch.errors import SpecError
+
+
+def placeholders(context: Context, partition_format: str) -> dict[str, str | None]:
+    """Values for BatchSpec.resolve; `partition` is None where the run has none.
+
+    In this order: `partition` in the run's conf, the run's partition key, the start of its data interval, and for a run
+    started without a date the last interval that was complete when it was asked for.
+    """
+    run = context["dag_run"]
+    named = (run.conf or {}).get("partition") or getattr(run, "partition_key", None)
+    start = named or context.get("data_interval_start") or _last_complete(context)
+    partition = start if isinstance(start, str) or start is None else start.strftime(partition_format)
+    return {
+        "partition": partition and _segment(partition),
+        "run_id": re.sub(r"[^A-Za-z0-9._-]+", "-", run.run_id).strip(".-"),
+    }
+
+
+def _last_complete(context: Context) -> Any:
+    timetable = getattr(context["dag"], "timetable", None)
+    expression, timezone = getattr(timetable, "expression", None), getattr(timetable, "timezone", None)
+    if expression is None or timezone is None:
+        return None
+    import pendulum
+    from airflow.timetables.interval import CronDataIntervalTimetable
+
+    interval = CronDataIntervalTimetable(expression, timezone).infer_manual_data_interval(
+        run_after=pendulum.instance(context["dag_run"].run_after)
+    )
+    return interval.start
+
+
+def _segment(partition: str) -> str:
+    """Partitions become path segments: refuse what would leave the folder."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:+=-]*", partition):
+        raise SpecError(
+            f"partition {partition!r} may have letters, digits and . _ : + = - only, and starts with a letter or digit"
+        )
+    return partition

@@ -1,0 +1,198 @@
+"""OpenAI and compatible servers: /v1/batches over JSON Lines files of the Files API.
+
+Limits, states and shapes: https://platform.openai.com/docs/guides/batch and the types of the openai SDK
+(types/batch.py). Output lines come in any order: join them by `custom_id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage
+
+NAME = "openai"
+CONNECTION = "openai_default"
+BASE_URL = "https://api.openai.com/v1"
+CREDENTIAL = {"openAI_key": "<key>"}
+ENDPOINTS = ("/v1/embeddings", "/v1/chat/completions", "/v1/responses")
+MAX_REQUESTS = 50_000
+MAX_BYTES = 200 * 1024 * 1024
+BATCH_PRICE_FACTOR = 0.5
+STORE = "opensearch_batch.stores.openai_files.OpenAIFiles"
+
+STATES: dict[str, RemoteState] = {
+    "validating": "running",
+    "in_progress": "running",
+    "finalizing": "running",
+    "completed": "completed",
+    "failed": "failed",
+    "expired": "expired",
+    "cancelling": "cancelling",
+    "cancelled": "cancelled",
+}
+
+_ONLINE_BODY = {
+    "/v1/embeddings": '"input": ${parameters.input}',
+    "/v1/chat/completions": '"messages": ${parameters.messages}',
+    "/v1/responses": '"input": ${parameters.input}',
+}
+_FUNCTIONS = {
+    "/v1/embeddings": {
+        "pre_process_function": "connector.pre_process.openai.embedding",
+        "post_process_function": "connector.post_process.openai.embedding",
+    }
+}
+
+
+def connector(name: str, model: str, endpoint: str, parameters: Mapping[str, Any], base_url: str) -> dict[str, Any]:
+    """Online and batch actions over one key.
+
+    All actions carry the same headers: ML Commons sends those of `predict` for a batch and its status reads.
+    Status and cancel carry a body because ML Commons replaces a body-less action by a default that only knows the
+    vendor's own host. The read time-out bounds how long the cluster may still be sending after our client gave up;
+    retries inside the cluster could submit twice, so there are none.
+    """
+    headers = {"Authorization": "Bearer ${credential.openAI_key}"}
+    fixed = "".join(f", {_json(key)}: {_json(value)}" for key, value in sorted(parameters.items()))
+    batches = f"{base_url}/batches"
+    return {
+        "name": name,
+        "version": "1",
+        "protocol": "http",
+        "parameters": {"model": model, "batch_endpoint": endpoint},
+        "client_config": {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0},
+        "actions": [
+            {
+                "action_type": "predict",
+                "method": "POST",
+                "url": base_url + endpoint.removeprefix("/v1"),
+                "headers": headers,
+                "request_body": f'{{ "model": "${{parameters.model}}", {_ONLINE_BODY[endpoint]}{fixed} }}',
+                **_FUNCTIONS.get(endpoint, {}),
+            },
+            {
+                "action_type": "batch_predict",
+                "method": "POST",
+                "url": batches,
+                "headers": headers,
+                "request_body": '{ "input_file_id": "${parameters.input_file_id}", '
+                '"endpoint": "${parameters.batch_endpoint}", "completion_window": "24h" }',
+            },
+            {
+                "action_type": "batch_predict_status",
+                "method": "GET",
+                "url": batches + "/${parameters.id}",
+                "headers": headers,
+                "request_body": "{}",
+            },
+            {
+                "action_type": "cancel_batch_predict",
+                "method": "POST",
+                "url": batches + "/${parameters.id}/cancel",
+                "headers": headers,
+                "request_body": "{}",
+            },
+        ],
+    }
+
+
+def request(record_id: str, text: str, model: str, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    content: Any = [{"role": "user", "content": text}] if endpoint == "/v1/chat/completions" else text
+    field = "messages" if endpoint == "/v1/chat/completions" else "input"
+    return {
+        "custom_id": record_id,
+        "method": "POST",
+        "url": endpoint,
+        "body": {"model": model, **parameters, field: content},
+    }
+
+
+def request_id(line: Mapping[str, Any]) -> str:
+    return str(line["custom_id"])
+
+
+def submit_parameters(input_file_id: str) -> dict[str, Any]:
+    """Nothing but the file: model and endpoint stand in the connector, and each line of the file names them again."""
+    return {"input_file_id": input_file_id}
+
+
+def find_query(input_file_id: str) -> dict[str, Any]:
+    return {"term": {"remote_job.input_file_id": input_file_id}}
+
+
+def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
+    return remote_job.get("input_file_id")
+
+
+def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
+    """Counts may arrive as floats: ML Commons 2.x stores every number as one."""
+    status, job_id = remote_job.get("status"), remote_job.get("id")
+    if status not in STATES or not job_id:
+        raise UnknownAnswer(
+            f"batch {job_id!r}: status {status!r} is not known to this version (known: {', '.join(STATES)}). "
+            "The job was left alone: look at it at the provider, and clear this task once it has ended."
+        )
+    counts, usage = remote_job.get("request_counts") or {}, remote_job.get("usage") or {}
+    first: Mapping[str, Any] = next(iter((remote_job.get("errors") or {}).get("data") or []), {})
+    where = f" (line {int(first['line'])})" if first.get("line") else ""
+    return RemoteJob(
+        id=str(job_id),
+        state=STATES[status],
+        status=status,
+        outputs=tuple(f for f in (remote_job.get("output_file_id"), remote_job.get("error_file_id")) if f),
+        requests_total=int(counts.get("total") or 0),
+        requests_done=int(counts.get("completed") or 0),
+        requests_failed=int(counts.get("failed") or 0),
+        usage=Usage(int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0)),
+        error_code=first.get("code"),
+        error_message=f"{first['message']}{where}" if first.get("message") else None,
+    )
+
+
+def read_answer(line: Mapping[str, Any]) -> Answer:
+    """A line of either file: the error file holds refused requests (a response with an error) and unrun ones
+    (`error`).
+    """
+    custom_id, response = str(line["custom_id"]), line.get("response") or {}
+    body = response.get("body") or {}
+    if error := line.get("error") or body.get("error"):
+        status = response.get("status_code")
+        return Answer(
+            custom_id, code=str(error.get("code") or error.get("type") or status), message=str(error.get("message", ""))
+        )
+    if response["status_code"] != 200:
+        return Answer(custom_id, code=str(response["status_code"]), message=_json(body)[:500])
+    return Answer(custom_id, payload=_payload(body), usage=_usage(body.get("usage") or {}))
+
+
+def job_path(job_id: str) -> str:
+    return f"/batches/{job_id}"
+
+
+def job_link(job_id: str) -> str:
+    return f"https://platform.openai.com/batches/{job_id}"
+
+
+def _payload(body: Mapping[str, Any]) -> dict[str, Any]:
+    if "data" in body:
+        return {"embedding": body["data"][0]["embedding"]}
+    if "choices" in body:
+        return {"output": body["choices"][0]["message"]["content"]}
+    parts = [part["text"] for item in body["output"] for part in item.get("content") or [] if "text" in part]
+    return {"output": "".join(parts)}
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    """Embeddings and chat say prompt/completion tokens, responses input/output tokens."""
+    return Usage(
+        int(usage.get("prompt_tokens") or usage.get("input_tokens") or 0),
+        int(usage.get("completion_tokens") or usage.get("output_tokens") or 0),
+    )
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

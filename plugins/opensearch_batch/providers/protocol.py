@@ -1,0 +1,110 @@
+"""What a provider's file must answer: how one vendor's batch API reads, writes and reports. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from opensearch_batch.values import Value
+
+RemoteState = Literal["running", "cancelling", "completed", "failed", "expired", "cancelled"]
+ENDED: frozenset[RemoteState] = frozenset({"completed", "failed", "expired", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Usage(Value):
+    """Tokens that the provider counted, not our estimate."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+
+
+@dataclass(frozen=True)
+class RemoteJob:
+    """One look at the provider's job. `outputs` are file ids in the order to read them: answers before errors."""
+
+    id: str
+    state: RemoteState
+    status: str
+    outputs: tuple[str, ...] = ()
+    requests_total: int = 0
+    requests_done: int = 0
+    requests_failed: int = 0
+    usage: Usage = field(default_factory=Usage)
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One line of an output file: either `payload` (an answer) or `code` and `message` (a reason)."""
+
+    id: str
+    payload: dict[str, Any] | None = None
+    code: str = ""
+    message: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+
+class Provider(Protocol):
+    """Satisfied by a module. Limits are the vendor's own; a spec may only lower them."""
+
+    NAME: str
+    CONNECTION: str
+    """Default id of the Airflow connection that holds the key and, as host, the base URL."""
+    BASE_URL: str
+    ENDPOINTS: tuple[str, ...]
+    CREDENTIAL: Mapping[str, str]
+    """Names of the connector's credential, with placeholder values."""
+    MAX_REQUESTS: int
+    MAX_BYTES: int
+    BATCH_PRICE_FACTOR: float
+    """Batch price over list price."""
+    STORE: str
+    """Dotted path of the class that moves this vendor's files (stores/)."""
+
+    def connector(
+        self, name: str, model: str, endpoint: str, parameters: Mapping[str, Any], base_url: str
+    ) -> dict[str, Any]:
+        """Body of connectors/_create, credentials as ${credential.…} placeholders."""
+        ...
+
+    def request(
+        self, record_id: str, text: str, model: str, endpoint: str, parameters: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """One line of the input file."""
+        ...
+
+    def request_id(self, line: Mapping[str, Any]) -> str:
+        """The record id that `request` wrote into this line."""
+        ...
+
+    def submit_parameters(self, input_file_id: str) -> dict[str, Any]:
+        """`parameters` of _batch_predict that make the job read this file."""
+        ...
+
+    def find_query(self, input_file_id: str) -> dict[str, Any]:
+        """tasks/_search query that finds the jobs submitted with this file."""
+        ...
+
+    def input_file_id(self, remote_job: Mapping[str, Any]) -> str | None: ...
+
+    def read_job(self, remote_job: Mapping[str, Any]) -> RemoteJob:
+        """Raise UnknownAnswer for a status this version does not know."""
+        ...
+
+    def read_answer(self, line: Mapping[str, Any]) -> Answer:
+        """Raise KeyError, TypeError or ValueError for a line of another shape."""
+        ...
+
+    def job_path(self, job_id: str) -> str:
+        """Path below the base URL where the provider itself shows the job; GET it to look without the cluster."""
+        ...
+
+    def job_link(self, job_id: str) -> str:
+        """Address of the job in the vendor's web console."""
+        ...

@@ -1,0 +1,243 @@
+"""Reconcile: a shard's answers against its rows, so that each row has exactly one answer or one reason; and the
+Report of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from opensearch_batch.plan import Plan, Price
+from opensearch_batch.providers.protocol import Answer, Provider, Usage
+from opensearch_batch.values import Value
+
+MISSING = "missing"
+"""Code of a row that the provider never spoke of, in a job that ended well."""
+
+NAMED = 10
+"""So many ids of each kind of trouble are named; all of them are counted."""
+
+
+@dataclass(frozen=True)
+class Landed(Value):
+    """What became of one shard. `answered + failed + missing == records`; duplicates, foreign and unreadable lines
+    come on top.
+
+    `results` and `failures` are {"uri", "rows", "bytes", "sha256"}, None where there are no such rows.
+    """
+
+    job: dict[str, Any]
+    state: str
+    records: int
+    answered: int
+    failed: int
+    missing: int
+    duplicates: int
+    foreign: int
+    unreadable: int
+    input_tokens: int
+    output_tokens: int
+    codes: dict[str, int] = field(default_factory=dict)
+    named: dict[str, list[str]] = field(default_factory=dict)
+    results: dict[str, Any] | None = None
+    failures: dict[str, Any] | None = None
+
+
+@dataclass
+class Tally:
+    """Counts rows while `join` goes over them."""
+
+    answered: int = 0
+    failed: int = 0
+    missing: int = 0
+    duplicates: int = 0
+    foreign: int = 0
+    unreadable: int = 0
+    usage: Usage = field(default_factory=Usage)
+    codes: dict[str, int] = field(default_factory=dict)
+    named: dict[str, list[str]] = field(default_factory=dict)
+
+    def name(self, trouble: str, row_id: str) -> None:
+        if len(ids := self.named.setdefault(trouble, [])) < NAMED:
+            ids.append(row_id)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """Why rows without a line have none: the job's own end, or `MISSING`."""
+
+    code: str = MISSING
+    message: str = "the provider's job ended well, but its files have no line for this row"
+
+
+def fate(state: str, error_code: str | None, error_message: str | None) -> Fate:
+    if state == "completed":
+        return Fate()
+    return Fate(
+        error_code or f"job_{state}", error_message or f"the provider's job ended {state} before this row was answered"
+    )
+
+
+def join(
+    ids: Sequence[str], lines: Iterable[bytes], provider: Provider, fate: Fate, tally: Tally
+) -> Iterator[tuple[bool, dict[str, Any]]]:
+    """Yield each id once: (True, results row) or (False, failures row). The first line about an id counts.
+
+    Lines come in any order, answers before reasons. Memory holds the shard's ids, never its answers.
+    """
+    seen = dict.fromkeys(ids, False)
+    for raw in lines:
+        if not raw.strip():
+            continue
+        if (answer := _read(raw, provider)) is None:
+            tally.unreadable += 1
+        elif answer.id not in seen:
+            tally.foreign += 1
+            tally.name("foreign", answer.id)
+        elif seen[answer.id]:
+            tally.duplicates += 1
+            tally.name("duplicates", answer.id)
+        else:
+            seen[answer.id] = True
+            yield _row(answer, tally)
+    for row_id, done in seen.items():
+        if not done:
+            yield _without_line(row_id, fate, tally)
+
+
+def _read(raw: bytes, provider: Provider) -> Answer | None:
+    try:
+        return provider.read_answer(orjson.loads(raw))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return None
+
+
+def _row(answer: Answer, tally: Tally) -> tuple[bool, dict[str, Any]]:
+    if answer.payload is None:
+        tally.failed += 1
+        tally.codes[answer.code] = tally.codes.get(answer.code, 0) + 1
+        return False, {"id": answer.id, "code": answer.code, "message": answer.message}
+    tally.answered += 1
+    tally.usage += answer.usage
+    return True, {"id": answer.id, **answer.payload}
+
+
+def _without_line(row_id: str, fate: Fate, tally: Tally) -> tuple[bool, dict[str, Any]]:
+    if fate.code == MISSING:
+        tally.missing += 1
+        tally.name(MISSING, row_id)
+    else:
+        tally.failed += 1
+        tally.codes[fate.code] = tally.codes.get(fate.code, 0) + 1
+    return False, {"id": row_id, "code": fate.code, "message": fate.message}
+
+
+@dataclass(frozen=True)
+class Report(Value):
+    """A whole run. `missing` counts every planned row that has neither an answer nor a reason, those of lost shards
+    included.
+    """
+
+    records: int
+    answered: int
+    failed: int
+    missing: int
+    duplicates: int
+    foreign: int
+    unreadable: int
+    shards: int
+    jobs: list[dict[str, Any]]
+    codes: dict[str, int]
+    named: dict[str, list[str]]
+    results: list[str]
+    failures: list[str]
+    estimated_tokens: int
+    estimated_usd: float | None
+    actual_tokens: int
+    actual_usd: float | None
+    manifest: str
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the run cannot count as whole; empty when every planned row is accounted for."""
+        counts = {"missing": self.missing, "unreadable": self.unreadable}
+        named = {
+            kind: f" ({', '.join(self.named[kind])}{', …' if n > NAMED else ''})"
+            for kind, n in counts.items()
+            if self.named.get(kind)
+        }
+        return [f"{n} {kind}{named.get(kind, '')}" for kind, n in counts.items() if n]
+
+    def __str__(self) -> str:
+        money = (
+            "" if self.actual_usd is None else f", ${self.actual_usd:.4f} (estimated ${self.estimated_usd or 0:.4f})"
+        )
+        extra = "".join(
+            f", {n} {kind}" for kind, n in (("duplicates", self.duplicates), ("foreign", self.foreign)) if n
+        )
+        return (
+            f"{self.answered} of {self.records} rows answered, {self.failed} failed, {self.missing} missing{extra}; "
+            f"{len(self.jobs)} jobs, {self.actual_tokens} tokens{money}; manifest {self.manifest}"
+        )
+
+
+def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str) -> Report:
+    """Against what was planned, not against what arrived: a shard that never landed is a hole of all its rows."""
+    parts = sorted(landed, key=lambda part: (part.job.get("shard") or {}).get("index", 0))
+    total = {name: sum(getattr(part, name) for part in parts) for name in _SUMS}
+    usage = Usage(total.pop("input_tokens"), total.pop("output_tokens"))
+    total["missing"] = plan.records - total["answered"] - total["failed"]
+    price = None
+    if plan.input_usd_per_million is not None and plan.output_usd_per_million is not None:
+        price = Price(plan.input_usd_per_million, plan.output_usd_per_million)
+    return Report(
+        records=plan.records,
+        shards=plan.shards,
+        jobs=[_job_line(part) for part in parts],
+        codes=_added(part.codes for part in parts),
+        named=_joined(part.named for part in parts),
+        results=[part.results["uri"] for part in parts if part.results],
+        failures=[part.failures["uri"] for part in parts if part.failures],
+        estimated_tokens=plan.estimated_tokens,
+        estimated_usd=plan.estimated_usd,
+        actual_tokens=usage.input_tokens + usage.output_tokens,
+        actual_usd=price.of(usage) if price else None,
+        manifest=manifest,
+        **total,
+    )
+
+
+_SUMS = ("answered", "failed", "duplicates", "foreign", "unreadable", "input_tokens", "output_tokens")
+
+
+def _job_line(part: Landed) -> dict[str, Any]:
+    job = part.job
+    return {
+        "shard": (job.get("shard") or {}).get("index"),
+        "task_id": job["task_id"],
+        "provider_job_id": job["provider_job_id"],
+        "input_file_id": job["input_file_id"],
+        "key": job["key"],
+        "attempt": job["attempt"],
+        "state": part.state,
+        "records": part.records,
+    }
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for count in counts:
+        for code, n in count.items():
+            total[code] = total.get(code, 0) + n
+    return total
+
+
+def _joined(names: Iterable[Mapping[str, list[str]]]) -> dict[str, list[str]]:
+    total: dict[str, list[str]] = {}
+    for name in names:
+        for kind, ids in name.items():
+            total[kind] = (total.get(kind, []) + ids)[:NAMED]
+    return total

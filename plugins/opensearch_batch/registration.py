@@ -1,0 +1,187 @@
+"""Connector, model group and model in the cluster: made once, used again, never changed under a live model.
+
+The hash of a connector's body (credential apart) stands in its description, and tells the next run whether it is
+still this one. ML Commons has no unique names, so two runs may make the same thing at once: after creating, the
+oldest one counts and a younger one of ours is removed again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from opensearch_batch import ml_commons
+from opensearch_batch.errors import Refused, SpecError, Unavailable
+from opensearch_batch.ml_commons import Call, Hit
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[Call], Any]
+
+
+def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str) -> str:
+    """The id of the one connector with this name and body. Raise SpecError, with the difference, when its body is
+    another.
+    """
+    same = [hit for hit in send(ml_commons.search_connectors(body["name"])) if hit.source.get("name") == body["name"]]
+    if not same:
+        made = send(ml_commons.create_connector({**body, "credential": dict(credential)}))
+        log.info("created connector %s (%s)", made, body["name"])
+        return _settle(send, made, ml_commons.search_connectors(body["name"]), body, ml_commons.delete_connector)
+    if current := [hit for hit in same if hit.source.get("description") == body["description"]]:
+        log.info("connector %s (%s) is as it should be", _oldest(current).id, body["name"])
+        return _oldest(current).id
+    stale = _oldest(same)
+    if on_change != "redeploy":
+        raise SpecError(
+            f"connector {stale.id} ({body['name']}) differs from what this run wants, and its model may answer searches:\n"
+            f"{_difference(send(ml_commons.get_connector(stale.id)), body)}\n"
+            'Register under another name, or allow seconds without it with on_change="redeploy".'
+        )
+    replace_connector(send, stale.id, {**body, "credential": dict(credential)})
+    return stale.id
+
+
+def replace_connector(send: Send, connector_id: str, body: Mapping[str, Any]) -> None:
+    """Undeploy the connector's models, update it, deploy them again; searches fail for the seconds between."""
+    models = [
+        hit.id for hit in models_of(send, connector_id) if str(hit.source.get("model_state", "")).endswith("DEPLOYED")
+    ]
+    for model_id in models:
+        send(ml_commons.undeploy_model(model_id))
+    try:
+        send(ml_commons.update_connector(connector_id, body))
+    finally:
+        for model_id in models:
+            send(ml_commons.deploy_model(model_id))
+            wait_deployed(send, model_id)
+    log.info("updated connector %s, redeployed %d models", connector_id, len(models))
+
+
+def ensure_group(send: Send, name: str) -> str:
+    """The id of the one model group of this name."""
+
+    def find() -> list[Hit]:
+        return [hit for hit in send(ml_commons.search_groups(name)) if hit.source.get("name") == name]
+
+    if not (found := find()):
+        try:
+            made: str = send(ml_commons.register_group(name))
+            log.info("registered model group %s (%s)", made, name)
+        except Refused as error:
+            if "already being used by a model group" not in str(error):
+                raise
+        found = find()
+    if not found:
+        raise SpecError(
+            f"model group {name!r} exists, but this user may not see it: choose another model.group, or ask for access"
+        )
+    return _oldest(found).id
+
+
+def ensure_model(
+    send: Send, name: str, connector_id: str, group: str, *, deploy: bool, sleep: Callable[[float], None] = time.sleep
+) -> str:
+    """The id of the one model of this name on this connector, deployed if asked."""
+    found = [hit for hit in models_of(send, connector_id) if hit.source.get("name") == name]
+    if found:
+        model_id = _oldest(found).id
+        log.info("model %s (%s) is registered", model_id, name)
+        state = send(ml_commons.get_model(model_id)).get("model_state")
+        if deploy and state not in ("DEPLOYED", "PARTIALLY_DEPLOYED", "DEPLOYING"):
+            send(ml_commons.deploy_model(model_id))
+    else:
+        group_id = ensure_group(send, group)
+        answer = send(ml_commons.register_model(name, connector_id, group_id, deploy=deploy))
+        log.info("registered model %s (%s), task %s", answer["model_id"], name, answer["task_id"])
+        _follow_task(send, answer["task_id"], sleep)
+        younger = [hit for hit in models_of(send, connector_id) if hit.source.get("name") == name]
+        model_id = _oldest(younger).id if younger else str(answer["model_id"])
+        if model_id != answer["model_id"]:
+            log.info("another run registered %s first; removing our %s", model_id, answer["model_id"])
+            send(ml_commons.undeploy_model(answer["model_id"]))
+            send(ml_commons.delete_model(answer["model_id"]))
+    if deploy:
+        wait_deployed(send, model_id, sleep=sleep)
+    return model_id
+
+
+def models_of(send: Send, connector_id: str) -> list[Hit]:
+    return [
+        hit for hit in send(ml_commons.search_models(connector_id)) if hit.source.get("connector_id") == connector_id
+    ]
+
+
+def wait_deployed(
+    send: Send,
+    model_id: str,
+    *,
+    tries: int = 120,
+    pause_seconds: float = 0.5,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Raise Refused for a failed deployment, Unavailable when it takes longer than `tries` pauses.
+
+    PARTIALLY_DEPLOYED serves: a node of several could not load the model, and the next _deploy heals it.
+    """
+    for _ in range(tries):
+        state = send(ml_commons.get_model(model_id)).get("model_state")
+        if state == "DEPLOYED":
+            return
+        if state == "PARTIALLY_DEPLOYED":
+            log.warning(
+                "model %s is deployed on some nodes only; it serves, POST /_plugins/_ml/models/%s/_deploy heals it",
+                model_id,
+                model_id,
+            )
+            return
+        if state == "DEPLOY_FAILED":
+            raise Refused(
+                f"model {model_id} failed to deploy; GET /_plugins/_ml/models/{model_id} and the cluster's log say why"
+            )
+        sleep(pause_seconds)
+    raise Unavailable(f"model {model_id} is still {state} after {tries * pause_seconds:.0f} s")
+
+
+def _follow_task(
+    send: Send, task_id: str, sleep: Callable[[float], None], tries: int = 60, pause_seconds: float = 0.5
+) -> None:
+    """Wait for a register task; COMPLETED does not yet mean deployed."""
+    for _ in range(tries):
+        task = send(ml_commons.get_task(task_id))
+        if task.get("state") == "COMPLETED":
+            return
+        if task.get("state") not in ("CREATED", "RUNNING"):
+            raise Refused(f"task {task_id} ended {task.get('state')}: {task.get('error', 'no reason given')}")
+        sleep(pause_seconds)
+    raise Unavailable(f"task {task_id} is not done after {tries * pause_seconds:.0f} s")
+
+
+def _settle(send: Send, made: str, search: Call, body: Mapping[str, Any], delete: Callable[[str], Call]) -> str:
+    same = [
+        hit
+        for hit in send(search)
+        if hit.source.get("description") == body["description"] and hit.source.get("name") == body["name"]
+    ]
+    first = _oldest(same).id if same else made
+    if first != made:
+        log.info("another run created %s first; removing our %s", first, made)
+        send(delete(made))
+    return first
+
+
+def _oldest(hits: list[Hit]) -> Hit:
+    return min(hits, key=lambda hit: (hit.source.get("created_time", 0), hit.id))
+
+
+def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """A unified diff of the fields that we set; ids, times and owners are the cluster's own."""
+    before, after = (
+        json.dumps({key: side.get(key) for key in sorted(wanted)}, indent=1, sort_keys=True) for side in (there, wanted)
+    )
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "in the cluster", "wanted", lineterm="", n=1)
+    return "\n".join(lines)

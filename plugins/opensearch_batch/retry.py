@@ -1,0 +1,47 @@
+"""How our errors meet Airflow's: Terminal fails the task at once, Transient is retried, after the pause the server
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowFailException
+
+from opensearch_batch.errors import Terminal, Transient
+
+
+class RetryAfter(RetryPolicy):
+    """The task's own retries and delays, but for errors that carry the pause a server asked for."""
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        if isinstance(exception, Transient) and exception.retry_after_seconds and try_number <= max_tries:
+            return RetryDecision(
+                RetryAction.RETRY, timedelta(seconds=exception.retry_after_seconds), "the server asked to wait"
+            )
+        return RetryDecision(RetryAction.DEFAULT)
+
+    def serialize(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> RetryAfter:
+        return cls()
+
+
+@contextmanager
+def airflow_errors() -> Iterator[None]:
+    """Translate Terminal, so that Airflow does not retry it."""
+    try:
+        yield
+    except Terminal as error:
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+def patient(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Our operators' defaults where the DAG sets none: every one of them may run twice."""
+    return {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_policy": RetryAfter()} | arguments

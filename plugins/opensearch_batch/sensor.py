@@ -1,0 +1,187 @@
+"""BatchSensor: waits for a bundle of jobs without holding a worker, and returns how each of them ended."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferralTimeout
+
+from opensearch_batch import providers
+from opensearch_batch.adapter import cancel_jobs, fill_connections, flat, worker_ask
+from opensearch_batch.errors import BatchError, Terminal, Transient, UnknownAnswer
+from opensearch_batch.jobs import Job, ended, outcome, progress
+from opensearch_batch.links import ProviderLink, TaskLink
+from opensearch_batch.looking import drive, look
+from opensearch_batch.retry import airflow_errors, patient
+from opensearch_batch.spec import BatchSpec
+from opensearch_batch.trigger import BatchTrigger
+
+DAY_AND_ONE_HOUR = timedelta(hours=25)
+NET_SECONDS = 300
+"""The deferral itself times out this much after the trigger's own deadline, in case no triggerer lives to see that."""
+
+
+class BatchSensor(BaseSensorOperator):
+    """Wait until all jobs have ended, in whatever state; return their Outcomes. FetchOutputOperator judges them.
+
+    :param jobs: what SubmitBatchOperator returned.
+    :param deferrable: wait in the triggerer (default). Else Airflow's own poke and reschedule modes apply.
+    :param timeout: seconds from the first look, kept over retries; default 25 h. When they have passed the jobs are
+        cancelled and the task fails for good.
+    :param poke_interval: seconds between two looks at each job. A look makes the cluster ask the provider.
+    :param cancel_on_kill: cancel the jobs when a person marks the waiting task failed or successful. Clearing it,
+        restarting a triggerer or moving the wait to another one never cancels.
+    """
+
+    template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "jobs")
+    template_fields_renderers = {"jobs": "json", "spec": "json"}
+    operator_extra_links = (TaskLink(), ProviderLink())
+    ui_color = "#d9eef7"
+
+    def __init__(
+        self,
+        *,
+        jobs: Any,
+        spec: Any = None,
+        provider: str = "",
+        opensearch_conn_id: str = "",
+        provider_conn_id: str = "",
+        deferrable: bool = True,
+        cancel_on_kill: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self.waits_as_given = {"timeout", "poke_interval"} & set(kwargs)
+        super().__init__(**{"timeout": DAY_AND_ONE_HOUR.total_seconds()} | patient(kwargs))
+        self.jobs = jobs
+        self.spec = spec
+        self.provider = provider
+        self.opensearch_conn_id = opensearch_conn_id
+        self.provider_conn_id = provider_conn_id
+        self.deferrable = deferrable
+        self.cancel_on_kill = cancel_on_kill
+
+    @property
+    def linked_jobs(self) -> list[dict[str, Any]]:
+        return flat(self.jobs or [])
+
+    def execute(self, context: Context) -> Any:
+        with airflow_errors():
+            self._prepare()
+            if not self.deferrable:
+                return super().execute(context)
+            done = self.poke(context)
+            if done.is_done:
+                return done.xcom_value
+            return self._defer(context)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """One look at each job that has not ended yet. A look that fails for a passing reason counts as not ended."""
+        ask = worker_ask(self)
+        vendor = providers.get(self.provider)
+        for job in map(Job.from_dict, self.linked_jobs):
+            if job.provider_job_id in self.outcomes:
+                continue
+            try:
+                remote = drive(look(job, vendor, self.told), ask)
+            except Transient as error:
+                self.log.warning("%s: %s", job.name, error)
+                continue
+            assert remote is not None
+            self.log.info("%s: %s", job.name, progress(remote))
+            if ended(remote):
+                self.outcomes[job.provider_job_id] = outcome(job, remote).to_dict()
+        done = len(self.outcomes) == len(self.linked_jobs)
+        return PokeReturnValue(done, list(self.outcomes.values()) if done else None)
+
+    def execute_complete(self, context: Context, event: Any) -> list[dict[str, Any]]:
+        """Check the event as the untrusted input it is."""
+        with airflow_errors():
+            self._prepare()
+            if not isinstance(event, dict) or event.get("version") != BatchTrigger.VERSION:
+                raise UnknownAnswer(f"event of another version ({str(event)[:200]}); clear this task to wait anew")
+            if event.get("timed_out"):
+                self._forget_deadline(context)
+                self._give_up()
+            if message := event.get("error"):
+                raise (Terminal if event.get("terminal") else Transient)(message)
+            outcomes: list[dict[str, Any]] = event.get("outcomes") or []
+            if {entry["job"]["provider_job_id"] for entry in outcomes} != {
+                job["provider_job_id"] for job in self.linked_jobs
+            }:
+                raise UnknownAnswer("the event does not speak of this task's jobs; clear this task to wait anew")
+            return outcomes
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """The net below the trigger's deadline: no triggerer was there to see it pass."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (AirflowSensorTimeout, TaskDeferralTimeout):
+            if next_method != "execute_complete" or not (next_kwargs or {}).get("event"):
+                self._prepare()
+                self._cancel()
+            raise
+
+    def on_kill(self) -> None:
+        """Only while a worker pokes; in the triggerer it is BatchTrigger.on_kill."""
+        if self.cancel_on_kill and not self.deferrable:
+            self._cancel()
+
+    def _prepare(self) -> None:
+        fill_connections(self)
+        self.told: set[str] = set()
+        self.outcomes: dict[str, dict[str, Any]] = {}
+        if self.spec and not self.waits_as_given:
+            wait = BatchSpec.check(self.spec).wait
+            self.poke_interval, self.timeout = wait.poll_seconds, wait.timeout_hours * 3600
+
+    def _defer(self, context: Context) -> NoReturn:
+        deadline = self._deadline(context)
+        self.defer(
+            trigger=BatchTrigger(
+                jobs=self.linked_jobs,
+                provider=self.provider,
+                opensearch_conn_id=self.opensearch_conn_id,
+                provider_conn_id=self.provider_conn_id,
+                poll_seconds=self.poke_interval,
+                deadline=deadline,
+                cancel_on_kill=self.cancel_on_kill,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + NET_SECONDS),
+        )
+
+    def _deadline(self, context: Context) -> float:
+        """Epoch seconds; a retry keeps the first one, a clear after it has passed gets a new one."""
+        store = context["task_state_store"]
+        if noted := store.get(self._deadline_key):
+            return float(str(noted))
+        deadline = time.time() + self.timeout
+        store.set(self._deadline_key, deadline)
+        return deadline
+
+    def _forget_deadline(self, context: Context) -> None:
+        context["task_state_store"].delete(self._deadline_key)
+
+    @property
+    def _deadline_key(self) -> str:
+        ids = ",".join(sorted(job["provider_job_id"] for job in self.linked_jobs))
+        return "deadline-" + hashlib.sha256(ids.encode()).hexdigest()[:16]
+
+    def _give_up(self) -> None:
+        self._cancel()
+        names = ", ".join(job["provider_job_id"] for job in self.linked_jobs)
+        raise AirflowSensorTimeout(
+            f"jobs {names} had not ended {self.timeout:.0f} s after the first look; they were cancelled"
+        )
+
+    def _cancel(self) -> None:
+        """Best effort: a job that cannot be cancelled now is named, and goes on."""
+        try:
+            cancel_jobs(self, self.linked_jobs)
+        except BatchError as error:
+            self.log.warning("could not cancel: %s", error)

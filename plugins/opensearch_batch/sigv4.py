@@ -1,0 +1,42 @@
+"""Signature version 4, for Amazon OpenSearch Service:
+https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch_batch.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Signs with the credentials boto3 finds on this machine. `service` is "es", or "aoss" for serverless."""
+
+    region: str
+    service: str
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> Signer | None:
+        """None where the connection's extra does not ask for it."""
+        if not options.get("sigv4"):
+            return None
+        if not options.get("region"):
+            raise SpecError('the connection\'s extra has "sigv4" without "region"')
+        return cls(str(options["region"]), str(options.get("service", "es")))
+
+    def headers(self, method: str, url: str, body: bytes) -> dict[str, str]:
+        """All headers to send with exactly this URL and body; they are valid for minutes, so sign each request."""
+        import boto3
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        credentials = boto3.Session().get_credentials()
+        if credentials is None:
+            raise SpecError("sigv4: no AWS credentials on this machine")
+        request = AWSRequest(
+            method=method, url=url, data=body, headers={"Content-Type": "application/json"} if body else {}
+        )
+        SigV4Auth(credentials.get_frozen_credentials(), self.service, self.region).add_auth(request)
+        return dict(request.headers.items())

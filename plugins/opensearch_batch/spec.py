@@ -1,0 +1,213 @@
+"""BatchSpec: what a person writes down about one batch, checked field by field before anything runs."""
+
+from __future__ import annotations
+
+import os
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from opensearch_batch import providers
+from opensearch_batch.errors import SpecError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(_Section):
+    """The hosted model, and the names it has in the cluster."""
+
+    provider: str = Field(
+        providers.DEFAULT.NAME, description="Vendor whose API is spoken; compatible servers count as that vendor."
+    )
+    name: str = Field(description="The vendor's model id.", examples=["text-embedding-3-small"])
+    endpoint: str = Field("/v1/embeddings", description="API path that each row is sent to.")
+    parameters: dict[str, Any] = Field({}, description="Sent with every row, e.g. dimensions or max_tokens.")
+    registered_as: str | None = Field(
+        None, description="Name of connector and model in OpenSearch; default: the spec's name."
+    )
+    group: str = Field("opensearch-batch", description="Model group; created when absent.")
+    on_change: Literal["error", "redeploy"] = Field(
+        "error",
+        description="What to do when the cluster's connector differs from this spec. redeploy disturbs searches for seconds.",
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> ModelSection:
+        provider = providers.get(self.provider)
+        if self.endpoint not in provider.ENDPOINTS:
+            raise SpecError(f"model.endpoint {self.endpoint!r} is not one of {', '.join(provider.ENDPOINTS)}")
+        return self
+
+
+class InputSection(_Section):
+    """JSON Lines. `{partition}` and `{run_id}` in the URI are filled in per run; a glob reads all its files in name
+    order.
+    """
+
+    uri: str = Field(description="file://… or any object storage Airflow knows (s3://conn@bucket/key).")
+    id_field: str = Field("id", description="Field with the row's id: unique in the run, text or whole number.")
+    text_field: str = Field("text", description="Field with the text to send.")
+    prompt: str | None = Field(
+        None, description="Template over the row's fields, e.g. 'Summarise: {text}'; replaces text_field."
+    )
+    max_records: int | None = Field(None, ge=1, description="Read at most this many rows.")
+    allow_empty: bool = Field(False, description="No rows is a success. Always so for a {partition} input.")
+    partition_format: str = Field("%Y-%m-%d", description="strftime of the data interval's start, for {partition}.")
+
+
+class OutputSection(_Section):
+    """Where results, failures and the manifest land."""
+
+    uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
+
+
+class LimitSection(_Section):
+    """Lower than the provider's own limits, or money."""
+
+    max_requests: int | None = Field(None, ge=1, description="Rows a shard.")
+    max_bytes: int | None = Field(None, ge=1, description="Bytes a shard.")
+    usd_per_million_tokens: float | None = Field(
+        None, ge=0, description="Batch price; default: half the list price of genai-prices."
+    )
+    max_cost_usd: float | None = Field(None, ge=0, description="Refuse a plan that is estimated above this.")
+    max_failed_fraction: float = Field(
+        0.0, ge=0, le=1, description="Share of rows that may fail for a named reason before the run fails."
+    )
+
+
+class WaitSection(_Section):
+    """How the sensor waits."""
+
+    poll_seconds: float = Field(60, gt=0, description="Seconds between two looks at a job.")
+    timeout_hours: float = Field(
+        25, gt=0, description="After this the jobs are cancelled; default: the 24 h window and one more."
+    )
+
+
+class ConnectionSection(_Section):
+    """Ids of Airflow connections."""
+
+    opensearch: str = "opensearch_default"
+    provider: str | None = Field(None, description="Default: the provider's own, e.g. its name with _default.")
+
+
+class BatchSpec(_Section):
+    """One batch: model, input, output, and what bounds them."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)
+    model: ModelSection
+    input: InputSection
+    output: OutputSection
+    limits: LimitSection = LimitSection()
+    wait: WaitSection = WaitSection()
+    connections: ConnectionSection = ConnectionSection()
+    work_uri: str = Field(
+        "${BATCH_DATA_URI}/work", description="Where shards lie until their run is over; every worker must reach it."
+    )
+    work_is_shared: bool = Field(False, description="Declare that a file:// work_uri is mounted on every worker.")
+    dry_run: bool = Field(False, description="Plan only: rows, shards, tokens, money. Nothing is sent.")
+
+    @property
+    def registered_as(self) -> str:
+        return self.model.registered_as or self.name
+
+    @property
+    def provider_connection(self) -> str:
+        return self.connections.provider or providers.get(self.model.provider).CONNECTION
+
+    @property
+    def may_be_empty(self) -> bool:
+        return self.input.allow_empty or "{partition}" in self.input.uri
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.model_dump(exclude_defaults=True)
+
+    @classmethod
+    def check(cls, values: Any, source: str = "spec") -> BatchSpec:
+        """Raise SpecError naming every wrong field, and for an unknown one the nearest right one."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [_explain(item, cls) for item in error.errors()]
+            raise SpecError(f"{source}: " + "; ".join(lines)) from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> BatchSpec:
+        """Read YAML. Raise SpecError when the file is absent, not YAML, or not a spec."""
+        import yaml
+
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise SpecError(f"spec {path}: no such file") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SpecError(f"spec {path}: not YAML: {error}") from None
+        return cls.check(values, f"spec {path}")
+
+    def override(self, values: dict[str, Any]) -> BatchSpec:
+        """A copy with dotted keys replaced, e.g. {"model.name": "…"}; a value of None leaves the spec's own."""
+        copy = with_dotted(self.to_dict(), values)
+        return BatchSpec.check(copy, f"spec {self.name}")
+
+    def resolve(self, **placeholders: str | None) -> BatchSpec:
+        """Fill in ${ENVIRONMENT} variables, and {name} placeholders of the URIs. Raise SpecError for one without a
+        value.
+        """
+        at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
+        return self.override({key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()})
+
+
+def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
+    """A copy of nested values with dotted keys set; None sets nothing."""
+    copy = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    for key, value in dotted.items():
+        *sections, last = key.split(".")
+        target = copy
+        for section in sections:
+            target = target.setdefault(section, {})
+        if value is not None:
+            target[last] = value
+    return copy
+
+
+def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
+    def variable(match: re.Match[str]) -> str:
+        if (value := os.environ.get(match[1])) is None:
+            raise SpecError(f"{where}: environment variable {match[1]} is not set on this worker (in {uri!r})")
+        return value
+
+    def placeholder(match: re.Match[str]) -> str:
+        if match[1] not in placeholders:
+            raise SpecError(
+                f"{where}: unknown placeholder {match[0]} in {uri!r}; known: {', '.join(sorted(placeholders))}"
+            )
+        if (value := placeholders[match[1]]) is None:
+            raise SpecError(
+                f"{where}: this run has no {match[1]}. Name it in the run's conf, e.g. "
+                f'{{"{match[1]}": "2026-01-31"}}, or give the DAG a schedule with data intervals.'
+            )
+        return value
+
+    return re.sub(r"\{(\w+)\}", placeholder, re.sub(r"\$\{(\w+)\}", variable, uri))
+
+
+def _explain(item: Any, root: type[BaseModel]) -> str:
+    path = ".".join(str(part) for part in item["loc"]) or "the spec"
+    if item["type"] == "extra_forbidden":
+        near = get_close_matches(str(item["loc"][-1]), _fields_at(root, item["loc"][:-1]), n=1)
+        return f"unknown key {path!r}" + (f", did you mean {near[0]!r}?" if near else "")
+    return f"{path}: {item['msg']}" + (f", not {item['input']!r}" if item["type"] != "missing" else "")
+
+
+def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    for part in path:
+        section = model.model_fields[part].annotation
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            return []
+        model = section
+    return list(model.model_fields)

@@ -1,0 +1,64 @@
+"""Where bytes are: object storage for shards and results, and each vendor's own file store for what its jobs read and
+write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from opensearch_batch.errors import SpecError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from opensearch_batch.providers.protocol import Provider
+
+
+class ProviderStore(Protocol):
+    """A vendor's files and its own view of the jobs. Calls raise Terminal or Transient; reads are repeated inside."""
+
+    def upload(self, uri: str, name: str, size_bytes: int) -> str:
+        """Stream the object at `uri` into a file called `name`; return its id. Not repeated inside."""
+        ...
+
+    def find_uploads(self, prefix: str) -> dict[str, str]:
+        """Ids of the files whose names begin with `prefix`, by name; of several with one name, the oldest."""
+        ...
+
+    def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
+        """The provider's own documents of all jobs that read this file, oldest first."""
+        ...
+
+    def get_job(self, job_id: str) -> dict[str, Any]: ...
+
+    def cancel_job(self, job_id: str) -> None: ...
+
+    def lines(self, file_id: str) -> Iterator[bytes]:
+        """The file's lines without their ends; a download that breaks off is taken up again, never cut short."""
+        ...
+
+
+def open_store(provider: Provider, connection: Connection) -> ProviderStore:
+    """Raise SpecError when the connection has no key."""
+    if not connection.password:
+        raise SpecError(f"connection {connection.conn_id!r} has no password; put the provider's key there")
+    module, name = provider.STORE.rsplit(".", 1)
+    return cast(
+        "ProviderStore",
+        getattr(import_module(module), name)(base_url(connection, provider.BASE_URL), connection.password),
+    )
+
+
+def base_url(connection: Connection, default: str) -> str:
+    """The connection's host: a whole base URL (with its /v1), or host and port of an https server; none means the
+    vendor's own.
+    """
+    host = (connection.host or "").rstrip("/")
+    if not host:
+        return default
+    if "://" in host:
+        return host
+    port = f":{connection.port}" if connection.port else ""
+    return f"{connection.schema or 'https'}://{host}{port}/v1"

@@ -1,0 +1,154 @@
+"""Objects by URI, on any storage that Airflow knows: file://, s3://conn@bucket/key, … A written object is there whole
+or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, cast
+
+from opensearch_batch.errors import InputError
+from opensearch_batch.records import Line
+
+
+def read_lines(uri: str, *, max_lines: int | None = None) -> Iterator[Line]:
+    """Lines of the object, or of all objects a glob finds, in name order. Raise InputError when a plain URI is
+    absent.
+    """
+    left = max_lines
+    for name in matches(uri):
+        with open_binary(name) as source:
+            for number, raw in enumerate(source, start=1):
+                if left == 0:
+                    return
+                yield Line(raw, name, number)
+                left = left if left is None else left - 1
+
+
+def matches(uri: str) -> list[str]:
+    """The URI itself, or what its * ? [ ] find, sorted; none found is an empty list."""
+    if not any(sign in uri for sign in "*?["):
+        return [uri]
+    path = _path(uri)
+    found = sorted(path.fs.glob(path.path))
+    return [uri[: len(uri) - len(uri.split("://", 1)[1])] + _strip(str(name), uri) for name in found]
+
+
+@contextmanager
+def open_binary(uri: str) -> Iterator[IO[bytes]]:
+    path = _path(uri)
+    try:
+        source = path.fs.open(path.path, "rb")
+    except FileNotFoundError:
+        raise InputError(f"{uri}: no such object") from None
+    with source:
+        yield source
+
+
+def read_text(uri: str) -> str:
+    with open_binary(uri) as source:
+        return source.read().decode()
+
+
+def names_in(uri: str) -> list[str]:
+    """Names of the objects directly in a folder; an absent folder has none."""
+    path = _path(uri)
+    try:
+        return [str(name).rsplit("/", 1)[-1] for name in path.fs.ls(path.path, detail=False)]
+    except FileNotFoundError:
+        return []
+
+
+def remove(uri: str, *, recursive: bool = False) -> None:
+    """Remove the object; an absent one is no error."""
+    path = _path(uri)
+    if path.fs.exists(path.path):
+        path.fs.rm(path.path, recursive=recursive)
+
+
+def exists(uri: str) -> bool:
+    path = _path(uri)
+    return bool(path.fs.exists(path.path))
+
+
+class ObjectWriter:
+    """Writes beside the final name and moves there on commit (files), or completes one upload (object storage).
+
+    Without `commit` nothing is left behind. `sha256`, `bytes` and `lines` count what was written.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.bytes = self.lines = 0
+        self._digest = hashlib.sha256()
+        self._committed = False
+
+    def __enter__(self) -> Self:
+        path = _path(self.uri)
+        self._is_file = path.protocol in ("file", "local")
+        if self._is_file:
+            self._final = Path(path.path)
+            self._final.parent.mkdir(parents=True, exist_ok=True)
+            self._partial = self._final.with_name(f".{self._final.name}.{os.getpid()}.partial")
+            self._out: Any = self._partial.open("wb", buffering=1 << 18)
+        else:
+            self._out = path.fs.open(path.path, "wb", autocommit=False)
+        return self
+
+    def write(self, chunk: bytes) -> None:
+        self._out.write(chunk)
+        self._digest.update(chunk)
+        self.bytes += len(chunk)
+        self.lines += 1
+
+    def commit(self) -> None:
+        if self._is_file:
+            self._out.flush()
+            os.fsync(self._out.fileno())
+            self._out.close()
+            self._partial.replace(self._final)
+        else:
+            self._out.close()
+            self._out.commit()
+        self._committed = True
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._committed:
+            return
+        self._out.close()
+        if self._is_file:
+            self._partial.unlink(missing_ok=True)
+        else:
+            self._out.discard()
+
+
+def write_object(uri: str, content: bytes) -> None:
+    with ObjectWriter(uri) as out:
+        out.write(content)
+        out.commit()
+
+
+def _path(uri: str) -> Any:
+    from airflow.sdk import ObjectStoragePath
+
+    if "://" not in uri:
+        raise InputError(f"{uri!r} is not a URI; write file:///path or s3://connection@bucket/key")
+    return cast("Any", ObjectStoragePath)(uri)
+
+
+def _strip(name: str, uri: str) -> str:
+    """fsspec returns paths without the scheme and without Airflow's connection id."""
+    connection = uri.split("://", 1)[1].split("/", 1)[0]
+    prefix = connection.split("@", 1)[0] + "@" if "@" in connection else ""
+    return prefix + name

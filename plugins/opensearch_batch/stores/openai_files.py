@@ -1,0 +1,128 @@
+"""OpenAI's Files and Batches APIs through the openai SDK, which also brings retries of reads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from opensearch_batch.errors import BatchError, Refused, Throttled, Unavailable
+from opensearch_batch.stores.object_storage import open_binary
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CHUNK_BYTES = 1 << 20
+RESUMES = 8
+"""A download may break off this many times in a row without progress before it is given up."""
+
+
+class OpenAIFiles:
+    """`base_url` ends in /v1; any server that speaks the same API serves."""
+
+    def __init__(self, base_url: str, key: str) -> None:
+        from openai import OpenAI
+
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK's client says a line a request
+        self._client: OpenAI = OpenAI(base_url=base_url, api_key=key, max_retries=4, timeout=120)
+
+    def upload(self, uri: str, name: str, size_bytes: int) -> str:
+        """An open file goes to the SDK: it would read a path into memory whole. Its retries would send the rest of a
+        half-read file, so there are none here.
+        """
+        with open_binary(uri) as source:
+            client = self._client.with_options(max_retries=0)
+            made = _asked(lambda: client.files.create(file=(name, source), purpose="batch"), f"upload {name}")
+        if made.bytes != size_bytes:
+            raise Unavailable(f"upload {name}: the provider holds {made.bytes} of {size_bytes} bytes as {made.id}")
+        return made.id
+
+    def find_uploads(self, prefix: str) -> dict[str, str]:
+        files = _asked(lambda: list(self._client.files.list(purpose="batch", limit=10_000)), "list files")
+        ours = sorted((f for f in files if f.filename.startswith(prefix)), key=lambda f: f.created_at, reverse=True)
+        return {f.filename: f.id for f in ours}
+
+    def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
+        """Walks all pages: the list has no filter."""
+        batches = _asked(lambda: list(self._client.batches.list(limit=100)), "list batches")
+        ours = sorted((b for b in batches if b.input_file_id == input_file_id), key=lambda b: b.created_at)
+        return [b.model_dump() for b in ours]
+
+    def get_job(self, job_id: str) -> dict[str, Any]:
+        return _asked(lambda: self._client.batches.retrieve(job_id).model_dump(), f"get batch {job_id}")
+
+    def cancel_job(self, job_id: str) -> None:
+        _asked(lambda: self._client.batches.cancel(job_id), f"cancel batch {job_id}")
+
+    def lines(self, file_id: str) -> Iterator[bytes]:
+        rest = b""
+        for chunk in self._chunks(file_id):
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+        if rest:
+            yield rest
+
+    def _chunks(self, file_id: str) -> Iterator[bytes]:
+        """Resume by Range where the server honours it, else by reading the file again up to where it broke."""
+        size = _asked(lambda: self._client.files.retrieve(file_id).bytes, f"get file {file_id}")
+        at, without_progress = 0, 0
+        while at < size:
+            before = at
+            try:
+                for chunk in self._from(file_id, at):
+                    at += len(chunk)
+                    yield chunk
+            except Unavailable as error:
+                log.warning("download of %s broke off after %d of %d bytes: %s", file_id, at, size, error)
+            without_progress = 0 if at > before else without_progress + 1
+            if without_progress > RESUMES:
+                raise Unavailable(f"download of {file_id} stopped {RESUMES} times at {at} of {size} bytes")
+        if at > size:
+            raise Unavailable(f"download of {file_id}: {at} bytes came, the provider says it has {size}")
+
+    def _from(self, file_id: str, at: int) -> Iterator[bytes]:
+        from httpx2 import HTTPError
+
+        headers = {"Range": f"bytes={at}-"} if at else {}
+        opened = self._client.files.with_streaming_response.content(file_id, extra_headers=headers)
+        response = _asked(opened.__enter__, f"download {file_id}")
+        try:
+            skip = at if response.status_code == 200 else 0
+            for chunk in response.iter_bytes(CHUNK_BYTES):
+                if keep := chunk[skip:]:
+                    yield keep
+                skip = max(0, skip - len(chunk))
+        except HTTPError as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from None
+        finally:
+            opened.__exit__(None, None, None)
+
+
+def _asked(ask: Callable[[], T], what: str) -> T:
+    """Translate the SDK's errors into ours."""
+    import openai
+
+    try:
+        return ask()
+    except openai.APIStatusError as error:
+        raise _refusal(what, error) from None
+    except openai.APIConnectionError as error:
+        raise Unavailable(
+            f"{what}: no answer from the provider ({error.__cause__ or error}). Is the connection's host right?"
+        ) from None
+
+
+def _refusal(what: str, error: Any) -> BatchError:
+    status, retry_after = error.status_code, error.response.headers.get("retry-after", "")
+    seconds = float(retry_after) if retry_after.replace(".", "", 1).isdigit() else None
+    message = f"{what}: HTTP {status}: {error.message[:600]}"
+    if status == 429:
+        return Throttled(message, status=status, retry_after_seconds=seconds)
+    if status >= 500 or status in (408, 409):
+        return Unavailable(message, status=status, retry_after_seconds=seconds)
+    advice = " Check the key in the provider's connection." if status in (401, 403) else ""
+    return Refused(message + advice, status=status)

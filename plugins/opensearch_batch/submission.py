@@ -1,0 +1,230 @@
+"""Submission: one job for each shard, however often this runs, is killed or is cleared.
+
+Before anything is sent it is looked for: in what an earlier try of this task noted, in the cluster's tasks, at the
+provider. Whatever is found counts, and only a job that ended with nothing to fetch makes way for a new attempt.
+The input file anchors the search, because every provider names it in its answer and every connector body sends it:
+it carries the shard's key and the attempt in its name.
+
+An error is no proof that nothing was submitted. After an OutcomeUnknown the job is looked for until the cluster's
+own time-outs must have passed; only then may the same file be submitted again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+from opensearch_batch import ml_commons
+from opensearch_batch.errors import BatchError, OutcomeUnknown, SpecError, Unavailable
+from opensearch_batch.jobs import Job, is_spent
+from opensearch_batch.ml_commons import Call, Hit
+from opensearch_batch.providers.protocol import Provider, RemoteJob
+from opensearch_batch.shards import Shard
+from opensearch_batch.stores import ProviderStore
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 180.0
+"""After this a job that cannot be found was not submitted: our connectors' 30 s to connect and 60 s to read, and the
+same again for the provider's list to catch up.
+"""
+
+LONG_SETTLE_SECONDS = 900.0
+"""The same for a connector without time-outs of its own."""
+
+
+class Memory(Protocol):
+    """Survives retries, kills and clears of the task; Airflow's task state store is one."""
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+
+    def set(self, key: str, value: Any) -> None: ...
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """Submits to one model for one run. `send` and `store` raise Terminal or Transient; `run` says whose jobs these
+    are.
+
+    `parameters` override the connector's own, as in any _batch_predict.
+    """
+
+    send: Callable[[Call], Any]
+    store: ProviderStore
+    provider: Provider
+    memory: Memory
+    run: str
+    model_id: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    settle_seconds: float = SETTLE_SECONDS
+    look_seconds: float = 5.0
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+    def submit(self, shard: Shard) -> Job:
+        """The job of this shard: an earlier one where there is one, else a new one."""
+        key = shard_key(self.run, shard)
+        note = self.memory.get(key) or {}
+        if job := self._noted_job(note, shard.name):
+            return job
+        attempt, file_id = self._latest_upload(key, note)
+        if file_id:
+            target = _Target(key, attempt, file_id, shard)
+            found = self._find(target) or self._settle(target, note.get("sent_at") if note else self.now())
+            if found and not is_spent(self._look(found)):
+                log.info("%s: found again as %s", shard.name, found.name)
+                return self._note(found)
+            if found:
+                attempt, file_id = attempt + 1, None
+        if not file_id:
+            file_id = self.store.upload(shard.uri, file_name(key, attempt), shard.bytes)
+        return self._submit(_Target(key, attempt, file_id, shard))
+
+    def submit_parameters(self) -> Job:
+        """One job from `parameters` alone, its input file already at the provider.
+
+        The file may have been used before: jobs it had when this task first looked are not taken for ours.
+        """
+        key = (
+            "batch-"
+            + hashlib.sha256(f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}".encode()).hexdigest()[:32]
+        )
+        note = self.memory.get(key) or {}
+        if job := self._noted_job(note, "parameters"):
+            return job
+        file_id = self.provider.input_file_id(self.parameters)
+        if file_id is None:
+            raise SpecError("parameters name no input file, and no shards are given: pass one of them")
+        known = tuple(note.get("known") or [job["id"] for job in self.store.find_jobs(file_id)])
+        target = _Target(key, int(note.get("attempt", 1)), file_id, None, known)
+        if note.get("sent_at") and (found := self._settle(target, note["sent_at"])):
+            return self._note(found)
+        return self._submit(target)
+
+    @cached_property
+    def _uploads(self) -> dict[str, str]:
+        """One listing a task, not one a shard."""
+        return self.store.find_uploads("batch-")
+
+    def _noted_job(self, note: Mapping[str, Any], name: str) -> Job | None:
+        if not note.get("job"):
+            return None
+        job = Job.from_dict(note["job"])
+        if is_spent(self._look(job)):
+            log.warning("%s: %s ended with nothing to fetch; this is a new attempt", name, job.name)
+            return None
+        log.info("%s: submitted before as %s", name, job.name)
+        return job
+
+    def _submit(self, target: _Target) -> Job:
+        note = {"attempt": target.attempt, "input_file_id": target.file_id, "known": list(target.known)}
+        sent_at = self.now()
+        self.memory.set(target.key, note | {"sent_at": sent_at})
+        parameters = {**self.parameters, **self.provider.submit_parameters(target.file_id)}
+        try:
+            answer = self.send(ml_commons.batch_predict(self.model_id, parameters))
+        except OutcomeUnknown as error:
+            log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self.settle_seconds)
+            if job := self._settle(target, sent_at):
+                return self._note(job)
+            raise Unavailable(
+                f"{target.name}: {error} No job of file {target.file_id} showed up; a retry submits it."
+            ) from None
+        except BatchError:
+            self.memory.set(target.key, note)
+            raise
+        if not answer.get("remote_job"):
+            raise OutcomeUnknown(f"{target.name}: task {answer.get('task_id')} came without its job; a retry finds it")
+        job = self._job(target, answer["task_id"], self.provider.read_job(answer["remote_job"]).id)
+        log.info("%s: submitted as %s, file %s", target.name, job.name, target.file_id)
+        return self._note(job)
+
+    def _latest_upload(self, key: str, note: Mapping[str, Any]) -> tuple[int, str | None]:
+        """Number and file id of the highest attempt that we noted or the provider has; 1 and None where there is
+        none.
+        """
+        attempt, file_id = int(note.get("attempt", 1)), note.get("input_file_id")
+        for name, found_id in self._uploads.items():
+            number = attempt_of(name)
+            if name.startswith(f"{key}-a") and (number > attempt or (number == attempt and file_id is None)):
+                attempt, file_id = number, found_id
+        return attempt, file_id
+
+    def _settle(self, target: _Target, sent_at: float | None) -> Job | None:
+        """Look until the job shows up or a submission begun at `sent_at` must have ended; None: none was begun."""
+        until = (sent_at + self.settle_seconds) if sent_at else 0.0
+        while True:
+            if job := self._find(target):
+                return job
+            if self.now() >= until:
+                return None
+            self.sleep(min(self.look_seconds, max(0.0, until - self.now())))
+
+    def _find(self, target: _Target) -> Job | None:
+        """The file's job that can still be used, else its last one. The provider also knows jobs that have no task."""
+        hits: list[Hit] = self.send(ml_commons.search_tasks(self.provider.find_query(target.file_id)))
+        found: dict[str, tuple[str | None, RemoteJob]] = {}
+        for hit in filter(_is_batch, hits):
+            remote = self.provider.read_job(hit.source["remote_job"])
+            found[remote.id] = (hit.id, remote)
+        if all(is_spent(remote) for _, remote in found.values()):
+            for remote in map(self.provider.read_job, self.store.find_jobs(target.file_id)):
+                found[remote.id] = (found.get(remote.id, (None,))[0], remote)
+        ours = [job for job_id, job in found.items() if job_id not in target.known]
+        if not ours:
+            return None
+        task_id, remote = max(ours, key=lambda job: not is_spent(job[1]))
+        return self._job(target, task_id, remote.id)
+
+    def _look(self, job: Job) -> RemoteJob:
+        return self.provider.read_job(self.store.get_job(job.provider_job_id))
+
+    def _note(self, job: Job) -> Job:
+        self.memory.set(job.key, {"attempt": job.attempt, "input_file_id": job.input_file_id, "job": job.to_dict()})
+        return job
+
+    def _job(self, target: _Target, task_id: str | None, job_id: str) -> Job:
+        shard = target.shard.to_dict() if target.shard else None
+        return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, shard)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One submission: this file, this attempt. `known` are jobs of the file that are not ours."""
+
+    key: str
+    attempt: int
+    file_id: str
+    shard: Shard | None
+    known: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.shard.name if self.shard else f"file {self.file_id}"
+
+
+def shard_key(run: str, shard: Shard) -> str:
+    """One opaque hash of run and content: the same rows in another run are another job, changed rows in the same run
+    too.
+    """
+    return "batch-" + hashlib.sha256(f"{run}|{shard.sha256}".encode()).hexdigest()[:32]
+
+
+def file_name(key: str, attempt: int) -> str:
+    return f"{key}-a{attempt}.jsonl"
+
+
+def attempt_of(name: str) -> int:
+    match = re.search(r"-a(\d+)\.jsonl$", name)
+    return int(match[1]) if match else 0
+
+
+def _is_batch(hit: Hit) -> bool:
+    return hit.source.get("task_type") == "BATCH_PREDICTION" and bool((hit.source.get("remote_job") or {}).get("id"))

@@ -1,0 +1,193 @@
+"""BatchTrigger: one wait for a whole bundle, in the triggerer. Killed and restarted at any line, it goes on from its
+arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from airflow.sdk import BaseHook
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from opensearch_batch import providers
+from opensearch_batch.errors import BatchError, SpecError, Transient
+from opensearch_batch.jobs import Job, ended, outcome, progress
+from opensearch_batch.looking import Ask, AskCluster, adrive, cancel, look
+
+AT_ONCE = 8
+"""Jobs looked at side by side."""
+
+TOLD_EVERY_SECONDS = 300
+"""Progress is logged when it changes, and at least this often."""
+
+_CANCELLING: set[asyncio.Task[None]] = set()
+_ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
+
+
+class BatchTrigger(BaseTrigger):
+    """Polls until every job has ended or `deadline` (epoch seconds) has passed. Yields one event, then ends:
+
+    {"version", "outcomes": […]}, {"version", "timed_out": True} or {"version", "error": text, "terminal": bool}.
+    All arguments are plain JSON and lie readable in Airflow's database: connections go by id. `version` is that of the
+    arguments, so that a wait begun before a deploy goes on after it.
+    """
+
+    VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        jobs: list[dict[str, Any]],
+        provider: str,
+        opensearch_conn_id: str,
+        provider_conn_id: str,
+        poll_seconds: float,
+        deadline: float,
+        cancel_on_kill: bool = True,
+        version: int = VERSION,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        if version != self.VERSION:
+            raise SpecError(
+                f"a wait of version {version} cannot go on here (version {self.VERSION}); clear its task to wait anew"
+            )
+        self.jobs = jobs
+        self.provider = provider
+        self.opensearch_conn_id = opensearch_conn_id
+        self.provider_conn_id = provider_conn_id
+        self.poll_seconds = poll_seconds
+        self.deadline = deadline
+        self.cancel_on_kill = cancel_on_kill
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        names = (
+            "jobs",
+            "provider",
+            "opensearch_conn_id",
+            "provider_conn_id",
+            "poll_seconds",
+            "deadline",
+            "cancel_on_kill",
+        )
+        return "opensearch_batch.trigger.BatchTrigger", {"version": self.VERSION} | {
+            name: getattr(self, name) for name in names
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        try:
+            async with self._asking() as ask:
+                ended = await self._wait(ask)
+        except BatchError as error:
+            ended = {"error": f"{type(error).__name__}: {error}", "terminal": not isinstance(error, Transient)}
+        yield TriggerEvent({"version": self.VERSION, **ended})  # type: ignore[no-untyped-call]
+
+    async def _wait(self, ask: Callable[[Ask], Awaitable[Any]]) -> dict[str, Any]:
+        waiting = {job.provider_job_id: job for job in map(Job.from_dict, self.jobs)}
+        outcomes: dict[str, dict[str, Any]] = {}
+        said: dict[str, tuple[str, float]] = {}
+        told: set[str] = set()
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def look_at(job: Job) -> None:
+            async with slots:
+                try:
+                    remote = await adrive(look(job, providers.get(self.provider), told), ask)
+                except Transient as error:
+                    self._say(said, job, f"no answer, trying again: {error}")
+                    return
+            assert remote is not None
+            self._say(said, job, progress(remote))
+            if ended(remote):
+                outcomes[job.provider_job_id] = outcome(job, remote).to_dict()
+
+        while True:
+            await asyncio.gather(*(look_at(job) for job_id, job in waiting.items() if job_id not in outcomes))
+            if len(outcomes) == len(waiting):
+                return {"outcomes": [outcomes[job_id] for job_id in waiting]}
+            if time.time() >= self.deadline:
+                return {"timed_out": True}
+            if len(waiting) > 1:
+                self.log.info("%d of %d jobs have ended", len(outcomes), len(waiting))
+            pause = self.poll_seconds * random.uniform(0.8, 1.2)
+            await asyncio.sleep(max(0.05, min(pause, self.deadline - time.time())))
+
+    async def on_kill(self) -> None:
+        """Cancel the jobs if a person ended the task. Also called for a clear, and when the wait moves to another
+        triggerer.
+
+        Airflow 3.3 cancels this coroutine after about a second, so the work runs in a task of its own.
+        """
+        if not self.cancel_on_kill:
+            return
+        work = asyncio.create_task(self._cancel_if_ended())
+        _CANCELLING.add(work)
+        work.add_done_callback(_CANCELLING.discard)
+        await asyncio.shield(work)
+
+    async def _cancel_if_ended(self) -> None:
+        """Where it cannot be told who ended the wait, the jobs are left running."""
+        try:
+            state = await self._task_state()
+            if state not in _ENDED_BY_A_PERSON:
+                self.log.info("the task is %s: its jobs are left running", state)
+                return
+            async with self._asking() as ask:
+                for job in map(Job.from_dict, self.jobs):
+                    await self._cancel(job, ask)
+        except Exception:
+            self.log.exception("could not cancel %s", ", ".join(job["provider_job_id"] for job in self.jobs))
+
+    async def _cancel(self, job: Job, ask: Callable[[Ask], Awaitable[Any]]) -> None:
+        told: set[str] = set()
+        try:
+            remote = await adrive(look(job, providers.get(self.provider), told), ask)
+            if remote is not None and not ended(remote):
+                await adrive(cancel(job, told), ask)
+                self.log.info("cancelled %s, because its task was ended by hand", job.name)
+        except BatchError as error:
+            self.log.warning("could not cancel %s: %s", job.name, error)
+
+    async def _task_state(self) -> str | None:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+        from asgiref.sync import sync_to_async
+
+        ti = self.task_instance
+        if ti is None:
+            return None
+        index = ti.map_index if ti.map_index is not None else -1
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=index
+        )
+        state = states.get(ti.run_id, {}).get(ti.task_id if index < 0 else f"{ti.task_id}_{index}", "removed")
+        return state if state is None else str(state)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[Callable[[Ask], Awaitable[Any]]]:
+        """Over the cluster's async client; the provider is asked in a thread, with the SDK that workers use."""
+        from opensearch_batch.hook import MLCommonsAsyncHook
+        from opensearch_batch.stores import ProviderStore, open_store
+
+        opened: list[ProviderStore] = []
+
+        async def ask(step: Ask) -> Any:
+            if isinstance(step, AskCluster):
+                return await send(step.call)
+            if not opened:
+                connection = await BaseHook.aget_connection(self.provider_conn_id)
+                opened.append(await asyncio.to_thread(open_store, providers.get(self.provider), connection))
+            act = opened[0].cancel_job if step.cancel else opened[0].get_job
+            return await asyncio.to_thread(act, step.job_id)
+
+        async with MLCommonsAsyncHook(self.opensearch_conn_id).sender() as send:
+            yield ask
+
+    def _say(self, said: dict[str, tuple[str, float]], job: Job, text: str) -> None:
+        before, at = said.get(job.provider_job_id, ("", 0.0))
+        if text != before or time.time() - at > TOLD_EVERY_SECONDS:
+            said[job.provider_job_id] = (text, time.time())
+            self.log.info("%s: %s", job.name, text)
