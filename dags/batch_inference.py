@@ -1,4 +1,4 @@
-"""Run one of the specs beside this file from a form: choose it, bound the rows, try another model, or only see the plan."""
+"""Run a spec from a form: choose it, bound its rows, try another model, or only see the plan."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ PARAMS = {
 
 
 @dag(schedule=None, params=PARAMS, tags=["batch inference"], doc_md=__doc__)
-def batch_inference():
+def batch_inference() -> None:
     run_spec(
         f"{SPECS}/{{{{ params.spec }}}}.yaml",
         overrides={

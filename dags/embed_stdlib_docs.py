@@ -11,7 +11,7 @@ SPEC = BatchSpec.load(Path(__file__).parent / "specs" / "embed_stdlib_docs.yaml"
 
 
 @dag(schedule=None, tags=["demo", "embedding"], doc_md=__doc__)
-def embed_stdlib_docs():
+def embed_stdlib_docs() -> None:
     @task
     def extract_docstrings() -> str:
         """A real corpus that every machine has; returns its URI."""

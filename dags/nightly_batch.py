@@ -19,7 +19,7 @@ NIGHTLY = CronDataIntervalTimetable("0 2 * * *", timezone="UTC")
     tags=["nightly", "embedding"],
     doc_md=__doc__,
 )
-def nightly_batch():
+def nightly_batch() -> None:
     batch_inference(SPEC)
 
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,8 +40,7 @@ def airflow_db() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def no_leftover_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_leftover_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests name their connections themselves."""
     for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
         monkeypatch.delenv(name)
-    yield

@@ -108,6 +108,6 @@ def refuse_local_work(spec: BatchSpec) -> None:
         and "Sequential" not in executor
     ):
         raise SpecError(
-            f"work_uri {spec.work_uri} is on one machine, and {executor} has several. Put it on object storage, or declare "
-            "work_is_shared: true when it is mounted on every worker."
+            f"work_uri {spec.work_uri} is on one machine, and {executor} has several. Put it on object "
+            "storage, or declare work_is_shared: true when it is mounted on every worker."
         )

@@ -38,7 +38,7 @@ def _statuses(*values: int) -> frozenset[int]:
 _5XX = frozenset(range(500, 600))
 
 RULES = (
-    # The job is fine, only this cluster cannot see it (3.7 and later; a provider on a private address in every version).
+    # The job is fine, only this cluster cannot see it (3.7 and later; with a private provider address every version).
     Rule(CannotLook, "Trusted connector endpoints regex is not configured", purposes=("look",)),
     Rule(CannotLook, "has private ip address", purposes=("look",)),
     Rule(
@@ -129,7 +129,8 @@ def lost(call: Call, error: Exception, *, sent: bool) -> BatchError:
     """No answer at all; `sent` is False only where the connection itself failed."""
     kind = OutcomeUnknown if sent and call.purpose == "submit" else Unavailable
     return kind(
-        f"{call.name}: no answer from the cluster ({type(error).__name__}: {error}). Is it up, and the connection's host right?"
+        f"{call.name}: no answer from the cluster ({type(error).__name__}: {error}). "
+        "Is it up, and the connection's host right?"
     )
 
 

@@ -54,8 +54,9 @@ def close_run(
         raise Terminal(f"not every planned row is accounted for: {'; '.join(report.problems)}. {report}")
     if report.failed > max_failed_fraction * report.records:
         raise Terminal(
-            f"{report.failed} of {report.records} rows failed ({report.codes}), {max_failed_fraction:.2%} may. All answers have landed; "
-            f"the reasons are in {', '.join(report.failures)}. Raise max_failed_fraction if that is fine."
+            f"{report.failed} of {report.records} rows failed ({report.codes}), {max_failed_fraction:.2%} may. "
+            f"All answers have landed; the reasons are in {', '.join(report.failures)}. "
+            "Raise max_failed_fraction if that is fine."
         )
     tell_assets(context, report)
     return report.to_dict()

@@ -52,7 +52,8 @@ def credential(names: Mapping[str, Any], connection: Any) -> dict[str, str]:
     for name, value in names.items():
         if value and not str(value).startswith(("<", "${")):
             raise SpecError(
-                f"credential {name!r} is written into the connector body; keys come from a connection: put a <placeholder> there"
+                f"credential {name!r} is written into the connector body; keys come from a connection: "
+                "put a <placeholder> there"
             )
     extra = connection.extra_dejson
     only = len(names) == 1

@@ -1,4 +1,4 @@
-"""Links from a task in Airflow's UI to the cluster's task and the provider's job. Made on the worker after each step."""
+"""Links from a task in Airflow's UI to the cluster's task and the provider's job; made on the worker."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def search_groups(name: str) -> Call:
 
 
 def register_model(name: str, connector_id: str, group_id: str, *, deploy: bool) -> Call:
-    """Answers {"task_id", "model_id"} at once; deploying goes on after the answer, and after its task says COMPLETED."""
+    """Answers {"task_id", "model_id"} at once; deploying goes on after that, even after its task is COMPLETED."""
     body = {
         "name": name,
         "function_name": "remote",

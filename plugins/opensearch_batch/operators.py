@@ -80,8 +80,8 @@ class CreateConnectorOperator(BatchOperator):
             raise SpecError("CreateConnectorOperator needs body= or spec=")
         if not raw.get("client_config"):
             self.log.warning(
-                "connector %s has no client_config: how long the cluster waits for the provider is then up to its version, and "
-                "a lost answer is looked for longer. Set read_timeout 60 and max_retry_times 0.",
+                "connector %s has no client_config: how long the cluster waits for the provider is then up to its "
+                "version, and a lost answer is looked for longer. Set read_timeout 60 and max_retry_times 0.",
                 raw.get("name"),
             )
         body = prepare_body(raw, base_url=moved, vendor_url=vendor.BASE_URL)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
-
-from airflow.sdk import Context
+from typing import TYPE_CHECKING, Any
 
 from opensearch_batch.errors import SpecError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 def placeholders(context: Context, partition_format: str) -> dict[str, str | None]:

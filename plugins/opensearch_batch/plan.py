@@ -67,7 +67,8 @@ def make_plan(
     if max_cost_usd is not None and tokens:
         if plan.estimated_usd is None:
             raise BudgetExceeded(
-                f"max_cost_usd is {max_cost_usd}, but no price is known: set limits.usd_per_million_tokens. Plan: {plan}"
+                f"max_cost_usd is {max_cost_usd}, but no price is known: set limits.usd_per_million_tokens. "
+                f"Plan: {plan}"
             )
         if plan.estimated_usd > max_cost_usd:
             raise BudgetExceeded(f"max_cost_usd is {max_cost_usd}, the plan is above it: {plan}. Nothing was sent.")

@@ -38,7 +38,8 @@ def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[st
     stale = _oldest(same)
     if on_change != "redeploy":
         raise SpecError(
-            f"connector {stale.id} ({body['name']}) differs from what this run wants, and its model may answer searches:\n"
+            f"connector {stale.id} ({body['name']}) differs from what this run wants, and its model may answer "
+            "searches:\n"
             f"{_difference(send(ml_commons.get_connector(stale.id)), body)}\n"
             'Register under another name, or allow seconds without it with on_change="redeploy".'
         )

@@ -1,4 +1,4 @@
-"""Write the JSON schema of BatchSpec, which editors use for completion: python -m opensearch_batch.schema > dags/specs/batch_spec.schema.json"""
+"""Print the JSON schema of BatchSpec, which editors use for completion (dags/specs/batch_spec.schema.json)."""
 
 from __future__ import annotations
 

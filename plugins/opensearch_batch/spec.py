@@ -33,7 +33,7 @@ class ModelSection(_Section):
     group: str = Field("opensearch-batch", description="Model group; created when absent.")
     on_change: Literal["error", "redeploy"] = Field(
         "error",
-        description="What to do when the cluster's connector differs from this spec. redeploy disturbs searches for seconds.",
+        description="When the cluster's connector differs from this spec. redeploy disturbs searches for seconds.",
     )
 
     @model_validator(mode="after")
