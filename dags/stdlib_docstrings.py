@@ -28,7 +28,10 @@ TESTS = {"test", "tests"}
 
 
 def docstrings() -> Iterator[dict[str, str]]:
-    """Yield ``{"id": "json.dumps", "text": "Serialize ``obj`` to ..."}``, each id once, ordered by module.
+    """Yield ``{"id": "json.dumps", "text": "json.dumps: Serialize ``obj`` ..."}``, each id once, ordered by module.
+
+    The name is part of the text because a docstring rarely repeats it: "count how often each element occurs" finds
+    ``collections.Counter`` with it and ``str.replace`` without.
 
     Imports the whole public standard library into this process. An object is reported by the module that defines
     it, so a re-export does not come twice.
@@ -40,7 +43,7 @@ def docstrings() -> Iterator[dict[str, str]]:
             text = inspect.cleandoc(documented.__doc__ or "").strip()
             if text and record_id not in seen and not _is_private(record_id):
                 seen.add(record_id)
-                yield {"id": record_id, "text": text}
+                yield {"id": record_id, "text": f"{record_id}: {text}"}
 
 
 def write_docstrings(uri: str) -> int:

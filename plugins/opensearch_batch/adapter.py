@@ -52,7 +52,7 @@ class BatchOperator(BaseOperator):
 
 def fill_connections(operator: Any) -> None:
     """Arguments first, then the spec, then the provider's own names."""
-    spec = BatchSpec.check(operator.spec) if operator.spec else None
+    spec = BatchSpec.of(operator.spec) if operator.spec else None
     operator.provider = operator.provider or (spec.model.provider if spec else providers.DEFAULT.NAME)
     default = spec.provider_connection if spec else providers.get(operator.provider).CONNECTION
     operator.provider_conn_id = operator.provider_conn_id or default
@@ -75,10 +75,12 @@ def cluster(operator: Any) -> Any:
 
 
 def flat(values: Any) -> list[dict[str, Any]]:
-    """A bundle, or several (what a mapped task's output is downstream of it)."""
+    """One entry, a bundle, or several; Airflow hands on the output of a mapped task with a single index as that one."""
+    if isinstance(values, Mapping):
+        return [dict(values)]
     inner: list[dict[str, Any]] = []
     for value in values:
-        inner.extend([dict(value)] if isinstance(value, Mapping) else flat(value))
+        inner.extend(flat(value or []))
     return inner
 
 

@@ -66,7 +66,7 @@ class CreateConnectorOperator(BatchOperator):
 
         vendor = providers.get(self.provider)
         connection = BaseHook.get_connection(self.credential_conn_id or self.provider_conn_id)
-        spec = BatchSpec.check(self.spec) if self.spec else None
+        spec = BatchSpec.of(self.spec) if self.spec else None
         if self.body is not None:
             raw = load_body(self.body)
             moved = (
@@ -116,7 +116,7 @@ class RegisterModelOperator(BatchOperator):
     def run_step(self, context: Context) -> str:
         from opensearch_batch.registration import ensure_model
 
-        spec = BatchSpec.check(self.spec) if self.spec else None
+        spec = BatchSpec.of(self.spec) if self.spec else None
         name = self.name or (spec.registered_as if spec else "")
         if not name:
             raise SpecError("RegisterModelOperator needs name= or spec=")
@@ -154,7 +154,7 @@ class SubmitBatchOperator(BatchOperator):
 
     def run_step(self, context: Context) -> list[dict[str, Any]]:
         from opensearch_batch.shards import Shard
-        from opensearch_batch.submission import SETTLE_SECONDS, Submitter
+        from opensearch_batch.submission import Submitter
 
         submitter = Submitter(
             send=cluster(self),
@@ -164,7 +164,7 @@ class SubmitBatchOperator(BatchOperator):
             run=f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}",
             model_id=self.model_id,
             parameters=self.parameters or {},
-            settle_seconds=SETTLE_SECONDS if self.settle_seconds is None else self.settle_seconds,
+            settle_seconds=self.settle_seconds,
         )
         if self.shards is None:
             jobs = [submitter.submit_parameters()]
@@ -252,7 +252,8 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         spec = spec.resolve(**placeholders(context, spec.input.partition_format))
         refuse_local_work(spec)
         ti = context["ti"]
-        plan, bundles = prepare(spec, run_key(self.dag_id, context["dag_run"].run_id))
+        key = run_key(self.dag_id, context["dag_run"].run_id)
+        plan, bundles = prepare(spec, key, f"{spec.work_uri}/{key}/{self.task_id}")
         ti.xcom_push(key="spec", value=spec.to_dict())
         ti.xcom_push(key="plan", value=plan.to_dict())
         if plan.dry_run or not plan.records:
@@ -280,8 +281,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             **{key: None if value == "" else value for key, value in (self.overrides or {}).items()},
         }
         if self.spec:
-            spec = BatchSpec.load(self.spec) if isinstance(self.spec, str) else BatchSpec.check(self.spec)
-            return spec.override(given)
+            return BatchSpec.of(self.spec).override(given)
         sections: dict[str, Any] = {
             "model": {"provider": self.provider},
             "input": {},
@@ -323,7 +323,7 @@ class FetchOutputOperator(BatchOperator):
         from opensearch_batch.jobs import Outcome
         from opensearch_batch.landing import land
 
-        output_uri = (self.output_uri or (BatchSpec.check(self.spec).output.uri if self.spec else "")).rstrip("/")
+        output_uri = (self.output_uri or (BatchSpec.of(self.spec).output.uri if self.spec else "")).rstrip("/")
         if not output_uri:
             raise SpecError("FetchOutputOperator needs output_uri= or spec=")
         key = run_key(self.dag_id, context["dag_run"].run_id)
@@ -340,29 +340,31 @@ class ReportOperator(BatchOperator):
 
     Fails the run when a planned row has neither an answer nor a reason, or more than `limits.max_failed_fraction`
     failed. Give it trigger_rule="all_done", so that it also speaks for shards that did not arrive.
+
+    :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
+    :param landed: what the fetches returned.
     """
 
-    template_fields: Sequence[str] = (*BatchOperator.template_fields, "plan", "landed")
-    template_fields_renderers = {"plan": "json", "spec": "json"}
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
 
-    def __init__(self, *, plan: Any, landed: Any, **kwargs: Any) -> None:
+    def __init__(self, *, planned_by: str, landed: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.plan = plan
+        self.planned_by = planned_by
         self.landed = landed
 
     def run_step(self, context: Context) -> dict[str, Any]:
         from opensearch_batch.plan import Plan
         from opensearch_batch.reconcile import Landed
 
-        if not self.plan:
-            raise SpecError("there is no plan: prepare_input did not finish; its log says why")
-        spec, plan = BatchSpec.check(self.spec), Plan.from_dict(self.plan)
+        made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
+        if not made["plan"]:
+            raise SpecError(f"there is no plan: {self.planned_by} did not succeed, and its log says why")
+        spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}")
-        landed = [Landed.from_dict(part) for fetched in self.landed or [] if fetched for part in fetched["landed"]]
-        report = close_run(
-            context, plan, landed, spec.output.uri.rstrip("/"), spec.limits.max_failed_fraction, spec.to_dict()
-        )
+        landed = [Landed.from_dict(part) for fetched in flat(self.landed or []) for part in fetched["landed"]]
+        limit = spec.limits.max_failed_fraction
+        report = close_run(context, plan, landed, spec.output.uri.rstrip("/"), limit, spec.to_dict())
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report

@@ -42,7 +42,6 @@ def batch_inference(
     resolved: Any = XComArg(prepare, key="spec")
     connector = CreateConnectorOperator(task_id="create_connector", spec=resolved)
     model = RegisterModelOperator(task_id="register_model", spec=resolved, connector_id=connector.output)
-    prepare >> connector
 
     @task_group(group_id="shard")
     def each_shard(shards: Any) -> Any:
@@ -53,8 +52,7 @@ def batch_inference(
     landed = each_shard.expand(shards=prepare.output)
     report = ReportOperator(
         task_id="report",
-        spec=resolved,
-        plan=XComArg(prepare, key="plan"),
+        planned_by=prepare.task_id,
         landed=landed,
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[results_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],

@@ -21,13 +21,12 @@ from opensearch_batch.stores.object_storage import ObjectWriter, matches, read_l
 log = logging.getLogger(__name__)
 
 
-def prepare(spec: BatchSpec, run_key: str) -> tuple[Plan, list[list[Shard]]]:
-    """Write the shards and return the plan with the bundles; a dry run writes nothing.
+def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list[Shard]]]:
+    """Write the shards into `folder`, emptied first, and return the plan with the bundles; a dry run writes nothing.
 
     Raise InputError at the first wrong row, BudgetExceeded, or SpecError; then no shard is left behind.
     """
     provider = providers.get(spec.model.provider)
-    folder = f"{spec.work_uri}/{run_key}"
     remove(folder, recursive=True)
     limits = {
         "max_requests": _within("max_requests", spec.limits.max_requests, provider.MAX_REQUESTS),

@@ -180,9 +180,16 @@ def _oldest(hits: list[Hit]) -> Hit:
 
 
 def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """A unified diff of the fields that we set; ids, times and owners are the cluster's own."""
+    """A unified diff of the fields that we set; the cluster shows action types in capitals."""
     before, after = (
-        json.dumps({key: side.get(key) for key in sorted(wanted)}, indent=1, sort_keys=True) for side in (there, wanted)
+        json.dumps({key: _comparable(side.get(key)) for key in sorted(wanted)}, indent=1, sort_keys=True)
+        for side in (there, wanted)
     )
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "in the cluster", "wanted", lineterm="", n=1)
     return "\n".join(lines)
+
+
+def _comparable(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [{**action, "action_type": str(action.get("action_type", "")).lower()} for action in value]

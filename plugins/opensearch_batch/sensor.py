@@ -136,7 +136,7 @@ class BatchSensor(BaseSensorOperator):
         self.told: set[str] = set()
         self.outcomes: dict[str, dict[str, Any]] = {}
         if self.spec and not self.waits_as_given:
-            wait = BatchSpec.check(self.spec).wait
+            wait = BatchSpec.of(self.spec).wait
             self.poke_interval, self.timeout = wait.poll_seconds, wait.timeout_hours * 3600
 
     def _defer(self, context: Context) -> NoReturn:

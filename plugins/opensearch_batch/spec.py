@@ -137,6 +137,11 @@ class BatchSpec(_Section):
             raise SpecError(f"{source}: " + "; ".join(lines)) from None
 
     @classmethod
+    def of(cls, value: Any) -> BatchSpec:
+        """From a spec's dict, or the path of its file."""
+        return cls.load(value) if isinstance(value, str | Path) else cls.check(value)
+
+    @classmethod
     def load(cls, path: str | Path) -> BatchSpec:
         """Read YAML. Raise SpecError when the file is absent, not YAML, or not a spec."""
         import yaml

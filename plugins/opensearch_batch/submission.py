@@ -31,13 +31,21 @@ from opensearch_batch.stores import ProviderStore
 
 log = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 180.0
-"""After this a job that cannot be found was not submitted: our connectors' 30 s to connect and 60 s to read, and the
-same again for the provider's list to catch up.
-"""
+LIST_LAG_SECONDS = 90.0
+"""What a provider's list of jobs may be behind its own answers; not a published figure."""
 
 LONG_SETTLE_SECONDS = 900.0
-"""The same for a connector without time-outs of its own."""
+"""How long to look where the connector does not say how long the cluster waits for the provider."""
+
+
+def settle_seconds_of(send: Callable[[Call], Any], model_id: str) -> float:
+    """After this a job not to be found was not submitted: the connector's time-outs and the list lag."""
+    try:
+        connector_id = send(ml_commons.get_model(model_id))["connector_id"]
+        config = send(ml_commons.get_connector(connector_id)).get("client_config") or {}
+        return float(config["connection_timeout"]) + float(config["read_timeout"]) + LIST_LAG_SECONDS
+    except (BatchError, KeyError):
+        return LONG_SETTLE_SECONDS
 
 
 class Memory(Protocol):
@@ -53,7 +61,7 @@ class Submitter:
     """Submits to one model for one run. `send` and `store` raise Terminal or Transient; `run` says whose jobs these
     are.
 
-    `parameters` override the connector's own, as in any _batch_predict.
+    `parameters` override the connector's own, as in any _batch_predict. `settle_seconds`: None asks the connector.
     """
 
     send: Callable[[Call], Any]
@@ -63,7 +71,7 @@ class Submitter:
     run: str
     model_id: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    settle_seconds: float = SETTLE_SECONDS
+    settle_seconds: float | None = None
     look_seconds: float = 5.0
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
@@ -109,6 +117,10 @@ class Submitter:
         return self._submit(target)
 
     @cached_property
+    def _patience(self) -> float:
+        return settle_seconds_of(self.send, self.model_id) if self.settle_seconds is None else self.settle_seconds
+
+    @cached_property
     def _uploads(self) -> dict[str, str]:
         """One listing a task, not one a shard."""
         return self.store.find_uploads("batch-")
@@ -131,7 +143,7 @@ class Submitter:
         try:
             answer = self.send(ml_commons.batch_predict(self.model_id, parameters))
         except OutcomeUnknown as error:
-            log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self.settle_seconds)
+            log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self._patience)
             if job := self._settle(target, sent_at):
                 return self._note(job)
             raise Unavailable(
@@ -159,7 +171,7 @@ class Submitter:
 
     def _settle(self, target: _Target, sent_at: float | None) -> Job | None:
         """Look until the job shows up or a submission begun at `sent_at` must have ended; None: none was begun."""
-        until = (sent_at + self.settle_seconds) if sent_at else 0.0
+        until = (sent_at + self._patience) if sent_at else 0.0
         while True:
             if job := self._find(target):
                 return job
