@@ -1,0 +1,42 @@
+"""`python -m sandbox --port N --data DIR`: serve until interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from pathlib import Path
+
+from sandbox import embedding
+from sandbox.box import PROFILES
+from sandbox.pace import Pace
+from sandbox.server import Sandbox
+
+
+def pace(text: str) -> str:
+    try:
+        return str(Pace.parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="sandbox", description="A stand-in for OpenAI and OpenSearch ML Commons.")
+    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 takes a free one and prints it")
+    parser.add_argument("--data", type=Path, required=True, help="folder that keeps everything, made if absent")
+    parser.add_argument("--pace", type=pace, default="instant", help="instant, polls:N or clock:SECONDS")
+    parser.add_argument("--profile", choices=PROFILES, default="3.6.0", help="the OpenSearch version to answer as")
+    parser.add_argument(
+        "--private-ip",
+        choices=("allow", "refuse"),
+        default="allow",
+        help="refuse: turn down connectors to loopback addresses, as a real server does",
+    )
+    given = parser.parse_args()
+    sandbox = Sandbox(given.data, given.pace, port=given.port, profile=given.profile, private_ip=given.private_ip)
+    # The first batch should not wait for the weights; nothing else needs them.
+    threading.Thread(target=embedding.load, daemon=True).start()
+    sandbox.serve()
+
+
+if __name__ == "__main__":
+    main()

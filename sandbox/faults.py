@@ -1,0 +1,154 @@
+"""Trouble on order: what `/_sandbox/faults` was asked for, kept on disk until it is used up or cleared."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sandbox.ids import opensearch_id
+
+if TYPE_CHECKING:
+    from sandbox.state import State
+
+KIND = "fault"
+
+PARAMETERS: dict[str, set[str]] = {
+    "answer": {"method", "path", "status", "body", "headers"},
+    "lost_answer": {"method", "path"},
+    "late_accept": {"method", "path", "seconds"},
+    "delay": {"method", "path", "seconds"},
+    "down": {"face", "seconds"},
+    "list_lag": {"seconds"},
+    "lose_row": {"count"},
+    "duplicate_row": {"count"},
+    "foreign_row": {"count"},
+    "cut_row": {"count"},
+    "fail_rows": {"count", "ids", "code", "message", "status_code"},
+    "all_rows_fail": {"code", "message", "status_code"},
+    "reorder": set(),
+    "fail_batch": {"code", "message", "line", "param"},
+    "expire": {"fraction"},
+    "cancel": {"fraction"},
+    "cut_download": {"after_bytes"},
+    "slow_download": {"bytes_per_second"},
+    "deploy_fail": set(),
+    "deploy_partial": set(),
+}
+REQUIRED: dict[str, set[str]] = {
+    "late_accept": {"seconds"},
+    "delay": {"seconds"},
+    "down": {"face"},
+    "list_lag": {"seconds"},
+    "cut_download": {"after_bytes"},
+    "slow_download": {"bytes_per_second"},
+}
+BATCH_FAULTS = (
+    "lose_row", "duplicate_row", "foreign_row", "cut_row", "fail_rows", "all_rows_fail", "reorder",
+    "fail_batch", "expire", "cancel",
+)  # fmt: skip
+FACES = {"openai": "/v1", "ml_commons": "/_plugins"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`times` is how often it still happens; -1 is always."""
+
+    id: str
+    name: str
+    times: int
+    ordered_at: float
+    params: dict[str, Any] = field(default_factory=dict)
+
+    def number(self, name: str, default: float) -> float:
+        return float(self.params.get(name, default))
+
+    def matches(self, method: str, path: str) -> bool:
+        wanted = self.params.get("method")
+        if wanted is not None and str(wanted).upper() != method:
+            return False
+        return re.search(str(self.params.get("path", "")), path) is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"id": self.id, "fault": self.name, "times": self.times, "ordered_at": self.ordered_at, **self.params}
+
+
+def parse(order: object) -> tuple[str, int, dict[str, Any]]:
+    """Name, times and parameters of an order; ValueError says what is wrong with it."""
+    if not isinstance(order, dict):
+        raise ValueError("a fault is a JSON object")
+    params = dict(order)
+    name = params.pop("fault", None)
+    if name not in PARAMETERS:
+        raise ValueError(f"unknown fault {name!r}: one of {', '.join(sorted(PARAMETERS))}")
+    times = params.pop("times", -1 if name == "down" else 1)
+    if not isinstance(times, int) or isinstance(times, bool) or times == 0 or times < -1:
+        raise ValueError(f"{name}: times is a number above 0, or -1 for always")
+    if unknown := set(params) - PARAMETERS[name]:
+        raise ValueError(f"{name}: unknown parameters {sorted(unknown)}; it takes {sorted(PARAMETERS[name])}")
+    if missing := REQUIRED.get(name, set()) - set(params):
+        raise ValueError(f"{name}: needs {sorted(missing)}")
+    for key in ("seconds", "fraction", "after_bytes", "bytes_per_second", "count", "status"):
+        if key in params and (isinstance(params[key], bool) or not isinstance(params[key], int | float)):
+            raise ValueError(f"{name}: {key} is a number")
+    if "path" in params:
+        try:
+            re.compile(params["path"])
+        except (re.error, TypeError) as error:
+            raise ValueError(f"{name}: path is a regular expression: {error}") from error
+    if name == "down" and params["face"] not in FACES:
+        raise ValueError(f"down: face is one of {sorted(FACES)}")
+    return name, times, params
+
+
+class Faults:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def order(self, order: object) -> Fault:
+        name, times, params = parse(order)
+        fault = Fault(opensearch_id(), name, times, time.time(), params)
+        self._state.put(
+            KIND, fault.id, {"name": name, "times": times, "ordered_at": fault.ordered_at, "params": params}
+        )
+        return fault
+
+    def all(self) -> list[Fault]:
+        return [Fault(id=stored.id, **stored.body) for stored in self._state.all(KIND)]
+
+    def clear(self) -> None:
+        self._state.clear(KIND)
+
+    def take(self, name: str, method: str = "", path: str = "") -> Fault | None:
+        """The oldest ordered fault of this name that matches the call; it counts as having happened."""
+        for fault in self.all():
+            if fault.name == name and fault.matches(method, path):
+                self._happened(fault)
+                return fault
+        return None
+
+    def take_for_batch(self) -> dict[str, dict[str, Any]]:
+        """What the batch that is being created will suffer, by fault name."""
+        found = {name: self.take(name) for name in BATCH_FAULTS}
+        return {name: fault.params for name, fault in found.items() if fault is not None}
+
+    def is_down(self, path: str) -> bool:
+        for fault in self.all():
+            if fault.name != "down" or not path.startswith(FACES[fault.params["face"]]):
+                continue
+            seconds = fault.params.get("seconds")
+            if seconds is not None and time.time() > fault.ordered_at + float(seconds):
+                self._state.delete(KIND, fault.id)
+                continue
+            self._happened(fault)
+            return True
+        return False
+
+    def _happened(self, fault: Fault) -> None:
+        if fault.times == -1:
+            return
+        if fault.times <= 1:
+            self._state.delete(KIND, fault.id)
+        else:
+            self._state.update(KIND, fault.id, lambda body: body.update(times=fault.times - 1))

@@ -1,0 +1,162 @@
+"""The door every call comes through: it is written down, and faults that concern the connection happen here."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from sandbox.calls import MAX_BODY_BYTES
+from sandbox.ids import opensearch_id
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from sandbox.box import Box
+    from sandbox.faults import Fault
+
+
+class Gate:
+    """Must be the outermost ASGI application under uvicorn: to cut a connection it needs uvicorn's own `send`."""
+
+    def __init__(self, app: ASGIApp, box: Box) -> None:
+        self._app = app
+        self._box = box
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/_sandbox/"):
+            await self._app(scope, receive, send)
+            return
+        await Visit(self._app, self._box, self._late, scope, receive, send).run()
+
+
+class Visit:
+    """One call on its way in and out."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        box: Box,
+        late: set[asyncio.Task[None]],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._app, self._box, self._late = app, box, late
+        self._scope, self._receive, self._send = scope, receive, send
+        self._wire = receive
+        self._method, self._path = scope["method"], scope["path"]
+        self._headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        self._id = opensearch_id()
+        self._body = b""
+        self._status: int | None = None
+
+    async def run(self) -> None:
+        query = self._scope["query_string"].decode("latin-1")
+        self._box.calls.began(self._id, self._method, self._path, query, self._headers)
+        self._scope.setdefault("state", {})["hang_up"] = self._finish_and_hang_up
+        answered = False
+        try:
+            answered = await self._meet_faults()
+        finally:
+            self._box.calls.ended(self._id, self._status if answered else None, self._body)
+
+    async def _meet_faults(self) -> bool:
+        """Whether the client got an answer."""
+        faults = self._box.faults
+        if faults.is_down(self._path):
+            await self._cut()
+            return False
+        await self._read_small_json()
+        if delay := faults.take("delay", self._method, self._path):
+            await asyncio.sleep(delay.number("seconds", 0))
+        if answer := faults.take("answer", self._method, self._path):
+            await self._answer(answer)
+            return True
+        if late := faults.take("late_accept", self._method, self._path):
+            await self._read_all()
+            await self._cut()
+            task = asyncio.create_task(self._accept_later(late.number("seconds", 0)))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+            return False
+        if faults.take("lost_answer", self._method, self._path):
+            await self._app(self._scope, self._receive, _nowhere)
+            await self._cut()
+            return False
+        await self._app(self._scope, self._receive, self._watched_send)
+        return True
+
+    async def _accept_later(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._app(self._scope, self._receive, _nowhere)
+
+    async def _answer(self, fault: Fault) -> None:
+        body = fault.params.get("body", "")
+        raw = body.encode() if isinstance(body, str) else orjson.dumps(body)
+        headers = {"content-type": "text/plain" if isinstance(body, str) else "application/json"}
+        headers |= {str(key).lower(): str(value) for key, value in fault.params.get("headers", {}).items()}
+        headers["content-length"] = str(len(raw))
+        await self._watched_send(
+            {
+                "type": "http.response.start",
+                "status": int(fault.params.get("status", 500)),
+                "headers": [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers.items()],
+            }
+        )
+        await self._watched_send({"type": "http.response.body", "body": raw})
+
+    async def _read_small_json(self) -> None:
+        length = int(self._headers.get("content-length", "0") or 0)
+        if "json" in self._headers.get("content-type", "") and 0 < length <= MAX_BODY_BYTES:
+            await self._read_all()
+
+    async def _read_all(self) -> None:
+        """Take the body off the wire and hand the application a copy of it."""
+        if self._body:
+            return
+        parts: list[bytes] = []
+        while True:
+            message = await self._receive()
+            parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        self._body = b"".join(parts)
+        pending = [{"type": "http.request", "body": self._body, "more_body": False}]
+        original = self._receive
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await original()
+
+        self._receive = replay
+
+    async def _watched_send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+        await self._send(message)
+
+    async def _cut(self) -> None:
+        _transport(self._send).abort()
+        await self._is_gone()
+
+    async def _finish_and_hang_up(self) -> None:
+        """Close after what was sent so far has gone out, however much was promised."""
+        _transport(self._send).close()
+        await self._is_gone()
+
+    async def _is_gone(self) -> None:
+        """Until uvicorn knows that the client is gone it would answer 500 for an application that said nothing."""
+        while (await self._wire())["type"] != "http.disconnect":
+            pass
+
+
+def _transport(send: Send) -> asyncio.Transport:
+    cycle: Any = send.__self__  # type: ignore[attr-defined]
+    transport: asyncio.Transport = cycle.transport
+    return transport
+
+
+async def _nowhere(message: Message) -> None:
+    """The answer of work whose client is gone."""

@@ -1,0 +1,174 @@
+"""The life of a batch: what is known about the work, and the one place where its visible status moves on.
+
+A stored batch is {"public": what the API shows, "work": what is known}. The worker writes only `work`; `look` turns it
+into `public` as far as the pace allows.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from sandbox.openai_face import files
+
+if TYPE_CHECKING:
+    from sandbox.box import Box
+
+KIND = "batch"
+WINDOW_SECONDS = 24 * 3600
+FINAL = ("completed", "failed", "expired", "cancelled")
+STAMP = {
+    "in_progress": "in_progress_at",
+    "finalizing": "finalizing_at",
+    "completed": "completed_at",
+    "failed": "failed_at",
+    "expired": "expired_at",
+    "cancelling": "cancelling_at",
+    "cancelled": "cancelled_at",
+}
+
+
+def new(id: str, request: dict[str, Any], faults: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    now = time.time()
+    public = {
+        "id": id,
+        "object": "batch",
+        "endpoint": request["endpoint"],
+        "model": None,
+        "errors": None,
+        "input_file_id": request["input_file_id"],
+        "completion_window": request["completion_window"],
+        "status": "validating",
+        "output_file_id": None,
+        "error_file_id": None,
+        "created_at": int(now),
+        "in_progress_at": None,
+        "expires_at": int(now) + WINDOW_SECONDS,
+        "finalizing_at": None,
+        "completed_at": None,
+        "failed_at": None,
+        "expired_at": None,
+        "cancelling_at": None,
+        "cancelled_at": None,
+        "request_counts": {"total": 0, "completed": 0, "failed": 0},
+        "usage": None,
+        "metadata": request.get("metadata"),
+    }
+    work: dict[str, Any] = {
+        "made_at": now,
+        "reads": 0,
+        "faults": faults,
+        "output_expires_after": (request.get("output_expires_after") or {}).get("seconds"),
+        "validated": False,
+        "done": False,
+        "outcome": "completed",
+        "cancel": None,
+        "errors": [],
+        "model": None,
+        "counts": {"total": 0, "completed": 0, "failed": 0},
+        "results": {},
+        "usage": None,
+    }
+    return {"public": public, "work": work}
+
+
+def look(box: Box, id: str, *, counts: bool) -> dict[str, Any] | None:
+    """The batch as the API shows it now; `counts`: this is a status read, which `polls:N` goes by."""
+
+    def change(body: dict[str, Any]) -> None:
+        if counts:
+            body["work"]["reads"] += 1
+        _advance(box, body, time.time())
+
+    stored = box.state.update(KIND, id, change)
+    return stored.body["public"] if stored else None
+
+
+def request_cancel(body: dict[str, Any]) -> None:
+    work, public = body["work"], body["public"]
+    if work["cancel"] is None:
+        work["cancel"] = {"at": time.time(), "reads": work["reads"], "from": public["status"]}
+    _enter(public, "cancelling", time.time())
+
+
+def is_over(box: Box, id: str) -> bool:
+    """Whether the worker has nothing left to do for it."""
+    stored = box.state.get(KIND, id)
+    return stored is None or bool(stored.body["work"]["done"])
+
+
+def ledger(box: Box) -> list[dict[str, Any]]:
+    """Every job that was accepted, whether or not its answer arrived: what would have been billed."""
+    found = []
+    for stored in box.state.all(KIND):
+        public = look(box, stored.id, counts=False)
+        if public is None:
+            continue
+        source = box.state.get(files.KIND, public["input_file_id"])
+        lines = source.body["lines"] if source else 0
+        found.append(
+            {
+                "id": public["id"],
+                "input_file_id": public["input_file_id"],
+                "model": stored.body["work"]["model"],
+                "requests": stored.body["work"]["counts"]["total"] or lines,
+                "status": public["status"],
+                "created_at": public["created_at"],
+            }
+        )
+    return found
+
+
+def _advance(box: Box, body: dict[str, Any], now: float) -> None:
+    public, work = body["public"], body["work"]
+    if public["status"] in FINAL:
+        return
+    way, due = _way(box, work, now)
+    for status in way[: _reached(work, way, due) + 1]:
+        if STAMP.get(status) and public[STAMP[status]] is None:
+            _enter(public, status, now)
+    if public["status"] != "validating":
+        public["model"] = work["model"]
+        public["request_counts"] = dict(work["counts"])
+    if public["status"] in FINAL:
+        _settle(box, public, work)
+
+
+def _way(box: Box, work: dict[str, Any], now: float) -> tuple[list[str], int]:
+    """The states it will pass, and how many of the steps between them are due."""
+    seconds, reads = now - work["made_at"], work["reads"]
+    if work["cancel"] is not None and work["outcome"] != "failed":
+        way = ["cancelling", "cancelled"]
+        seconds, reads = now - work["cancel"]["at"], reads - work["cancel"]["reads"]
+    elif work["outcome"] == "failed":
+        way = ["validating", "failed"]
+    elif work["outcome"] == "cancelled":
+        way = ["validating", "in_progress", "cancelling", "cancelled"]
+    else:
+        way = ["validating", "in_progress", "finalizing", work["outcome"]]
+    return way, box.pace.steps(reads, seconds, len(way) - 1)
+
+
+def _reached(work: dict[str, Any], way: list[str], due: int) -> int:
+    """No further than the work is: results cannot be shown before they exist."""
+    if work["done"]:
+        return due
+    possible = 1 if work["validated"] and way[0] == "validating" else 0
+    return min(due, possible)
+
+
+def _enter(public: dict[str, Any], status: str, now: float) -> None:
+    public["status"] = status
+    public[STAMP[status]] = int(now)
+
+
+def _settle(box: Box, public: dict[str, Any], work: dict[str, Any]) -> None:
+    if work["errors"]:
+        public["errors"] = {"object": "list", "data": work["errors"]}
+    public["usage"] = work["usage"]
+    lifetime = work["output_expires_after"] or files.BATCH_FILE_SECONDS
+    for name, result in work["results"].items():
+        filename = f"{public['id']}_{name.removesuffix('_file_id')}.jsonl"
+        expires_at = int(time.time()) + lifetime
+        files.register(box.state, result["id"], filename, "batch_output", result["lines"], expires_at)
+        public[name] = result["id"]

@@ -1,0 +1,140 @@
+"""The two result files of a batch while they are written, with the damage that was ordered done to them."""
+
+from __future__ import annotations
+
+import os
+import random
+from array import array
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+
+from sandbox.ids import derived
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.openai_face.answers import Answer
+
+Faults = dict[str, dict[str, Any]]
+
+
+class ResultFile:
+    """Written under `partial`, and only whole under its final name: a kill leaves no half file behind that counts."""
+
+    def __init__(self, partial: Path) -> None:
+        self._partial = partial
+        self._file = partial.open("wb")
+        self.lines = 0
+
+    def write(self, line: bytes) -> None:
+        self._file.write(line)
+        self.lines += 1
+
+    def abandon(self) -> None:
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+    def publish(self, target: Path, shuffle_by: str | None) -> None:
+        self._file.close()
+        if shuffle_by is not None:
+            shuffle_file(self._partial, shuffle_by)
+        os.replace(self._partial, target)
+
+
+class Results:
+    """Rows go in by their position in the input; each chunk of them comes out in an order of its own."""
+
+    def __init__(self, batch_id: str, work: Path, faults: Faults) -> None:
+        self._batch_id = batch_id
+        self._faults = faults
+        self.output = ResultFile(work / f"{batch_id}.output")
+        self.error = ResultFile(work / f"{batch_id}.error")
+        counts = {name: int(faults.get(name, {"count": 0}).get("count", 1)) for name in TREATMENTS}
+        self._treatments = [name for name in TREATMENTS for _ in range(counts[name])]
+        self._foreign = int(faults["foreign_row"].get("count", 1)) if "foreign_row" in faults else 0
+        self._pending: list[tuple[ResultFile, bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """What was not published is thrown away; after publishing there is nothing left to throw."""
+        self.output.abandon()
+        self.error.abandon()
+
+    def answered(self, index: int, custom_id: str, answer: Answer) -> None:
+        response = {"status_code": answer.status, "request_id": self._request_id(index), "body": answer.body}
+        line = self._line(index, custom_id, response, None)
+        if answer.status >= 400:
+            self._pending.append((self.error, line))
+            return
+        while self._foreign:
+            foreign = self._line(-self._foreign, f"foreign-{self._foreign}", response, None)
+            self._pending.append((self.output, foreign))
+            self._foreign -= 1
+        self._pending.extend((self.output, damaged) for damaged in self._treat(line))
+
+    def not_run(self, index: int, custom_id: str, code: str, message: str) -> None:
+        line = self._line(index, custom_id, None, {"code": code, "message": message})
+        self._pending.append((self.error, line))
+
+    def end_chunk(self, number: int) -> None:
+        random.Random(f"{self._batch_id}/{number}").shuffle(self._pending)
+        for file, line in self._pending:
+            file.write(line)
+        self._pending.clear()
+
+    def publish(self, folder: Path) -> dict[str, dict[str, Any]]:
+        """Id and lines by the batch's field name; a file without rows does not exist, as with OpenAI."""
+        shuffle_by = self._batch_id if "reorder" in self._faults else None
+        found = {}
+        for name, file in (("output_file_id", self.output), ("error_file_id", self.error)):
+            if file.lines:
+                id_ = f"file-{derived(self._batch_id, name, length=22)}"
+                file.publish(folder / id_, shuffle_by)
+                found[name] = {"id": id_, "lines": file.lines}
+        return found
+
+    def _treat(self, line: bytes) -> list[bytes]:
+        treatment = self._treatments.pop(0) if self._treatments else None
+        if treatment == "lose_row":
+            return []
+        if treatment == "duplicate_row":
+            return [line, line]
+        if treatment == "cut_row":
+            return [line[: len(line) // 2] + b"\n"]
+        return [line]
+
+    def _request_id(self, index: int) -> str:
+        return derived(self._batch_id, "request", index, length=32)
+
+    def _line(self, index: int, custom_id: str, response: object, error: object) -> bytes:
+        row = {
+            "id": f"batch_req_{derived(self._batch_id, index)}",
+            "custom_id": custom_id,
+            "response": response,
+            "error": error,
+        }
+        return orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+
+
+TREATMENTS = ("lose_row", "duplicate_row", "cut_row")
+
+
+def shuffle_file(path: Path, seed: str) -> None:
+    """Reorder the lines over the whole file; only their positions are held in memory."""
+    starts = array("Q")
+    position = 0
+    with path.open("rb") as file:
+        for line in file:
+            starts.append(position)
+            position += len(line)
+        order = list(range(len(starts)))
+        random.Random(seed).shuffle(order)
+        shuffled = path.with_suffix(".shuffled")
+        with shuffled.open("wb") as out:
+            for index in order:
+                file.seek(starts[index])
+                out.write(file.readline())
+    os.replace(shuffled, path)

@@ -1,0 +1,142 @@
+"""The sandbox as one server on 127.0.0.1: in a thread for tests, in the foreground for `python -m sandbox`."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import uvicorn
+from starlette.applications import Starlette
+
+from sandbox import refusals
+from sandbox.box import open_box
+from sandbox.control import Control
+from sandbox.gate import Gate
+from sandbox.ml_commons_face.face import MLCommonsFace
+from sandbox.openai_face.face import OpenAIFace
+from sandbox.openai_face.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
+
+    from sandbox.box import Box
+
+HOST = "127.0.0.1"
+
+
+def build(box: Box, worker: Worker) -> ASGIApp:
+    ml_commons = MLCommonsFace(box)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await ml_commons.close()
+
+    app = Starlette(
+        routes=[
+            *Control(box, worker.stop, worker.start).routes(),
+            *OpenAIFace(box, worker).routes(),
+            *ml_commons.routes(),
+        ],
+        exception_handlers=refusals.HANDLERS,
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return Gate(app, box)
+
+
+class _Announcing(uvicorn.Server):
+    """Says when it listens, so that nobody has to ask in a loop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class Sandbox:
+    """`with Sandbox(folder) as box:` serves on `box.url` until the block ends; the folder keeps everything.
+
+    Port 0 takes a free one and keeps it, so that stop() and start() give the same server at the same address.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | str,
+        pace: str = "instant",
+        *,
+        port: int = 0,
+        profile: str = "3.6.0",
+        private_ip: str = "allow",
+    ) -> None:
+        self.port = port
+        self._settings = (Path(data_dir), pace, profile, private_ip)
+        self._thread: threading.Thread | None = None
+        self._server: _Announcing | None = None
+        self.box: Box | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def start(self) -> Self:
+        """Returns when calls are answered; raises OSError if the port is taken."""
+        listener, server, worker = self._prepare()
+        self._thread = threading.Thread(target=self._serve, args=(listener, server, worker), name="sandbox")
+        self._thread.start()
+        server.listening.wait()
+        return self
+
+    def stop(self) -> None:
+        """Work under way is left as a kill would leave it: the next start takes it up."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = True
+        self._thread.join()
+        self._thread = self._server = None
+
+    def serve(self) -> None:
+        """In the foreground, until SIGINT or SIGTERM."""
+        self._serve(*self._prepare())
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def _prepare(self) -> tuple[socket.socket, _Announcing, Worker]:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, self.port))
+        self.port = listener.getsockname()[1]
+        self.box = open_box(*self._settings)
+        worker = Worker(self.box)
+        config = uvicorn.Config(
+            build(self.box, worker),
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _Announcing(config)
+        return listener, self._server, worker
+
+    def _serve(self, listener: socket.socket, server: _Announcing, worker: Worker) -> None:
+        box = worker.box
+        worker.start()
+        try:
+            server.run(sockets=[listener])
+        finally:
+            worker.stop()
+            box.state.close()
+            listener.close()
+            server.listening.set()

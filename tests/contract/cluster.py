@@ -1,0 +1,143 @@
+"""A plain client of the ML Commons API, and the bodies the tests send."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY = "sk-sandbox-not-a-secret"
+ML = "/_plugins/_ml"
+WAIT_SECONDS = 20.0
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
+    """Look again and again until it is good."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not good(found := look()):
+        assert time.monotonic() < deadline, f"still {found!r} after {WAIT_SECONDS} s"
+        time.sleep(0.01)
+    return found
+
+
+def history(look: Callable[[], str], last: str) -> list[str]:
+    """The states it was seen in, each once, until it came to the last."""
+    seen: list[str] = []
+
+    def note() -> str:
+        seen.append(look())
+        return seen[-1]
+
+    until(note, lambda state: state == last)
+    return list(dict.fromkeys(seen))
+
+
+def rows(count: int, **body: Any) -> list[dict[str, Any]]:
+    return [row(f"row-{index}", f"text number {index}", **body) for index in range(count)]
+
+
+def row(custom_id: str, text: str, **body: Any) -> dict[str, Any]:
+    asked = {"model": "text-embedding-3-small", "input": text} | body
+    return {"custom_id": custom_id, "method": "POST", "url": "/v1/embeddings", "body": asked}
+
+
+def jsonl(lines: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def connector(url: str, **changes: Any) -> dict[str, Any]:
+    """Each action marks its calls, so that one sees whose headers were sent."""
+
+    def headers(mark: str) -> dict[str, str]:
+        return {"Authorization": "Bearer ${credential.openAI_key}", "X-Mark": mark}
+
+    body = (
+        '{ "input_file_id": "${parameters.input_file_id}", "endpoint": "${parameters.api_path}", '
+        '"completion_window": "24h", "metadata": { "key": "${parameters.key}" } }'
+    )
+    batch = url + "/v1/batches/${parameters.id}"
+    actions = [
+        ("predict", "POST", f"{url}/v1/embeddings", '{ "input": ${parameters.input}, "model": "${parameters.model}" }'),
+        ("batch_predict", "POST", f"{url}/v1/batches", body),
+        ("batch_predict_status", "GET", batch, "{}"),
+        ("cancel_batch_predict", "POST", f"{batch}/cancel", "{}"),
+    ]
+    return {
+        "name": "contract",
+        "description": "made by a test",
+        "version": "1",
+        "protocol": "http",
+        "parameters": {"model": "text-embedding-3-small", "api_path": "/v1/embeddings"},
+        "credential": {"openAI_key": KEY},
+        "actions": [
+            {"action_type": kind, "method": method, "url": target, "headers": headers(kind), "request_body": template}
+            for kind, method, target, template in actions
+        ],
+    } | changes
+
+
+class Cluster:
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=30)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and body; a path without a leading /_ is one of ML Commons."""
+        full = path if path == "/" or path.startswith(("/_sandbox", "/_cluster")) else ML + path
+        response = self._http.request(method, full, json=body) if body is not None else self._http.request(method, full)
+        return response.status_code, response.json()
+
+    def ok(self, method: str, path: str, body: Any = None) -> Any:
+        status, answer = self.call(method, path, body)
+        assert status == 200, answer
+        return answer
+
+    def refused(self, method: str, path: str, body: Any = None) -> tuple[int, str, str]:
+        """Status, type and reason; the rest of the body must have the one shape OpenSearch has."""
+        status, answer = self.call(method, path, body)
+        error = answer["error"]
+        assert answer["status"] == status
+        assert set(error["root_cause"][0]) >= {"type", "reason"}
+        return status, error["type"], error["reason"]
+
+    def fault(self, name: str, **params: Any) -> None:
+        response = self._http.post("/_sandbox/faults", json={"fault": name, **params})
+        assert response.status_code == 201, response.text
+
+    def sandbox(self, path: str) -> Any:
+        return self._http.get(f"/_sandbox/{path}").raise_for_status().json()
+
+    def provider_calls(self) -> list[dict[str, Any]]:
+        """What connectors have sent."""
+        return [call for call in self.sandbox("calls") if call["headers"].get("x-mark")]
+
+    def connector(self, **changes: Any) -> str:
+        return str(self.ok("POST", "/connectors/_create", connector(self.url, **changes))["connector_id"])
+
+    def model(self, connector_id: str | None = None, name: str = "contract") -> str:
+        """Registered and deployed."""
+        body = {"name": name, "function_name": "remote", "connector_id": connector_id or self.connector()}
+        model_id = str(self.ok("POST", "/models/_register?deploy=true", body)["model_id"])
+        until(lambda: self.state(model_id), lambda state: state == "DEPLOYED")
+        return model_id
+
+    def state(self, model_id: str) -> str:
+        return str(self.ok("GET", f"/models/{model_id}")["model_state"])
+
+    def submit(self, model_id: str, file_id: str = "file-unknown", key: str = "k", **more: Any) -> dict[str, Any]:
+        parameters = {"input_file_id": file_id, "key": key, **more}
+        found: dict[str, Any] = self.ok("POST", f"/models/{model_id}/_batch_predict", {"parameters": parameters})
+        return found
+
+    def found(self, index: str, query: dict[str, Any]) -> list[str]:
+        hits = self.ok("POST", f"/{index}/_search", {"query": query})["hits"]["hits"]
+        return [hit["_id"] for hit in hits]
