@@ -58,11 +58,16 @@ def close_run(
             f"All answers have landed; the reasons are in {', '.join(report.failures)}. "
             "Raise max_failed_fraction if that is fine."
         )
-    tell_assets(context, report)
+    tell_assets(context, report, spec.get("name") or run.dag_id)
     return report.to_dict()
 
 
-def tell_assets(context: Context, report: Report) -> None:
+def results_of(spec_name: str) -> Asset:
+    """The asset that a spec's report updates: schedule a DAG on it to go on from the manifest in the event's extra."""
+    return Asset(name=f"{spec_name}/results", uri=f"x-opensearch-batch://{spec_name}/results")
+
+
+def tell_assets(context: Context, report: Report, spec_name: str) -> None:
     """Attach manifest and counts to the event that each outlet of the task emits on success."""
     counts = {name: getattr(report, name) for name in ("records", "answered", "failed", "missing")}
     extra = {"manifest": report.manifest, **counts}
@@ -71,4 +76,4 @@ def tell_assets(context: Context, report: Report) -> None:
         if isinstance(outlet, Asset):
             events[outlet].extra = extra
         elif isinstance(outlet, AssetAlias):
-            events[outlet].add(Asset(name=f"{outlet.name}/{report.manifest.rsplit('/', 2)[-2]}"), extra=extra)
+            events[outlet].add(results_of(spec_name), extra=extra)

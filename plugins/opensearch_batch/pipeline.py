@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Asset, AssetAlias, TriggerRule, XComArg, task_group
+from airflow.sdk import AssetAlias, TriggerRule, XComArg, task_group
 
+from opensearch_batch.closing import results_of
 from opensearch_batch.operators import (
     CreateConnectorOperator,
     FetchOutputOperator,
@@ -58,8 +59,3 @@ def batch_inference(
         outlets=[results_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )
     return report.output
-
-
-def results_of(spec_name: str) -> Asset:
-    """The asset that a spec's report updates: schedule a DAG on it to go on from the manifest in the event's extra."""
-    return Asset(name=f"{spec_name}/results", uri=f"x-opensearch-batch://{spec_name}/results")

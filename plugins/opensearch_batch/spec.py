@@ -164,7 +164,8 @@ class BatchSpec(_Section):
         value.
         """
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
-        return self.override({key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()})
+        filled = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
+        return self.override({**filled, "input.allow_empty": self.may_be_empty})
 
 
 def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
