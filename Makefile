@@ -1,0 +1,45 @@
+# A fresh machine needs Python 3.11 or later and make. Everything is run by .venv/bin/python from here: no activation.
+PY := .venv/bin/python
+READY := .venv/.installed
+SOURCES := plugins dags sandbox stack tests benchmarks
+
+.PHONY: demo up test lint clean help
+help:
+	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
+	@echo "make up     the same Airflow and sandbox, and the run is yours"
+	@echo "make test   all tests but those that need a real OpenSearch"
+	@echo "make lint   ruff, mypy"
+	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
+
+demo: $(READY)
+	@$(PY) -m stack demo
+
+up: $(READY)
+	@$(PY) -m stack up --sandbox
+
+test: $(READY)
+	$(PY) -m pytest
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+clean:
+	rm -rf .venv .demo .mypy_cache .pytest_cache .ruff_cache
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Compiling costs eight seconds once; each of the stack's six processes would spend them at its first start.
+$(READY): requirements.lock | .venv/bin/uv
+	@.venv/bin/uv pip sync --quiet --compile-bytecode --python $(PY) requirements.lock
+	@touch $@
+
+# A .venv without uv is one that was interrupted, or not ours: it is filled up, not deleted.
+.venv/bin/uv:
+	@python=; for candidate in python3.13 python3.12 python3.11 python3; do \
+	  if $$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	done; \
+	test -n "$$python" || { echo "Python 3.11 or later is needed, and neither python3.13, python3.12, python3.11 nor python3 is one: https://www.python.org/downloads/" >&2; exit 1; }; \
+	$$python -c 'import ensurepip, venv' 2>/dev/null || { echo "$$python has no venv module; on Debian and Ubuntu: apt install $$($$python -c 'import sys; print("python%d.%d" % sys.version_info[:2])')-venv" >&2; exit 1; }; \
+	echo "making .venv with $$($$python --version)"; \
+	$$python -m venv .venv && $(PY) -m pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,165 @@
+"""The demo: one run of ``embed_stdlib_docs`` from its trigger to the questions it can answer afterwards."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from stack.run import ENDED, DagRun, end_unfinished, wait_for_dag
+from stack.search import QUESTIONS, embed, local_path, nearest
+
+if TYPE_CHECKING:
+    from stack.screen import Screen
+    from stack.stack import Stack
+
+DAG_ID = "embed_stdlib_docs"
+HITS = 3
+RUN_SECONDS = 15 * 60
+
+
+@dataclass(frozen=True)
+class RunCounts:
+    """How far a run is, from what Airflow and the provider say."""
+
+    done: int
+    total: int
+    stage: str
+
+
+def empty_summary() -> dict[str, Any]:
+    """``seconds`` is the caller's: None until the demo came to its end."""
+    return dict.fromkeys(("records", "answered", "failed", "missing", "duplicates")) | {
+        "jobs": 0,
+        "results": [],
+        "seconds": None,
+    }
+
+
+def run_demo(stack: Stack, screen: Screen, summary: dict[str, Any]) -> None:
+    """Run it, show it, and fill in the summary; ``answered`` stays None in it when the run did not succeed."""
+    wait_for_dag(stack, DAG_ID)
+    for old in end_unfinished(stack, DAG_ID):
+        screen.line(f"          ended {old}, which an interrupted demo left under way")
+    began = time.time()
+    run = DagRun.trigger(stack, DAG_ID)
+    screen.line(f"          {DAG_ID} started: {run.url}")
+    counts = _watch(run, screen, began)
+    if run.state() != "success":
+        summary["records"] = counts.total or None
+        _show_failure(run, screen)
+        return
+    screen.step(f"{DAG_ID}: {counts.done:,} of {counts.total:,} records", time.time() - began)
+    report = run.xcom("report")
+    summary.update({name: report[name] for name in ("records", "answered", "failed", "missing", "duplicates")})
+    summary["jobs"] = len(report["jobs"])
+    summary["results"] = [str(local_path(uri)) for uri in report["results"]]
+    _show_report(report, screen)
+    _show_answers(stack, run, report, screen)
+
+
+def succeeded(summary: dict[str, Any]) -> bool:
+    return bool(summary["records"]) and summary["answered"] == summary["records"] and not summary["missing"]
+
+
+def _watch(run: DagRun, screen: Screen, began: float) -> RunCounts:
+    deadline = time.monotonic() + RUN_SECONDS
+    with screen.progress() as progress:
+        while True:
+            ended = run.state() in ENDED
+            counts = _count(run, began)
+            progress.show(counts)
+            if ended or time.monotonic() > deadline:
+                return counts
+            time.sleep(0.5)
+
+
+def _count(run: DagRun, began: float) -> RunCounts:
+    plan = run.xcom("prepare_input", "plan") or {}
+    done = sum(job["request_counts"]["completed"] + job["request_counts"]["failed"] for job in _jobs(run.stack, began))
+    return RunCounts(done, int(plan.get("records", 0)), _stage(run.tasks()))
+
+
+def _jobs(stack: Stack, began: float) -> list[dict[str, Any]]:
+    """The provider's jobs of this run: on a sandbox of one's own, those that are not older."""
+    with httpx.Client(base_url=stack.sandbox_url, trust_env=False, timeout=30) as client:
+        headers = {"Authorization": "Bearer sk-sandbox-not-a-secret"}
+        answer = client.get("/v1/batches", params={"limit": 100}, headers=headers).raise_for_status()
+    jobs = [job for job in answer.json()["data"] if job["created_at"] >= int(began)]
+    return [job for job in jobs if job.get("request_counts")]
+
+
+def _stage(tasks: list[dict[str, Any]]) -> str:
+    """What is under way, as "wait_for_batch x3", the farthest first."""
+    active = [task for task in tasks if task["state"] in {"running", "deferred", "up_for_retry", "failed"}]
+    names = Counter(_name(task) for task in active)
+    if not names:
+        return "report" if tasks and all(task["state"] == "success" for task in tasks) else "scheduling"
+    return ", ".join(name if count == 1 else f"{name} x{count}" for name, count in names.items())
+
+
+def _name(task: dict[str, Any]) -> str:
+    short = str(task["task_id"]).rpartition(".")[2]
+    return short if task["state"] in {"running", "deferred"} else f"{short} {task['state']}"
+
+
+def _show_report(report: dict[str, Any], screen: Screen) -> None:
+    screen.line()
+    screen.line("Report")
+    for name in ("records", "answered", "failed", "missing", "duplicates", "foreign"):
+        screen.line(f"  {name:<17}{report.get(name, 0):>9,}")
+    screen.line(f"  {'jobs':<17}{len(report['jobs']):>9,}")
+    for name, unit in (("tokens", ",.0f"), ("usd", ",.4f")):
+        estimated, actual = report.get(f"estimated_{name}"), report.get(f"actual_{name}")
+        shown = [format(value, unit) if value is not None else "unknown" for value in (estimated, actual)]
+        screen.line(f"  {name:<17}{shown[1]:>9}  (estimated {shown[0]})")
+    screen.line()
+    screen.line("Results")
+    for uri in (*report["results"], report["manifest"]):
+        screen.line(f"  {local_path(uri)}")
+
+
+def _show_answers(stack: Stack, run: DagRun, report: dict[str, Any], screen: Screen) -> None:
+    model_id = str(run.xcom("register_model"))
+    vectors = [embed(stack.sandbox_url, model_id, question) for question in QUESTIONS]
+    files = [local_path(uri) for uri in report["results"]]
+    screen.line()
+    screen.line("Five questions, embedded by the same model through the cluster")
+    for question, hits in zip(QUESTIONS, nearest(files, vectors, HITS), strict=True):
+        screen.line(f"  {question}?")
+        for hit in hits:
+            screen.line(f"    {hit.score:.2f}  {hit.id:<44} {_first_line(hit.id)[:60]}")
+
+
+def _first_line(name: str) -> str:
+    """What the standard library says about it: the longest importable module, then attributes."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:length]))
+        except ImportError:
+            continue
+        for part in parts[length:]:
+            found = getattr(found, part, None)
+        return (inspect.getdoc(found) or "").partition("\n")[0]
+    return ""
+
+
+def _show_failure(run: DagRun, screen: Screen) -> None:
+    screen.line()
+    screen.line(f"{DAG_ID} did not succeed: {run.state()}. {run.url}")
+    failed = [task for task in run.tasks() if task["state"] == "failed"]
+    for task in failed[:3]:
+        where = f"[{task['map_index']}]" if task["map_index"] >= 0 else ""
+        screen.line(f"  {task['task_id']}{where} failed at try {task['try_number']}; the end of its log:")
+        for line in run.log(task):
+            screen.line(f"    {line}")
+    screen.line("What to look at")
+    screen.line(f"  {run.stack.home.logs}  (sandbox.log, scheduler.log, triggerer.log, ...)")
+    screen.line(f"  {run.stack.home.airflow / 'logs'}  (each task's log)")
+    screen.line(f"  delete {run.stack.home.path} to start afresh")

@@ -1,0 +1,200 @@
+"""The whole: sandbox, PostgreSQL and Airflow's four processes on one home, started together and taken down together."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from stack import airflow, sandbox
+from stack.airflow import CHECKOUT
+from stack.home import Home
+from stack.postgres import Postgres
+from stack.processes import Part, StackError, end, left_over
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+START_SECONDS = 180.0
+
+
+class ApiError(StackError):
+    """The REST API's answer was an error."""
+
+    def __init__(self, method: str, path: str, status: int, body: str) -> None:
+        super().__init__(f"{method} {path}: HTTP {status} {body[:500]}")
+        self.status = status
+
+
+class Stack:
+    """Use as a context manager; one at a time on a home.
+
+    ``with_sandbox=False`` leaves the connections to the caller's own ``AIRFLOW_CONN_*``. ``settings`` are further
+    environment variables for Airflow. ``on_step(what, seconds)`` is called when a step of the start is done.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        dags: Path = CHECKOUT / "dags",
+        plugins: Path = CHECKOUT / "plugins",
+        with_sandbox: bool = True,
+        pace: str = "instant",
+        settings: Mapping[str, str] | None = None,
+        on_step: Callable[[str, float], None] = lambda what, seconds: None,
+    ) -> None:
+        self.home = Home(home)
+        self.parts: dict[str, Part] = {}
+        self.url = ""
+        self.sandbox_url = ""
+        self._dags = dags
+        self._plugins = plugins
+        self._with_sandbox = with_sandbox
+        self._pace = pace
+        self._settings = dict(settings or {})
+        self._on_step = on_step
+        self._postgres: Postgres | None = None
+        self._http: httpx.Client | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Return when every part is healthy; on failure take down what was started and raise StackError."""
+        self.home.acquire()
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Airflow first, then what it talks to; returns when no process is left."""
+        if self._http is not None:
+            self._http.close()
+        airflows = [part for name, part in self.parts.items() if name in airflow.COMMANDS]
+        for part in airflows:
+            part.ask_to_stop()
+        for part in (*airflows, *self.parts.values()):
+            part.stop()
+        if self._postgres is not None:
+            self._postgres.stop()
+        self.home.release()
+
+    def start_part(self, name: str) -> None:
+        """Start one part again and wait until it is healthy."""
+        self.parts[name].start()
+        if name in airflow.COMMANDS:
+            self.wait_until_healthy([name])
+        elif name == "sandbox":
+            sandbox.wait_until_ready(self.parts[name], self.sandbox_url)
+
+    def stop_part(self, name: str) -> None:
+        self.parts[name].stop()
+
+    def kill_part(self, name: str) -> None:
+        """SIGKILL, its children too."""
+        self.parts[name].kill()
+
+    def api(self, method: str, path: str, json: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """Call Airflow's REST API, ``path`` below ``/api/v2``; raises ApiError for an error answer."""
+        if self._http is None:
+            raise StackError("the stack is not started")
+        answer = self._http.request(method, f"/api/v2{path}", json=json, params=dict(params or {}))
+        if answer.is_error:
+            raise ApiError(method, path, answer.status_code, answer.text)
+        return answer.json() if answer.content else None
+
+    def healthy(self, name: str) -> bool:
+        """Whether one of Airflow's parts has answered, or sent a heartbeat, since it was last started."""
+        part = self.parts[name]
+        try:
+            health = self.api("GET", "/monitor/health")
+        except (httpx.TransportError, ApiError):
+            return False
+        if name == "api-server":
+            return part.running
+        key = name.replace("-", "_")
+        beat = health[key].get(f"latest_{key}_heartbeat")
+        if not part.running or not beat or health[key]["status"] != "healthy":
+            return False
+        return datetime.datetime.fromisoformat(beat).timestamp() >= part.started_at
+
+    def wait_until_healthy(self, names: Iterable[str], seconds: float = START_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        waiting = set(names)
+        while waiting := {name for name in waiting if not self.healthy(name)}:
+            for name in waiting:
+                self.parts[name].check()
+            if time.monotonic() > deadline:
+                raise self.parts[min(waiting)].failure(f"is not healthy after {seconds:.0f} s")
+            time.sleep(0.2)
+
+    def _start(self) -> None:
+        end(left_over(self.home.path))
+        env = airflow.base_environment(self.home)
+        began = time.monotonic()
+        if self._with_sandbox:
+            began_sandbox = time.monotonic()
+            self._start_sandbox(env)
+        self._postgres = Postgres(self.home, env)
+        self._postgres.start()
+        self._done("PostgreSQL", began)
+        port = self.home.port("Airflow")
+        self.url = f"http://127.0.0.1:{port}"
+        env |= airflow.settings(self.home, self._postgres.url, port, self._dags, self._plugins)
+        env |= self._settings
+        self.parts |= airflow.parts(self.home, env)
+        # It takes longest to load and looks at no table before it is asked for something.
+        self.parts["api-server"].start()
+        self._migrate(env)
+        began = time.monotonic()
+        for name in airflow.COMMANDS:
+            if name != "api-server":
+                self.parts[name].start()
+        if self._with_sandbox:
+            sandbox.wait_until_ready(self.parts["sandbox"], self.sandbox_url)
+            self._done(f"sandbox on {self.sandbox_url}", began_sandbox)
+        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        self.wait_until_healthy(airflow.COMMANDS)
+        # Everyone is admin here, so a token costs no password. It lasts a day.
+        token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+        self._done(f"Airflow on {self.url}", began)
+
+    def _start_sandbox(self, env: dict[str, str]) -> None:
+        port = self.home.port("sandbox")
+        self.sandbox_url = f"http://127.0.0.1:{port}"
+        env |= sandbox.connections(port)
+        self.parts["sandbox"] = sandbox.part(self.home, env, port, self._pace)
+        self.parts["sandbox"].start()
+
+    def _migrate(self, env: Mapping[str, str]) -> None:
+        """Only for a new database or another Airflow: finding out costs Airflow itself six seconds."""
+        done = self.home.postgres / "airflow-version"
+        version = importlib.metadata.version("apache-airflow-core")
+        if done.exists() and done.read_text() == version:
+            return
+        began = time.monotonic()
+        migration = airflow.migration(self.home, env)
+        self.parts[migration.name] = migration
+        migration.start()
+        migration.finish(START_SECONDS)
+        del self.parts[migration.name]
+        done.write_text(version)
+        self._done("Airflow's tables", began)
+
+    def _done(self, what: str, began: float) -> None:
+        self._on_step(what, time.monotonic() - began)
