@@ -43,6 +43,7 @@ def close_run(
     about = {
         "dag_id": run.dag_id,
         "run_id": run.run_id,
+        "run_after": run.run_after.isoformat(),
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "spec": spec,
     }

@@ -12,6 +12,7 @@ from typing import Any
 
 from opensearch_batch.errors import SpecError
 
+SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
 BATCH_ACTIONS = ("batch_predict_status", "cancel_batch_predict")
 
 
@@ -22,6 +23,8 @@ def prepare_body(body: Mapping[str, Any], *, base_url: str | None, vendor_url: s
     replaces them by a default it can only make for the vendor's host (ConnectorUtils.createConnectorAction).
     """
     made = {key: value for key, value in body.items() if key != "credential"}
+    for action in body.get("actions", []):
+        refuse_literal_keys(action)
     if base_url and base_url != vendor_url:
         made["actions"] = [_moved(action, vendor_url, base_url) for action in body.get("actions", [])]
     description = str(body.get("description") or f"{body.get('name')} for batch inference from Airflow")
@@ -30,6 +33,15 @@ def prepare_body(body: Mapping[str, Any], *, base_url: str | None, vendor_url: s
 
 def body_hash(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def refuse_literal_keys(action: Mapping[str, Any]) -> None:
+    """Raise SpecError for a header with a key in it: the cluster shows headers to everyone who may read connectors."""
+    for name, value in (action.get("headers") or {}).items():
+        if name.lower() in SECRET_HEADERS and "${credential." not in str(value):
+            raise SpecError(
+                f"header {name!r} of {action.get('action_type')!r} holds a key; write ${{credential.<name>}} there"
+            )
 
 
 def load_body(body: Any) -> dict[str, Any]:

@@ -19,6 +19,8 @@ def placeholders(context: Context, partition_format: str) -> dict[str, str | Non
     """
     run = context["dag_run"]
     named = (run.conf or {}).get("partition") or getattr(run, "partition_key", None)
+    if named is not None and not isinstance(named, str):
+        raise SpecError(f'partition {named!r} is no text; name it as in the input\'s address, e.g. "2026-01-31"')
     start = named or context.get("data_interval_start") or _last_complete(context)
     partition = start if isinstance(start, str) or start is None else start.strftime(partition_format)
     return {

@@ -156,6 +156,8 @@ class Report(Value):
     failures: list[str]
     estimated_tokens: int
     estimated_usd: float | None
+    input_tokens: int
+    output_tokens: int
     actual_tokens: int
     actual_usd: float | None
     manifest: str
@@ -186,9 +188,10 @@ class Report(Value):
 
 def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str) -> Report:
     """Against what was planned, not against what arrived: a shard that never landed is a hole of all its rows."""
-    parts = sorted(landed, key=lambda part: (part.job.get("shard") or {}).get("index", 0))
+    once = {(part.job.get("shard") or {}).get("uri") or part.job["key"]: part for part in landed}
+    parts = sorted(once.values(), key=lambda part: (part.job.get("shard") or {}).get("index", 0))
     total = {name: sum(getattr(part, name) for part in parts) for name in _SUMS}
-    usage = Usage(total.pop("input_tokens"), total.pop("output_tokens"))
+    usage = Usage(total["input_tokens"], total["output_tokens"])
     total["missing"] = plan.records - total["answered"] - total["failed"]
     price = None
     if plan.input_usd_per_million is not None and plan.output_usd_per_million is not None:
@@ -220,6 +223,7 @@ def _job_line(part: Landed) -> dict[str, Any]:
         "task_id": job["task_id"],
         "provider_job_id": job["provider_job_id"],
         "input_file_id": job["input_file_id"],
+        "model_id": job["model_id"],
         "key": job["key"],
         "attempt": job["attempt"],
         "state": part.state,

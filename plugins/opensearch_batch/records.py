@@ -109,15 +109,19 @@ def _id(row: dict[str, Any], field: str, line: Line) -> str:
 
 
 def _text(row: dict[str, Any], field: str, prompt: str | None, line: Line) -> str:
+    value: Any
     if prompt is not None:
         try:
-            return prompt.format_map(row)
+            value = prompt.format_map(row)
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise InputError(f"{line}: the prompt asks for {error}, the row has {', '.join(sorted(row))}") from None
-    value = row.get(field)
+    else:
+        value = row.get(field)
     if not isinstance(value, str):
         have = f"it has {', '.join(sorted(row))}" if field not in row else f"it is {type(value).__name__}"
         raise InputError(f"{line}: the row has no text in {field!r} ({have})")
     if not value.strip():
-        raise InputError(f"{line}: the text in {field!r} is empty; the provider would refuse it")
+        raise InputError(
+            f"{line}: the text {'of the prompt' if prompt else f'in {field!r}'} is empty; the provider would refuse it"
+        )
     return value

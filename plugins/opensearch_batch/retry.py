@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
 from opensearch_batch.errors import Terminal, Transient
 
@@ -35,9 +35,11 @@ class RetryAfter(RetryPolicy):
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Translate Terminal, so that Airflow does not retry it."""
+    """Translate Terminal, and a connection that is not there, so that Airflow does not retry them."""
     try:
         yield
+    except AirflowNotFoundException as error:
+        raise AirflowFailException(f"{error}; define it, or name another one in the operator or the spec") from error
     except Terminal as error:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 

@@ -148,8 +148,8 @@ class BatchSpec(_Section):
 
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise SpecError(f"spec {path}: no such file") from None
+        except OSError as error:
+            raise SpecError(f"spec {path}: {error.strerror}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise SpecError(f"spec {path}: not YAML: {error}") from None
         return cls.check(values, f"spec {path}")
@@ -176,6 +176,8 @@ def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any
         target = copy
         for section in sections:
             target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise SpecError(f"{key!r}: {section!r} has no fields of its own")
         if value is not None:
             target[last] = value
     return copy

@@ -110,10 +110,11 @@ class Submitter:
         file_id = self.provider.input_file_id(self.parameters)
         if file_id is None:
             raise SpecError("parameters name no input file, and no shards are given: pass one of them")
-        known = tuple(note.get("known") or [job["id"] for job in self.store.find_jobs(file_id)])
-        target = _Target(key, int(note.get("attempt", 1)), file_id, None, known)
+        before = note["known"] if "known" in note else [job["id"] for job in self.store.find_jobs(file_id)]
+        spent = [note["job"]["provider_job_id"]] if note.get("job") else []
+        target = _Target(key, int(note.get("attempt", 1)) + len(spent), file_id, None, (*before, *spent))
         if note.get("sent_at") and (found := self._settle(target, note["sent_at"])):
-            return self._note(found)
+            return self._note(found, target.known)
         return self._submit(target)
 
     @cached_property
@@ -145,7 +146,7 @@ class Submitter:
         except OutcomeUnknown as error:
             log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self._patience)
             if job := self._settle(target, sent_at):
-                return self._note(job)
+                return self._note(job, target.known)
             raise Unavailable(
                 f"{target.name}: {error} No job of file {target.file_id} showed up; a retry submits it."
             ) from None
@@ -156,7 +157,7 @@ class Submitter:
             raise OutcomeUnknown(f"{target.name}: task {answer.get('task_id')} came without its job; a retry finds it")
         job = self._job(target, answer["task_id"], self.provider.read_job(answer["remote_job"]).id)
         log.info("%s: submitted as %s, file %s", target.name, job.name, target.file_id)
-        return self._note(job)
+        return self._note(job, target.known)
 
     def _latest_upload(self, key: str, note: Mapping[str, Any]) -> tuple[int, str | None]:
         """Number and file id of the highest attempt that we noted or the provider has; 1 and None where there is
@@ -185,21 +186,23 @@ class Submitter:
         found: dict[str, tuple[str | None, RemoteJob]] = {}
         for hit in filter(_is_batch, hits):
             remote = self.provider.read_job(hit.source["remote_job"])
-            found[remote.id] = (hit.id, remote)
+            if remote.id not in target.known:
+                found[remote.id] = (hit.id, remote)
         if all(is_spent(remote) for _, remote in found.values()):
             for remote in map(self.provider.read_job, self.store.find_jobs(target.file_id)):
-                found[remote.id] = (found.get(remote.id, (None,))[0], remote)
-        ours = [job for job_id, job in found.items() if job_id not in target.known]
-        if not ours:
+                if remote.id not in target.known:
+                    found[remote.id] = (found.get(remote.id, (None,))[0], remote)
+        if not found:
             return None
-        task_id, remote = max(ours, key=lambda job: not is_spent(job[1]))
+        task_id, remote = max(found.values(), key=lambda job: not is_spent(job[1]))
         return self._job(target, task_id, remote.id)
 
     def _look(self, job: Job) -> RemoteJob:
         return self.provider.read_job(self.store.get_job(job.provider_job_id))
 
-    def _note(self, job: Job) -> Job:
-        self.memory.set(job.key, {"attempt": job.attempt, "input_file_id": job.input_file_id, "job": job.to_dict()})
+    def _note(self, job: Job, known: tuple[str, ...] = ()) -> Job:
+        note = {"attempt": job.attempt, "input_file_id": job.input_file_id, "known": list(known), "job": job.to_dict()}
+        self.memory.set(job.key, note)
         return job
 
     def _job(self, target: _Target, task_id: str | None, job_id: str) -> Job:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from opensearch_batch import providers
@@ -82,6 +83,8 @@ class BatchTrigger(BaseTrigger):
         try:
             async with self._asking() as ask:
                 ended = await self._wait(ask)
+        except AirflowNotFoundException as error:
+            ended = {"error": str(error), "terminal": True}
         except BatchError as error:
             ended = {"error": f"{type(error).__name__}: {error}", "terminal": not isinstance(error, Transient)}
         yield TriggerEvent({"version": self.VERSION, **ended})  # type: ignore[no-untyped-call]

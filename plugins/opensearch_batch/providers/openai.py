@@ -166,7 +166,13 @@ def read_answer(line: Mapping[str, Any]) -> Answer:
         )
     if response["status_code"] != 200:
         return Answer(custom_id, code=str(response["status_code"]), message=_json(body)[:500])
-    return Answer(custom_id, payload=_payload(body), usage=_usage(body.get("usage") or {}))
+    usage = _usage(body.get("usage") or {})
+    if "data" in body:
+        return Answer(custom_id, payload={"embedding": body["data"][0]["embedding"]}, usage=usage)
+    output, why_none = _text(body)
+    if not output:
+        return Answer(custom_id, code="no_output", message=why_none, usage=usage)
+    return Answer(custom_id, payload={"output": output}, usage=usage)
 
 
 def job_path(job_id: str) -> str:
@@ -177,13 +183,15 @@ def job_link(job_id: str) -> str:
     return f"https://platform.openai.com/batches/{job_id}"
 
 
-def _payload(body: Mapping[str, Any]) -> dict[str, Any]:
-    if "data" in body:
-        return {"embedding": body["data"][0]["embedding"]}
+def _text(body: Mapping[str, Any]) -> tuple[str, str]:
+    """The answer's text, and for an answer without any why that is: a refusal, or what ended it."""
     if "choices" in body:
-        return {"output": body["choices"][0]["message"]["content"]}
-    parts = [part["text"] for item in body["output"] for part in item.get("content") or [] if "text" in part]
-    return {"output": "".join(parts)}
+        choice = body["choices"][0]
+        message = choice["message"]
+        return message.get("content") or "", message.get("refusal") or f"finish_reason {choice.get('finish_reason')}"
+    parts = [part for item in body["output"] for part in item.get("content") or []]
+    why = [part["refusal"] for part in parts if part.get("refusal")] or [f"status {body.get('status')}"]
+    return "".join(part.get("text") or "" for part in parts), "; ".join(why)
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:

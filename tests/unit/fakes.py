@@ -1,0 +1,146 @@
+"""A cluster and a provider in memory: what a Submitter talks to, with the accidents that can happen on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from opensearch_batch.errors import BatchError, OutcomeUnknown
+from opensearch_batch.ml_commons import Call, Hit
+
+
+class Killed(BaseException):
+    """The worker's process ends here."""
+
+
+@dataclass
+class Clock:
+    """Time that only passes when somebody sleeps; `at_sleep` are things that happen meanwhile."""
+
+    time: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+    at_sleep: list[Any] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+        if self.at_sleep:
+            self.at_sleep.pop(0)()
+
+
+@dataclass
+class Memory:
+    """Airflow's task state store; `kill_at_set` counts the writes until the process is killed before one."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    kill_at_set: int = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        if self.kill_at_set:
+            self.kill_at_set -= 1
+            if not self.kill_at_set:
+                raise Killed
+        self.values[key] = value
+
+
+@dataclass
+class World:
+    """`files` are (name, id) in the order of upload, `jobs` the provider's, `tasks` the cluster's, by task id."""
+
+    files: list[tuple[str, str]] = field(default_factory=list)
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    submissions: list[dict[str, Any]] = field(default_factory=list)
+    accidents: list[Any] = field(default_factory=list)
+    client_config: dict[str, Any] | None = None
+    job_in_answer: bool = True
+
+    def send(self, call: Call) -> Any:
+        kind = call.path.removeprefix("/_plugins/_ml/").split("/")
+        if kind[-1] == "_batch_predict":
+            return self._submit(call)
+        if kind == ["tasks", "_search"]:
+            return self._search(call)
+        if kind[0] == "models":
+            return {"connector_id": "connector-1"}
+        if kind[0] == "connectors":
+            return {} if self.client_config is None else {"client_config": self.client_config}
+        raise AssertionError(f"unexpected {call}")
+
+    def _submit(self, call: Call) -> dict[str, Any]:
+        assert call.body is not None
+        self.submissions.append(call.body["parameters"])
+        if self.accidents:
+            self.accidents.pop(0)()
+        job = self.new_job(call.body["parameters"]["input_file_id"])
+        task_id = self.new_task(job)
+        return {"task_id": task_id, "status": "CREATED"} | ({"remote_job": dict(job)} if self.job_in_answer else {})
+
+    def _search(self, call: Call) -> list[Hit]:
+        assert call.body is not None
+        wanted = call.body["query"]["term"]["remote_job.input_file_id"]
+        found = [(key, job) for key, job in self.tasks.items() if job["input_file_id"] == wanted]
+        return [Hit(key, {"task_type": "BATCH_PREDICTION", "remote_job": dict(job)}) for key, job in found]
+
+    def new_job(self, file_id: str, status: str = "validating", **more: Any) -> dict[str, Any]:
+        job = {"id": f"batch_{len(self.jobs) + 1}", "status": status, "input_file_id": file_id, **more}
+        self.jobs.append(job)
+        return job
+
+    def new_task(self, job: dict[str, Any]) -> str:
+        task_id = f"task-{len(self.tasks) + 1}"
+        self.tasks[task_id] = job
+        return task_id
+
+    def lose_answer(self, error: BatchError | None = None) -> None:
+        """The next submission reaches the provider, but nobody hears of it."""
+
+        def accident() -> None:
+            self.new_job(self.submissions[-1]["input_file_id"])
+            raise error or OutcomeUnknown("HTTP 500: Read timed out.")
+
+        self.accidents.append(accident)
+
+    def fail(self, error: BaseException) -> None:
+        """The next submission ends before the provider hears of it."""
+
+        def accident() -> None:
+            raise error
+
+        self.accidents.append(accident)
+
+    def kill_after_submit(self) -> None:
+        """The cluster and the provider have the next job, but the worker is killed before it reads the answer."""
+
+        def accident() -> None:
+            self.new_task(self.new_job(self.submissions[-1]["input_file_id"]))
+            raise Killed
+
+        self.accidents.append(accident)
+
+    def upload(self, uri: str, name: str, size_bytes: int) -> str:
+        file_id = f"file-{len(self.files) + 1}"
+        self.files.append((name, file_id))
+        return file_id
+
+    def find_uploads(self, prefix: str) -> dict[str, str]:
+        return {name: file_id for name, file_id in reversed(self.files) if name.startswith(prefix)}
+
+    def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
+        return [dict(job) for job in self.jobs if job["input_file_id"] == input_file_id]
+
+    def get_job(self, job_id: str) -> dict[str, Any]:
+        return next(dict(job) for job in self.jobs if job["id"] == job_id)
+
+    def cancel_job(self, job_id: str) -> None:
+        raise AssertionError("a submission cancels nothing")
+
+    def lines(self, file_id: str) -> Iterator[bytes]:
+        raise AssertionError("a submission downloads nothing")

@@ -1,0 +1,266 @@
+"""What the cluster's answers mean. Wordings are those of OpenSearch 2.19.6 and 3.6.0, and of 3.7 where it differs."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from opensearch_batch import ml_commons
+from opensearch_batch.answers import lost, read_answer
+from opensearch_batch.errors import (
+    BatchError,
+    CannotLook,
+    OutcomeUnknown,
+    Refused,
+    Terminal,
+    Throttled,
+    Transient,
+    Unavailable,
+)
+from opensearch_batch.ml_commons import Call, Hit
+
+CALLS: dict[str, Call] = {
+    "submit": ml_commons.batch_predict("model-1", {"input_file_id": "file-1"}),
+    "look": ml_commons.get_task("task-1"),
+    "read": ml_commons.search_tasks({"match_all": {}}),
+    "write": ml_commons.create_connector({"name": "c"}),
+}
+EVERY = ("submit", "look", "read", "write")
+REMOTE = "Error from remote service: "
+SENDING = "Error communicating with remote model: "
+
+
+def error(reason: str, type_: str = "status_exception", root: str | None = None) -> str:
+    causes = [{"type": type_, "reason": root or reason}]
+    return json.dumps({"error": {"root_cause": causes, "type": type_, "reason": reason}, "status": 0})
+
+
+def provider_says(text: str) -> str:
+    return error(REMOTE + json.dumps({"error": {"message": text}}))
+
+
+ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
+    # The cluster cannot see a job that is fine.
+    (
+        ("look",),
+        400,
+        error(
+            "Trusted connector endpoints regex is not configured. Please set "
+            "plugins.ml_commons.trusted_connector_endpoints_regex.",
+            "illegal_argument_exception",
+        ),
+        CannotLook,
+    ),
+    (("look",), 400, error("Remote inference host name has private ip address: 10.0.0.1"), CannotLook),
+    (("submit",), 400, error("Remote inference host name has private ip address: 10.0.0.1"), Refused),
+    # There is no ML Commons, or it is too old.
+    (
+        EVERY,
+        400,
+        '{"error":"no handler found for uri [/_plugins/_ml/connectors/_search] and method [POST]"}',
+        Refused,
+    ),
+    # Passing trouble of the cluster itself.
+    (
+        ("submit",),
+        400,
+        error(
+            "all shards failed",
+            "search_phase_execution_exception",
+            "can not write type [class org.opensearch.ml.common.MLTaskState]",
+        ),
+        Unavailable,
+    ),
+    (EVERY, 500, error("Fetching master key timed out.", "m_l_exception"), Unavailable),
+    (
+        ("look",),
+        409,
+        error(
+            "[task-1]: version conflict, required seqNo [3], primary term [1].", "version_conflict_engine_exception"
+        ),
+        Unavailable,
+    ),
+    (
+        ("submit",),
+        429,
+        error("Exceeded maximum limit for BATCH_PREDICTION tasks. To increase the limit, update the setting."),
+        Throttled,
+    ),
+    # The provider's own answer, relayed under its status.
+    (EVERY, 401, provider_says("Incorrect API key provided"), Refused),
+    (EVERY, 403, provider_says("Country not supported"), Refused),
+    (EVERY, 429, provider_says("Rate limit"), Throttled),
+    (("submit",), 500, provider_says("The server had an error"), OutcomeUnknown),
+    (("submit",), 503, error(REMOTE + "<html>Service Unavailable</html>"), OutcomeUnknown),
+    (("look",), 500, provider_says("The server had an error"), Unavailable),
+    (("look",), 503, error(REMOTE + "<html>Service Unavailable</html>"), Unavailable),
+    (("submit", "look"), 400, provider_says("No such File object: file-1"), Refused),
+    (("look",), 404, provider_says("No batch found with id 'batch_1'."), Refused),
+    (("submit",), 302, error(REMOTE + '{"moved": 1}'), Refused),
+    # The provider may have a job all the same, some of these are 400.
+    (("submit",), 400, error("No response from model"), OutcomeUnknown),
+    (("submit",), 500, error("Remote service returned error status 500 with empty body"), OutcomeUnknown),
+    (("submit",), 502, error("Remote service returned empty response body"), OutcomeUnknown),
+    (
+        ("submit",),
+        400,
+        error("Invalid JSON format: Unrecognized token 'not': was expecting …", "illegal_argument_exception"),
+        OutcomeUnknown,
+    ),
+    (("submit",), 500, error("Fail to execute BATCH_PREDICT in aws connector", "m_l_exception"), OutcomeUnknown),
+    (("submit",), 500, error("Failed to put data object in index .plugins-ml-task"), OutcomeUnknown),
+    (("submit",), 500, error(SENDING + "Read timed out"), OutcomeUnknown),
+    (
+        ("submit",),
+        500,
+        error(SENDING + "The connection was closed during the request. The request will usually succeed on retry."),
+        OutcomeUnknown,
+    ),
+    # Nothing listened, so nothing was sent.
+    (("submit",), 500, error(SENDING + "Connection refused: /198.51.100.10:9"), Unavailable),
+    (("look",), 500, error(SENDING + "Connection refused: /198.51.100.10:9"), Unavailable),
+    # Settings, rights, things that are not there.
+    (("submit", "look"), 500, error("Offline Batch Inference is currently disabled. To enable it, …"), Refused),
+    (
+        ("look",),
+        500,
+        error(
+            "Please configure the action type to get the batch job details in the connector",
+            "unsupported_operation_exception",
+        ),
+        Refused,
+    ),
+    (EVERY, 403, error("User Doesn't have privilege to perform this operation on this model"), Refused),
+    (
+        EVERY,
+        403,
+        error(
+            "no permissions for [cluster:admin/opensearch/ml/predict] and User [name=reader, backend_roles=[]]",
+            "security_exception",
+        ),
+        Refused,
+    ),
+    (EVERY, 401, "Unauthorized", Refused),
+    (("submit",), 404, error("Failed to find model"), Refused),
+    (("look",), 404, error("Failed to find task"), Refused),
+    (("look",), 404, error("Failed to retrieve the ML model for the given task ID"), Refused),
+    (
+        ("submit",),
+        400,
+        error(
+            "Some parameter placeholder not filled in payload: input_file_id", "illegal_argument_exception"
+        ),
+        Refused,
+    ),
+    # Anything else goes by its status.
+    (EVERY, 429, "Too Many Requests", Throttled),
+    (("submit",), 503, "<html>busy</html>", OutcomeUnknown),
+    (("submit",), 504, "", OutcomeUnknown),
+    (("look", "read", "write"), 503, "<html>busy</html>", Unavailable),
+    (("look", "read", "write"), 504, "", Unavailable),
+    (("look", "read", "write"), 408, "", Unavailable),
+    (EVERY, 418, "teapot", Refused),
+]
+
+
+def raised(call: Call, status: int, text: str, headers: dict[str, str] | None = None) -> BatchError:
+    with pytest.raises(BatchError) as caught:
+        read_answer(call, status, text, headers or {})
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("purpose", "status", "text", "kind"),
+    [(purpose, status, text, kind) for purposes, status, text, kind in ANSWERS for purpose in purposes],
+)
+def test_each_answer_has_its_meaning(purpose: str, status: int, text: str, kind: type[BatchError]) -> None:
+    found = raised(CALLS[purpose], status, text)
+    assert type(found) is kind, found
+    assert found.status == status
+    assert f"{CALLS[purpose].name}: HTTP {status}" in str(found)
+    assert isinstance(found, Terminal) != isinstance(found, Transient)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "status", "text", "advice"),
+    [
+        ("read", 401, "Unauthorized", "check the connection's user and password"),
+        ("read", 403, error("no permissions for [x]", "security_exception"), "give its role"),
+        ("submit", 401, provider_says("bad key"), "rotate_credential"),
+        ("submit", 400, error("Remote inference host name has private ip address: 127.0.0.1"), "private_ip_enabled"),
+        ("read", 400, '{"error":"no handler found for uri [/x] and method [GET]"}', "has no ML Commons"),
+        ("submit", 429, error("Exceeded maximum limit for BATCH_PREDICTION tasks."), "max_batch_inference_tasks"),
+        ("look", 500, error("Please configure the action type to cancel the batch job …"), "request_body"),
+        ("submit", 404, error("Failed to find model"), "Register it first"),
+        ("submit", 500, error("Offline Batch Inference is currently disabled."), "offline_batch_inference_enabled"),
+    ],
+)
+def test_a_refusal_says_what_to_do(purpose: str, status: int, text: str, advice: str) -> None:
+    assert advice in str(raised(CALLS[purpose], status, text))
+
+
+def test_the_root_causes_are_part_of_the_reason() -> None:
+    text = error("all shards failed", "search_phase_execution_exception", "the real reason")
+    assert "all shards failed; the real reason" in str(raised(CALLS["read"], 500, text))
+
+
+def test_a_long_answer_is_cut() -> None:
+    assert len(str(raised(CALLS["read"], 500, "x" * 100_000))) < 1000
+
+
+@pytest.mark.parametrize("name", ["Retry-After", "retry-after"])
+@pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("1.5", 1.5)])
+def test_the_pause_that_was_asked_for_is_kept(name: str, value: str, seconds: float) -> None:
+    assert raised(CALLS["submit"], 429, "", {name: value}).retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize("value", ["", "Wed, 21 Oct 2026 07:28:00 GMT", "-3", "soon"])
+def test_a_pause_that_is_no_number_is_no_pause(value: str) -> None:
+    assert raised(CALLS["submit"], 429, "", {"Retry-After": value}).retry_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("purpose", "text", "kind"),
+    [
+        ("submit", "", OutcomeUnknown),
+        ("submit", "<html>login</html>", OutcomeUnknown),
+        ("submit", '["batch_1"]', OutcomeUnknown),
+        ("look", "not json", Unavailable),
+        ("read", "{}", Unavailable),
+        ("write", "{}", Unavailable),
+    ],
+)
+def test_a_2xx_of_another_shape_is_no_answer(purpose: str, text: str, kind: type[BatchError]) -> None:
+    assert type(raised(CALLS[purpose], 200, text)) is kind
+
+
+@pytest.mark.parametrize(
+    ("purpose", "sent", "kind"),
+    [
+        ("submit", True, OutcomeUnknown),
+        ("submit", False, Unavailable),
+        ("look", True, Unavailable),
+        ("read", False, Unavailable),
+        ("write", True, Unavailable),
+    ],
+)
+def test_no_answer_at_all(purpose: str, sent: bool, kind: type[BatchError]) -> None:
+    found = lost(CALLS[purpose], TimeoutError("30 s"), sent=sent)
+    assert type(found) is kind
+    assert "TimeoutError: 30 s" in str(found)
+    assert "host right?" in str(found)
+
+
+def test_good_answers_are_parsed() -> None:
+    hits: Any = read_answer(CALLS["read"], 200, '{"hits":{"hits":[{"_id":"t","_source":{"state":"RUNNING"}}]}}', {})
+    assert hits == [Hit("t", {"state": "RUNNING"})]
+    assert read_answer(CALLS["write"], 200, '{"connector_id": "c1"}', {}) == "c1"
+    assert read_answer(CALLS["submit"], 201, '{"task_id": "t"}', {}) == {"task_id": "t"}
+
+
+def test_ids_are_quoted_in_paths() -> None:
+    assert ml_commons.get_task("a/../b?c").path == "/_plugins/_ml/tasks/a%2F..%2Fb%3Fc"
+    assert re.fullmatch(r"/_plugins/_ml/tasks/t/_cancel", ml_commons.cancel_task("t").path)

@@ -1,0 +1,71 @@
+"""Jobs: what a task document says, and which jobs may be submitted again."""
+
+from __future__ import annotations
+
+import pytest
+
+from opensearch_batch import providers
+from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.jobs import TASK_STATES, Job, Outcome, ended, is_spent, outcome, progress, read_task
+from opensearch_batch.providers.protocol import RemoteJob, Usage
+
+VENDOR = providers.DEFAULT
+SHARD = {"index": 3, "uri": "mem://3", "sha256": "s", "records": 2, "bytes": 10, "estimated_tokens": 1}
+JOB = Job("batch-k", 1, "batch_1", "file-1", "task-1", "model-1", SHARD)
+
+
+@pytest.mark.parametrize("state", sorted(TASK_STATES))
+def test_the_providers_status_decides_whatever_the_task_says(state: str) -> None:
+    assert read_task({"state": state, "remote_job": {"id": "b", "status": "failed"}}, VENDOR).state == "failed"
+
+
+@pytest.mark.parametrize("state", ["completed", "DONE", "", None])
+def test_an_unknown_task_state_is_refused(state: str | None) -> None:
+    with pytest.raises(UnknownAnswer, match="task state"):
+        read_task({"state": state, "remote_job": {"id": "b", "status": "completed"}}, VENDOR)
+
+
+@pytest.mark.parametrize("document", [{"state": "COMPLETED"}, {"state": "COMPLETED", "remote_job": None}])
+def test_a_task_without_its_job_is_refused(document: dict[str, object]) -> None:
+    with pytest.raises(UnknownAnswer, match="batch None"):
+        read_task(document, VENDOR)
+
+
+@pytest.mark.parametrize(
+    ("state", "outputs", "has_ended", "spent"),
+    [
+        ("running", (), False, False),
+        ("cancelling", (), False, False),
+        ("completed", ("file-o",), True, False),
+        ("completed", (), True, True),
+        ("failed", (), True, True),
+        ("expired", (), True, True),
+        ("expired", ("file-o",), True, False),
+        ("cancelled", ("file-e",), True, False),
+    ],
+)
+def test_only_a_job_that_ended_with_nothing_to_fetch_is_spent(
+    state: str, outputs: tuple[str, ...], has_ended: bool, spent: bool
+) -> None:
+    remote = RemoteJob("b", state, state, outputs)  # type: ignore[arg-type]
+    assert (ended(remote), is_spent(remote)) == (has_ended, spent)
+
+
+def test_an_outcome_travels_as_a_dict_with_its_job() -> None:
+    remote = RemoteJob("b", "expired", "expired", ("o", "e"), 10, 7, 3, Usage(5, 6), "batch_expired", "too late")
+    made = outcome(JOB, remote)
+    assert Outcome.from_dict(made.to_dict()) == made
+    assert Job.from_dict(made.job) == JOB
+    assert (made.requests_total, made.requests_done, made.requests_failed) == (10, 7, 3)
+    assert (made.input_tokens, made.output_tokens, made.outputs) == (5, 6, ["o", "e"])
+    assert (made.error_code, made.error_message) == ("batch_expired", "too late")
+
+
+def test_a_job_is_named_with_its_shard_its_id_and_its_task() -> None:
+    assert JOB.name == "shard 3, job batch_1 (task task-1)"
+    assert Job("k", 1, "batch_1", None, None, "m").name == "job batch_1 (task None)"
+
+
+def test_progress_is_n_of_n_with_the_failed_ones_if_there_are_any() -> None:
+    assert progress(RemoteJob("b", "running", "in_progress", (), 10, 4)) == "in_progress, 4 of 10"
+    assert progress(RemoteJob("b", "running", "in_progress", (), 10, 4, 2)) == "in_progress, 4 of 10, 2 failed"

@@ -1,0 +1,266 @@
+"""The OpenAI provider: the connector's body, request lines, and how jobs and answers are read."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from opensearch_batch import providers
+from opensearch_batch.errors import SpecError, UnknownAnswer
+from opensearch_batch.providers import openai
+from opensearch_batch.providers.protocol import Answer, Usage
+
+URL = "http://127.0.0.1:9/v1"
+
+
+def actions(endpoint: str, **parameters: Any) -> dict[str, dict[str, Any]]:
+    body = openai.connector("articles", "some-model", endpoint, parameters, URL)
+    return {action["action_type"]: action for action in body["actions"]}
+
+
+@pytest.mark.parametrize("endpoint", openai.ENDPOINTS)
+def test_a_connector_has_the_four_actions_with_one_key_and_bounds(endpoint: str) -> None:
+    body = openai.connector("articles", "some-model", endpoint, {}, URL)
+    assert (body["name"], body["version"], body["protocol"]) == ("articles", "1", "http")
+    assert body["parameters"] == {"model": "some-model", "batch_endpoint": endpoint}
+    assert body["client_config"] == {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0}
+    assert "credential" not in body
+    found = {action["action_type"]: (action["method"], action["url"]) for action in body["actions"]}
+    assert found == {
+        "predict": ("POST", URL + endpoint.removeprefix("/v1")),
+        "batch_predict": ("POST", f"{URL}/batches"),
+        "batch_predict_status": ("GET", URL + "/batches/${parameters.id}"),
+        "cancel_batch_predict": ("POST", URL + "/batches/${parameters.id}/cancel"),
+    }
+    for action in body["actions"]:
+        assert action["headers"] == {"Authorization": "Bearer ${credential.openAI_key}"}
+        assert action["request_body"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "field"),
+    [("/v1/embeddings", "input"), ("/v1/chat/completions", "messages"), ("/v1/responses", "input")],
+)
+def test_the_online_action_makes_json_with_the_rows_parameters(endpoint: str, field: str) -> None:
+    template = actions(endpoint, dimensions=256, note='a "quoted" word')["predict"]["request_body"]
+    filled = template.replace("${parameters.model}", "some-model").replace("${parameters." + field + "}", '["x"]')
+    assert json.loads(filled) == {
+        "model": "some-model", field: ["x"], "dimensions": 256, "note": 'a "quoted" word'
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("endpoint", openai.ENDPOINTS)
+def test_the_submit_action_sends_the_file_and_the_endpoint(endpoint: str) -> None:
+    template = actions(endpoint)["batch_predict"]["request_body"]
+    filled = template.replace("${parameters.input_file_id}", "file-1").replace("${parameters.batch_endpoint}", endpoint)
+    assert json.loads(filled) == {"input_file_id": "file-1", "endpoint": endpoint, "completion_window": "24h"}
+
+
+def test_only_embeddings_have_the_functions_that_neural_search_needs() -> None:
+    assert actions("/v1/embeddings")["predict"]["pre_process_function"] == "connector.pre_process.openai.embedding"
+    assert "pre_process_function" not in actions("/v1/responses")["predict"]
+    assert all(
+        "pre_process_function" not in action
+        for kind, action in actions("/v1/embeddings").items()
+        if kind != "predict"
+    )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        ("/v1/embeddings", {"model": "m", "dimensions": 8, "input": "é"}),
+        ("/v1/chat/completions", {"model": "m", "dimensions": 8, "messages": [{"role": "user", "content": "é"}]}),
+        ("/v1/responses", {"model": "m", "dimensions": 8, "input": "é"}),
+    ],
+)
+def test_a_request_line_names_row_endpoint_and_model(endpoint: str, body: dict[str, Any]) -> None:
+    line = openai.request("row-1", "é", "m", endpoint, {"dimensions": 8})
+    assert line == {"custom_id": "row-1", "method": "POST", "url": endpoint, "body": body}
+    assert openai.request_id(line) == "row-1"
+
+
+def test_the_file_anchors_submission_and_search() -> None:
+    assert openai.submit_parameters("file-1") == {"input_file_id": "file-1"}
+    assert openai.find_query("file-1") == {"term": {"remote_job.input_file_id": "file-1"}}
+    assert openai.input_file_id({"input_file_id": "file-1"}) == "file-1"
+    assert openai.input_file_id({}) is None
+    assert openai.job_path("batch_1") == "/batches/batch_1"
+    assert openai.job_link("batch_1").endswith("/batch_1")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("validating", "running"),
+        ("in_progress", "running"),
+        ("finalizing", "running"),
+        ("completed", "completed"),
+        ("failed", "failed"),
+        ("expired", "expired"),
+        ("cancelling", "cancelling"),
+        ("cancelled", "cancelled"),
+    ],
+)
+def test_every_status_of_the_vendor_has_its_state(status: str, state: str) -> None:
+    remote = openai.read_job({"id": "batch_1", "status": status})
+    assert (remote.id, remote.status, remote.state) == ("batch_1", status, state)
+
+
+def test_every_status_that_is_known_is_tested() -> None:
+    assert len(openai.STATES) == 8
+
+
+@pytest.mark.parametrize("status", ["paused", "canceled", "COMPLETED", "completed_with_errors", "", None])
+def test_an_unknown_status_is_refused_and_names_the_job_and_what_to_do(status: str | None) -> None:
+    with pytest.raises(UnknownAnswer, match=rf"batch 'batch_1': status {status!r} .*The job was left alone.*clear"):
+        openai.read_job({"id": "batch_1", "status": status})
+
+
+@pytest.mark.parametrize("job", [{}, {"status": "completed"}, {"status": "completed", "id": ""}])
+def test_a_job_without_an_id_is_refused(job: dict[str, Any]) -> None:
+    with pytest.raises(UnknownAnswer):
+        openai.read_job(job)
+
+
+def test_counts_are_whole_numbers_even_where_the_cluster_stores_floats() -> None:
+    remote = openai.read_job(
+        {
+            "id": "batch_1",
+            "status": "completed",
+            "output_file_id": "file-o",
+            "error_file_id": "file-e",
+            "request_counts": {"total": 10.0, "completed": 8.0, "failed": 2.0},
+            "usage": {"input_tokens": 120.0, "output_tokens": 30.0},
+        }
+    )
+    counts = (remote.requests_total, remote.requests_done, remote.requests_failed)
+    assert counts == (10, 8, 2)
+    assert all(type(n) is int for n in (*counts, remote.usage.input_tokens))
+    assert remote.usage == Usage(120, 30)
+    assert remote.outputs == ("file-o", "file-e")
+
+
+def test_nulls_everywhere_are_a_job_that_has_just_begun() -> None:
+    nulls = dict.fromkeys(("request_counts", "usage", "errors", "output_file_id", "error_file_id"))
+    remote = openai.read_job({"id": "batch_1", "status": "validating", **nulls})
+    assert (remote.outputs, remote.requests_total, remote.error_code) == ((), 0, None)
+
+
+def test_an_error_file_alone_is_an_output() -> None:
+    job = {"id": "batch_1", "status": "completed", "output_file_id": None, "error_file_id": "file-e"}
+    assert openai.read_job(job).outputs == ("file-e",)
+
+
+def test_a_failed_job_keeps_code_message_and_line() -> None:
+    errors = {
+        "object": "list",
+        "data": [
+            {"code": "invalid_json_line", "message": "This line is not JSON.", "line": 7.0, "param": None},
+            {"code": "other", "message": "second"},
+        ],
+    }
+    remote = openai.read_job({"id": "batch_1", "status": "failed", "errors": errors})
+    assert (remote.error_code, remote.error_message) == ("invalid_json_line", "This line is not JSON. (line 7)")
+
+
+def line(body: Any = None, status: int = 200, error: Any = None) -> dict[str, Any]:
+    response = None if body is None else {"status_code": status, "request_id": "r", "body": body}
+    return {"id": "batch_req_1", "custom_id": "row-1", "response": response, "error": error}
+
+
+def message(text: str, kind: str = "message") -> dict[str, Any]:
+    return {"type": kind, "content": [{"type": "output_text", "text": text}]}
+
+
+@pytest.mark.parametrize(
+    ("answered", "payload", "usage"),
+    [
+        (
+            {"object": "list", "data": [{"index": 0, "embedding": [0.5, -1.0]}],
+             "usage": {"prompt_tokens": 5, "total_tokens": 5}},
+            {"embedding": [0.5, -1.0]},
+            Usage(5, 0),
+        ),
+        (
+            {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}}],
+             "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}},
+            {"output": "Hello"},
+            Usage(5, 2),
+        ),
+        (
+            {"output": [{"type": "reasoning", "summary": []}, message("Hel"), message("lo")], "error": None,
+             "usage": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}},
+            {"output": "Hello"},
+            Usage(5, 2),
+        ),
+        ({"data": [{"embedding": [1.0]}], "usage": None}, {"embedding": [1.0]}, Usage(0, 0)),
+    ],
+    ids=["embeddings", "chat", "responses", "without usage"],
+)  # fmt: skip
+def test_an_answer_is_read_from_each_endpoint(answered: dict[str, Any], payload: dict[str, Any], usage: Usage) -> None:
+    assert openai.read_answer(line(answered)) == Answer("row-1", payload, usage=usage)
+
+
+@pytest.mark.parametrize(
+    ("failed", "code", "text"),
+    [
+        (
+            line({"error": {"message": "Too long.", "type": "invalid_request_error", "code": "string_above_max"}}, 400),
+            "string_above_max",
+            "Too long.",
+        ),
+        (
+            line({"error": {"message": "Too long.", "type": "invalid_request_error", "code": None}}, 400),
+            "invalid_request_error",
+            "Too long.",
+        ),
+        (line({"error": {"message": "Try later.", "type": None, "code": None}}, 503), "503", "Try later."),
+        (line({"detail": "not the usual shape"}, 502), "502", '{"detail":"not the usual shape"}'),
+        (
+            line(error={"code": "batch_expired", "message": "This request could not be executed before the window."}),
+            "batch_expired",
+            "This request could not be executed before the window.",
+        ),
+        (line(error={"code": "batch_cancelled", "message": "Cancelled."}), "batch_cancelled", "Cancelled."),
+        (line({"error": {"code": "server_error", "message": "Failed."}, "output": []}), "server_error", "Failed."),
+    ],
+)
+def test_a_failed_line_keeps_the_vendors_code_and_message(failed: dict[str, Any], code: str, text: str) -> None:
+    assert openai.read_answer(failed) == Answer("row-1", code=code, message=text)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"custom_id": "row-1"},
+        line({}),
+        line({"data": []}),
+        line({"choices": []}),
+        line({"output": "text"}),
+        {"custom_id": "row-1", "response": {"body": {}}},
+    ],
+)
+def test_a_line_of_another_shape_is_an_error_and_never_an_answer(broken: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError, IndexError, AttributeError)):
+        openai.read_answer(broken)
+
+
+def test_an_answer_without_any_text_is_not_an_answer() -> None:
+    """A refusal or a truncated answer has content null: the row needs its reason, not a null."""
+    refused = line({"choices": [{"message": {"content": None, "refusal": "I will not."}, "finish_reason": "stop"}]})
+    answer = openai.read_answer(refused)
+    assert answer.payload is None
+    assert "I will not." in answer.message
+
+
+def test_providers_are_found_by_name_and_a_wrong_one_is_told_the_nearest() -> None:
+    assert providers.get("openai").NAME == "openai"
+    with pytest.raises(SpecError, match=re.escape("unknown provider 'open-ai'; did you mean 'openai'?")):
+        providers.get("open-ai")
+    with pytest.raises(SpecError, match="known: openai"):
+        providers.get("xyzzy")

@@ -1,0 +1,72 @@
+"""Plan: counts and money known before anything is sent, and the refusal of a plan that costs too much."""
+
+from __future__ import annotations
+
+import pytest
+
+from opensearch_batch import providers
+from opensearch_batch.errors import BudgetExceeded
+from opensearch_batch.plan import Plan, Price, make_plan, price_of
+from opensearch_batch.providers.protocol import Usage
+from opensearch_batch.shards import Shard
+
+SHARDS = [Shard(0, "mem://0", "a", 10, 1000, 600_000), Shard(1, "mem://1", "b", 5, 500, 400_000)]
+
+
+def plan(price: Price | None, max_cost_usd: float | None = None, shards: list[Shard] = SHARDS) -> Plan:
+    return make_plan(shards, "key", price, dry_run=False, max_cost_usd=max_cost_usd)
+
+
+def test_a_plan_adds_up_its_shards() -> None:
+    made = plan(Price(2.0, 8.0))
+    assert (made.records, made.shards, made.bytes, made.estimated_tokens) == (15, 2, 1500, 1_000_000)
+    assert made.estimated_usd == 2.0
+    assert "15 rows in 2 shards, 1500 bytes" in str(made)
+    assert "$2.0000" in str(made)
+    assert Plan.from_dict(made.to_dict()) == made
+
+
+def test_a_plan_under_the_bound_passes_and_one_above_it_is_refused() -> None:
+    assert plan(Price(2.0, 2.0), max_cost_usd=2.0).estimated_usd == 2.0
+    with pytest.raises(BudgetExceeded, match=r"max_cost_usd is 1\.99, the plan is above it: 15 rows .*Nothing was sent"):
+        plan(Price(2.0, 2.0), max_cost_usd=1.99)
+
+
+def test_a_bound_without_a_price_is_refused_and_says_how_to_give_one() -> None:
+    with pytest.raises(BudgetExceeded, match=r"no price is known: set limits\.usd_per_million_tokens"):
+        plan(None, max_cost_usd=100)
+
+
+def test_without_a_bound_an_unknown_price_is_fine() -> None:
+    made = plan(None)
+    assert made.estimated_usd is None
+    assert "no price known" in str(made)
+
+
+def test_nothing_to_send_never_breaks_a_bound() -> None:
+    assert plan(None, max_cost_usd=0.0, shards=[]).records == 0
+
+
+def test_a_dry_run_is_marked_in_the_plan() -> None:
+    assert make_plan(SHARDS, "key", None, dry_run=True, max_cost_usd=None).dry_run
+
+
+def test_a_given_price_counts_for_all_tokens() -> None:
+    price = price_of(providers.DEFAULT, "no-such-model", 3.0)
+    assert price == Price(3.0, 3.0)
+    assert price.of(Usage(1_000_000, 500_000)) == pytest.approx(4.5)
+
+
+def test_the_list_price_is_halved_for_a_batch() -> None:
+    assert price_of(providers.DEFAULT, "text-embedding-3-small", None) == Price(pytest.approx(0.01), 0.0)
+
+
+def test_text_models_have_a_price_each_way() -> None:
+    price = price_of(providers.DEFAULT, "gpt-4o-mini", None)
+    assert price is not None
+    assert price.input_usd == pytest.approx(0.075)
+    assert price.output_usd == pytest.approx(0.3)
+
+
+def test_a_model_that_nobody_knows_has_no_price() -> None:
+    assert price_of(providers.DEFAULT, "my-own-model-v1", None) is None

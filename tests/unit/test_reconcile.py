@@ -1,0 +1,183 @@
+"""Reconcile: every row has exactly one answer or one reason, whatever the provider's files look like."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from opensearch_batch import providers
+from opensearch_batch.plan import Plan
+from opensearch_batch.reconcile import MISSING, NAMED, Fate, Landed, Report, Tally, fate, join, sum_up
+
+VENDOR = providers.DEFAULT
+Rows = list[tuple[bool, dict[str, Any]]]
+
+
+def good(row_id: str, value: float = 0.5) -> bytes:
+    body = {"data": [{"embedding": [value]}], "usage": {"prompt_tokens": 3}}
+    line = {"custom_id": row_id, "response": {"status_code": 200, "body": body}, "error": None}
+    return json.dumps(line).encode()
+
+
+def bad(row_id: str, code: str = "invalid_request", message: str = "No.") -> bytes:
+    body = {"error": {"code": code, "message": message}}
+    return json.dumps({"custom_id": row_id, "response": {"status_code": 400, "body": body}}).encode()
+
+
+def unrun(row_id: str, code: str = "batch_expired") -> bytes:
+    error = {"code": code, "message": "not executed"}
+    return json.dumps({"custom_id": row_id, "response": None, "error": error}).encode()
+
+
+def joined(ids: list[str], lines: list[bytes], end: Fate | None = None) -> tuple[Rows, Tally]:
+    tally = Tally()
+    rows = list(join(ids, lines, VENDOR, end or Fate(), tally))
+    assert sorted(row["id"] for _, row in rows) == sorted(ids), "each row once, and no other"
+    assert tally.answered + tally.failed + tally.missing == len(ids)
+    assert tally.answered == sum(answered for answered, _ in rows)
+    return rows, tally
+
+
+IDS = [f"row-{n}" for n in range(20)]
+
+
+def test_shuffled_lines_find_their_rows() -> None:
+    lines = [good(row_id, n / 100) for n, row_id in enumerate(IDS)]
+    random.Random(7).shuffle(lines)
+    rows, tally = joined(IDS, lines)
+    assert {row["id"]: row["embedding"] for _, row in rows} == {row_id: [n / 100] for n, row_id in enumerate(IDS)}
+    assert (tally.answered, tally.usage.input_tokens, tally.codes, tally.named) == (20, 60, {}, {})
+
+
+def test_a_lost_row_of_a_completed_job_is_missing_and_named() -> None:
+    rows, tally = joined(IDS, [good(row_id) for row_id in IDS[:-1]])
+    assert (tally.answered, tally.missing, tally.failed) == (19, 1, 0)
+    assert tally.named == {MISSING: ["row-19"]}
+    answered, row = rows[-1]
+    assert not answered
+    assert (row["id"], row["code"]) == ("row-19", MISSING)
+
+
+def test_of_a_row_that_comes_twice_the_first_counts() -> None:
+    rows, tally = joined(["a", "b"], [good("a", 1), good("b", 2), good("a", 3), bad("b")])
+    assert [row.get("embedding") for _, row in rows] == [[1], [2]]
+    assert (tally.answered, tally.failed, tally.duplicates) == (2, 0, 2)
+    assert tally.named == {"duplicates": ["a", "b"]}
+    assert tally.usage.input_tokens == 6
+
+
+def test_a_foreign_row_is_counted_named_and_never_lands() -> None:
+    rows, tally = joined(["a"], [good("x"), good("a")])
+    assert (tally.answered, tally.foreign, tally.named) == (1, 1, {"foreign": ["x"]})
+    assert len(rows) == 1
+
+
+def test_a_row_cut_in_half_is_unreadable_and_its_id_missing() -> None:
+    whole = good("a")
+    _, tally = joined(["a", "b"], [whole[: len(whole) // 2], good("b")])
+    assert (tally.answered, tally.unreadable, tally.missing) == (1, 1, 1)
+    assert tally.named == {MISSING: ["a"]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"[]", b"null", b'"text"', b"5", b"\xff\xfe", b"{}", b'{"custom_id": "a"}', b'{"custom_id":"a","error":"text"}'],
+)
+def test_a_line_of_another_shape_is_unreadable(line: bytes) -> None:
+    _, tally = joined(["a"], [line])
+    assert (tally.unreadable, tally.missing) == (1, 1)
+
+
+def test_blank_lines_are_nothing() -> None:
+    _, tally = joined(["a"], [b"", good("a"), b"  "])
+    assert (tally.answered, tally.unreadable) == (1, 0)
+
+
+def test_a_job_whose_every_row_failed_has_a_reason_for_each() -> None:
+    rows, tally = joined(["a", "b"], [bad("a", "too_long", "Too long."), bad("b", "too_long", "Also.")])
+    assert (tally.answered, tally.failed, tally.missing, tally.codes) == (0, 2, 0, {"too_long": 2})
+    assert rows == [
+        (False, {"id": "a", "code": "too_long", "message": "Too long."}),
+        (False, {"id": "b", "code": "too_long", "message": "Also."}),
+    ]
+
+
+def test_an_expired_job_keeps_its_answers_and_names_the_rest() -> None:
+    end = fate("expired", None, None)
+    rows, tally = joined(["a", "b", "c"], [good("a"), unrun("b")], end)
+    assert (tally.answered, tally.failed, tally.missing) == (1, 2, 0)
+    assert tally.codes == {"batch_expired": 1, "job_expired": 1}
+    assert rows[-1][1] == {
+        "id": "c", "code": "job_expired", "message": "the provider's job ended expired before this row was answered"
+    }  # fmt: skip
+
+
+def test_a_failed_job_gives_its_own_reason_to_every_row() -> None:
+    rows, tally = joined(["a", "b"], [], fate("failed", "token_limit_exceeded", "Enqueued token limit reached."))
+    assert (tally.failed, tally.missing, tally.codes) == (2, 0, {"token_limit_exceeded": 2})
+    assert {row["message"] for _, row in rows} == {"Enqueued token limit reached."}
+
+
+def test_only_so_many_ids_are_named_but_all_are_counted() -> None:
+    _, tally = joined(IDS, [])
+    assert (tally.missing, len(tally.named[MISSING])) == (20, NAMED)
+
+
+def landed(index: int, records: int = 10, **counts: Any) -> Landed:
+    job = {
+        "key": f"batch-{index}", "attempt": 1, "provider_job_id": f"batch_{index}", "input_file_id": f"file-{index}",
+        "task_id": f"task-{index}", "model_id": "m", "shard": {"index": index},
+    }  # fmt: skip
+    zero = dict.fromkeys(("failed", "missing", "duplicates", "foreign", "unreadable", "output_tokens"), 0)
+    full = {"answered": records, "input_tokens": 1_000_000} | zero | counts
+    results = {"uri": f"file:///out/results-{index}.jsonl", "rows": records, "bytes": 1, "sha256": "s"}
+    return Landed(job=job, state="completed", records=records, results=results, **full)
+
+
+def plan(records: int, shards: int) -> Plan:
+    return Plan("key", records, shards, 100, 25, 2.0, 8.0, 0.00005)
+
+
+def test_a_whole_run_adds_up() -> None:
+    report = sum_up(plan(20, 2), [landed(1), landed(0, output_tokens=500_000)], "file:///out/manifest.json")
+    assert (report.records, report.answered, report.failed, report.missing) == (20, 20, 0, 0)
+    assert report.problems == []
+    assert [job["shard"] for job in report.jobs] == [0, 1]
+    assert report.results == ["file:///out/results-0.jsonl", "file:///out/results-1.jsonl"]
+    assert report.actual_tokens == 2_500_000
+    assert report.actual_usd == pytest.approx(2 * 2.0 + 0.5 * 8.0)
+    assert "20 of 20 rows answered, 0 failed, 0 missing; 2 jobs" in str(report)
+    assert Report.from_dict(report.to_dict()) == report
+
+
+def test_a_shard_that_never_landed_is_a_hole_of_all_its_rows() -> None:
+    report = sum_up(plan(20, 2), [landed(0)], "file:///out/manifest.json")
+    assert (report.answered, report.missing) == (10, 10)
+    assert report.problems == ["10 missing"]
+
+
+def test_nothing_that_landed_is_a_hole_of_everything() -> None:
+    report = sum_up(plan(20, 2), [], "file:///out/manifest.json")
+    assert (report.missing, report.jobs, report.actual_usd) == (20, [], 0)
+    assert report.problems == ["20 missing"]
+
+
+def test_missing_and_unreadable_rows_are_problems_and_failed_ones_are_not() -> None:
+    part = landed(0, answered=7, failed=1, missing=2, unreadable=1, codes={"too_long": 1}, named={MISSING: ["a", "b"]})
+    report = sum_up(plan(10, 1), [part], "file:///out/manifest.json")
+    assert report.problems == ["2 missing (a, b)", "1 unreadable"]
+    assert report.codes == {"too_long": 1}
+
+
+def test_no_rows_are_no_problem() -> None:
+    report = sum_up(plan(0, 0), [], "file:///out/manifest.json")
+    assert (report.problems, report.missing) == ([], 0)
+
+
+def test_the_same_shard_landed_twice_cannot_hide_a_hole() -> None:
+    """Two bundles that both bring shard 0 must not make up for a shard 1 that never came."""
+    report = sum_up(plan(20, 2), [landed(0), landed(0)], "file:///out/manifest.json")
+    assert report.problems

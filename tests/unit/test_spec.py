@@ -1,0 +1,173 @@
+"""BatchSpec: what a person may write, and what they are told when it is wrong."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensearch_batch.errors import SpecError
+from opensearch_batch.schema import schema_text
+from opensearch_batch.spec import BatchSpec
+
+SPECS = Path(__file__).resolve().parents[2] / "dags" / "specs"
+
+
+def spec(**sections: Any) -> dict[str, Any]:
+    return {
+        "name": "articles",
+        "model": {"name": "text-embedding-3-small"},
+        "input": {"uri": "file:///in.jsonl"},
+        "output": {"uri": "file:///out"},
+        **sections,
+    }
+
+
+def test_the_shortest_spec_is_enough_and_fills_in_the_rest() -> None:
+    made = BatchSpec.check(spec())
+    assert (made.model.provider, made.model.endpoint, made.registered_as) == ("openai", "/v1/embeddings", "articles")
+    assert (made.provider_connection, made.connections.opensearch) == ("openai_default", "opensearch_default")
+    assert made.wait.timeout_hours == 25
+    assert not made.may_be_empty
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path", "near"),
+    [
+        (spec(modle={}), "modle", "model"),
+        (spec(model={"name": "m", "endpont": "/v1/embeddings"}), "model.endpont", "endpoint"),
+        (spec(input={"uri": "file:///in", "id_feild": "key"}), "input.id_feild", "id_field"),
+        (spec(output={"uri": "file:///out", "url": "x"}), "output.url", "uri"),
+        (spec(limits={"max_request": 5}), "limits.max_request", "max_requests"),
+        (spec(wait={"poll_second": 5}), "wait.poll_second", "poll_seconds"),
+        (spec(connections={"opensearh": "x"}), "connections.opensearh", "opensearch"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_unknown_key_is_refused_with_the_nearest_right_one(wrong: dict[str, Any], path: str, near: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(f"unknown key {path!r}, did you mean {near!r}?")):
+        BatchSpec.check(wrong)
+
+
+def test_an_unknown_key_unlike_any_other_gets_no_guess() -> None:
+    with pytest.raises(SpecError, match=r"unknown key 'xyzzy'$"):
+        BatchSpec.check(spec(xyzzy=1))
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    with pytest.raises(SpecError) as caught:
+        BatchSpec.check({"name": "a b", "model": {}, "input": {"uri": "file:///in", "max_records": 0}})
+    assert all(part in str(caught.value) for part in ("name:", "model.name:", "input.max_records:", "output:"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (spec(model={"name": "m", "provider": "opnai"}), "unknown provider 'opnai'; did you mean 'openai'?"),
+        (spec(model={"name": "m", "endpoint": "/v1/audio"}), "model.endpoint '/v1/audio' is not one of /v1/embeddings"),
+        (spec(name="../escape"), "name:"),
+        (spec(limits={"max_failed_fraction": 1.5}), "limits.max_failed_fraction:"),
+        (spec(wait={"poll_seconds": 0}), "wait.poll_seconds:"),
+        (["a", "list"], "the spec:"),
+        (None, "the spec:"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_place(wrong: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(message)):
+        BatchSpec.check(wrong)
+
+
+def test_a_spec_travels_as_a_dict() -> None:
+    made = BatchSpec.check(spec(limits={"max_cost_usd": 2.5}, dry_run=True))
+    assert BatchSpec.check(made.to_dict()) == made
+    assert BatchSpec.of(made.to_dict()) == made
+
+
+def test_override_replaces_dotted_keys_and_none_leaves_the_specs_own() -> None:
+    made = BatchSpec.check(spec(limits={"max_cost_usd": 5}))
+    changed = made.override(
+        {"model.name": "other", "input.max_records": "10", "dry_run": "True", "limits.max_cost_usd": None}
+    )
+    assert (changed.model.name, changed.input.max_records, changed.dry_run) == ("other", 10, True)
+    assert changed.limits.max_cost_usd == 5
+    assert made.model.name == "text-embedding-3-small"
+
+
+def test_override_refuses_an_unknown_dotted_key() -> None:
+    with pytest.raises(SpecError, match=re.escape("unknown key 'model.nam', did you mean 'name'?")):
+        BatchSpec.check(spec()).override({"model.nam": "x"})
+
+
+def test_override_of_a_key_below_a_plain_value_is_a_spec_error() -> None:
+    with pytest.raises(SpecError, match="name"):
+        BatchSpec.check(spec()).override({"name.first": "x"})
+
+
+def test_resolve_fills_in_environment_and_placeholders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_TEST_ROOT", "file:///data")
+    made = BatchSpec.check(
+        spec(
+            input={"uri": "${BATCH_TEST_ROOT}/{partition}/*.jsonl"},
+            output={"uri": "${BATCH_TEST_ROOT}/{run_id}"},
+            work_uri="${BATCH_TEST_ROOT}/work",
+        )
+    ).resolve(partition="2026-01-31", run_id="manual-1")
+    assert made.input.uri == "file:///data/2026-01-31/*.jsonl"
+    assert made.output.uri == "file:///data/manual-1"
+    assert made.work_uri == "file:///data/work"
+
+
+def test_an_unset_environment_variable_is_named_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BATCH_TEST_ROOT", raising=False)
+    made = BatchSpec.check(spec(output={"uri": "${BATCH_TEST_ROOT}/out"}))
+    with pytest.raises(SpecError, match=r"output\.uri: environment variable BATCH_TEST_ROOT is not set"):
+        made.resolve(partition=None, run_id="r")
+
+
+def test_an_unknown_placeholder_is_refused_with_the_known_ones() -> None:
+    made = BatchSpec.check(spec(input={"uri": "file:///in/{ds}.jsonl"}, work_uri="file:///w"))
+    with pytest.raises(SpecError, match=r"unknown placeholder \{ds\} in .*known: partition, run_id"):
+        made.resolve(partition="p", run_id="r")
+
+
+def test_a_run_without_the_partition_that_is_asked_for_is_told_how_to_name_one() -> None:
+    made = BatchSpec.check(spec(input={"uri": "file:///in/{partition}.jsonl"}, work_uri="file:///w"))
+    assert made.may_be_empty
+    with pytest.raises(SpecError, match=r"this run has no partition\. Name it in the run's conf"):
+        made.resolve(partition=None, run_id="r")
+
+
+def test_the_schema_for_editors_is_up_to_date() -> None:
+    assert (SPECS / "batch_spec.schema.json").read_text(encoding="utf-8") == schema_text(), (
+        "run: python -m opensearch_batch.schema > dags/specs/batch_spec.schema.json"
+    )
+
+
+def test_every_spec_beside_the_dags_loads() -> None:
+    found = sorted(SPECS.glob("*.yaml"))
+    assert [path.stem for path in found] == [BatchSpec.load(path).name for path in found]
+    assert {path.stem for path in found} >= {"embed_stdlib_docs", "nightly_articles"}
+
+
+def test_loading_an_absent_file_or_something_else_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"nowhere\.yaml: No such file"):
+        BatchSpec.load(tmp_path / "nowhere.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: [unclosed")
+    with pytest.raises(SpecError, match=r"broken\.yaml: not YAML"):
+        BatchSpec.load(broken)
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(SpecError, match=r"binary\.yaml: not YAML"):
+        BatchSpec.load(binary)
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("name: a\nmodle: {name: m}\n")
+    with pytest.raises(SpecError, match=r"wrong\.yaml: .*unknown key 'modle', did you mean 'model'"):
+        BatchSpec.load(wrong)
+
+
+def test_loading_a_folder_names_it(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=re.escape(str(tmp_path))):
+        BatchSpec.load(tmp_path)
