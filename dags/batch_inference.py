@@ -8,35 +8,27 @@ from opensearch_batch.pipeline import batch_inference as run_spec
 
 SPECS = Path(__file__).parent / "specs"
 NAMES = sorted(path.stem for path in SPECS.glob("*.yaml"))
+ROWS = {"type": ["integer", "null"], "minimum": 1, "maximum": 10_000_000, "title": "Rows at most"}
+MODEL = {"type": ["string", "null"], "examples": ["text-embedding-3-small", "text-embedding-3-large"], "title": "Model"}
 PARAMS = {
     "spec": Param(NAMES[0], enum=NAMES, title="Spec", description="What to run: a file in dags/specs."),
-    "rows": Param(
-        None, type=["integer", "null"], minimum=1, maximum=10_000_000, title="Rows at most", description="Empty: all."
-    ),
-    "model": Param(
-        None,
-        type=["string", "null"],
-        examples=["text-embedding-3-small", "text-embedding-3-large"],
-        title="Model",
-        description="Empty: the spec's own. Another one is registered in OpenSearch under a name of its own.",
-    ),
+    "rows": Param(None, description="Empty: all.", **ROWS),
+    "model": Param(None, description="Empty: the spec's own. Another one is registered under its own name.", **MODEL),
     "dry_run": Param(
-        False, type="boolean", title="Dry run", description="Rows, shards, tokens and money only; nothing is sent."
+        False, type="boolean", title="Dry run", description="Rows, shards, tokens, money; nothing is sent."
     ),
+}
+OVERRIDES = {
+    "input.max_records": "{{ params.rows or '' }}",
+    "model.name": "{{ params.model or '' }}",
+    "model.registered_as": "{{ params.spec ~ '-' ~ params.model if params.model else '' }}",
+    "dry_run": "{{ params.dry_run }}",
 }
 
 
 @dag(schedule=None, params=PARAMS, tags=["batch inference"], doc_md=__doc__)
 def batch_inference() -> None:
-    run_spec(
-        f"{SPECS}/{{{{ params.spec }}}}.yaml",
-        overrides={
-            "input.max_records": "{{ params.rows or '' }}",
-            "model.name": "{{ params.model or '' }}",
-            "model.registered_as": "{{ (params.spec ~ '-' ~ params.model) if params.model else '' }}",
-            "dry_run": "{{ params.dry_run }}",
-        },
-    )
+    run_spec(f"{SPECS}/{{{{ params.spec }}}}.yaml", overrides=OVERRIDES)
 
 
 batch_inference()

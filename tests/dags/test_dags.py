@@ -1,0 +1,79 @@
+"""The DAG files: they parse, cheaply, into the tasks that are documented, and they hold nothing secret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dags.conftest import SECRET
+
+PIPELINE = {
+    "prepare_input",
+    "create_connector",
+    "register_model",
+    "shard.submit_batch",
+    "shard.wait_for_batch",
+    "shard.fetch_output",
+    "report",
+}
+DAGS = {
+    "embed_stdlib_docs": PIPELINE | {"extract_docstrings"},
+    "batch_inference": PIPELINE,
+    "nightly_batch": PIPELINE,
+}
+HEAVY = {"openai", "boto3", "botocore", "pandas", "pyarrow", "aiohttp", "requests", "genai_prices"}
+FOLDER = Path(__file__).resolve().parents[2] / "dags"
+MAX_LINES = 40
+
+
+def test_every_file_parses_into_the_expected_dags(bag: dict[str, Any]) -> None:
+    assert bag["errors"] == {}
+    assert set(bag["dags"]) == set(DAGS)
+
+
+def test_parsing_loads_nothing_heavy(parsed: list[str]) -> None:
+    assert "opensearch_batch.pipeline" in parsed
+    assert {name.partition(".")[0] for name in parsed} & HEAVY == set()
+
+
+@pytest.mark.parametrize("dag_id", sorted(DAGS))
+class TestDag:
+    def test_it_has_the_documented_tasks_also_after_serialization(self, bag: dict[str, Any], dag_id: str) -> None:
+        found = bag["dags"][dag_id]
+        assert set(found["tasks"]) == DAGS[dag_id]
+        assert found["again"] == sorted(DAGS[dag_id])
+
+    def test_its_tasks_are_wired_in_the_flows_order(self, bag: dict[str, Any], dag_id: str) -> None:
+        upstream = bag["dags"][dag_id]["upstream"]
+        assert "prepare_input" in upstream["create_connector"]
+        assert "create_connector" in upstream["register_model"]
+        assert {"register_model", "prepare_input"} <= set(upstream["shard.submit_batch"])
+        assert "shard.submit_batch" in upstream["shard.wait_for_batch"]
+        assert "shard.wait_for_batch" in upstream["shard.fetch_output"]
+        assert "shard.fetch_output" in upstream["report"]
+
+    def test_it_waits_in_the_triggerer(self, bag: dict[str, Any], dag_id: str) -> None:
+        assert bag["dags"][dag_id]["deferrable"]["shard.wait_for_batch"] is True
+
+    def test_its_report_speaks_whatever_happened_before(self, bag: dict[str, Any], dag_id: str) -> None:
+        rules = bag["dags"][dag_id]["rules"]
+        assert rules.pop("report") == "all_done"
+        assert set(rules.values()) == {"all_success"}
+
+    def test_its_serialized_form_holds_no_secret(self, bag: dict[str, Any], dag_id: str) -> None:
+        text = bag["dags"][dag_id]["serialized"]
+        assert "opensearch_batch" in text
+        assert SECRET not in text
+        assert "password" not in text.lower()
+
+    def test_its_file_is_thin(self, bag: dict[str, Any], dag_id: str) -> None:
+        path = Path(bag["dags"][dag_id]["file"])
+        assert path.parent == FOLDER
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_the_folder_under_test_is_the_projects_own() -> None:
+    assert os.environ["AIRFLOW__CORE__DAGS_FOLDER"] == str(FOLDER)
