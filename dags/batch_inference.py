@@ -1,6 +1,7 @@
 """Run a spec from a form: choose it, bound its rows, try another model, or only see the plan."""
 
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import Param, dag
 
@@ -8,8 +9,12 @@ from opensearch_batch.pipeline import batch_inference as run_spec
 
 SPECS = Path(__file__).parent / "specs"
 NAMES = sorted(path.stem for path in SPECS.glob("*.yaml"))
-ROWS = {"type": ["integer", "null"], "minimum": 1, "maximum": 10_000_000, "title": "Rows at most"}
-MODEL = {"type": ["string", "null"], "examples": ["text-embedding-3-small", "text-embedding-3-large"], "title": "Model"}
+ROWS: dict[str, Any] = {"type": ["integer", "null"], "minimum": 1, "maximum": 10_000_000, "title": "Rows at most"}
+MODEL: dict[str, Any] = {
+    "type": ["string", "null"],
+    "examples": ["text-embedding-3-small", "text-embedding-3-large"],
+    "title": "Model",
+}
 PARAMS = {
     "spec": Param(NAMES[0], enum=NAMES, title="Spec", description="What to run: a file in dags/specs."),
     "rows": Param(None, description="Empty: all.", **ROWS),
