@@ -5,8 +5,9 @@ shows here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, closing
+from itertools import islice
 
 import orjson
 
@@ -38,7 +39,8 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
         return uri, _Discard() if spec.dry_run else ObjectWriter(uri)
 
     try:
-        shards = list(write_shards(_requests(spec), open_sink, **limits))
+        with closing(_requests(spec)) as requests:
+            shards = list(write_shards(requests, open_sink, **limits))
         price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
         plan = make_plan(shards, run_key, price, dry_run=spec.dry_run, max_cost_usd=spec.limits.max_cost_usd)
         if not plan.records and not spec.may_be_empty:
@@ -51,14 +53,15 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     return plan, bundle(shards)
 
 
-def _requests(spec: BatchSpec) -> Iterator[Request]:
-    provider, model = providers.get(spec.model.provider), spec.model
-    lines = read_lines(spec.input.uri, max_lines=spec.input.max_records)
-    for record in read_records(
-        lines, id_field=spec.input.id_field, text_field=spec.input.text_field, prompt=spec.input.prompt
-    ):
-        body = provider.request(record.id, record.text, model.name, model.endpoint, model.parameters)
-        yield Request(orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE), len(record.text.encode()), str(record.line))
+def _requests(spec: BatchSpec) -> Generator[Request, None, None]:
+    provider, model, read = providers.get(spec.model.provider), spec.model, spec.input
+    with closing(read_lines(read.uri)) as lines:
+        records = read_records(lines, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt)
+        with closing(records):
+            for record in islice(records, read.max_records):
+                body = provider.request(record.id, record.text, model.name, model.endpoint, model.parameters)
+                raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
+                yield Request(raw, len(record.text.encode()), str(record.line))
 
 
 def _within(name: str, wanted: int | None, most: int) -> int:

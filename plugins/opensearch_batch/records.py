@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -37,7 +37,7 @@ class Record:
 
 def read_records(
     lines: Iterable[Line], *, id_field: str, text_field: str, prompt: str | None = None
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """Blank lines are passed over. Raise InputError at the first row that is broken, without id or text, or a
     repetition.
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
-from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferralTimeout
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
 from opensearch_batch import providers
 from opensearch_batch.adapter import cancel_jobs, fill_connections, flat, worker_ask
@@ -73,7 +73,7 @@ class BatchSensor(BaseSensorOperator):
         with airflow_errors():
             self._prepare()
             if not self.deferrable:
-                return super().execute(context)
+                return self._poke_until_done(context)
             done = self.poke(context)
             if done.is_done:
                 return done.xcom_value
@@ -97,6 +97,14 @@ class BatchSensor(BaseSensorOperator):
                 self.outcomes[job.provider_job_id] = outcome(job, remote).to_dict()
         done = len(self.outcomes) == len(self.linked_jobs)
         return PokeReturnValue(done, list(self.outcomes.values()) if done else None)
+
+    def _poke_until_done(self, context: Context) -> Any:
+        """Airflow's own poke and reschedule; soft_fail turns its time-out into a skip."""
+        try:
+            return super().execute(context)
+        except (AirflowSensorTimeout, AirflowSkipException):
+            self._cancel()
+            raise
 
     def execute_complete(self, context: Context, event: Any) -> list[dict[str, Any]]:
         """Check the event as the untrusted input it is."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,18 +16,12 @@ from opensearch_batch.errors import InputError
 from opensearch_batch.records import Line
 
 
-def read_lines(uri: str, *, max_lines: int | None = None) -> Iterator[Line]:
-    """Lines of the object, or of all objects a glob finds, in name order. Raise InputError when a plain URI is
-    absent.
-    """
-    left = max_lines
+def read_lines(uri: str) -> Generator[Line, None, None]:
+    """Lines of the object, or of all objects a glob finds, in name order. InputError: a plain URI is absent."""
     for name in matches(uri):
         with open_binary(name) as source:
             for number, raw in enumerate(source, start=1):
-                if left == 0:
-                    return
                 yield Line(raw, name, number)
-                left = left if left is None else left - 1
 
 
 def matches(uri: str) -> list[str]:
@@ -44,8 +38,9 @@ def open_binary(uri: str) -> Iterator[IO[bytes]]:
     path = _path(uri)
     try:
         source = path.fs.open(path.path, "rb")
-    except FileNotFoundError:
-        raise InputError(f"{uri}: no such object") from None
+    except (FileNotFoundError, IsADirectoryError) as error:
+        what = "no such object" if isinstance(error, FileNotFoundError) else "is a folder; name a file, or a glob in it"
+        raise InputError(f"{uri}: {what}") from None
     with source:
         yield source
 
