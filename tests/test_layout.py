@@ -23,12 +23,16 @@ PURE = (
 )  # fmt: skip
 
 
+# Parts of f-strings are tokens of their own since Python 3.12.
+TEXT = (tokenize.NAME, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING))
+
+
 def code_of(path: Path) -> Iterator[tuple[int, str]]:
     """Names and strings with their lines; comments and docstrings are prose."""
     before = tokenize.NEWLINE
     for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
         is_docstring = token.type == tokenize.STRING and before in (tokenize.NEWLINE, tokenize.INDENT, tokenize.NL)
-        if token.type in (tokenize.NAME, tokenize.STRING) and not is_docstring:
+        if token.type in TEXT and not is_docstring:
             yield token.start[0], token.string
         if token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.DEDENT):
             before = token.type

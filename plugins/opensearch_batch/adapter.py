@@ -4,6 +4,7 @@ Airflow's terms.
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -12,7 +13,7 @@ from typing import Any
 from airflow.sdk import BaseHook, BaseOperator, Context, conf
 
 from opensearch_batch import providers
-from opensearch_batch.errors import SpecError
+from opensearch_batch.errors import BatchError, SpecError
 from opensearch_batch.jobs import Job, ended
 from opensearch_batch.looking import Ask, asker, cancel, drive, look
 from opensearch_batch.retry import airflow_errors, patient
@@ -78,6 +79,10 @@ def flat(values: Any) -> list[dict[str, Any]]:
     """One entry, a bundle, or several; Airflow hands on the output of a mapped task with a single index as that one."""
     if isinstance(values, Mapping):
         return [dict(values)]
+    if isinstance(values, str):
+        raise SpecError(
+            f"{values[:80]!r} is text; hand on the task's output itself (submit.output), not a template of it"
+        )
     inner: list[dict[str, Any]] = []
     for value in values:
         inner.extend(flat(value or []))
@@ -89,26 +94,29 @@ def worker_ask(operator: Any) -> Callable[[Ask], Any]:
     return asker(cluster(operator), cache(lambda: open_provider_store(operator)))
 
 
-def cancel_jobs(operator: Any, jobs: list[dict[str, Any]]) -> None:
-    """Cancel each job that still runs. Raise what the last one asked raised."""
+def cancel_jobs(operator: Any, jobs: list[dict[str, Any]]) -> list[str]:
+    """Cancel each job that still runs; return what went wrong, a line for each job that may go on."""
     told: set[str] = set()
     ask = worker_ask(operator)
+    left: list[str] = []
     for job in map(Job.from_dict, jobs):
-        remote = drive(look(job, providers.get(operator.provider), told), ask)
-        if remote is not None and not ended(remote):
-            drive(cancel(job, told), ask)
-            operator.log.info("cancelled %s", job.name)
+        try:
+            remote = drive(look(job, providers.get(operator.provider), told), ask)
+            if remote is not None and not ended(remote):
+                drive(cancel(job, told), ask)
+                operator.log.info("cancelled %s", job.name)
+        except BatchError as error:
+            left.append(f"{job.name}: {error}")
+    return left
 
 
 def refuse_local_work(spec: BatchSpec) -> None:
     """Raise SpecError where shards on one machine's disk would be out of the other workers' reach."""
     executor = conf.get("core", "executor", fallback="LocalExecutor")
-    if (
-        spec.work_uri.startswith("file://")
-        and not spec.work_is_shared
-        and "Local" not in executor
-        and "Sequential" not in executor
-    ):
+    if os.environ.get("AIRFLOW_IS_K8S_EXECUTOR_POD"):  # there the setting says LocalExecutor
+        executor = "KubernetesExecutor"
+    local = all(name.strip().endswith(("LocalExecutor", "SequentialExecutor")) for name in executor.split(","))
+    if spec.work_uri.startswith("file://") and not spec.work_is_shared and not local:
         raise SpecError(
             f"work_uri {spec.work_uri} is on one machine, and {executor} has several. Put it on object "
             "storage, or declare work_is_shared: true when it is mounted on every worker."

@@ -29,6 +29,7 @@ class Rule:
     statuses: frozenset[int] = frozenset()
     purposes: tuple[str, ...] = ()
     advice: str = ""
+    pause_seconds: float | None = None
 
 
 def _statuses(*values: int) -> frozenset[int]:
@@ -54,11 +55,12 @@ RULES = (
     # One node in a cluster of 2.18 to 3.2 without a copy of the task index: another node will take it.
     Rule(Unavailable, r"can not write type \[class org.opensearch.ml.common.MLTaskState\]"),
     Rule(Unavailable, "master key"),
-    Rule(Unavailable, "version_conflict_engine_exception|version conflict", _statuses(409)),
+    Rule(Unavailable, "version_conflict_engine_exception|version conflict", _statuses(409), ("read", "write", "look")),
     Rule(
         Throttled,
         "Exceeded maximum limit for BATCH_PREDICTION tasks",
         advice="Wait, or raise plugins.ml_commons.max_batch_inference_tasks.",
+        pause_seconds=300,
     ),
     # The provider's own answer, relayed.
     Rule(
@@ -68,7 +70,7 @@ RULES = (
         advice="The provider refused the connector's key: renew it (rotate_credential).",
     ),
     Rule(Throttled, REMOTE, _statuses(429)),
-    Rule(OutcomeUnknown, REMOTE, _5XX, ("submit",)),
+    Rule(OutcomeUnknown, REMOTE, _5XX | _statuses(408), ("submit",)),
     Rule(Unavailable, REMOTE, _5XX),
     Rule(Refused, REMOTE, advice="The provider refused it."),
     # The provider may have a job although these are errors, some of them 400.
@@ -89,6 +91,11 @@ RULES = (
         advice='Give the connector\'s status and cancel actions a request_body, e.g. "{}".',
     ),
     Rule(
+        Refused,
+        "models are still using this connector",
+        advice="Compare those models' connector_id: ids that share a part between hyphens are taken for one another.",
+    ),
+    Rule(
         Refused, "You don't have permission|doesn't have privilege", advice="The user lacks access to the model group."
     ),
     Rule(
@@ -100,10 +107,14 @@ RULES = (
         "Failed to retrieve the ML model",
         advice="The model was deleted while its job ran; the job goes on at the provider.",
     ),
-    Rule(Refused, "Failed to find model|Fail to find model", advice="Register it first, or check the model id."),
+    Rule(
+        Refused,
+        "Failed to find model|Fail to find model|from index .plugins-ml-model",
+        advice="Register it first, or check the model id.",
+    ),
     Rule(Refused, "Failed to find task|Fail to find task", advice="The task was deleted from the cluster."),
     Rule(Throttled, "", _statuses(429)),
-    Rule(OutcomeUnknown, "", _5XX, ("submit",)),
+    Rule(OutcomeUnknown, "", _5XX | _statuses(408, 409, 425), ("submit",)),
     Rule(Unavailable, "", _5XX | _statuses(408, 425)),
     Rule(Refused),
 )
@@ -122,7 +133,7 @@ def read_answer(call: Call, status: int, text: str, headers: Mapping[str, str]) 
     reason = _reason(text)
     rule = next(rule for rule in RULES if _matches(rule, call, status, reason))
     message = f"{call.name}: HTTP {status}: {reason[:600]}" + (f" {rule.advice}" if rule.advice else "")
-    raise rule.error(message, status=status, retry_after_seconds=_retry_after(headers))
+    raise rule.error(message, status=status, retry_after_seconds=_retry_after(headers) or rule.pause_seconds)
 
 
 def lost(call: Call, error: Exception, *, sent: bool) -> BatchError:

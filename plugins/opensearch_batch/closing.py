@@ -19,9 +19,15 @@ from opensearch_batch.reconcile import Landed, Report, sum_up
 log = logging.getLogger(__name__)
 
 
-def run_key(dag_id: str, run_id: str) -> str:
-    """Names a run's files: the same for every try and every clear of it."""
-    return hashlib.sha256(f"{dag_id}|{run_id}".encode()).hexdigest()[:10]
+def run_key(dag_id: str, run_id: str, instance: str = "") -> str:
+    """Names a run's files: the same for every try and every clear of it. `instance` tells chains in one DAG apart."""
+    return hashlib.sha256(f"{dag_id}|{run_id}|{instance}".encode()).hexdigest()[:10]
+
+
+def instance(ti: Any) -> str:
+    """A task instance within its run."""
+    mapped = ti.map_index is not None and ti.map_index >= 0
+    return f"{ti.task_id}-{ti.map_index}" if mapped else str(ti.task_id)
 
 
 def landed_plan(landed: list[Landed], key: str) -> Plan:

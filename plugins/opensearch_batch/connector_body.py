@@ -59,14 +59,19 @@ def load_body(body: Any) -> dict[str, Any]:
     return dict(body)
 
 
-def credential(names: Mapping[str, Any], connection: Any) -> dict[str, str]:
-    """The connector's credential from a connection. Raise SpecError for a key written into the body."""
+def refuse_literal_credential(names: Mapping[str, Any]) -> None:
+    """Raise SpecError for a key written into the body: it would be readable wherever the DAG is."""
     for name, value in names.items():
         if value and not str(value).startswith(("<", "${")):
             raise SpecError(
                 f"credential {name!r} is written into the connector body; keys come from a connection: "
                 "put a <placeholder> there"
             )
+
+
+def credential(names: Mapping[str, Any], connection: Any) -> dict[str, str]:
+    """The connector's credential from a connection. Raise SpecError for a key written into the body."""
+    refuse_literal_credential(names)
     extra = connection.extra_dejson
     only = len(names) == 1
     found = {name: extra.get(name) or (connection.password if only else None) for name in names}
@@ -80,6 +85,6 @@ def _moved(action: Mapping[str, Any], vendor_url: str, base_url: str) -> dict[st
     moved = dict(action)
     if str(action.get("url", "")).startswith(vendor_url):
         moved["url"] = base_url + str(action["url"])[len(vendor_url) :]
-        if action.get("action_type") in BATCH_ACTIONS:
+        if str(action.get("action_type")).lower() in BATCH_ACTIONS:
             moved.setdefault("request_body", "{}")
     return moved

@@ -6,6 +6,7 @@ Imports requests and aiohttp: import this module inside functions, never from a 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -37,14 +38,15 @@ class MLCommonsHook(HttpHook):
     Extra of the connection, besides HttpHook's own (verify, cert, proxies, timeout, …): `sigv4` with `region` and
     `service` ("es", or "aoss" for serverless) signs with the AWS credentials of the environment;
     `allow_plain_http` lets a password or a key travel over http to another machine. Type opensearch: `use_ssl`,
-    `verify_certs` as that provider reads them. Calls that only read are tried four times over about four seconds;
-    all others once, their task's retries do the rest.
+    `verify_certs` (true unless it says otherwise). Calls that only read are tried four times over about four
+    seconds; all others once, their task's retries do the rest.
     """
 
     def __init__(self, opensearch_conn_id: str = "opensearch_default") -> None:
         super().__init__(http_conn_id=opensearch_conn_id)
         self._session: requests.Session | None = None
         self._options: dict[str, Any] = {}
+        self._signer: Signer | None = None
 
     def get_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = super().get_connection(conn_id)
@@ -69,8 +71,9 @@ class MLCommonsHook(HttpHook):
         refuse_plain_http(self.base_url, self._options, secret=call.carries_secret or session.auth is not None)
         body, headers = _encode(call)
         url = self.base_url + call.path
-        if signer := Signer.from_options(self._options):
-            headers |= signer.headers(call.method, url, body)
+        self._signer = self._signer or Signer.from_options(self._options)
+        if self._signer:
+            headers |= self._signer.headers(call.method, url, body)
         timeout = (10, float(self.merged_extra.get("timeout") or call.timeout_seconds))
         try:
             response = session.request(
@@ -111,7 +114,7 @@ class MLCommonsAsyncHook(HttpAsyncHook):
             async def send(call: Call) -> Any:
                 body, headers = _encode(call)
                 if signer:
-                    headers |= signer.headers(call.method, config.base_url + call.path, body)
+                    headers |= await asyncio.to_thread(signer.headers, call.method, config.base_url + call.path, body)
                 try:
                     response = await client.request(
                         call.method, call.path, content=body or None, headers=headers, timeout=call.timeout_seconds

@@ -77,8 +77,8 @@ def ended(remote: RemoteJob) -> bool:
 
 
 def is_spent(remote: RemoteJob) -> bool:
-    """Ended without anything to fetch: the only jobs whose rows may be submitted again as a whole."""
-    return ended(remote) and not remote.outputs
+    """Ended without a single answer: the only jobs whose rows may be submitted again as a whole."""
+    return ended(remote) and not remote.has_answers
 
 
 def outcome(job: Job, remote: RemoteJob) -> Outcome:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 _ML = "/_plugins/_ml"
 
 Purpose = Literal["read", "write", "submit", "look"]
-"""What an error means for the caller: `submit` may have started a paid job, `look` and `cancel` concern one that
+"""What an error means for the caller: `submit` may have started a paid job, `look` concerns one that
 runs.
 """
 

@@ -8,17 +8,19 @@ are retried (three times unless the DAG says otherwise). Arguments that are give
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import BaseHook, Context, TriggerRule
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.log import mask_secret
 
 from opensearch_batch import providers
 from opensearch_batch.adapter import BatchOperator, cancel_jobs, cluster, flat, open_provider_store, refuse_local_work
-from opensearch_batch.closing import close_run, landed_plan, run_key
-from opensearch_batch.errors import SpecError
+from opensearch_batch.closing import close_run, instance, landed_plan, run_key
+from opensearch_batch.connector_body import refuse_literal_credential
+from opensearch_batch.errors import SpecError, Unavailable
 from opensearch_batch.links import ProviderLink, TaskLink
 from opensearch_batch.partition import placeholders
 from opensearch_batch.spec import BatchSpec, with_dotted
@@ -53,6 +55,8 @@ class CreateConnectorOperator(BatchOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if isinstance(body, Mapping):  # before the DAG is stored, and the key with it
+            refuse_literal_credential(body.get("credential") or {})
         self.body = body
         self.base_url_from = base_url_from
         self.credential_conn_id = credential_conn_id
@@ -78,14 +82,17 @@ class CreateConnectorOperator(BatchOperator):
             raw = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, moved)
         else:
             raise SpecError("CreateConnectorOperator needs body= or spec=")
-        if not raw.get("client_config"):
+        if not {"connection_timeout", "read_timeout", "max_retry_times"} <= set(raw.get("client_config") or {}):
             self.log.warning(
-                "connector %s has no client_config: how long the cluster waits for the provider is then up to its "
-                "version, and a lost answer is looked for longer. Set read_timeout 60 and max_retry_times 0.",
+                "connector %s has no whole client_config: how long the cluster waits for the provider is then up to "
+                "its version, and a lost answer is looked for longer. "
+                "Set connection_timeout 30, read_timeout 60, max_retry_times 0.",
                 raw.get("name"),
             )
         body = prepare_body(raw, base_url=moved, vendor_url=vendor.BASE_URL)
         secrets = credential(raw.get("credential") or vendor.CREDENTIAL, connection)
+        for secret in secrets.values():
+            mask_secret(secret)
         send = cluster(self)
         connector_id = ensure_connector(
             send, body, secrets, on_change=self.on_change or (spec.model.on_change if spec else "error")
@@ -184,7 +191,8 @@ class CancelBatchOperator(BatchOperator):
         self.jobs = jobs
 
     def run_step(self, context: Context) -> None:
-        cancel_jobs(self, flat(self.jobs))
+        if left := cancel_jobs(self, flat(self.jobs)):
+            raise Unavailable("not cancelled: " + "; ".join(left))
 
 
 class PrepareInputOperator(BatchOperator, SkipMixin):
@@ -253,7 +261,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         refuse_local_work(spec)
         ti = context["ti"]
         key = run_key(self.dag_id, context["dag_run"].run_id)
-        plan, bundles = prepare(spec, key, f"{spec.work_uri}/{key}/{self.task_id}")
+        plan, bundles = prepare(spec, key, f"{spec.work_uri}/{key}/{instance(ti)}")
         ti.xcom_push(key="spec", value=spec.to_dict())
         ti.xcom_push(key="plan", value=plan.to_dict())
         if plan.dry_run or not plan.records:
@@ -326,7 +334,10 @@ class FetchOutputOperator(BatchOperator):
         output_uri = (self.output_uri or (BatchSpec.of(self.spec).output.uri if self.spec else "")).rstrip("/")
         if not output_uri:
             raise SpecError("FetchOutputOperator needs output_uri= or spec=")
-        key = run_key(self.dag_id, context["dag_run"].run_id)
+        ti = context["ti"]
+        if self.final and ti.map_index is not None and ti.map_index >= 0:
+            raise SpecError("a mapped fetch is one of several: give it final=False, and a ReportOperator after it")
+        key = run_key(self.dag_id, context["dag_run"].run_id, instance(ti) if self.final else "")
         store, vendor = open_provider_store(self), providers.get(self.provider)
         landed = [land(Outcome.from_dict(outcome), store, vendor, output_uri, key) for outcome in flat(self.outcomes)]
         report = None

@@ -21,12 +21,21 @@ def placeholders(context: Context, partition_format: str) -> dict[str, str | Non
     named = (run.conf or {}).get("partition") or getattr(run, "partition_key", None)
     if named is not None and not isinstance(named, str):
         raise SpecError(f'partition {named!r} is no text; name it as in the input\'s address, e.g. "2026-01-31"')
-    start = named or context.get("data_interval_start") or _last_complete(context)
+    start = named or _interval_start(context) or _last_complete(context)
     partition = start if isinstance(start, str) or start is None else start.strftime(partition_format)
     return {
         "partition": partition and _segment(partition),
         "run_id": re.sub(r"[^A-Za-z0-9._-]+", "-", run.run_id).strip(".-"),
     }
+
+
+def _interval_start(context: Context) -> Any:
+    """In the timetable's own time zone. An interval of no length, as runs by hand may have, says nothing."""
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if start is None or (start == end and "manual" in str(context["dag_run"].run_type)):
+        return None
+    timezone = getattr(getattr(context["dag"], "timetable", None), "timezone", None)
+    return start.in_timezone(timezone) if timezone else start
 
 
 def _last_complete(context: Context) -> Any:
@@ -40,7 +49,7 @@ def _last_complete(context: Context) -> Any:
     interval = CronDataIntervalTimetable(expression, timezone).infer_manual_data_interval(
         run_after=pendulum.instance(context["dag_run"].run_after)
     )
-    return interval.start
+    return interval.start.in_timezone(timezone)
 
 
 def _segment(partition: str) -> str:

@@ -26,9 +26,12 @@ class Plan(Value):
     output_usd_per_million: float | None
     estimated_usd: float | None
     dry_run: bool = False
+    output_tokens_at_most: int | None = 0
 
     def __str__(self) -> str:
         money = "no price known" if self.estimated_usd is None else f"about ${self.estimated_usd:.4f}"
+        if self.output_tokens_at_most is None:
+            money += " for the input alone"
         return (
             f"{self.records} rows in {self.shards} shards, {self.bytes} bytes, "
             f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}"
@@ -47,28 +50,41 @@ class Price:
 
 
 def make_plan(
-    shards: Sequence[Shard], run_key: str, price: Price | None, *, dry_run: bool, max_cost_usd: float | None
+    shards: Sequence[Shard],
+    run_key: str,
+    price: Price | None,
+    *,
+    dry_run: bool,
+    max_cost_usd: float | None,
+    output_tokens_a_row: int | None = 0,
 ) -> Plan:
     """Raise BudgetExceeded when the estimate is above `max_cost_usd`, or when there is a bound and no price to hold
     it against.
     """
     tokens = sum(shard.estimated_tokens for shard in shards)
+    records = sum(shard.records for shard in shards)
+    output = None if output_tokens_a_row is None else output_tokens_a_row * records
     plan = Plan(
         run_key=run_key,
-        records=sum(shard.records for shard in shards),
+        records=records,
         shards=len(shards),
         bytes=sum(shard.bytes for shard in shards),
         estimated_tokens=tokens,
         input_usd_per_million=price.input_usd if price else None,
         output_usd_per_million=price.output_usd if price else None,
-        estimated_usd=price.of(Usage(tokens)) if price else None,
+        estimated_usd=price.of(Usage(tokens, output or 0)) if price else None,
         dry_run=dry_run,
+        output_tokens_at_most=output,
     )
     if max_cost_usd is not None and tokens:
         if plan.estimated_usd is None:
             raise BudgetExceeded(
                 f"max_cost_usd is {max_cost_usd}, but no price is known: set limits.usd_per_million_tokens. "
                 f"Plan: {plan}"
+            )
+        if output is None:
+            raise BudgetExceeded(
+                f"max_cost_usd is {max_cost_usd}, but answers have no bound: give max_tokens. Plan: {plan}"
             )
         if plan.estimated_usd > max_cost_usd:
             raise BudgetExceeded(f"max_cost_usd is {max_cost_usd}, the plan is above it: {plan}. Nothing was sent.")

@@ -42,7 +42,14 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
         with closing(_requests(spec)) as requests:
             shards = list(write_shards(requests, open_sink, **limits))
         price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
-        plan = make_plan(shards, run_key, price, dry_run=spec.dry_run, max_cost_usd=spec.limits.max_cost_usd)
+        plan = make_plan(
+            shards,
+            run_key,
+            price,
+            dry_run=spec.dry_run,
+            max_cost_usd=spec.limits.max_cost_usd,
+            output_tokens_a_row=provider.output_tokens_at_most(spec.model.endpoint, spec.model.parameters),
+        )
         if not plan.records and not spec.may_be_empty:
             found = "no rows" if matches(spec.input.uri) else "matches no object"
             raise InputError(f"{spec.input.uri}: {found}. If that may be, say input.allow_empty: true")

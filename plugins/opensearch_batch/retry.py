@@ -44,6 +44,11 @@ def airflow_errors() -> Iterator[None]:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
-def patient(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Our operators' defaults where the DAG sets none: every one of them may run twice."""
-    return {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_policy": RetryAfter()} | arguments
+def patient(arguments: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """Our defaults where neither operator nor default_args say otherwise; every task of ours may run twice.
+
+    Airflow itself fills in its own defaults for `.partial()`: give retries there.
+    """
+    ours = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_policy": RetryAfter(), **defaults}
+    said = arguments.get("default_args") or {}
+    return {name: value for name, value in ours.items() if name not in said} | arguments

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 
 from opensearch_batch import providers
 from opensearch_batch.adapter import cancel_jobs, fill_connections, flat, worker_ask
-from opensearch_batch.errors import BatchError, Terminal, Transient, UnknownAnswer
+from opensearch_batch.errors import Terminal, Transient, UnknownAnswer
 from opensearch_batch.jobs import Job, ended, outcome, progress
 from opensearch_batch.links import ProviderLink, TaskLink
 from opensearch_batch.looking import drive, look
@@ -34,8 +34,8 @@ class BatchSensor(BaseSensorOperator):
     :param timeout: seconds from the first look, kept over retries; default 25 h. When they have passed the jobs are
         cancelled and the task fails for good.
     :param poke_interval: seconds between two looks at each job. A look makes the cluster ask the provider.
-    :param cancel_on_kill: cancel the jobs when a person marks the waiting task failed or successful. Clearing it,
-        restarting a triggerer or moving the wait to another one never cancels.
+    :param cancel_on_kill: cancel the jobs when a person marks the deferred task failed or successful. Clearing it,
+        restarting a triggerer or moving the wait never cancels; a poking wait that is killed does not either.
     """
 
     template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "jobs")
@@ -55,8 +55,8 @@ class BatchSensor(BaseSensorOperator):
         cancel_on_kill: bool = True,
         **kwargs: Any,
     ) -> None:
-        self.waits_as_given = {"timeout", "poke_interval"} & set(kwargs)
-        super().__init__(**{"timeout": DAY_AND_ONE_HOUR.total_seconds()} | patient(kwargs))
+        self.waits_as_given = {"timeout", "poke_interval"} & {*kwargs, *(kwargs.get("default_args") or {})}
+        super().__init__(**patient(kwargs, timeout=DAY_AND_ONE_HOUR.total_seconds()))
         self.jobs = jobs
         self.spec = spec
         self.provider = provider
@@ -102,8 +102,9 @@ class BatchSensor(BaseSensorOperator):
         """Airflow's own poke and reschedule; soft_fail turns its time-out into a skip."""
         try:
             return super().execute(context)
-        except (AirflowSensorTimeout, AirflowSkipException):
-            self._cancel()
+        except (AirflowSensorTimeout, AirflowSkipException) as error:
+            if isinstance(error, AirflowSensorTimeout) or "timed out" in str(error):
+                self._cancel()
             raise
 
     def execute_complete(self, context: Context, event: Any) -> list[dict[str, Any]]:
@@ -129,23 +130,23 @@ class BatchSensor(BaseSensorOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (AirflowSensorTimeout, TaskDeferralTimeout):
-            if next_method != "execute_complete" or not (next_kwargs or {}).get("event"):
-                self._prepare()
-                self._cancel()
+            if not (next_kwargs or {}).get("event"):
+                with airflow_errors():
+                    self._prepare()
+                    self._forget_deadline(context)
+                    self._cancel()
             raise
-
-    def on_kill(self) -> None:
-        """Only while a worker pokes; in the triggerer it is BatchTrigger.on_kill."""
-        if self.cancel_on_kill and not self.deferrable:
-            self._cancel()
 
     def _prepare(self) -> None:
         fill_connections(self)
         self.told: set[str] = set()
         self.outcomes: dict[str, dict[str, Any]] = {}
-        if self.spec and not self.waits_as_given:
+        if self.spec:
             wait = BatchSpec.of(self.spec).wait
-            self.poke_interval, self.timeout = wait.poll_seconds, wait.timeout_hours * 3600
+            if "poke_interval" not in self.waits_as_given:
+                self.poke_interval = wait.poll_seconds
+            if "timeout" not in self.waits_as_given:
+                self.timeout = wait.timeout_hours * 3600
 
     def _defer(self, context: Context) -> NoReturn:
         deadline = self._deadline(context)
@@ -166,8 +167,9 @@ class BatchSensor(BaseSensorOperator):
     def _deadline(self, context: Context) -> float:
         """Epoch seconds; a retry keeps the first one, a clear after it has passed gets a new one."""
         store = context["task_state_store"]
-        if noted := store.get(self._deadline_key):
-            return float(str(noted))
+        noted = float(str(store.get(self._deadline_key) or 0))
+        if noted > time.time():
+            return noted
         deadline = time.time() + self.timeout
         store.set(self._deadline_key, deadline)
         return deadline
@@ -180,16 +182,15 @@ class BatchSensor(BaseSensorOperator):
         ids = ",".join(sorted(job["provider_job_id"] for job in self.linked_jobs))
         return "deadline-" + hashlib.sha256(ids.encode()).hexdigest()[:16]
 
-    def _give_up(self) -> None:
-        self._cancel()
+    def _give_up(self) -> NoReturn:
+        left = self._cancel()
         names = ", ".join(job["provider_job_id"] for job in self.linked_jobs)
-        raise AirflowSensorTimeout(
-            f"jobs {names} had not ended {self.timeout:.0f} s after the first look; they were cancelled"
-        )
+        what = f"these may go on: {'; '.join(left)}" if left else "they were cancelled"
+        raise AirflowSensorTimeout(f"jobs {names} had not ended {self.timeout:.0f} s after the first look; {what}")
 
-    def _cancel(self) -> None:
+    def _cancel(self) -> list[str]:
         """Best effort: a job that cannot be cancelled now is named, and goes on."""
-        try:
-            cancel_jobs(self, self.linked_jobs)
-        except BatchError as error:
-            self.log.warning("could not cancel: %s", error)
+        left = cancel_jobs(self, self.linked_jobs)
+        for line in left:
+            self.log.warning("could not cancel %s", line)
+        return left

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from opensearch_batch.errors import SpecError
@@ -26,17 +27,21 @@ class Signer:
             raise SpecError('the connection\'s extra has "sigv4" without "region"')
         return cls(str(options["region"]), str(options.get("service", "es")))
 
-    def headers(self, method: str, url: str, body: bytes) -> dict[str, str]:
-        """All headers to send with exactly this URL and body; they are valid for minutes, so sign each request."""
+    @cached_property
+    def _credentials(self) -> Any:
+        """Found once; temporary ones renew themselves."""
         import boto3
+
+        if (credentials := boto3.Session().get_credentials()) is None:
+            raise SpecError("sigv4: no AWS credentials on this machine")
+        return credentials
+
+    def headers(self, method: str, url: str, body: bytes) -> dict[str, str]:
+        """All headers to send with exactly this URL and body; valid for minutes, so sign each request. May block."""
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        credentials = boto3.Session().get_credentials()
-        if credentials is None:
-            raise SpecError("sigv4: no AWS credentials on this machine")
-        request = AWSRequest(
-            method=method, url=url, data=body, headers={"Content-Type": "application/json"} if body else {}
-        )
-        SigV4Auth(credentials.get_frozen_credentials(), self.service, self.region).add_auth(request)
+        content = {"Content-Type": "application/json"} if body else {}
+        request = AWSRequest(method=method, url=url, data=body, headers=content)
+        SigV4Auth(self._credentials.get_frozen_credentials(), self.service, self.region).add_auth(request)
         return dict(request.headers.items())

@@ -56,7 +56,7 @@ class InputSection(_Section):
         None, description="Template over the row's fields, e.g. 'Summarise: {text}'; replaces text_field."
     )
     max_records: int | None = Field(None, ge=1, description="Read at most this many rows.")
-    allow_empty: bool = Field(False, description="No rows is a success. Always so for a {partition} input.")
+    allow_empty: bool = Field(False, description="No rows is a success; always so for a {partition} input.")
     partition_format: str = Field("%Y-%m-%d", description="strftime of the data interval's start, for {partition}.")
 
 
@@ -74,7 +74,9 @@ class LimitSection(_Section):
     usd_per_million_tokens: float | None = Field(
         None, ge=0, description="Batch price; default: half the list price of genai-prices."
     )
-    max_cost_usd: float | None = Field(None, ge=0, description="Refuse a plan that is estimated above this.")
+    max_cost_usd: float | None = Field(
+        None, ge=0, description="Refuse a plan estimated above this; answers count at their max_tokens."
+    )
     max_failed_fraction: float = Field(
         0.0, ge=0, le=1, description="Share of rows that may fail for a named reason before the run fails."
     )
@@ -107,7 +109,7 @@ class BatchSpec(_Section):
     wait: WaitSection = WaitSection()
     connections: ConnectionSection = ConnectionSection()
     work_uri: str = Field(
-        "${BATCH_DATA_URI}/work", description="Where shards lie until their run is over; every worker must reach it."
+        "${BATCH_DATA_URI}/work", description="Where shards lie; every worker must reach it. Nothing is removed there."
     )
     work_is_shared: bool = Field(False, description="Declare that a file:// work_uri is mounted on every worker.")
     dry_run: bool = Field(False, description="Plan only: rows, shards, tokens, money. Nothing is sent.")

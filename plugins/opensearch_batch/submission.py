@@ -31,21 +31,26 @@ from opensearch_batch.stores import ProviderStore
 
 log = logging.getLogger(__name__)
 
-LIST_LAG_SECONDS = 90.0
-"""What a provider's list of jobs may be behind its own answers; not a published figure."""
+LIST_LAG_SECONDS = 900.0
+"""What a provider's list of jobs may be behind its own answers; a guess on the safe side, not a published figure."""
 
-LONG_SETTLE_SECONDS = 900.0
-"""How long to look where the connector does not say how long the cluster waits for the provider."""
+LONG_SETTLE_SECONDS = 3600.0
+"""How long to look where the connector does not say how long the cluster waits, or says more than this."""
 
 
 def settle_seconds_of(send: Callable[[Call], Any], model_id: str) -> float:
     """After this a job not to be found was not submitted: the connector's time-outs and the list lag."""
     try:
-        connector_id = send(ml_commons.get_model(model_id))["connector_id"]
-        config = send(ml_commons.get_connector(connector_id)).get("client_config") or {}
-        return float(config["connection_timeout"]) + float(config["read_timeout"]) + LIST_LAG_SECONDS
+        config = connector_of(send, model_id).get("client_config") or {}
+        waits = float(config["connection_timeout"]) + float(config["read_timeout"])
     except (BatchError, KeyError):
         return LONG_SETTLE_SECONDS
+    return min(waits + LIST_LAG_SECONDS, LONG_SETTLE_SECONDS)
+
+
+def connector_of(send: Callable[[Call], Any], model_id: str) -> dict[str, Any]:
+    connector: dict[str, Any] = send(ml_commons.get_connector(send(ml_commons.get_model(model_id))["connector_id"]))
+    return connector
 
 
 class Memory(Protocol):
@@ -72,23 +77,24 @@ class Submitter:
     model_id: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     settle_seconds: float | None = None
-    look_seconds: float = 5.0
+    look_seconds: float = 15.0
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
     def submit(self, shard: Shard) -> Job:
         """The job of this shard: an earlier one where there is one, else a new one."""
-        key = shard_key(self.run, shard)
+        run = f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}" if self.parameters else self.run
+        key = shard_key(run, shard)
         note = self.memory.get(key) or {}
         if job := self._noted_job(note, shard.name):
             return job
         attempt, file_id = self._latest_upload(key, note)
         if file_id:
             target = _Target(key, attempt, file_id, shard)
-            found = self._find(target) or self._settle(target, note.get("sent_at") if note else self.now())
-            if found and not is_spent(self._look(found)):
-                log.info("%s: found again as %s", shard.name, found.name)
-                return self._note(found)
+            found = self._settle(target, note.get("sent_at") if note else self.now())
+            if found and found.usable:
+                log.info("%s: found again as %s", shard.name, found.job.name)
+                return self._note(found.job)
             if found:
                 attempt, file_id = attempt + 1, None
         if not file_id:
@@ -96,25 +102,24 @@ class Submitter:
         return self._submit(_Target(key, attempt, file_id, shard))
 
     def submit_parameters(self) -> Job:
-        """One job from `parameters` alone, its input file already at the provider.
+        """One job from `parameters` alone; its input file is at the provider, named here or by the connector.
 
         The file may have been used before: jobs it had when this task first looked are not taken for ours.
         """
-        key = (
-            "batch-"
-            + hashlib.sha256(f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}".encode()).hexdigest()[:32]
-        )
+        key = hash_key(self.run, json.dumps(self.parameters, sort_keys=True))
         note = self.memory.get(key) or {}
         if job := self._noted_job(note, "parameters"):
             return job
         file_id = self.provider.input_file_id(self.parameters)
         if file_id is None:
-            raise SpecError("parameters name no input file, and no shards are given: pass one of them")
+            file_id = self.provider.input_file_id(connector_of(self.send, self.model_id).get("parameters") or {})
+        if file_id is None:
+            raise SpecError("neither parameters nor the connector name an input file, and no shards are given")
         before = note["known"] if "known" in note else [job["id"] for job in self.store.find_jobs(file_id)]
         spent = [note["job"]["provider_job_id"]] if note.get("job") else []
         target = _Target(key, int(note.get("attempt", 1)) + len(spent), file_id, None, (*before, *spent))
         if note.get("sent_at") and (found := self._settle(target, note["sent_at"])):
-            return self._note(found, target.known)
+            return self._note(found.job, target.known)
         return self._submit(target)
 
     @cached_property
@@ -145,8 +150,8 @@ class Submitter:
             answer = self.send(ml_commons.batch_predict(self.model_id, parameters))
         except OutcomeUnknown as error:
             log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self._patience)
-            if job := self._settle(target, sent_at):
-                return self._note(job, target.known)
+            if found := self._settle(target, sent_at):
+                return self._note(found.job, target.known)
             raise Unavailable(
                 f"{target.name}: {error} No job of file {target.file_id} showed up; a retry submits it."
             ) from None
@@ -170,32 +175,31 @@ class Submitter:
                 attempt, file_id = number, found_id
         return attempt, file_id
 
-    def _settle(self, target: _Target, sent_at: float | None) -> Job | None:
+    def _settle(self, target: _Target, sent_at: float | None) -> _Found | None:
         """Look until the job shows up or a submission begun at `sent_at` must have ended; None: none was begun."""
         until = (sent_at + self._patience) if sent_at else 0.0
         while True:
-            if job := self._find(target):
-                return job
+            if found := self._find(target):
+                return found
             if self.now() >= until:
                 return None
             self.sleep(min(self.look_seconds, max(0.0, until - self.now())))
 
-    def _find(self, target: _Target) -> Job | None:
-        """The file's job that can still be used, else its last one. The provider also knows jobs that have no task."""
+    def _find(self, target: _Target) -> _Found | None:
+        """The file's job that can still be used, else one that cannot. The provider also knows jobs without a task."""
         hits: list[Hit] = self.send(ml_commons.search_tasks(self.provider.find_query(target.file_id)))
-        found: dict[str, tuple[str | None, RemoteJob]] = {}
-        for hit in filter(_is_batch, hits):
-            remote = self.provider.read_job(hit.source["remote_job"])
+        tasks = {hit.source["remote_job"]["id"]: hit.id for hit in hits if _is_batch(hit)}
+        jobs = {job_id: self._job(target, task_id, job_id) for job_id, task_id in tasks.items()}
+        ours = [job for job_id, job in jobs.items() if job_id not in target.known]
+        for job in ours:
+            if not is_spent(self._look(job)):
+                return _Found(job, usable=True)
+        for remote in map(self.provider.read_job, self.store.find_jobs(target.file_id)):
             if remote.id not in target.known:
-                found[remote.id] = (hit.id, remote)
-        if all(is_spent(remote) for _, remote in found.values()):
-            for remote in map(self.provider.read_job, self.store.find_jobs(target.file_id)):
-                if remote.id not in target.known:
-                    found[remote.id] = (found.get(remote.id, (None,))[0], remote)
-        if not found:
-            return None
-        task_id, remote = max(found.values(), key=lambda job: not is_spent(job[1]))
-        return self._job(target, task_id, remote.id)
+                ours.append(jobs.get(remote.id) or self._job(target, None, remote.id))
+                if not is_spent(remote):
+                    return _Found(ours[-1], usable=True)
+        return _Found(ours[-1], usable=False) if ours else None
 
     def _look(self, job: Job) -> RemoteJob:
         return self.provider.read_job(self.store.get_job(job.provider_job_id))
@@ -208,6 +212,14 @@ class Submitter:
     def _job(self, target: _Target, task_id: str | None, job_id: str) -> Job:
         shard = target.shard.to_dict() if target.shard else None
         return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, shard)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A job of ours; not `usable` when it ended without answers."""
+
+    job: Job
+    usable: bool
 
 
 @dataclass(frozen=True)
@@ -226,10 +238,13 @@ class _Target:
 
 
 def shard_key(run: str, shard: Shard) -> str:
-    """One opaque hash of run and content: the same rows in another run are another job, changed rows in the same run
-    too.
-    """
-    return "batch-" + hashlib.sha256(f"{run}|{shard.sha256}".encode()).hexdigest()[:32]
+    """The same rows in another run are another job, changed rows in the same run too."""
+    return hash_key(run, shard.sha256)
+
+
+def hash_key(run: str, content: str) -> str:
+    """One opaque hash: all that the provider gets to see of whose job this is."""
+    return "batch-" + hashlib.sha256(f"{run}|{content}".encode()).hexdigest()[:32]
 
 
 def file_name(key: str, attempt: int) -> str:

@@ -86,8 +86,16 @@ class BatchTrigger(BaseTrigger):
         except AirflowNotFoundException as error:
             ended = {"error": str(error), "terminal": True}
         except BatchError as error:
-            ended = {"error": f"{type(error).__name__}: {error}", "terminal": not isinstance(error, Transient)}
+            text = await self._without_secrets(f"{type(error).__name__}: {error}")
+            ended = {"error": text, "terminal": not isinstance(error, Transient)}
         yield TriggerEvent({"version": self.VERSION, **ended})  # type: ignore[no-untyped-call]
+
+    async def _without_secrets(self, text: str) -> str:
+        """Events lie readable in Airflow's database, and a server may echo the key it refuses."""
+        for conn_id in (self.provider_conn_id, self.opensearch_conn_id):
+            if secret := (await BaseHook.aget_connection(conn_id)).password:
+                text = text.replace(secret, "***")
+        return text
 
     async def _wait(self, ask: Callable[[Ask], Awaitable[Any]]) -> dict[str, Any]:
         waiting = {job.provider_job_id: job for job in map(Job.from_dict, self.jobs)}
@@ -109,7 +117,10 @@ class BatchTrigger(BaseTrigger):
                 outcomes[job.provider_job_id] = outcome(job, remote).to_dict()
 
         while True:
-            await asyncio.gather(*(look_at(job) for job_id, job in waiting.items() if job_id not in outcomes))
+            looks = [look_at(job) for job_id, job in waiting.items() if job_id not in outcomes]
+            for failure in await asyncio.gather(*looks, return_exceptions=True):
+                if isinstance(failure, BaseException):
+                    raise failure
             if len(outcomes) == len(waiting):
                 return {"outcomes": [outcomes[job_id] for job_id in waiting]}
             if time.time() >= self.deadline:
@@ -166,7 +177,7 @@ class BatchTrigger(BaseTrigger):
         states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
             dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=index
         )
-        state = states.get(ti.run_id, {}).get(ti.task_id if index < 0 else f"{ti.task_id}_{index}", "removed")
+        state = states.get(ti.run_id, {}).get(ti.task_id if index < 0 else f"{ti.task_id}_{index}")
         return state if state is None else str(state)
 
     @asynccontextmanager

@@ -9,7 +9,7 @@ from opensearch_batch.errors import UnknownAnswer
 
 
 class Value:
-    """Mixin for frozen dataclasses whose fields are JSON values (nested Values and tuples of them included)."""
+    """Mixin for frozen dataclasses whose fields are JSON values; what is nested stays a dict."""
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]

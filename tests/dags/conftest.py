@@ -1,4 +1,4 @@
-"""Each question about parsing is asked in an interpreter of its own, once: what one import leaves behind hides others."""
+"""Each question about parsing is asked in an interpreter of its own, once: what one import leaves hides others."""
 
 from __future__ import annotations
 

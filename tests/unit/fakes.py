@@ -61,6 +61,7 @@ class World:
     accidents: list[Any] = field(default_factory=list)
     client_config: dict[str, Any] | None = None
     job_in_answer: bool = True
+    lists_lag: bool = False
 
     def send(self, call: Call) -> Any:
         kind = call.path.removeprefix("/_plugins/_ml/").split("/")
@@ -131,10 +132,14 @@ class World:
         return file_id
 
     def find_uploads(self, prefix: str) -> dict[str, str]:
-        return {name: file_id for name, file_id in reversed(self.files) if name.startswith(prefix)}
+        return (
+            {}
+            if self.lists_lag
+            else {name: file_id for name, file_id in reversed(self.files) if name.startswith(prefix)}
+        )
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
-        return [dict(job) for job in self.jobs if job["input_file_id"] == input_file_id]
+        return [] if self.lists_lag else [dict(job) for job in self.jobs if job["input_file_id"] == input_file_id]
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         return next(dict(job) for job in self.jobs if job["id"] == job_id)

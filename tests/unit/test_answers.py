@@ -78,9 +78,7 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
     (
         ("look",),
         409,
-        error(
-            "[task-1]: version conflict, required seqNo [3], primary term [1].", "version_conflict_engine_exception"
-        ),
+        error("[task-1]: version conflict, required seqNo [3], primary term [1].", "version_conflict_engine_exception"),
         Unavailable,
     ),
     (
@@ -150,9 +148,7 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
     (
         ("submit",),
         400,
-        error(
-            "Some parameter placeholder not filled in payload: input_file_id", "illegal_argument_exception"
-        ),
+        error("Some parameter placeholder not filled in payload: input_file_id", "illegal_argument_exception"),
         Refused,
     ),
     # Anything else goes by its status.

@@ -109,7 +109,8 @@ def test_a_body_is_read_from_a_file(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("{[", "neither JSON nor YAML"), ("[]", "a connector body is"), ("text", "a connector bod")]
+    ("content", "message"),
+    [("{[", "neither JSON nor YAML"), ("[]", "a connector body is"), ("text", "a connector bod")],
 )
 def test_a_file_that_is_no_body_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "connector.yaml"

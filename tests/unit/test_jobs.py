@@ -32,22 +32,22 @@ def test_a_task_without_its_job_is_refused(document: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "outputs", "has_ended", "spent"),
+    ("state", "has_answers", "has_ended", "spent"),
     [
-        ("running", (), False, False),
-        ("cancelling", (), False, False),
-        ("completed", ("file-o",), True, False),
-        ("completed", (), True, True),
-        ("failed", (), True, True),
-        ("expired", (), True, True),
-        ("expired", ("file-o",), True, False),
-        ("cancelled", ("file-e",), True, False),
+        ("running", False, False, False),
+        ("cancelling", False, False, False),
+        ("completed", True, True, False),
+        ("completed", False, True, True),
+        ("failed", False, True, True),
+        ("expired", False, True, True),
+        ("expired", True, True, False),
     ],
 )
-def test_only_a_job_that_ended_with_nothing_to_fetch_is_spent(
-    state: str, outputs: tuple[str, ...], has_ended: bool, spent: bool
+def test_only_a_job_that_ended_without_an_answer_is_spent(
+    state: str, has_answers: bool, has_ended: bool, spent: bool
 ) -> None:
-    remote = RemoteJob("b", state, state, outputs)  # type: ignore[arg-type]
+    """Reasons alone (an error file) are no answers: its rows may be sent again once someone clears the submit."""
+    remote = RemoteJob("b", state, state, ("file-e",), has_answers=has_answers)  # type: ignore[arg-type]
     assert (ended(remote), is_spent(remote)) == (has_ended, spent)
 
 

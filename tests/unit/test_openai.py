@@ -63,9 +63,7 @@ def test_only_embeddings_have_the_functions_that_neural_search_needs() -> None:
     assert actions("/v1/embeddings")["predict"]["pre_process_function"] == "connector.pre_process.openai.embedding"
     assert "pre_process_function" not in actions("/v1/responses")["predict"]
     assert all(
-        "pre_process_function" not in action
-        for kind, action in actions("/v1/embeddings").items()
-        if kind != "predict"
+        "pre_process_function" not in action for kind, action in actions("/v1/embeddings").items() if kind != "predict"
     )
 
 

@@ -14,7 +14,10 @@ from opensearch_batch.partition import placeholders
 
 def context(conf: dict[str, Any] | None = None, key: str | None = None, start: datetime | None = None) -> Any:
     run = SimpleNamespace(
-        conf=conf, partition_key=key, run_id="manual__2026-02-01T00:00:00+00:00", run_after=datetime(2026, 2, 1, tzinfo=UTC)
+        conf=conf,
+        partition_key=key,
+        run_id="manual__2026-02-01T00:00:00+00:00",
+        run_after=datetime(2026, 2, 1, tzinfo=UTC),
     )
     made: dict[str, Any] = {"dag_run": run, "dag": SimpleNamespace(timetable=None)}
     return made | ({"data_interval_start": start} if start else {})

@@ -28,7 +28,9 @@ def test_a_plan_adds_up_its_shards() -> None:
 
 def test_a_plan_under_the_bound_passes_and_one_above_it_is_refused() -> None:
     assert plan(Price(2.0, 2.0), max_cost_usd=2.0).estimated_usd == 2.0
-    with pytest.raises(BudgetExceeded, match=r"max_cost_usd is 1\.99, the plan is above it: 15 rows .*Nothing was sent"):
+    with pytest.raises(
+        BudgetExceeded, match=r"max_cost_usd is 1\.99, the plan is above it: 15 rows .*Nothing was sent"
+    ):
         plan(Price(2.0, 2.0), max_cost_usd=1.99)
 
 
@@ -58,7 +60,10 @@ def test_a_given_price_counts_for_all_tokens() -> None:
 
 
 def test_the_list_price_is_halved_for_a_batch() -> None:
-    assert price_of(providers.DEFAULT, "text-embedding-3-small", None) == Price(pytest.approx(0.01), 0.0)
+    price = price_of(providers.DEFAULT, "text-embedding-3-small", None)
+    assert price is not None
+    assert price.input_usd == pytest.approx(0.01)
+    assert price.output_usd == 0
 
 
 def test_text_models_have_a_price_each_way() -> None:

@@ -75,10 +75,13 @@ def test_a_byte_order_mark_of_the_file_is_named() -> None:
 
 
 def test_a_repeated_id_is_refused_with_both_places() -> None:
-    first, second = lines(b'{"id": "a", "text": "x"}', uri="file:///1.jsonl"), lines(
-        b'{"id": "b", "text": "x"}', b'{"id": "a", "text": "y"}', uri="file:///2.jsonl"
+    first, second = (
+        lines(b'{"id": "a", "text": "x"}', uri="file:///1.jsonl"),
+        lines(b'{"id": "b", "text": "x"}', b'{"id": "a", "text": "y"}', uri="file:///2.jsonl"),
     )
-    with pytest.raises(InputError, match=r"file:///2\.jsonl line 2: id 'a' was already used at file:///1\.jsonl line 1"):
+    with pytest.raises(
+        InputError, match=r"file:///2\.jsonl line 2: id 'a' was already used at file:///1\.jsonl line 1"
+    ):
         list(read_records([*first, *second], id_field="id", text_field="text"))
 
 

@@ -36,9 +36,7 @@ def requests(*sizes: int) -> list[Request]:
     return [Request(b"x" * (size - 1) + b"\n", size - 1, f"in line {n}") for n, size in enumerate(sizes, start=1)]
 
 
-def write(
-    given: list[Request], max_requests: int = 100, max_bytes: int = 1000
-) -> tuple[list[Shard], dict[str, bytes]]:
+def write(given: list[Request], max_requests: int = 100, max_bytes: int = 1000) -> tuple[list[Shard], dict[str, bytes]]:
     kept: dict[str, bytes] = {}
 
     def open_sink(index: int) -> tuple[str, AbstractContextManager[Sink]]:

@@ -24,6 +24,8 @@ MAX_BYTES = 200 * 1024 * 1024
 BATCH_PRICE_FACTOR = 0.5
 STORE = "opensearch_batch.stores.openai_files.OpenAIFiles"
 
+OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+
 STATES: dict[str, RemoteState] = {
     "validating": "running",
     "in_progress": "running",
@@ -115,6 +117,12 @@ def request_id(line: Mapping[str, Any]) -> str:
     return str(line["custom_id"])
 
 
+def output_tokens_at_most(endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+    if endpoint == "/v1/embeddings":
+        return 0
+    return next((int(parameters[name]) for name in OUTPUT_LIMITS if name in parameters), None)
+
+
 def submit_parameters(input_file_id: str) -> dict[str, Any]:
     """Nothing but the file: model and endpoint stand in the connector, and each line of the file names them again."""
     return {"input_file_id": input_file_id}
@@ -144,6 +152,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
         state=STATES[status],
         status=status,
         outputs=tuple(f for f in (remote_job.get("output_file_id"), remote_job.get("error_file_id")) if f),
+        has_answers=bool(remote_job.get("output_file_id")),
         requests_total=int(counts.get("total") or 0),
         requests_done=int(counts.get("completed") or 0),
         requests_failed=int(counts.get("failed") or 0),

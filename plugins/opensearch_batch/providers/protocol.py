@@ -37,6 +37,7 @@ class RemoteJob:
     usage: Usage = field(default_factory=Usage)
     error_code: str | None = None
     error_message: str | None = None
+    has_answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ class Provider(Protocol):
 
     def request_id(self, line: Mapping[str, Any]) -> str:
         """The record id that `request` wrote into this line."""
+        ...
+
+    def output_tokens_at_most(self, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+        """What one row's answer may cost in output tokens; 0 where there are none, None where nothing bounds it."""
         ...
 
     def submit_parameters(self, input_file_id: str) -> dict[str, Any]:

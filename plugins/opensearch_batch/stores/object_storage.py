@@ -45,11 +45,6 @@ def open_binary(uri: str) -> Iterator[IO[bytes]]:
         yield source
 
 
-def read_text(uri: str) -> str:
-    with open_binary(uri) as source:
-        return source.read().decode()
-
-
 def names_in(uri: str) -> list[str]:
     """Names of the objects directly in a folder; an absent folder has none."""
     path = _path(uri)
@@ -64,11 +59,6 @@ def remove(uri: str, *, recursive: bool = False) -> None:
     path = _path(uri)
     if path.fs.exists(path.path):
         path.fs.rm(path.path, recursive=recursive)
-
-
-def exists(uri: str) -> bool:
-    path = _path(uri)
-    return bool(path.fs.exists(path.path))
 
 
 class ObjectWriter:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 16  # what came before a break and did not fill a chunk is asked for again
 RESUMES = 8
 """A download may break off this many times in a row without progress before it is given up."""
 
@@ -38,7 +38,9 @@ class OpenAIFiles:
             client = self._client.with_options(max_retries=0)
             made = _asked(lambda: client.files.create(file=(name, source), purpose="batch"), f"upload {name}")
         if made.bytes != size_bytes:
-            raise Unavailable(f"upload {name}: the provider holds {made.bytes} of {size_bytes} bytes as {made.id}")
+            # Under this name the next try would take it for whole.
+            _asked(lambda: self._client.files.delete(made.id), f"delete the broken upload {made.id} ({name})")
+            raise Unavailable(f"upload {name}: the provider held {made.bytes} of {size_bytes} bytes; deleted again")
         return made.id
 
     def find_uploads(self, prefix: str) -> dict[str, str]:

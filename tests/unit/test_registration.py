@@ -1,0 +1,77 @@
+"""Registration: what is taken for ours among what the cluster finds. The way through is in tests/sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from opensearch_batch.errors import Refused, SpecError, Unavailable
+from opensearch_batch.ml_commons import Call, Hit
+from opensearch_batch.registration import ensure_group, models_of, wait_deployed
+
+GROUP_HITS = [
+    Hit("group-2", {"name": "ours", "created_time": 2}),
+    Hit("group-1", {"name": "ours", "created_time": 1}),
+    Hit("group-0", {"name": "not ours", "created_time": 0}),
+]
+
+
+def answers(*values: Any) -> Callable[[Call], Any]:
+    """One value a call, in order; an error is raised."""
+    left = list(values)
+
+    def send(call: Call) -> Any:
+        value = left.pop(0)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    return send
+
+
+def test_models_of_a_connector_whose_id_only_looks_alike_are_not_ours() -> None:
+    """The cluster matches words between hyphens: ids may share one."""
+    ours, other = Hit("m1", {"connector_id": "Aa-IB-1"}), Hit("m2", {"connector_id": "Bb-IB-2"})
+    assert models_of(answers([other, ours]), "Aa-IB-1") == [ours]
+
+
+def test_the_oldest_group_of_exactly_this_name_counts() -> None:
+    assert ensure_group(answers(GROUP_HITS), "ours") == "group-1"
+
+
+def test_a_group_that_another_run_registered_meanwhile_is_used() -> None:
+    taken = Refused("The name you provided is already being used by a model group with ID: group-1.")
+    assert ensure_group(answers([], taken, GROUP_HITS), "ours") == "group-1"
+
+
+def test_a_group_that_exists_but_may_not_be_seen_is_explained() -> None:
+    taken = Refused("The name you provided is already being used by a model group with ID: group-1.")
+    with pytest.raises(SpecError, match="model group 'ours' exists, but this user may not see it"):
+        ensure_group(answers([], taken, []), "ours")
+
+
+def test_another_refusal_of_a_group_is_passed_on() -> None:
+    refused = Refused("no permissions")
+    with pytest.raises(Refused) as caught:
+        ensure_group(answers([], refused), "ours")
+    assert caught.value is refused
+
+
+def states(*found: str) -> Callable[[Call], Any]:
+    return answers(*({"model_state": state} for state in found))
+
+
+@pytest.mark.parametrize("last", ["DEPLOYED", "PARTIALLY_DEPLOYED"])
+def test_a_model_is_waited_for_until_it_serves(last: str) -> None:
+    slept: list[float] = []
+    wait_deployed(states("REGISTERED", "DEPLOYING", last), "m", sleep=slept.append)
+    assert slept == [0.5, 0.5]
+
+
+def test_a_failed_deployment_is_refused_and_a_slow_one_is_unavailable() -> None:
+    with pytest.raises(Refused, match="model m failed to deploy"):
+        wait_deployed(states("DEPLOYING", "DEPLOY_FAILED"), "m", sleep=lambda seconds: None)
+    with pytest.raises(Unavailable, match="model m is still DEPLOYING after 1 s"):
+        wait_deployed(states("DEPLOYING", "DEPLOYING"), "m", tries=2, sleep=lambda seconds: None)
