@@ -3,12 +3,13 @@ PY := .venv/bin/python
 READY := .venv/.installed
 SOURCES := plugins dags sandbox stack tests benchmarks
 
-.PHONY: demo up test lint clean help
+.PHONY: demo up test lint bench clean help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "make up     the same Airflow and sandbox, and the run is yours"
 	@echo "make test   all tests but those that need a real OpenSearch"
 	@echo "make lint   ruff, mypy"
+	@echo "make bench  CPU and memory beside what users write by hand, into benchmarks/RESULTS.md (three minutes)"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
 demo: $(READY)
@@ -24,6 +25,9 @@ lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+bench: $(READY)
+	$(PY) -m benchmarks
 
 clean:
 	rm -rf .venv .demo .mypy_cache .pytest_cache .ruff_cache

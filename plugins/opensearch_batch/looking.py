@@ -54,9 +54,7 @@ def look(job: Job, provider: Provider, told: set[str]) -> Asking:
 
 
 def cancel(job: Job, told: set[str]) -> Asking:
-    """Cancel through the cluster, else at the provider. Cancelling a job that has ended raises what the provider
-    answers.
-    """
+    """Cancel through the cluster, else at the provider. For a job that has ended the provider's refusal is raised."""
     if job.task_id is not None:
         try:
             yield AskCluster(cancel_task(job.task_id))

@@ -38,8 +38,7 @@ class Record:
 def read_records(
     lines: Iterable[Line], *, id_field: str, text_field: str, prompt: str | None = None
 ) -> Generator[Record, None, None]:
-    """Blank lines are passed over. Raise InputError at the first row that is broken, without id or text, or a
-    repetition.
+    """Blank lines are passed over. Raise InputError at the first row that is broken or repeats an id.
 
     Ids are checked over the whole input on disk, so memory does not grow with it.
     """
@@ -61,7 +60,8 @@ class SeenIds:
         self._folder = tempfile.TemporaryDirectory(prefix="opensearch-batch-")
         self._db = sqlite3.connect(f"{self._folder.name}/ids", isolation_level=None)
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-16000;")
-        self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID")
+        self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, uri INTEGER, number INTEGER) WITHOUT ROWID")
+        self._uris: dict[str, int] = {}
         self._db.execute("BEGIN")
         return self
 
@@ -73,10 +73,12 @@ class SeenIds:
 
     def add(self, record_id: str, line: Line) -> str | None:
         """Return where the id was seen before, if it was."""
+        uri = self._uris.setdefault(line.uri, len(self._uris))
         try:
-            self._db.execute("INSERT INTO seen VALUES (?, ?)", (record_id, str(line)))
+            self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (record_id, uri, line.number))
         except sqlite3.IntegrityError:
-            return str(self._db.execute("SELECT place FROM seen WHERE id = ?", (record_id,)).fetchone()[0])
+            uri, number = self._db.execute("SELECT uri, number FROM seen WHERE id = ?", (record_id,)).fetchone()
+            return str(Line(b"", list(self._uris)[uri], number))
         return None
 
 

@@ -26,9 +26,7 @@ DEPLOYED = ("DEPLOYED", "PARTIALLY_DEPLOYED", "DEPLOYING")
 
 
 def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str) -> str:
-    """The id of the one connector with this name and body. Raise SpecError, with the difference, when its body is
-    another.
-    """
+    """The id of the one connector of this name and body. Raise SpecError, with the difference, for another body."""
     same = [hit for hit in send(ml_commons.search_connectors(body["name"])) if hit.source.get("name") == body["name"]]
     if not same:
         made = send(ml_commons.create_connector({**body, "credential": dict(credential)}))

@@ -45,9 +45,7 @@ class ModelSection(_Section):
 
 
 class InputSection(_Section):
-    """JSON Lines. `{partition}` and `{run_id}` in the URI are filled in per run; a glob reads all its files in name
-    order.
-    """
+    """JSON Lines. `{partition}` and `{run_id}` are filled in per run; a glob reads its files in name order."""
 
     uri: str = Field(description="file://… or any object storage Airflow knows (s3://conn@bucket/key).")
     id_field: str = Field("id", description="Field with the row's id: unique in the run, text or whole number.")
@@ -162,9 +160,7 @@ class BatchSpec(_Section):
         return BatchSpec.check(copy, f"spec {self.name}")
 
     def resolve(self, **placeholders: str | None) -> BatchSpec:
-        """Fill in ${ENVIRONMENT} variables, and {name} placeholders of the URIs. Raise SpecError for one without a
-        value.
-        """
+        """Fill in ${ENVIRONMENT} variables and {name} placeholders. Raise SpecError for one without a value."""
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
         filled = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         return self.override({**filled, "input.allow_empty": self.may_be_empty})

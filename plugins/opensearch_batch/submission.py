@@ -63,8 +63,7 @@ class Memory(Protocol):
 
 @dataclass(frozen=True)
 class Submitter:
-    """Submits to one model for one run. `send` and `store` raise Terminal or Transient; `run` says whose jobs these
-    are.
+    """Submits to one model for one run; `run` says whose jobs these are.
 
     `parameters` override the connector's own, as in any _batch_predict. `settle_seconds`: None asks the connector.
     """
@@ -165,9 +164,7 @@ class Submitter:
         return self._note(job, target.known)
 
     def _latest_upload(self, key: str, note: Mapping[str, Any]) -> tuple[int, str | None]:
-        """Number and file id of the highest attempt that we noted or the provider has; 1 and None where there is
-        none.
-        """
+        """Number and file id of the highest attempt noted or found at the provider; 1 and None where there is none."""
         attempt, file_id = int(note.get("attempt", 1)), note.get("input_file_id")
         for name, found_id in self._uploads.items():
             number = attempt_of(name)

@@ -163,9 +163,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
 
 
 def read_answer(line: Mapping[str, Any]) -> Answer:
-    """A line of either file: the error file holds refused requests (a response with an error) and unrun ones
-    (`error`).
-    """
+    """A line of either file; the error file holds refused requests (in `response`) and unrun ones (in `error`)."""
     custom_id, response = str(line["custom_id"]), line.get("response") or {}
     body = response.get("body") or {}
     if error := line.get("error") or body.get("error"):

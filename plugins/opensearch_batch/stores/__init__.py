@@ -52,9 +52,7 @@ def open_store(provider: Provider, connection: Connection) -> ProviderStore:
 
 
 def base_url(connection: Connection, default: str) -> str:
-    """The connection's host: a whole base URL (with its /v1), or host and port of an https server; none means the
-    vendor's own.
-    """
+    """The connection's host: a base URL (with its /v1), or host and port of a server; none means the vendor's own."""
     host = (connection.host or "").rstrip("/")
     if not host:
         return default

@@ -63,8 +63,11 @@ class OpenAIFiles:
     def lines(self, file_id: str) -> Iterator[bytes]:
         rest = b""
         for chunk in self._chunks(file_id):
-            *whole, rest = (rest + chunk).split(b"\n")
-            yield from whole
+            begin = 0
+            while (end := chunk.find(b"\n", begin)) >= 0:
+                yield rest + chunk[begin:end]
+                rest, begin = b"", end + 1
+            rest += chunk[begin:]
         if rest:
             yield rest
 

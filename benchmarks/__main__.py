@@ -1,0 +1,48 @@
+"""`python -m benchmarks`: measure, check, print the table and keep it in benchmarks/RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import landing, preparing, results, unique_ids
+from benchmarks.measure import Benchmark, Measured, Task, measure
+from benchmarks.server import serving
+
+BENCHMARKS: dict[str, Benchmark] = {one.BENCHMARK.name: one.BENCHMARK for one in (landing, preparing, unique_ids)}
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"default: {' '.join(BENCHMARKS)}")
+    parser.add_argument("--scale", type=float, default=0.1, help="1 is the full size: 1 GB, 10 minutes (default: 0.1)")
+    parser.add_argument("--rounds", type=int, default=5, help="medians are taken over so many (default: 5)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file for the table (default: %(default)s)")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.names) - set(BENCHMARKS):
+        parser.error(f"no benchmark called {', '.join(sorted(unknown))}")
+    if chosen.scale <= 0 or chosen.rounds < 1:
+        parser.error("--scale is above 0, --rounds at least 1")
+    measured = run([BENCHMARKS[name] for name in chosen.names or BENCHMARKS], chosen.scale, chosen.rounds)
+    command = " ".join(["python -m benchmarks", *chosen.names, f"--scale {chosen.scale:g} --rounds {chosen.rounds}"])
+    chosen.results.write_text(
+        results.page(measured, scale=chosen.scale, rounds=chosen.rounds, command=command), encoding="utf-8"
+    )
+    print(results.table(measured))
+
+
+def run(benchmarks: list[Benchmark], scale: float, rounds: int) -> list[Measured]:
+    """Inputs and results go to a temporary folder (TMPDIR): 4.5 GB at scale 1. Progress goes to standard error."""
+    measured = []
+    for benchmark in benchmarks:
+        with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, serving(Path(folder)) as url:
+            task = Task(folder, url, scale)
+            measured.append(measure(benchmark, task, rounds, lambda said: print(said, file=sys.stderr)))
+    return measured
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The table, and what it was measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.measure import Cost, Measured
+
+HEAD = (
+    "| work | reference | CPU s, ours | CPU s, reference | CPU ratio | peak MB, ours | peak MB, reference "
+    "| rows/s, ours | rows/s, reference |\n|---|---|--:|--:|--:|--:|--:|--:|--:|"
+)
+
+
+def table(measured: Sequence[Measured]) -> str:
+    """One line for each reference; the ratio is ours over the reference, so below 1 is cheaper."""
+    return "\n".join([HEAD, *(line for one in measured for line in _lines(one))])
+
+
+def _lines(one: Measured) -> list[str]:
+    own, *others = one.costs
+    work = f"{one.benchmark.title}: {one.rows:,} rows, {one.bytes / 1e6:,.0f} MB"
+    return [
+        f"| {work} | {side.name} | {_cpu(own, one.rows)} | {_cpu(cost, one.rows)} | {_ratio(own, cost)} "
+        f"| {own.peak_bytes / 1e6:,.0f} | {cost.peak_bytes / 1e6:,.0f} "
+        f"| {one.rows / own.wall_seconds:,.0f} | {one.rows / cost.wall_seconds:,.0f} |"
+        for side, cost in zip(one.benchmark.sides[1:], others, strict=True)
+    ]
+
+
+def _cpu(cost: Cost, rows: int) -> str:
+    return f"{cost.cpu_seconds:.2f} ({cost.cpu_seconds / rows * 1e6:,.1f} µs a row)"
+
+
+def _ratio(own: Cost, reference: Cost) -> str:
+    """A tiny run may cost less than the clock resolves."""
+    return f"{own.cpu_seconds / reference.cpu_seconds:.2f} ×" if reference.cpu_seconds else "–"
+
+
+def page(measured: Sequence[Measured], *, scale: float, rounds: int, command: str) -> str:
+    return f"""# Benchmark results
+
+Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}.
+Scale {scale:g} (1 is the full size), medians of {rounds} rounds.
+Machine: {_machine()}.
+
+{table(measured)}
+
+Each side runs in a process of its own; sides take turns, and after every round their results are checked to be equal.
+CPU is user and system time of the work, without imports and without the loopback server that serves and takes the
+files. Peak is the process's largest resident memory above that of one which imports the same and does nothing.
+"""
+
+
+def _machine() -> str:
+    """With the processor's name where the system tells it."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return (
+        f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.release()}"
+    )

@@ -1,0 +1,119 @@
+"""The operators that make the model ready. Import them from opensearch_batch.operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.sdk import BaseHook, Context
+from airflow.sdk.log import mask_secret
+
+from opensearch_batch import providers
+from opensearch_batch.adapter import BatchOperator, cluster
+from opensearch_batch.connector_body import credential, load_body, prepare_body, refuse_literal_credential
+from opensearch_batch.errors import SpecError
+from opensearch_batch.spec import BatchSpec
+
+
+class CreateConnectorOperator(BatchOperator):
+    """Make sure the cluster has exactly this connector; return its id.
+
+    :param body: the body of `POST /_plugins/_ml/connectors/_create` as the OpenSearch docs print it: a dict, or the
+        path of a JSON or YAML file. The values of its `credential` are only placeholders: they come from the
+        connection.
+    :param base_url_from: id of a connection whose host (a base URL) replaces the vendor's own in all actions.
+    :param credential_conn_id: connection with the key, default the provider's. Its password fills a credential of
+        one key; of several, each is looked up by name in its extra.
+    :param on_change: what to do when a connector of this name has another body: "error" (default) shows the
+        difference, "redeploy" undeploys its models, updates it and deploys them again.
+    :param rotate_credential: write the connection's key into the existing connector (undeploys for seconds). A new
+        key is not noticed otherwise: the cluster never shows the one it has.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "body", "base_url_from", "credential_conn_id")
+    template_fields_renderers = {"body": "json", "spec": "json"}
+
+    def __init__(
+        self,
+        *,
+        body: Any = None,
+        base_url_from: str = "",
+        credential_conn_id: str = "",
+        on_change: str = "",
+        rotate_credential: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(body, Mapping):  # before the DAG is stored, and the key with it
+            refuse_literal_credential(body.get("credential") or {})
+        self.body = body
+        self.base_url_from = base_url_from
+        self.credential_conn_id = credential_conn_id
+        self.on_change = on_change
+        self.rotate_credential = rotate_credential
+
+    def run_step(self, context: Context) -> str:
+        from opensearch_batch.registration import ensure_connector, replace_connector
+        from opensearch_batch.stores import base_url
+
+        vendor = providers.get(self.provider)
+        connection = BaseHook.get_connection(self.credential_conn_id or self.provider_conn_id)
+        spec = BatchSpec.of(self.spec) if self.spec else None
+        if self.body is not None:
+            raw = load_body(self.body)
+            moved = (
+                base_url(BaseHook.get_connection(self.base_url_from), vendor.BASE_URL) if self.base_url_from else None
+            )
+        elif spec:
+            moved = base_url(connection, vendor.BASE_URL)
+            model = spec.model
+            raw = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, moved)
+        else:
+            raise SpecError("CreateConnectorOperator needs body= or spec=")
+        if not {"connection_timeout", "read_timeout", "max_retry_times"} <= set(raw.get("client_config") or {}):
+            self.log.warning(
+                "connector %s has no whole client_config: how long the cluster waits for the provider is then up to "
+                "its version, and a lost answer is looked for longer. "
+                "Set connection_timeout 30, read_timeout 60, max_retry_times 0.",
+                raw.get("name"),
+            )
+        body = prepare_body(raw, base_url=moved, vendor_url=vendor.BASE_URL)
+        secrets = credential(raw.get("credential") or vendor.CREDENTIAL, connection)
+        for secret in secrets.values():
+            mask_secret(secret)
+        send = cluster(self)
+        connector_id = ensure_connector(
+            send, body, secrets, on_change=self.on_change or (spec.model.on_change if spec else "error")
+        )
+        if self.rotate_credential:
+            replace_connector(send, connector_id, {"credential": secrets})
+        return connector_id
+
+
+class RegisterModelOperator(BatchOperator):
+    """Make sure the model is registered on the connector, in a named group, and deployed; return its id.
+
+    :param name: default the spec's. The same name on the same connector is used again instead of a second version.
+    :param model_group: created when absent; without one the plugin would make a public group.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "name", "connector_id", "model_group")
+
+    def __init__(
+        self, *, connector_id: Any, name: str = "", model_group: str = "", deploy: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.connector_id = connector_id
+        self.name = name
+        self.model_group = model_group
+        self.deploy = deploy
+
+    def run_step(self, context: Context) -> str:
+        from opensearch_batch.registration import ensure_model
+
+        spec = BatchSpec.of(self.spec) if self.spec else None
+        name = self.name or (spec.registered_as if spec else "")
+        if not name:
+            raise SpecError("RegisterModelOperator needs name= or spec=")
+        group = self.model_group or (spec.model.group if spec else "opensearch-batch")
+        return ensure_model(cluster(self), name, self.connector_id, group, deploy=self.deploy)
