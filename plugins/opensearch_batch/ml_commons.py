@@ -80,6 +80,10 @@ def search_groups(name: str) -> Call:
     return _search("model_groups", {"term": {"name.keyword": name}})
 
 
+def delete_group(group_id: str) -> Call:
+    return Call(f"delete model group {group_id}", "DELETE", f"{_ML}/model_groups/{_id(group_id)}")
+
+
 def register_model(name: str, connector_id: str, group_id: str, *, deploy: bool) -> Call:
     """Answers {"task_id", "model_id"} at once; deploying goes on after that, even after its task is COMPLETED."""
     body = {

@@ -14,25 +14,41 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import tenacity
+
 from opensearch_batch import ml_commons
-from opensearch_batch.errors import Refused, SpecError, Unavailable
+from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
 from opensearch_batch.ml_commons import Call, Hit
 
 log = logging.getLogger(__name__)
 
 Send = Callable[[Call], Any]
 
+IN_USE = "models are still using this connector"
 DEPLOYED = ("DEPLOYED", "PARTIALLY_DEPLOYED", "DEPLOYING")
 
 
 def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str) -> str:
     """The id of the one connector of this name and body. Raise SpecError, with the difference, for another body."""
-    same = [hit for hit in send(ml_commons.search_connectors(body["name"])) if hit.source.get("name") == body["name"]]
+
+    def find() -> list[Hit]:
+        return [
+            hit for hit in send(ml_commons.search_connectors(body["name"])) if hit.source.get("name") == body["name"]
+        ]
+
+    def is_current(document: Mapping[str, Any]) -> bool:
+        return bool(document.get("description") == body["description"])
+
+    same = find()
     if not same:
-        made = send(ml_commons.create_connector({**body, "credential": dict(credential)}))
+        made: str = send(ml_commons.create_connector({**body, "credential": dict(credential)}))
         log.info("created connector %s (%s)", made, body["name"])
-        return _settle(send, made, ml_commons.search_connectors(body["name"]), body, ml_commons.delete_connector)
-    if current := [hit for hit in same if hit.source.get("description") == body["description"]]:
+        twins = [hit for hit in find() if is_current(hit.source)]
+        return _keep_oldest(send, made, twins, ml_commons.delete_connector(made))
+    # A search may lag behind an update by a second; a get does not.
+    if current := [hit for hit in same if is_current(hit.source)] or [
+        hit for hit in same if is_current(send(ml_commons.get_connector(hit.id)))
+    ]:
         log.info("connector %s (%s) is as it should be", _oldest(current).id, body["name"])
         return _oldest(current).id
     stale = _oldest(same)
@@ -58,16 +74,31 @@ def replace_connector(send: Send, connector_id: str, body: Mapping[str, Any]) ->
             f"connector {connector_id} has parameters that an update cannot take away: {', '.join(extra)}; "
             "register under another name"
         )
-    models = [hit.id for hit in models_of(send, connector_id) if hit.source.get("model_state") in DEPLOYED]
+    models = [
+        hit.id
+        for hit in models_of(send, connector_id)
+        if send(ml_commons.get_model(hit.id)).get("model_state") in DEPLOYED
+    ]
     for model_id in models:
         send(ml_commons.undeploy_model(model_id))
     try:
-        send(ml_commons.update_connector(connector_id, body))
+        _update_once_free(send, ml_commons.update_connector(connector_id, body))
     finally:
         for model_id in models:
             send(ml_commons.deploy_model(model_id))
             wait_deployed(send, model_id)
     log.info("updated connector %s, redeployed %d models", connector_id, len(models))
+
+
+def _update_once_free(send: Send, update: Call) -> None:
+    """The cluster looks for deployed models by a search, which may still show those that were just undeployed."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, Refused) and IN_USE in str(error)),
+        stop=tenacity.stop_after_attempt(5),
+        wait=tenacity.wait_fixed(1),
+        reraise=True,
+    )
+    retrying(send, update)
 
 
 def ensure_group(send: Send, name: str) -> str:
@@ -79,10 +110,12 @@ def ensure_group(send: Send, name: str) -> str:
     if not (found := find()):
         try:
             made: str = send(ml_commons.register_group(name))
-            log.info("registered model group %s (%s)", made, name)
         except Refused as error:
             if "already being used by a model group" not in str(error):
                 raise
+        else:
+            log.info("registered model group %s (%s)", made, name)
+            return _keep_oldest(send, made, find(), ml_commons.delete_group(made))
         found = find()
     if not found:
         raise SpecError(
@@ -107,12 +140,9 @@ def ensure_model(
         answer = send(ml_commons.register_model(name, connector_id, group_id, deploy=deploy))
         log.info("registered model %s (%s), task %s", answer["model_id"], name, answer["task_id"])
         _follow_task(send, answer["task_id"], sleep)
-        younger = [hit for hit in models_of(send, connector_id) if hit.source.get("name") == name]
-        model_id = _oldest(younger).id if younger else str(answer["model_id"])
-        if model_id != answer["model_id"]:
-            log.info("another run registered %s first; removing our %s", model_id, answer["model_id"])
-            send(ml_commons.undeploy_model(answer["model_id"]))
-            send(ml_commons.delete_model(answer["model_id"]))
+        made = str(answer["model_id"])
+        twins = [hit for hit in models_of(send, connector_id) if hit.source.get("name") == name]
+        model_id = _keep_oldest(send, made, twins, ml_commons.undeploy_model(made), ml_commons.delete_model(made))
     if deploy:
         wait_deployed(send, model_id, sleep=sleep)
     return model_id
@@ -169,19 +199,16 @@ def _follow_task(
     raise Unavailable(f"task {task_id} is not done after {tries * pause_seconds:.0f} s")
 
 
-def _settle(send: Send, made: str, search: Call, body: Mapping[str, Any], delete: Callable[[str], Call]) -> str:
-    same = [
-        hit
-        for hit in send(search)
-        if hit.source.get("description") == body["description"] and hit.source.get("name") == body["name"]
-    ]
-    first = _oldest(same).id if same else made
+def _keep_oldest(send: Send, made: str, twins: list[Hit], *removal: Call) -> str:
+    """Of what several runs made at once the oldest counts; ours, if it is another, is removed if it can be."""
+    first = _oldest(twins).id if twins else made
     if first != made:
-        log.info("another run created %s first; removing our %s", first, made)
+        log.info("another run made %s first; removing our %s", first, made)
         try:
-            send(delete(made))
-        except Refused as error:  # ids that share a part are taken for one another there; ours is only left over
-            log.warning("connector %s is not used and could not be removed: %s", made, error)
+            for call in removal:
+                send(call)
+        except BatchError as error:
+            log.warning("%s is left over, and nothing uses it: %s", made, error)
     return first
 
 

@@ -9,7 +9,13 @@ import pytest
 
 from opensearch_batch.errors import Refused, SpecError, Unavailable
 from opensearch_batch.ml_commons import Call, Hit
-from opensearch_batch.registration import ensure_group, models_of, wait_deployed
+from opensearch_batch.registration import (
+    ensure_connector,
+    ensure_group,
+    models_of,
+    replace_connector,
+    wait_deployed,
+)
 
 GROUP_HITS = [
     Hit("group-2", {"name": "ours", "created_time": 2}),
@@ -75,3 +81,40 @@ def test_a_failed_deployment_is_refused_and_a_slow_one_is_unavailable() -> None:
         wait_deployed(states("DEPLOYING", "DEPLOY_FAILED"), "m", sleep=lambda seconds: None)
     with pytest.raises(Unavailable, match="model m is still DEPLOYING after 1 s"):
         wait_deployed(states("DEPLOYING", "DEPLOYING"), "m", tries=2, sleep=lambda seconds: None)
+
+
+WANTED = {"name": "ours", "description": "new"}
+
+
+def test_a_search_that_lags_behind_an_update_is_not_believed() -> None:
+    lagging = Hit("c1", {"name": "ours", "description": "old", "created_time": 1})
+    found = ensure_connector(answers([lagging], {"description": "new"}), WANTED, {}, on_change="error")
+    assert found == "c1"
+
+
+def test_of_groups_made_at_once_the_oldest_counts_and_ours_is_removed() -> None:
+    sent: list[str] = []
+    replies = answers([], "group-2", GROUP_HITS, {})
+
+    def send(call: Call) -> Any:
+        sent.append(call.name)
+        return replies(call)
+
+    assert ensure_group(send, "ours") == "group-1"
+    assert sent[-1] == "delete model group group-2"
+
+
+def test_a_twin_that_cannot_be_removed_is_only_left_over() -> None:
+    assert ensure_group(answers([], "group-2", GROUP_HITS, Refused("no permissions")), "ours") == "group-1"
+
+
+def test_a_group_that_the_search_does_not_show_yet_is_ours_all_the_same() -> None:
+    assert ensure_group(answers([], "group-3", []), "ours") == "group-3"
+
+
+def test_an_update_waits_until_the_cluster_sees_its_models_undeployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    busy = Refused("1 models are still using this connector, please undeploy the models first: [m1]")
+    model = Hit("m1", {"connector_id": "c1"})
+    replies = [{"parameters": {}}, [model], {"model_state": "DEPLOYED"}, {}, busy, busy, {}, {}]
+    replace_connector(answers(*replies, {"model_state": "DEPLOYED"}), "c1", {"parameters": {}})
