@@ -91,9 +91,7 @@ def _stay(stack: Stack, screen: Screen) -> None:
     screen.line()
     screen.line(f"Airflow is at {stack.url} (no login). Ctrl-C stops everything.")
     screen.line("  Dags > embed_stdlib_docs > Trigger: the standard library's docstrings, embedded")
-    screen.line(
-        "  Dags > batch_inference > Trigger: a form: which spec, how many rows, which model (after embed_stdlib_docs, which writes their input)"
-    )
+    screen.line("  Dags > batch_inference > Trigger: a form, for the texts that embed_stdlib_docs wrote")
     if stack.sandbox_url:
         screen.line(f"  {stack.sandbox_url}/_sandbox/calls: what the stand-in for the cluster and provider was asked")
     screen.line(f"  {stack.home.data}: results; {stack.home.logs}: logs")
