@@ -117,4 +117,13 @@ def test_an_update_waits_until_the_cluster_sees_its_models_undeployed(monkeypatc
     busy = Refused("1 models are still using this connector, please undeploy the models first: [m1]")
     model = Hit("m1", {"connector_id": "c1"})
     replies = [{"parameters": {}}, [model], {"model_state": "DEPLOYED"}, {}, busy, busy, {}, {}]
-    replace_connector(answers(*replies, {"model_state": "DEPLOYED"}), "c1", {"parameters": {}})
+    cluster = answers(*replies, {"model_state": "DEPLOYED"})
+    sent: list[str] = []
+
+    def send(call: Call) -> Any:
+        sent.append(call.name)
+        return cluster(call)
+
+    replace_connector(send, "c1", {"parameters": {}})
+    assert sent.count("update connector c1") == 3
+    assert sent[-2:] == ["deploy model m1", "get model m1"]
