@@ -3,23 +3,35 @@ PY := .venv/bin/python
 READY := .venv/.installed
 SOURCES := plugins dags sandbox stack tests benchmarks
 
-.PHONY: demo up test lint bench clean help
+# A real OpenSearch as the cluster of demo and up: OPENSEARCH=2.19.6 or 3.6.0.
+OPENSEARCH :=
+REAL := $(if $(OPENSEARCH),--opensearch $(OPENSEARCH))
+
+.PHONY: demo up test test-real lint bench clean help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
-	@echo "make up     the same Airflow and sandbox, and the run is yours"
+	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
+	@echo "make up     the same Airflow and sandbox (OPENSEARCH=… too), and the run is yours"
 	@echo "make test   all tests but those that need a real OpenSearch"
+	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux"
 	@echo "make lint   ruff, mypy"
 	@echo "make bench  CPU and memory beside what users write by hand, into benchmarks/RESULTS.md (three minutes)"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
 demo: $(READY)
-	@$(PY) -m stack demo
+	@$(PY) -m stack demo $(REAL)
 
 up: $(READY)
-	@$(PY) -m stack up --sandbox
+	@$(PY) -m stack up --sandbox $(REAL)
 
 test: $(READY)
 	$(PY) -m pytest
+
+# Fetching needs the network, and the tests get one of their own in which there is nothing else.
+test-real: $(READY)
+	@$(PY) -m stack.opensearch check
+	@$(PY) -m stack.opensearch fetch
+	$(PY) -m stack.namespace -- $(PY) -m pytest -m real
 
 lint: $(READY)
 	$(PY) -m ruff check .

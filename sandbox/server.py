@@ -73,10 +73,12 @@ class Sandbox:
         data_dir: Path | str,
         pace: str = "instant",
         *,
+        host: str = HOST,
         port: int = 0,
         profile: str = "3.6.0",
         private_ip: str = "allow",
     ) -> None:
+        self.host = host
         self.port = port
         self._settings = (Path(data_dir), pace, profile, private_ip)
         self._thread: threading.Thread | None = None
@@ -85,7 +87,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def start(self) -> Self:
         """Returns when calls are answered; raises OSError if the port is taken."""
@@ -116,7 +118,7 @@ class Sandbox:
     def _prepare(self) -> tuple[socket.socket, _Announcing, Worker]:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, self.port))
+        listener.bind((self.host, self.port))
         self.port = listener.getsockname()[1]
         self.box = open_box(*self._settings)
         worker = Worker(self.box)

@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING
 from stack.airflow import CHECKOUT
 from stack.demo import empty_summary, run_demo, succeeded
 from stack.keeper import PR_SET_PDEATHSIG, prctl
+from stack.opensearch import layout
+from stack.opensearch.releases import RELEASES
 from stack.processes import StackError
+from stack.run import wait_for_dag
 from stack.screen import Screen
 from stack.stack import Stack
 
 if TYPE_CHECKING:
     from types import FrameType
 
+# Of the DAGs only these run when somebody says so; nightly_batch has a schedule and stays paused.
+READY_TO_RUN = ("embed_stdlib_docs", "batch_inference")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -48,21 +53,32 @@ def main(argv: list[str] | None = None) -> int:
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     parser.add_argument("--home", type=Path, default=CHECKOUT / ".demo", help="where everything is kept (%(default)s)")
+    real = argparse.ArgumentParser(add_help=False)
+    real.add_argument("--opensearch", choices=RELEASES, help="a real OpenSearch as the cluster; needs Java and Maven")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="run embed_stdlib_docs once and show what came of it")
+    demo = commands.add_parser("demo", parents=[real], help="run embed_stdlib_docs once and show what came of it")
     demo.add_argument("--pace", default="clock:6", help="of the sandbox's batches: instant, polls:N or clock:SECONDS")
-    up = commands.add_parser("up", help="Airflow with these DAGs until Ctrl-C; connections: your own AIRFLOW_CONN_*")
+    up = commands.add_parser(
+        "up", parents=[real], help="Airflow with these DAGs until Ctrl-C; connections: your own AIRFLOW_CONN_*"
+    )
     up.add_argument("--sandbox", action="store_true", help="the sandbox too, and connections to it")
     up.add_argument("--pace", default="clock:6", help="of the sandbox's batches: instant, polls:N or clock:SECONDS")
     return parser.parse_args(argv)
+
+
+def _announce_fetch(given: argparse.Namespace, screen: Screen) -> None:
+    """Minutes without a word on a slow line would look like a hang."""
+    if given.opensearch and not layout.home_of(given.opensearch).exists():
+        screen.line(f"          fetching OpenSearch {given.opensearch} through Maven, some 400 MB")
 
 
 def _demo(given: argparse.Namespace, screen: Screen) -> int:
     """The summary is the last line whatever happens, so that a program can read it."""
     began = time.monotonic()
     summary = empty_summary()
+    _announce_fetch(given, screen)
     try:
-        with Stack(given.home, pace=given.pace, on_step=screen.step) as stack:
+        with Stack(given.home, opensearch=given.opensearch, pace=given.pace, on_step=screen.step) as stack:
             run_demo(stack, screen, summary)
             summary["seconds"] = round(time.monotonic() - began, 1)
             if screen.stays:
@@ -77,8 +93,18 @@ def _demo(given: argparse.Namespace, screen: Screen) -> int:
 
 
 def _up(given: argparse.Namespace, screen: Screen) -> int:
+    _announce_fetch(given, screen)
     try:
-        with Stack(given.home, with_sandbox=given.sandbox, pace=given.pace, on_step=screen.step) as stack:
+        with Stack(
+            given.home,
+            with_sandbox=given.sandbox,
+            opensearch=given.opensearch,
+            pace=given.pace,
+            on_step=screen.step,
+        ) as stack:
+            for dag_id in READY_TO_RUN:
+                wait_for_dag(stack, dag_id)
+                stack.api("PATCH", f"/dags/{dag_id}", {"is_paused": False})
             _stay(stack, screen)
     except Interrupted as interrupted:
         if interrupted.number != signal.SIGINT:
@@ -93,7 +119,9 @@ def _stay(stack: Stack, screen: Screen) -> None:
     screen.line("  Dags > embed_stdlib_docs > Trigger: the standard library's docstrings, embedded")
     screen.line("  Dags > batch_inference > Trigger: a form, for the texts that embed_stdlib_docs wrote")
     if stack.sandbox_url:
-        screen.line(f"  {stack.sandbox_url}/_sandbox/calls: what the stand-in for the cluster and provider was asked")
+        screen.line(f"  {stack.sandbox_url}/_sandbox/calls: what the stand-in was asked")
+    if stack.cluster_url != stack.sandbox_url:
+        screen.line(f"  {stack.cluster_url}: OpenSearch")
     screen.line(f"  {stack.home.data}: results; {stack.home.logs}: logs")
     ended: set[str] = set()
     while True:

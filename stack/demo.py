@@ -126,7 +126,7 @@ def _show_report(report: dict[str, Any], screen: Screen) -> None:
 
 def _show_answers(stack: Stack, run: DagRun, report: dict[str, Any], screen: Screen) -> None:
     model_id = str(run.xcom("register_model"))
-    vectors = [embed(stack.sandbox_url, model_id, question) for question in QUESTIONS]
+    vectors = [embed(stack.cluster_url, model_id, question) for question in QUESTIONS]
     files = [local_path(uri) for uri in report["results"]]
     screen.line()
     screen.line("Five questions, embedded by the same model through the cluster")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import pwd
 import select
 import signal
 import subprocess
@@ -63,6 +64,8 @@ class Family:
             stdout=sys.stderr,
             start_new_session=True,
             user=user,
+            group=pwd.getpwnam(user).pw_gid if user else None,
+            extra_groups=[] if user else None,
             preexec_fn=_prepare_command,
         )
         self.pid = process.pid

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -16,13 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stack.home import Home
-
-
-def connections(port: int) -> dict[str, str]:
-    """Both faces are on one port: the cluster's at the root, the provider's under /v1."""
-    provider = {"conn_type": "openai", "host": f"http://127.0.0.1:{port}/v1", "password": "sk-sandbox-not-a-secret"}
-    cluster = {"conn_type": "http", "schema": "http", "host": "127.0.0.1", "port": port}
-    return {"AIRFLOW_CONN_OPENSEARCH_DEFAULT": json.dumps(cluster), "AIRFLOW_CONN_OPENAI_DEFAULT": json.dumps(provider)}
 
 
 def part(home: Home, env: Mapping[str, str], port: int, pace: str) -> Part:

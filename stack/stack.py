@@ -1,4 +1,7 @@
-"""The whole: sandbox, PostgreSQL and Airflow's four processes on one home, started together and taken down together."""
+"""The whole: sandbox, PostgreSQL and Airflow's four processes on one home, started together and taken down together.
+
+With ``opensearch`` a real OpenSearch is the cluster, and the sandbox only the provider.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from stack import airflow, sandbox
+from stack import airflow, connections, sandbox
 from stack.airflow import CHECKOUT
 from stack.home import Home
+from stack.opensearch import java, layout
+from stack.opensearch.node import Node
 from stack.postgres import Postgres
 from stack.processes import Part, StackError, end, left_over
 
@@ -34,8 +39,9 @@ class ApiError(StackError):
 class Stack:
     """Use as a context manager; one at a time on a home.
 
-    ``with_sandbox=False`` leaves the connections to the caller's own ``AIRFLOW_CONN_*``. ``settings`` are further
-    environment variables for Airflow. ``on_step(what, seconds)`` is called when a step of the start is done.
+    ``with_sandbox=False`` leaves the connections to the caller's own ``AIRFLOW_CONN_*``. ``opensearch`` is the version
+    of a real node (stack/opensearch). ``settings`` are further environment variables for Airflow.
+    ``on_step(what, seconds)`` is called when a step of the start is done.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Stack:
         dags: Path = CHECKOUT / "dags",
         plugins: Path = CHECKOUT / "plugins",
         with_sandbox: bool = True,
+        opensearch: str | None = None,
         pace: str = "instant",
         settings: Mapping[str, str] | None = None,
         on_step: Callable[[str, float], None] = lambda what, seconds: None,
@@ -53,6 +60,9 @@ class Stack:
         self.parts: dict[str, Part] = {}
         self.url = ""
         self.sandbox_url = ""
+        self.cluster_url = ""
+        self._opensearch = opensearch
+        self._node: Node | None = None
         self._dags = dags
         self._plugins = plugins
         self._with_sandbox = with_sandbox
@@ -89,6 +99,8 @@ class Stack:
             part.ask_to_stop()
         for part in (*airflows, *self.parts.values()):
             part.stop()
+        if self._node is not None:
+            self._node.stop()
         if self._postgres is not None:
             self._postgres.stop()
         self.home.release()
@@ -146,9 +158,14 @@ class Stack:
         end(left_over(self.home.path))
         env = airflow.base_environment(self.home)
         began = time.monotonic()
+        began_node = time.monotonic()
+        if self._opensearch:
+            self._launch_node(self._opensearch)
         if self._with_sandbox:
             began_sandbox = time.monotonic()
             self._start_sandbox(env)
+        if self.cluster_url:
+            env |= connections.cluster(self.cluster_url)
         self._postgres = Postgres(self.home, env)
         self._postgres.start()
         self._done("PostgreSQL", began)
@@ -167,6 +184,9 @@ class Stack:
         if self._with_sandbox:
             sandbox.wait_until_ready(self.parts["sandbox"], self.sandbox_url)
             self._done(f"sandbox on {self.sandbox_url}", began_sandbox)
+        if self._node is not None:
+            self._node.wait_until_ready()
+            self._done(f"OpenSearch {self._node.version} on {self.cluster_url}", began_node)
         self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
         self.wait_until_healthy(airflow.COMMANDS)
         # Everyone is admin here, so a token costs no password. It lasts a day.
@@ -177,9 +197,25 @@ class Stack:
     def _start_sandbox(self, env: dict[str, str]) -> None:
         port = self.home.port("sandbox")
         self.sandbox_url = f"http://127.0.0.1:{port}"
-        env |= sandbox.connections(port)
+        self.cluster_url = self.cluster_url or self.sandbox_url
+        env |= connections.provider(self.sandbox_url)
         self.parts["sandbox"] = sandbox.part(self.home, env, port, self._pace)
         self.parts["sandbox"].start()
+
+    def _launch_node(self, version: str) -> None:
+        """It takes ten seconds to start: others start meanwhile."""
+        java.java_home(layout.release(version))
+        began = time.monotonic()
+        fetched = not layout.home_of(version).exists()
+        layout.laid_out(version)
+        if fetched:
+            self._done(f"OpenSearch {version} fetched into {layout.home_of(version)}", began)
+        port, transport = self.home.port("OpenSearch"), self.home.port("OpenSearch transport")
+        self._node = Node(version, self.home.path / f"opensearch-{version}", port, transport, mark=self.home.path)
+        self._node.launch()
+        assert self._node.part is not None
+        self.parts["opensearch"] = self._node.part
+        self.cluster_url = self._node.url
 
     def _migrate(self, env: Mapping[str, str]) -> None:
         """Only for a new database or another Airflow: finding out costs Airflow itself six seconds."""

@@ -1,0 +1,124 @@
+"""The demo's DAG, spec and connections on real servers: connector, model, batches, wait, results, report, cancel."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stack import namespace
+from stack.run import DagRun
+from stack.search import local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stack.stack import Stack
+    from tests.real.cluster import Cluster
+    from tests.real.connections import Connections
+    from tests.real.provider import Provider
+
+RUN_SECONDS = 180
+CANNOT_SEE = "The cluster cannot see this job: it is followed at the provider."
+
+
+@pytest.fixture
+def connected(cluster: Cluster, provider: Provider, connections: Connections) -> None:
+    connections.cluster(cluster.url)
+    connections.provider(provider.url)
+
+
+def is_public(provider: Provider) -> bool:
+    """Whether a cluster reads and cancels jobs there."""
+    return namespace.ADDRESS in provider.url
+
+
+def logs(run: DagRun, task_id: str) -> str:
+    """Of all its instances."""
+    chosen = [task for task in run.tasks() if task["task_id"] == task_id]
+    return "\n".join(line for task in chosen for line in run.log(task, lines=1000))
+
+
+def ids(path: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in path.open()]
+
+
+def eventually(what: str, check: Callable[[], Any], seconds: float = 90) -> Any:
+    """The first true value of `check`."""
+    deadline = time.monotonic() + seconds
+    while not (value := check()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.3)
+    return value
+
+
+def state_of(run: DagRun, task_id: str) -> str:
+    return next((str(task["state"]) for task in run.tasks() if task["task_id"] == task_id), "")
+
+
+@pytest.mark.usefixtures("connected")
+def test_the_demo_job(airflow: Stack, cluster: Cluster, provider: Provider, corpus: Path) -> None:
+    run = DagRun.trigger(airflow, "embed_stdlib_docs")
+    assert run.wait(RUN_SECONDS) == "success"
+
+    report = run.xcom("report")
+    assert len(report["jobs"]) == len(provider.ledger()) == 3
+    assert (report["answered"], report["failed"], report["missing"]) == (report["records"], 0, 0)
+    landed = [row for uri in report["results"] for row in ids(local_path(uri))]
+    assert sorted(landed) == sorted(ids(corpus))
+    for job in report["jobs"]:
+        task = cluster.stored_task(job["task_id"])
+        assert task["remote_job"]["id"] == job["provider_job_id"]
+        looks = provider.calls("GET", f"/v1/batches/{job['provider_job_id']}")
+        if is_public(provider):
+            assert task["state"] == "COMPLETED"
+            assert "cluster" in looks
+        else:
+            assert task["state"] in ("CREATED", "RUNNING")
+            assert set(looks) == {"airflow"}
+
+
+@pytest.mark.parametrize("provider", ["loopback"], indirect=True)
+@pytest.mark.usefixtures("connected", "corpus")
+def test_what_the_cluster_cannot_see_is_said_once(airflow: Stack, provider: Provider) -> None:
+    provider.pace("clock:8")
+    run = DagRun.trigger(airflow, "batch_inference", {"spec": "embed_stdlib_docs", "rows": 20})
+    assert run.wait(RUN_SECONDS) == "success"
+    [job] = run.xcom("report")["jobs"]
+    assert len(provider.calls("GET", f"/v1/batches/{job['provider_job_id']}")) > 2
+    assert logs(run, "shard.wait_for_batch").count(CANNOT_SEE) == 1
+
+
+@pytest.mark.usefixtures("connected", "corpus")
+def test_a_wait_marked_failed_cancels_the_job(airflow: Stack, provider: Provider) -> None:
+    provider.pace("clock:600")
+    run = DagRun.trigger(airflow, "batch_inference", {"spec": "embed_stdlib_docs", "rows": 20})
+    wait = "shard.wait_for_batch"
+    eventually("deferred", lambda: state_of(run, wait) == "deferred")
+    [job] = run.xcom("shard.submit_batch", map_index=0)
+    path = f"/v1/batches/{job['provider_job_id']}"
+    looks = len(provider.calls("GET", path))
+    eventually("a look from the triggerer", lambda: len(provider.calls("GET", path)) > looks)
+
+    airflow.api("PATCH", f"{run.path}/taskInstances/{wait}/0", {"new_state": "failed"})
+
+    eventually("cancelled", lambda: provider.job(job["provider_job_id"])["status"] in ("cancelling", "cancelled"))
+    by = "cluster" if is_public(provider) else "airflow"
+    assert provider.calls("POST", f"{path}/cancel") == [by]
+    assert run.wait(RUN_SECONDS) == "failed"
+
+
+@pytest.mark.parametrize("provider", ["testnet"], indirect=True)
+@pytest.mark.usefixtures("connected", "corpus")
+def test_a_second_run_uses_what_the_first_one_made(airflow: Stack, cluster: Cluster) -> None:
+    for _ in range(2):
+        run = DagRun.trigger(airflow, "batch_inference", {"spec": "embed_stdlib_docs", "rows": 20})
+        assert run.wait(RUN_SECONDS) == "success"
+    assert {kind: len(cluster.hits(kind)) for kind in ("connectors", "models", "model_groups")} == {
+        "connectors": 1,
+        "models": 1,
+        "model_groups": 1,
+    }
