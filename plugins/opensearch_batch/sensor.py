@@ -159,6 +159,7 @@ class BatchSensor(BaseSensorOperator):
                 poll_seconds=self.poke_interval,
                 deadline=deadline,
                 cancel_on_kill=self.cancel_on_kill,
+                told=sorted(self.told),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(0.0, deadline - time.time()) + NET_SECONDS),

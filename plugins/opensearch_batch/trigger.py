@@ -35,7 +35,7 @@ class BatchTrigger(BaseTrigger):
 
     {"version", "outcomes": […]}, {"version", "timed_out": True} or {"version", "error": text, "terminal": bool}.
     All arguments are plain JSON and lie readable in Airflow's database: connections go by id. `version` is that of the
-    arguments, so that a wait begun before a deploy goes on after it.
+    arguments, so that a wait begun before a deploy goes on after it. `told` is what the task's log says already.
     """
 
     VERSION = 1
@@ -50,6 +50,7 @@ class BatchTrigger(BaseTrigger):
         poll_seconds: float,
         deadline: float,
         cancel_on_kill: bool = True,
+        told: list[str] | None = None,
         version: int = VERSION,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,6 +65,7 @@ class BatchTrigger(BaseTrigger):
         self.poll_seconds = poll_seconds
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.told = told or []
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         names = (
@@ -74,6 +76,7 @@ class BatchTrigger(BaseTrigger):
             "poll_seconds",
             "deadline",
             "cancel_on_kill",
+            "told",
         )
         return "opensearch_batch.trigger.BatchTrigger", {"version": self.VERSION} | {
             name: getattr(self, name) for name in names
@@ -101,7 +104,7 @@ class BatchTrigger(BaseTrigger):
         waiting = {job.provider_job_id: job for job in map(Job.from_dict, self.jobs)}
         outcomes: dict[str, dict[str, Any]] = {}
         said: dict[str, tuple[str, float]] = {}
-        told: set[str] = set()
+        told = set(self.told)
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def look_at(job: Job) -> None:

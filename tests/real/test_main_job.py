@@ -84,7 +84,7 @@ def test_the_demo_job(airflow: Stack, cluster: Cluster, provider: Provider, corp
 @pytest.mark.parametrize("provider", ["loopback"], indirect=True)
 @pytest.mark.usefixtures("connected", "corpus")
 def test_what_the_cluster_cannot_see_is_said_once(airflow: Stack, provider: Provider) -> None:
-    provider.pace("clock:8")
+    provider.pace("polls:2")
     run = DagRun.trigger(airflow, "batch_inference", {"spec": "embed_stdlib_docs", "rows": 20})
     assert run.wait(RUN_SECONDS) == "success"
     [job] = run.xcom("report")["jobs"]
