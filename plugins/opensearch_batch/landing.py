@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from opensearch_batch.jobs import Job, Outcome
-from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.protocol import Answer, Provider
 from opensearch_batch.reconcile import Landed, Report, Tally, fate, join
 from opensearch_batch.shards import Shard
 from opensearch_batch.stores import ProviderStore
@@ -39,8 +39,11 @@ def land(outcome: Outcome, store: ProviderStore, provider: Provider, output_uri:
             for kind in ("results", "failures")
         )
         end = fate(outcome.state, outcome.error_code, outcome.error_message)
-        for answered, row in join(ids, lines, provider, end, tally):
-            (results if answered else failures).write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        for row in join(ids, lines, provider, end, tally):
+            if isinstance(row, Answer):
+                results.write(_result(row))
+            else:
+                failures.write(_line({"id": row.id, "code": row.code, "message": row.message}))
         written = {"results": _commit(results), "failures": _commit(failures)}
     _warn(job, outcome, tally)
     return Landed(
@@ -73,6 +76,18 @@ def write_manifest(report: Report, landed: list[Landed], about: dict[str, Any], 
     for name in names_in(folder):
         if f"-{run_key}-" in name and name not in named:
             remove(f"{folder}/{name}")
+
+
+def _result(answer: Answer) -> bytes:
+    """A vector's text goes in as it is."""
+    if answer.vector is None:
+        return _line({"id": answer.id, "output": answer.output})
+    vector = orjson.Fragment(answer.vector) if isinstance(answer.vector, bytes) else answer.vector.tolist()
+    return _line({"id": answer.id, "embedding": vector})
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _commit(out: ObjectWriter) -> dict[str, Any] | None:

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from opensearch_batch.plan import Plan, Price
 from opensearch_batch.providers.protocol import Answer, Provider, Usage
 from opensearch_batch.values import Value
 
 MISSING = "missing"
 """Code of a row that the provider never spoke of, in a job that ended well."""
+
+OTHER_DIMENSIONS = "other_dimensions"
+"""Code of a row whose vector is longer or shorter than the job's first one."""
 
 NAMED = 10
 """So many ids of each kind of trouble are named; all of them are counted."""
@@ -66,6 +67,15 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A row without an answer, and why."""
+
+    id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Fate:
     """Why rows without a line have none: the job's own end, or `MISSING`."""
 
@@ -83,12 +93,14 @@ def fate(state: str, error_code: str | None, error_message: str | None) -> Fate:
 
 def join(
     ids: Sequence[str], lines: Iterable[bytes], provider: Provider, fate: Fate, tally: Tally
-) -> Iterator[tuple[bool, dict[str, Any]]]:
-    """Yield each id once: (True, results row) or (False, failures row). The first line about an id counts.
+) -> Iterator[Answer | Failure]:
+    """Yield each id once, answered or failed. The first line about an id counts.
 
-    Lines come in any order, answers before reasons. Memory holds the shard's ids, never its answers.
+    Lines come in any order, answers before reasons. A vector of another length than the first one's is no answer.
+    Memory holds the shard's ids, never its answers.
     """
     seen = dict.fromkeys(ids, False)
+    dimensions = 0
     for raw in lines:
         if not raw.strip():
             continue
@@ -102,7 +114,16 @@ def join(
             tally.name("duplicates", answer.id)
         else:
             seen[answer.id] = True
-            yield _row(answer, tally)
+            dimensions = dimensions or answer.dimensions
+            if answer.answered and answer.dimensions == dimensions:
+                tally.answered += 1
+                tally.usage += answer.usage
+                yield answer
+            elif answer.answered:
+                said = f"the vector has {answer.dimensions} numbers, others of this job have {dimensions}"
+                yield _failed(Failure(answer.id, OTHER_DIMENSIONS, said), tally)
+            else:
+                yield _failed(Failure(answer.id, answer.code, answer.message), tally)
     for row_id, done in seen.items():
         if not done:
             yield _without_line(row_id, fate, tally)
@@ -110,29 +131,24 @@ def join(
 
 def _read(raw: bytes, provider: Provider) -> Answer | None:
     try:
-        return provider.read_answer(orjson.loads(raw))
+        return provider.read_line(raw)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None
 
 
-def _row(answer: Answer, tally: Tally) -> tuple[bool, dict[str, Any]]:
-    if answer.payload is None:
-        tally.failed += 1
-        tally.codes[answer.code] = tally.codes.get(answer.code, 0) + 1
-        return False, {"id": answer.id, "code": answer.code, "message": answer.message}
-    tally.answered += 1
-    tally.usage += answer.usage
-    return True, {"id": answer.id, **answer.payload}
+def _failed(failure: Failure, tally: Tally) -> Failure:
+    tally.failed += 1
+    tally.codes[failure.code] = tally.codes.get(failure.code, 0) + 1
+    return failure
 
 
-def _without_line(row_id: str, fate: Fate, tally: Tally) -> tuple[bool, dict[str, Any]]:
-    if fate.code == MISSING:
-        tally.missing += 1
-        tally.name(MISSING, row_id)
-    else:
-        tally.failed += 1
-        tally.codes[fate.code] = tally.codes.get(fate.code, 0) + 1
-    return False, {"id": row_id, "code": fate.code, "message": fate.message}
+def _without_line(row_id: str, fate: Fate, tally: Tally) -> Failure:
+    failure = Failure(row_id, fate.code, fate.message)
+    if fate.code != MISSING:
+        return _failed(failure, tally)
+    tally.missing += 1
+    tally.name(MISSING, row_id)
+    return failure
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from array import array
 from typing import Any
 
 import pytest
@@ -170,37 +172,61 @@ def line(body: Any = None, status: int = 200, error: Any = None) -> dict[str, An
     return {"id": "batch_req_1", "custom_id": "row-1", "response": response, "error": error}
 
 
+def read(line: dict[str, Any]) -> Answer:
+    return openai.read_line(json.dumps(line).encode())
+
+
 def message(text: str, kind: str = "message") -> dict[str, Any]:
     return {"type": kind, "content": [{"type": "output_text", "text": text}]}
 
 
 @pytest.mark.parametrize(
-    ("answered", "payload", "usage"),
+    ("answered", "output", "usage"),
     [
-        (
-            {"object": "list", "data": [{"index": 0, "embedding": [0.5, -1.0]}],
-             "usage": {"prompt_tokens": 5, "total_tokens": 5}},
-            {"embedding": [0.5, -1.0]},
-            Usage(5, 0),
-        ),
         (
             {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}}],
              "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}},
-            {"output": "Hello"},
+            "Hello",
             Usage(5, 2),
         ),
         (
             {"output": [{"type": "reasoning", "summary": []}, message("Hel"), message("lo")], "error": None,
              "usage": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}},
-            {"output": "Hello"},
+            "Hello",
             Usage(5, 2),
         ),
-        ({"data": [{"embedding": [1.0]}], "usage": None}, {"embedding": [1.0]}, Usage(0, 0)),
     ],
-    ids=["embeddings", "chat", "responses", "without usage"],
+    ids=["chat", "responses"],
 )  # fmt: skip
-def test_an_answer_is_read_from_each_endpoint(answered: dict[str, Any], payload: dict[str, Any], usage: Usage) -> None:
-    assert openai.read_answer(line(answered)) == Answer("row-1", payload, usage=usage)
+def test_a_text_is_read_from_each_endpoint(answered: dict[str, Any], output: str, usage: Usage) -> None:
+    assert read(line(answered)) == Answer("row-1", output=output, usage=usage)
+
+
+def embedded(embedding: Any, **more: Any) -> dict[str, Any]:
+    return line({"object": "list", "data": [{"index": 0, "embedding": embedding}], **more})
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"), [({"usage": {"prompt_tokens": 5, "total_tokens": 5}}, 5), ({"usage": None}, 0), ({}, 0)]
+)
+def test_a_vector_is_handed_on_as_it_came(usage: dict[str, Any], tokens: int) -> None:
+    answer = read(embedded([0.5, -1.0, 1e-8], **usage))
+    assert answer == Answer("row-1", vector=b"[0.5, -1.0, 1e-08]", usage=Usage(tokens))
+    assert answer.dimensions == 3
+
+
+def test_a_base64_vector_is_its_single_precision_values() -> None:
+    values = array("f", [0.5, -1.0, 0.1])
+    answer = read(embedded(base64.b64encode(values.tobytes()).decode()))
+    assert (answer.vector, answer.dimensions) == (values, 3)
+
+
+@pytest.mark.parametrize(
+    "embedding", [[], [None], ["0.5"], [0.5, True], [[0.5]], {"0": 0.5}, None, 0.5, "", "not base64", "AAA="]
+)
+def test_what_is_not_a_list_of_numbers_is_no_vector(embedding: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        read(embedded(embedding))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +254,7 @@ def test_an_answer_is_read_from_each_endpoint(answered: dict[str, Any], payload:
     ],
 )
 def test_a_failed_line_keeps_the_vendors_code_and_message(failed: dict[str, Any], code: str, text: str) -> None:
-    assert openai.read_answer(failed) == Answer("row-1", code=code, message=text)
+    assert read(failed) == Answer("row-1", code=code, message=text)
 
 
 @pytest.mark.parametrize(
@@ -245,14 +271,14 @@ def test_a_failed_line_keeps_the_vendors_code_and_message(failed: dict[str, Any]
 )
 def test_a_line_of_another_shape_is_an_error_and_never_an_answer(broken: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, IndexError, AttributeError)):
-        openai.read_answer(broken)
+        read(broken)
 
 
 def test_an_answer_without_any_text_is_not_an_answer() -> None:
     """A refusal or a truncated answer has content null: the row needs its reason, not a null."""
     refused = line({"choices": [{"message": {"content": None, "refusal": "I will not."}, "finish_reason": "stop"}]})
-    answer = openai.read_answer(refused)
-    assert answer.payload is None
+    answer = read(refused)
+    assert not answer.answered
     assert "I will not." in answer.message
 
 

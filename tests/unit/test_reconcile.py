@@ -10,10 +10,23 @@ import pytest
 
 from opensearch_batch import providers
 from opensearch_batch.plan import Plan
-from opensearch_batch.reconcile import MISSING, NAMED, Fate, Landed, Report, Tally, fate, join, sum_up
+from opensearch_batch.providers.protocol import Answer
+from opensearch_batch.reconcile import (
+    MISSING,
+    NAMED,
+    OTHER_DIMENSIONS,
+    Failure,
+    Fate,
+    Landed,
+    Report,
+    Tally,
+    fate,
+    join,
+    sum_up,
+)
 
 VENDOR = providers.DEFAULT
-Rows = list[tuple[bool, dict[str, Any]]]
+Rows = list[Answer | Failure]
 
 
 def good(row_id: str, value: float = 0.5) -> bytes:
@@ -35,10 +48,14 @@ def unrun(row_id: str, code: str = "batch_expired") -> bytes:
 def joined(ids: list[str], lines: list[bytes], end: Fate | None = None) -> tuple[Rows, Tally]:
     tally = Tally()
     rows = list(join(ids, lines, VENDOR, end or Fate(), tally))
-    assert sorted(row["id"] for _, row in rows) == sorted(ids), "each row once, and no other"
+    assert sorted(row.id for row in rows) == sorted(ids), "each row once, and no other"
     assert tally.answered + tally.failed + tally.missing == len(ids)
-    assert tally.answered == sum(answered for answered, _ in rows)
+    assert tally.answered == sum(isinstance(row, Answer) for row in rows)
     return rows, tally
+
+
+def vectors(rows: Rows) -> dict[str, Any]:
+    return {row.id: json.loads(row.vector) for row in rows if isinstance(row, Answer) and isinstance(row.vector, bytes)}
 
 
 IDS = [f"row-{n}" for n in range(20)]
@@ -48,7 +65,7 @@ def test_shuffled_lines_find_their_rows() -> None:
     lines = [good(row_id, n / 100) for n, row_id in enumerate(IDS)]
     random.Random(7).shuffle(lines)
     rows, tally = joined(IDS, lines)
-    assert {row["id"]: row["embedding"] for _, row in rows} == {row_id: [n / 100] for n, row_id in enumerate(IDS)}
+    assert vectors(rows) == {row_id: [n / 100] for n, row_id in enumerate(IDS)}
     assert (tally.answered, tally.usage.input_tokens, tally.codes, tally.named) == (20, 60, {}, {})
 
 
@@ -56,14 +73,12 @@ def test_a_lost_row_of_a_completed_job_is_missing_and_named() -> None:
     rows, tally = joined(IDS, [good(row_id) for row_id in IDS[:-1]])
     assert (tally.answered, tally.missing, tally.failed) == (19, 1, 0)
     assert tally.named == {MISSING: ["row-19"]}
-    answered, row = rows[-1]
-    assert not answered
-    assert (row["id"], row["code"]) == ("row-19", MISSING)
+    assert rows[-1] == Failure("row-19", MISSING, Fate().message)
 
 
 def test_of_a_row_that_comes_twice_the_first_counts() -> None:
     rows, tally = joined(["a", "b"], [good("a", 1), good("b", 2), good("a", 3), bad("b")])
-    assert [row.get("embedding") for _, row in rows] == [[1], [2]]
+    assert vectors(rows) == {"a": [1], "b": [2]}
     assert (tally.answered, tally.failed, tally.duplicates) == (2, 0, 2)
     assert tally.named == {"duplicates": ["a", "b"]}
     assert tally.usage.input_tokens == 6
@@ -99,10 +114,14 @@ def test_blank_lines_are_nothing() -> None:
 def test_a_job_whose_every_row_failed_has_a_reason_for_each() -> None:
     rows, tally = joined(["a", "b"], [bad("a", "too_long", "Too long."), bad("b", "too_long", "Also.")])
     assert (tally.answered, tally.failed, tally.missing, tally.codes) == (0, 2, 0, {"too_long": 2})
-    assert rows == [
-        (False, {"id": "a", "code": "too_long", "message": "Too long."}),
-        (False, {"id": "b", "code": "too_long", "message": "Also."}),
-    ]
+    assert rows == [Failure("a", "too_long", "Too long."), Failure("b", "too_long", "Also.")]
+
+
+def test_a_vector_of_another_length_is_no_answer() -> None:
+    longer = good("b").replace(b"[0.5]", b"[0.5, 0.5]")
+    rows, tally = joined(["a", "b"], [good("a"), longer])
+    assert (tally.answered, tally.codes) == (1, {OTHER_DIMENSIONS: 1})
+    assert rows[1] == Failure("b", OTHER_DIMENSIONS, "the vector has 2 numbers, others of this job have 1")
 
 
 def test_an_expired_job_keeps_its_answers_and_names_the_rest() -> None:
@@ -110,15 +129,13 @@ def test_an_expired_job_keeps_its_answers_and_names_the_rest() -> None:
     rows, tally = joined(["a", "b", "c"], [good("a"), unrun("b")], end)
     assert (tally.answered, tally.failed, tally.missing) == (1, 2, 0)
     assert tally.codes == {"batch_expired": 1, "job_expired": 1}
-    assert rows[-1][1] == {
-        "id": "c", "code": "job_expired", "message": "the provider's job ended expired before this row was answered"
-    }  # fmt: skip
+    assert rows[-1] == Failure("c", "job_expired", "the provider's job ended expired before this row was answered")
 
 
 def test_a_failed_job_gives_its_own_reason_to_every_row() -> None:
     rows, tally = joined(["a", "b"], [], fate("failed", "token_limit_exceeded", "Enqueued token limit reached."))
     assert (tally.failed, tally.missing, tally.codes) == (2, 0, {"token_limit_exceeded": 2})
-    assert {row["message"] for _, row in rows} == {"Enqueued token limit reached."}
+    assert {row.message for row in rows if isinstance(row, Failure)} == {"Enqueued token limit reached."}
 
 
 def test_only_so_many_ids_are_named_but_all_are_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -42,13 +43,28 @@ class RemoteJob:
 
 @dataclass(frozen=True)
 class Answer:
-    """One line of an output file: either `payload` (an answer) or `code` and `message` (a reason)."""
+    """One line of an output file: either `output` (text) or `vector` (an answer), or `code` and `message` (a reason).
+
+    A vector is the JSON text of its numbers as it came, or single-precision values where they came as such.
+    """
 
     id: str
-    payload: dict[str, Any] | None = None
+    output: str | None = None
+    vector: bytes | array[float] | None = None
     code: str = ""
     message: str = ""
     usage: Usage = field(default_factory=Usage)
+
+    @property
+    def answered(self) -> bool:
+        return self.output is not None or self.vector is not None
+
+    @property
+    def dimensions(self) -> int:
+        """0 where there is no vector."""
+        if isinstance(self.vector, bytes):
+            return self.vector.count(b",") + 1
+        return len(self.vector or ())
 
 
 class Provider(Protocol):
@@ -102,8 +118,10 @@ class Provider(Protocol):
         """Raise UnknownAnswer for a status this version does not know."""
         ...
 
-    def read_answer(self, line: Mapping[str, Any]) -> Answer:
-        """Raise KeyError, TypeError or ValueError for a line of another shape."""
+    def read_line(self, raw: bytes) -> Answer:
+        """A line of an output file. Raise KeyError, TypeError, ValueError, IndexError or AttributeError for one that
+        is not JSON or has another shape.
+        """
         ...
 
     def job_path(self, job_id: str) -> str:
