@@ -1,19 +1,20 @@
 # A fresh machine needs Python 3.11 or later and make. Everything is run by .venv/bin/python from here: no activation.
 PY := .venv/bin/python
 READY := .venv/.installed
-SOURCES := plugins dags sandbox stack tests benchmarks
+SOURCES := plugins dags sandbox stack live tests benchmarks
 
 # A real OpenSearch as the cluster of demo and up: OPENSEARCH=2.19.6 or 3.6.0.
 OPENSEARCH :=
 REAL := $(if $(OPENSEARCH),--opensearch $(OPENSEARCH))
 
-.PHONY: demo up test test-real lint bench clean help
+.PHONY: demo up test test-real live lint bench clean help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
 	@echo "make up     the same Airflow and sandbox (OPENSEARCH=… too), and the run is yours"
 	@echo "make test   all tests but those that need a real OpenSearch"
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux"
+	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
 	@echo "make lint   ruff, mypy"
 	@echo "make bench  CPU and memory beside what users write by hand, into benchmarks/RESULTS.md (three minutes)"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
@@ -32,6 +33,9 @@ test-real: $(READY)
 	@$(PY) -m stack.opensearch check
 	@$(PY) -m stack.opensearch fetch
 	$(PY) -m stack.namespace -- $(PY) -m pytest -m real
+
+live: $(READY)
+	@$(PY) -m live
 
 lint: $(READY)
 	$(PY) -m ruff check .
