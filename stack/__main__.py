@@ -24,6 +24,7 @@ from stack.stack import Stack
 if TYPE_CHECKING:
     from types import FrameType
 
+UNSECURED = [version for version, each in RELEASES.items() if not each.is_secured]
 # Of the DAGs only these run when somebody says so; nightly_batch has a schedule and stays paused.
 READY_TO_RUN = ("embed_stdlib_docs", "batch_inference")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -54,7 +55,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     parser.add_argument("--home", type=Path, default=CHECKOUT / ".demo", help="where everything is kept (%(default)s)")
     real = argparse.ArgumentParser(add_help=False)
-    real.add_argument("--opensearch", choices=RELEASES, help="a real OpenSearch as the cluster; needs Java and Maven")
+    real.add_argument("--opensearch", choices=UNSECURED, help="a real OpenSearch as the cluster; needs Java and Maven")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", parents=[real], help="run embed_stdlib_docs once and show what came of it")
     demo.add_argument("--pace", default="clock:6", help="of the sandbox's batches: instant, polls:N or clock:SECONDS")

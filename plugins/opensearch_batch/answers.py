@@ -1,8 +1,8 @@
 """What the cluster answered: a value, or an error that says what to do. One table, read from the top, first match
 counts.
 
-Wordings: https://github.com/opensearch-project/ml-commons, each seen on real servers. They are matched on text
-because the status says little: the plugin's own refusals are 500, the provider's are relayed under the provider's
+Wordings: https://github.com/opensearch-project/ml-commons, and versions.py where versions differ. They are matched on
+text because the status says little: the plugin's own refusals are 500, the provider's are relayed under the provider's
 status.
 """
 
@@ -10,14 +10,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opensearch_batch.errors import BatchError, CannotLook, OutcomeUnknown, Refused, Throttled, Unavailable
+from opensearch_batch import advice
+from opensearch_batch.advice import setting
+from opensearch_batch.errors import (
+    BatchError,
+    CannotLook,
+    NoRoute,
+    NotTaken,
+    OutcomeUnknown,
+    Refused,
+    TaskLimit,
+    Terminal,
+    Throttled,
+    Unavailable,
+)
 from opensearch_batch.ml_commons import Call
+from opensearch_batch.tls import refused_by
 
 REMOTE = "Error from remote service: "
+
+_CUT = "isconnected|ReadError|onnection reset"
+"""In the errors of requests and httpx, for a connection that was closed without an answer."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +45,7 @@ class Rule:
     pattern: str = ""
     statuses: frozenset[int] = frozenset()
     purposes: tuple[str, ...] = ()
-    advice: str = ""
+    advice: str | Callable[[Call, re.Match[str]], str] = ""
     pause_seconds: float | None = None
 
 
@@ -38,52 +55,84 @@ def _statuses(*values: int) -> frozenset[int]:
 
 _5XX = frozenset(range(500, 600))
 
-RULES = (
-    # The job is fine, only this cluster cannot see it (3.7 and later; with a private provider address every version).
-    Rule(CannotLook, "Trusted connector endpoints regex is not configured", purposes=("look",)),
-    Rule(CannotLook, "has private ip address", purposes=("look",)),
-    Rule(
-        Refused,
-        "has private ip address",
-        advice="Set plugins.ml_commons.connector.private_ip_enabled, then redeploy the model.",
-    ),
-    Rule(
-        Refused,
-        "no handler found for uri",
-        advice="This cluster has no ML Commons plugin with batch inference (2.17.1 or later).",
-    ),
-    # One node in a cluster of 2.18 to 3.2 without a copy of the task index: another node will take it.
-    Rule(Unavailable, r"can not write type \[class org.opensearch.ml.common.MLTaskState\]"),
-    Rule(Unavailable, "master key"),
-    Rule(Unavailable, "version_conflict_engine_exception|version conflict", _statuses(409), ("read", "write", "look")),
-    Rule(
-        Throttled,
-        "Exceeded maximum limit for BATCH_PREDICTION tasks",
-        advice="Wait, or raise plugins.ml_commons.max_batch_inference_tasks.",
-        pause_seconds=300,
-    ),
-    # The provider's own answer, relayed.
+# The provider's own answer, relayed. First, because its text may be anything.
+_RELAYED = (
     Rule(
         Refused,
         REMOTE,
         _statuses(401, 403),
-        advice="The provider refused the connector's key: renew it (rotate_credential).",
+        advice="The provider refused the connector's key: renew it (rotate_credential). A connector without a predict "
+        "action sends none.",
     ),
     Rule(Throttled, REMOTE, _statuses(429)),
+    Rule(Throttled, f"{REMOTE}The request was denied due to remote server throttling"),
     Rule(OutcomeUnknown, REMOTE, _5XX | _statuses(408), ("submit",)),
-    Rule(Unavailable, REMOTE, _5XX),
+    Rule(Unavailable, REMOTE, _5XX | _statuses(408)),
     Rule(Refused, REMOTE, advice="The provider refused it."),
-    # The provider may have a job although these are errors, some of them 400.
+)
+
+# The provider may have a job although these are errors, some of them 400. The last two: its task could not be written
+# (a full disk blocks the index, with 429).
+_WITH_A_JOB = (
     Rule(
         OutcomeUnknown,
-        "No response from model|Invalid JSON format|empty response body|with empty body",
+        "No response from model|Invalid JSON format|empty response body|with empty body"
+        "|Failed to put data object in index|cluster_block_exception",
         purposes=("submit",),
     ),
+)
+
+# Passing trouble, with nothing sent on.
+_PASSING = (
+    Rule(NotTaken, r"can not write type \[class org.opensearch.ml.common.MLTaskState\]", advice=advice.REPLICAS),
+    Rule(NotTaken, "Fetching master key timed out|master key has not been initialized"),
+    Rule(Unavailable, "OpenSearch Security not initialized", _statuses(503)),
+    Rule(Unavailable, "version_conflict_engine_exception|version conflict", _statuses(409), ("read", "write", "look")),
     Rule(Unavailable, "Connection refused", purposes=("submit",)),
+    Rule(
+        Unavailable,
+        "no eligible node",
+        advice=f"None has a role for it: {setting('task_dispatcher.eligible_node_role.remote_model', ['data', 'ml'])}",
+    ),
+    Rule(
+        TaskLimit,
+        "Exceeded maximum limit for BATCH_PREDICTION tasks",
+        advice=f"Wait, or lift the check: {setting('max_batch_inference_tasks', 100)} "
+        "(it never counts more than ten, so any value above 10 lifts it; docs/runbook-task-limit.md).",
+        pause_seconds=300,
+    ),
+)
+
+# A setting, or the version, is in the way.
+_SETTINGS = (
+    # The job is fine, only this cluster cannot see it (3.7 and later; with a private provider address every version).
+    Rule(CannotLook, "Trusted connector endpoints regex is not configured", purposes=("look",)),
+    Rule(CannotLook, "has private ip address", purposes=("look",)),
+    Rule(Refused, "has private ip address", advice=advice.allow_private),
+    Rule(Refused, r"not matching the trusted connector endpoint regex(?:, URL is: (?P<url>\S+))?", advice=advice.trust),
+    Rule(
+        NoRoute,
+        "no handler found for uri",
+        advice="This cluster has no ML Commons plugin with batch inference: GET _cat/plugins must list opensearch-ml "
+        "2.17.1 or later on every node.",
+    ),
+    Rule(
+        Refused,
+        r"No enum constant \S*ActionType\.\w*BATCH_PREDICT",
+        advice="This cluster's ML Commons is older than 2.17, which has no batch tasks: upgrade it to 2.17.1 or later.",
+    ),
+    Rule(Refused, "Remote Inference is currently disabled", advice=setting("remote_inference.enabled", True)),
     Rule(
         Refused,
         "Offline Batch Inference is currently disabled",
-        advice="Set plugins.ml_commons.offline_batch_inference_enabled.",
+        advice=setting("offline_batch_inference_enabled", True),
+    ),
+    Rule(Refused, "Model not ready yet|Auto deployment disabled for this model", advice=advice.deploy),
+    Rule(Refused, "Model is disabled", advice=advice.enable_model),
+    Rule(
+        Refused,
+        "You cannot specify (?P<kind>connector|model) access control parameters",
+        advice=advice.allow_access_control,
     ),
     Rule(
         Refused,
@@ -95,13 +144,29 @@ RULES = (
         "models are still using this connector",
         advice="Compare those models' connector_id: ids that share a part between hyphens are taken for one another.",
     ),
+)
+
+# Who may. The first two come as 403, 400 or, on status and cancel, as 500 (m_l_validation_exception): for good.
+_RIGHTS = (
     Rule(
-        Refused, "You don't have permission|doesn't have privilege", advice="The user lacks access to the model group."
+        Refused,
+        "(?i)you don't have the backend roles? specified|you must have at least one backend role",
+        advice='Name roles of this user in the connection\'s extra: {"backend_roles": ["ROLE"]}.',
     ),
+    Rule(
+        Refused,
+        "(?i)you don't have permissions?|doesn't have privilege|you are not allowed to|no permission to"
+        "|is not authorized to perform action",
+        advice=advice.OTHER_TEAM,
+    ),
+    Rule(Refused, r"no permissions for \[(?P<permissions>[^\]]+)\]", advice=advice.permit),
     Rule(
         Refused, "", _statuses(401), advice="The cluster refused the login: check the connection's user and password."
     ),
     Rule(Refused, "", _statuses(403), advice="The cluster's user may not do this: give its role the named permission."),
+)
+
+_ABSENT = (
     Rule(
         Refused,
         "Failed to retrieve the ML model",
@@ -113,11 +178,16 @@ RULES = (
         advice="Register it first, or check the model id.",
     ),
     Rule(Refused, "Failed to find task|Fail to find task", advice="The task was deleted from the cluster."),
+)
+
+_BY_STATUS = (
     Rule(Throttled, "", _statuses(429)),
     Rule(OutcomeUnknown, "", _5XX | _statuses(408, 409, 425), ("submit",)),
     Rule(Unavailable, "", _5XX | _statuses(408, 425)),
     Rule(Refused),
 )
+
+RULES = (*_RELAYED, *_WITH_A_JOB, *_PASSING, *_SETTINGS, *_RIGHTS, *_ABSENT, *_BY_STATUS)
 
 
 def read_answer(call: Call, status: int, text: str, headers: Mapping[str, str]) -> Any:
@@ -131,26 +201,31 @@ def read_answer(call: Call, status: int, text: str, headers: Mapping[str, str]) 
                 f"{call.name}: HTTP {status} with an answer that is not ML Commons' ({error!r})", status=status
             ) from None
     reason = _reason(text)
-    rule = next(rule for rule in RULES if _matches(rule, call, status, reason))
-    message = f"{call.name}: HTTP {status}: {reason[:600]}" + (f" {rule.advice}" if rule.advice else "")
-    raise rule.error(message, status=status, retry_after_seconds=_retry_after(headers) or rule.pause_seconds)
+    rule, match = next(found for rule in RULES if (found := _matched(rule, call, status, reason)))
+    what_to_do = rule.advice if isinstance(rule.advice, str) else rule.advice(call, match)
+    said = f"{call.name}: HTTP {status}: {reason[:600]}"
+    raise rule.error(
+        f"{said.removesuffix('.')}. {what_to_do}" if what_to_do else said,
+        status=status,
+        retry_after_seconds=_retry_after(headers) or rule.pause_seconds,
+    )
 
 
 def lost(call: Call, error: Exception, *, sent: bool) -> BatchError:
-    """No answer at all; `sent` is False only where the connection itself failed."""
+    """No answer at all; `sent` is False only where the connection itself failed. Terminal where TLS refused it."""
+    if what_to_do := refused_by(error):
+        return Terminal(f"{call.name}: {error}. {what_to_do}")
     kind = OutcomeUnknown if sent and call.purpose == "submit" else Unavailable
-    return kind(
-        f"{call.name}: no answer from the cluster ({type(error).__name__}: {error}). "
-        "Is it up, and the connection's host right?"
-    )
+    what = f"{type(error).__name__}: {error}"
+    hint = " If it speaks https, the connection's schema must say so." if re.search(_CUT, what) else ""
+    return kind(f"{call.name}: no answer from the cluster ({what}). Is it up, and the connection's host right?{hint}")
 
 
-def _matches(rule: Rule, call: Call, status: int, reason: str) -> bool:
-    return (
-        (not rule.purposes or call.purpose in rule.purposes)
-        and (not rule.statuses or status in rule.statuses)
-        and re.search(rule.pattern, reason) is not None
-    )
+def _matched(rule: Rule, call: Call, status: int, reason: str) -> tuple[Rule, re.Match[str]] | None:
+    if (rule.purposes and call.purpose not in rule.purposes) or (rule.statuses and status not in rule.statuses):
+        return None
+    match = re.search(rule.pattern, reason)
+    return (rule, match) if match else None
 
 
 def _reason(text: str) -> str:

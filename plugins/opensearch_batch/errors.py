@@ -6,11 +6,14 @@ BatchError
 │   ├── InputError           a record of the input cannot be sent
 │   ├── BudgetExceeded       the plan costs more than the spec allows
 │   ├── Refused              the cluster or the provider said no, and will again
+│   │   └── NoRoute          the cluster does not have the path that was asked for
 │   ├── CannotLook           the cluster refuses every status read of this job, but the job itself is fine
 │   └── UnknownAnswer        an answer, state or event that this version does not know
 └── Transient                try again later
     ├── Unavailable          down, starting, overloaded, or the answer was lost on the way
+    │   └── NotTaken         this node took nothing and sent nothing on: another one may take it at once
     ├── Throttled            asked to slow down
+    │   └── TaskLimit        the cluster counts too many open batch tasks
     └── OutcomeUnknown       a submission may or may not have reached the provider: look before the next one
 """
 
@@ -50,6 +53,10 @@ class Refused(Terminal):
     """The cluster or the provider said no, and will again."""
 
 
+class NoRoute(Refused):
+    """The cluster does not have the path that was asked for; another version may have it under another name."""
+
+
 class CannotLook(Terminal):
     """The cluster refuses every status read of this job; the job itself is not affected."""
 
@@ -62,8 +69,16 @@ class Unavailable(Transient):
     """Down, starting, overloaded, or the answer was lost on the way."""
 
 
+class NotTaken(Unavailable):
+    """This node took nothing and sent nothing on: the same call may be sent again at once, and another node take it."""
+
+
 class Throttled(Transient):
     """Asked to slow down."""
+
+
+class TaskLimit(Throttled):
+    """The cluster counts too many open batch tasks; nothing was sent to the provider."""
 
 
 class OutcomeUnknown(Transient):

@@ -7,8 +7,10 @@ Imports requests and aiohttp: import this module inside functions, never from a 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,12 +23,18 @@ from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook
 from airflow.sdk import Connection
 
 from opensearch_batch.answers import lost, read_answer
-from opensearch_batch.errors import Terminal, Transient
-from opensearch_batch.ml_commons import Call
+from opensearch_batch.errors import NoRoute, NotTaken, Terminal, Transient
+from opensearch_batch.ml_commons import REPEAT_SECONDS, Call
 from opensearch_batch.sigv4 import Signer
+from opensearch_batch.tls import check_file, context
 
-OWN_OPTIONS = ("sigv4", "region", "service", "allow_plain_http", "use_ssl", "verify_certs")
+log = logging.getLogger(__name__)
+
+OWN_OPTIONS = ("sigv4", "region", "service", "allow_plain_http", "use_ssl", "verify_certs", "backend_roles")
 """Keys of the connection's extra that are ours: HttpHook would send them as headers."""
+
+MAX_REPEATS = 100
+"""Of a call that one node did not take. A cluster's nodes take a submission in turn, so it needs as many as nodes."""
 
 SendAsync = Callable[[Call], Awaitable[Any]]
 
@@ -37,9 +45,11 @@ class MLCommonsHook(HttpHook):
 
     Extra of the connection, besides HttpHook's own (verify, cert, proxies, timeout, …): `sigv4` with `region` and
     `service` ("es", or "aoss" for serverless) signs with the AWS credentials of the environment;
-    `allow_plain_http` lets a password or a key travel over http to another machine. Type opensearch: `use_ssl`,
+    `allow_plain_http` lets a password or a key travel over http to another machine; `backend_roles` (a list) shares
+    what is made here with those backend roles, on a cluster with access control. Type opensearch: `use_ssl`,
     `verify_certs` (true unless it says otherwise). Calls that only read are tried four times over about four
-    seconds; all others once, their task's retries do the rest.
+    seconds; all others once, their task's retries do the rest. What one node did not take (NotTaken) is sent again at
+    once, for up to a minute, until another one takes it; looks are not, because the provider can be asked instead.
     """
 
     def __init__(self, opensearch_conn_id: str = "opensearch_default") -> None:
@@ -47,6 +57,7 @@ class MLCommonsHook(HttpHook):
         self._session: requests.Session | None = None
         self._options: dict[str, Any] = {}
         self._signer: Signer | None = None
+        self._told: set[str] = set()
 
     def get_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = super().get_connection(conn_id)
@@ -57,27 +68,60 @@ class MLCommonsHook(HttpHook):
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
         if self._session is None:
-            self._session = super().get_conn(headers, extra_options)
+            session = super().get_conn(headers, extra_options)
+            check_file(session.verify)
+            self._session = session
         return self._session
 
     def send(self, call: Call) -> Any:
         """Raise Transient or Terminal as answers.RULES say."""
-        if call.purpose != "read":
-            return self._send_once(call)
-        return _few_times(lambda: self._send_once(call))
+        try:
+            if call.purpose == "look":
+                return self._send_once(call)
+            if call.purpose == "read":
+                return _few_times(lambda: self._until_taken(call))
+            return self._until_taken(call)
+        except NoRoute:
+            if call.otherwise is None:
+                raise
+            return self.send(call.otherwise)
+
+    def _until_taken(self, call: Call) -> Any:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(NotTaken),
+            stop=tenacity.stop_after_attempt(1 + MAX_REPEATS) | tenacity.stop_after_delay(REPEAT_SECONDS),
+            wait=tenacity.wait_random(0.1, 0.5),
+            before_sleep=self._say_once,
+            reraise=True,
+        )
+        return retrying(self._send_once, call)
+
+    def _say_once(self, state: tenacity.RetryCallState) -> None:
+        error = str(state.outcome.exception() if state.outcome else "")
+        if error not in self._told:
+            self._told.add(error)
+            log.warning("%s Nothing was sent on; asking again until a node takes it.", error)
 
     def _send_once(self, call: Call) -> Any:
         session = self.get_conn()
         refuse_plain_http(self.base_url, self._options, secret=call.carries_secret or session.auth is not None)
-        body, headers = _encode(call)
+        body, headers = _encode(shared(call, self._options))
         url = self.base_url + call.path
-        self._signer = self._signer or Signer.from_options(self._options)
+        self._signer = self._signer or Signer.from_options(self._options, has_login=session.auth is not None)
         if self._signer:
             headers |= self._signer.headers(call.method, url, body)
         timeout = (10, float(self.merged_extra.get("timeout") or call.timeout_seconds))
         try:
+            # Said again for this call, because REQUESTS_CA_BUNDLE would win over the session's own.
             response = session.request(
-                call.method, url, data=body or None, headers=headers, timeout=timeout, stream=False
+                call.method,
+                url,
+                data=body or None,
+                headers=headers,
+                timeout=timeout,
+                stream=False,
+                verify=session.verify,
+                auth=_as_signed if self._signer else None,
             )
         except requests.RequestException as error:
             raise lost(
@@ -100,18 +144,29 @@ class MLCommonsAsyncHook(HttpAsyncHook):
 
     @asynccontextmanager
     async def sender(self) -> AsyncIterator[SendAsync]:
-        """A function that sends one Call once, raising as MLCommonsHook.send does; repeating is the caller's."""
+        """A function that sends one Call once, raising as MLCommonsHook.send does; repeating is the caller's.
+
+        Raise SpecError for a CA bundle that is not on this machine.
+        """
         config = await self.config()
         extra = config.extra_options or {}
         auth = (config.auth.login, config.auth.password) if config.auth else None
         refuse_plain_http(config.base_url, self.options, secret=auth is not None)
-        signer = Signer.from_options(self.options)
-        verify, cert = extra.get("verify_ssl", True), extra.get("cert")
+        signer = Signer.from_options(self.options, has_login=auth is not None)
+        verify = context(extra.get("verify_ssl", True), extra.get("cert"))
         async with httpx.AsyncClient(
-            base_url=config.base_url, headers=config.headers, auth=auth, verify=verify, cert=cert, proxy=_proxy(extra)
+            base_url=config.base_url, headers=config.headers, auth=auth, verify=verify, proxy=_proxy(extra)
         ) as client:
 
             async def send(call: Call) -> Any:
+                try:
+                    return await send_once(call)
+                except NoRoute:
+                    if call.otherwise is None:
+                        raise
+                    return await send_once(call.otherwise)
+
+            async def send_once(call: Call) -> Any:
                 body, headers = _encode(call)
                 if signer:
                     headers |= await asyncio.to_thread(signer.headers, call.method, config.base_url + call.path, body)
@@ -126,6 +181,16 @@ class MLCommonsAsyncHook(HttpAsyncHook):
                 return read_answer(call, response.status_code, response.text, response.headers)
 
             yield send
+
+
+def shared(call: Call, options: dict[str, Any]) -> Call:
+    """The call with who else may use what it makes; a body that says so itself is left alone. Without a word of it
+    that is its maker: https://docs.opensearch.org/latest/ml-commons-plugin/model-access-control/
+    """
+    roles, body = options.get("backend_roles"), call.body or {}
+    if not roles or not call.makes_owned or "access_mode" in body:
+        return call
+    return replace(call, body={**body, "access_mode": "restricted", "backend_roles": list(roles)})
 
 
 def refuse_plain_http(base_url: str, options: dict[str, Any], *, secret: bool) -> None:
@@ -168,9 +233,14 @@ def _encode(call: Call) -> tuple[bytes, dict[str, str]]:
     return orjson.dumps(call.body), {"Content-Type": "application/json"}
 
 
+def _as_signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keeps requests from putting a login of ~/.netrc in the signature's place."""
+    return request
+
+
 def _few_times(send: Callable[[], Any]) -> Any:
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(Transient),
+        retry=tenacity.retry_if_exception(lambda e: isinstance(e, Transient) and not isinstance(e, NotTaken)),
         stop=tenacity.stop_after_attempt(4),
         wait=tenacity.wait_exponential(multiplier=0.5, max=5),
         reraise=True,

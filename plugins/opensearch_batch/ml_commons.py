@@ -1,19 +1,24 @@
 """The ML Commons REST API as values: each function returns a Call, which a worker or a trigger sends over its own
-client.
+client. Where versions differ the answer decides, and nothing here asks for the version: the table is in versions.py.
 
 Paths and bodies: https://docs.opensearch.org/latest/ml-commons-plugin/api/ and, where the docs differ, the
-plugin's source (https://github.com/opensearch-project/ml-commons): cancelling is `_cancel` since 2.17.1
-(RestMLCancelBatchJobAction).
+plugin's source (https://github.com/opensearch-project/ml-commons).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import quote
 
 _ML = "/_plugins/_ml"
+
+COUNTED_STATES = ("CREATED", "RUNNING")
+"""Of a batch task: those that count against plugins.ml_commons.max_batch_inference_tasks."""
+
+REPEAT_SECONDS = 60.0
+"""A call that one node did not take is sent again for this long at most."""
 
 Purpose = Literal["read", "write", "submit", "look"]
 """What an error means for the caller: `submit` may have started a paid job, `look` concerns one that
@@ -25,7 +30,9 @@ runs.
 class Call:
     """One request. `parse` takes the JSON of a 2xx answer; `read` and `look` may be repeated without harm.
 
-    `timeout_seconds` bounds the wait for the answer. `carries_secret`: the body holds a credential.
+    `timeout_seconds` bounds the wait for the answer. `carries_secret`: the body holds a credential. `makes_owned`: what
+    it makes belongs to the user on a cluster with access control, and the body may name who else may use it.
+    `otherwise` is the same request in the words of another version, sent where the cluster does not know this path.
     """
 
     name: str
@@ -36,6 +43,8 @@ class Call:
     purpose: Purpose = "write"
     timeout_seconds: float = 60
     carries_secret: bool = False
+    makes_owned: bool = False
+    otherwise: Call | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,13 @@ class Hit:
 
 def create_connector(body: Mapping[str, Any]) -> Call:
     return Call(
-        "create connector", "POST", f"{_ML}/connectors/_create", body, _field("connector_id"), carries_secret=True
+        "create connector",
+        "POST",
+        f"{_ML}/connectors/_create",
+        body,
+        _field("connector_id"),
+        carries_secret=True,
+        makes_owned=True,
     )
 
 
@@ -73,7 +88,8 @@ def search_connectors(name: str) -> Call:
 
 def register_group(name: str) -> Call:
     body = {"name": name, "description": "Models of Airflow batch inference"}
-    return Call("register model group", "POST", f"{_ML}/model_groups/_register", body, _field("model_group_id"))
+    path = f"{_ML}/model_groups/_register"
+    return Call("register model group", "POST", path, body, _field("model_group_id"), makes_owned=True)
 
 
 def search_groups(name: str) -> Call:
@@ -139,12 +155,19 @@ def get_task(task_id: str) -> Call:
 
 
 def search_tasks(query: Mapping[str, Any]) -> Call:
-    """Stored documents only: the provider is not asked."""
+    """Stored documents only: the provider is not asked. Never with an aggregation: 2.19.6 does not answer one."""
     return _search("tasks", query)
 
 
+def search_open_tasks() -> Call:
+    """The batch tasks that the cluster counts against its limit."""
+    counted = [{"term": {"task_type": "BATCH_PREDICTION"}}, {"terms": {"state": list(COUNTED_STATES)}}]
+    return search_tasks({"bool": {"filter": counted}})
+
+
 def cancel_task(task_id: str) -> Call:
-    return Call(f"cancel task {task_id}", "POST", f"{_ML}/tasks/{_id(task_id)}/_cancel", purpose="look")
+    call = Call(f"cancel task {task_id}", "POST", f"{_ML}/tasks/{_id(task_id)}/_cancel", purpose="look")
+    return replace(call, otherwise=replace(call, path=f"{call.path}_batch"))
 
 
 def _search(kind: str, query: Mapping[str, Any]) -> Call:

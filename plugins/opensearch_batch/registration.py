@@ -17,6 +17,7 @@ from typing import Any
 import tenacity
 
 from opensearch_batch import ml_commons
+from opensearch_batch.advice import OTHER_TEAM
 from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
 from opensearch_batch.ml_commons import Call, Hit
 
@@ -26,6 +27,12 @@ Send = Callable[[Call], Any]
 
 IN_USE = "models are still using this connector"
 DEPLOYED = ("DEPLOYED", "PARTIALLY_DEPLOYED", "DEPLOYING")
+
+FORBIDDEN = 403
+
+IDLE = ("REGISTERED", "UNDEPLOYED", "PARTIALLY_DEPLOYED")
+DEPLOY_AT, USE_AT = 4, 12
+"""Looks that find a model idle, until it is deployed once more, and until one on some nodes only is used as it is."""
 
 
 def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str) -> str:
@@ -41,7 +48,7 @@ def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[st
 
     same = find()
     if not same:
-        made: str = send(ml_commons.create_connector({**body, "credential": dict(credential)}))
+        made = _create_connector(send, body, credential)
         log.info("created connector %s (%s)", made, body["name"])
         twins = [hit for hit in find() if is_current(hit.source)]
         return _keep_oldest(send, made, twins, ml_commons.delete_connector(made))
@@ -61,6 +68,20 @@ def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[st
         )
     replace_connector(send, stale.id, {**body, "credential": dict(credential)})
     return stale.id
+
+
+def _create_connector(send: Send, body: Mapping[str, Any], credential: Mapping[str, str]) -> str:
+    try:
+        return str(send(ml_commons.create_connector({**body, "credential": dict(credential)})))
+    except Refused as error:
+        if error.status != FORBIDDEN:
+            raise
+        raise Refused(
+            f"no connector {body['name']!r} is visible to this user, and he may not make one. If it exists, its maker "
+            'shares it with a backend role of this user ("backend_roles" in the extra of the connection that sets up). '
+            f"{error}",
+            status=error.status,
+        ) from None
 
 
 def replace_connector(send: Send, connector_id: str, body: Mapping[str, Any]) -> None:
@@ -118,9 +139,7 @@ def ensure_group(send: Send, name: str) -> str:
             return _keep_oldest(send, made, find(), ml_commons.delete_group(made))
         found = find()
     if not found:
-        raise SpecError(
-            f"model group {name!r} exists, but this user may not see it: choose another model.group, or ask for access"
-        )
+        raise SpecError(f"model group {name!r} exists, but this user may not see it. {OTHER_TEAM}")
     return _oldest(found).id
 
 
@@ -164,25 +183,35 @@ def wait_deployed(
 ) -> None:
     """Raise Refused for a failed deployment, Unavailable when it takes longer than `tries` pauses.
 
-    PARTIALLY_DEPLOYED serves: a node of several could not load the model, and the next _deploy heals it.
+    A model that stays as it is for some looks is deployed once more: a node of several could not load it, or what
+    came with registering it did not happen (that is fired after the answer, and its failure only logged). One that
+    stays PARTIALLY_DEPLOYED serves all the same.
     """
+    idle = 0
     for _ in range(tries):
         state = send(ml_commons.get_model(model_id)).get("model_state")
         if state == "DEPLOYED":
-            return
-        if state == "PARTIALLY_DEPLOYED":
-            log.warning(
-                "model %s is deployed on some nodes only; it serves, POST /_plugins/_ml/models/%s/_deploy heals it",
-                model_id,
-                model_id,
-            )
             return
         if state == "DEPLOY_FAILED":
             raise Refused(
                 f"model {model_id} failed to deploy; GET /_plugins/_ml/models/{model_id} and the cluster's log say why"
             )
+        idle += state in IDLE
+        if idle == DEPLOY_AT and state in IDLE:
+            _deploy_again(send, model_id, state)
+        if idle >= USE_AT and state == "PARTIALLY_DEPLOYED":
+            return
         sleep(pause_seconds)
     raise Unavailable(f"model {model_id} is still {state} after {tries * pause_seconds:.0f} s")
+
+
+def _deploy_again(send: Send, model_id: str, state: str) -> None:
+    try:
+        send(ml_commons.deploy_model(model_id))
+    except BatchError as error:
+        log.warning("model %s is %s, and deploying it once more failed: %s", model_id, state, error)
+    else:
+        log.warning("model %s was %s, so it was deployed once more", model_id, state)
 
 
 def _follow_task(

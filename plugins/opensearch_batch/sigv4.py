@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,10 +20,12 @@ class Signer:
     service: str
 
     @classmethod
-    def from_options(cls, options: dict[str, Any]) -> Signer | None:
-        """None where the connection's extra does not ask for it."""
+    def from_options(cls, options: dict[str, Any], *, has_login: bool = False) -> Signer | None:
+        """None where the connection's extra does not ask for it. Raise SpecError for a login beside it."""
         if not options.get("sigv4"):
             return None
+        if has_login:
+            raise SpecError('the connection has a login, and "sigv4" in its extra: a call can carry only one of them')
         if not options.get("region"):
             raise SpecError('the connection\'s extra has "sigv4" without "region"')
         return cls(str(options["region"]), str(options.get("service", "es")))
@@ -41,7 +44,10 @@ class Signer:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        content = {"Content-Type": "application/json"} if body else {}
-        request = AWSRequest(method=method, url=url, data=body, headers=content)
+        # Serverless wants the body's hash as a signed header: https://github.com/opensearch-project/opensearch-js/issues/1098
+        sent = {"X-Amz-Content-SHA256": hashlib.sha256(body).hexdigest()}
+        if body:
+            sent["Content-Type"] = "application/json"
+        request = AWSRequest(method=method, url=url, data=body, headers=sent)
         SigV4Auth(self._credentials.get_frozen_credentials(), self.service, self.region).add_auth(request)
         return dict(request.headers.items())

@@ -22,12 +22,13 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from opensearch_batch import ml_commons
-from opensearch_batch.errors import BatchError, OutcomeUnknown, SpecError, Unavailable
+from opensearch_batch.errors import BatchError, OutcomeUnknown, SpecError, TaskLimit, Unavailable
 from opensearch_batch.jobs import Job, is_spent
 from opensearch_batch.ml_commons import Call, Hit
 from opensearch_batch.providers.protocol import Provider, RemoteJob
 from opensearch_batch.shards import Shard
 from opensearch_batch.stores import ProviderStore
+from opensearch_batch.task_limit import give_back_places
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,12 @@ LONG_SETTLE_SECONDS = 3600.0
 
 
 def settle_seconds_of(send: Callable[[Call], Any], model_id: str) -> float:
-    """After this a job not to be found was not submitted: the connector's time-outs and the list lag."""
+    """After this a job not to be found was not submitted: the connector's time-outs, the list lag, and how long a
+    submission goes round the nodes.
+    """
     try:
         config = connector_of(send, model_id).get("client_config") or {}
-        waits = float(config["connection_timeout"]) + float(config["read_timeout"])
+        waits = float(config["connection_timeout"]) + float(config["read_timeout"]) + ml_commons.REPEAT_SECONDS
     except (BatchError, KeyError):
         return LONG_SETTLE_SECONDS
     return min(waits + LIST_LAG_SECONDS, LONG_SETTLE_SECONDS)
@@ -141,27 +144,45 @@ class Submitter:
         return job
 
     def _submit(self, target: _Target) -> Job:
+        try:
+            return self._submit_once(target)
+        except TaskLimit as error:
+            places = give_back_places(self.send, self.store, self.provider)
+            if not places.freed:
+                raise TaskLimit(
+                    f"{target.name}: {error} {places}",
+                    status=error.status,
+                    retry_after_seconds=error.retry_after_seconds,
+                ) from None
+            log.warning("%s: %s %s Submitting again.", target.name, error, places)
+            return self._submit_once(target)
+
+    def _submit_once(self, target: _Target) -> Job:
         note = {"attempt": target.attempt, "input_file_id": target.file_id, "known": list(target.known)}
         sent_at = self.now()
         self.memory.set(target.key, note | {"sent_at": sent_at})
         parameters = {**self.parameters, **self.provider.submit_parameters(target.file_id)}
         try:
             answer = self.send(ml_commons.batch_predict(self.model_id, parameters))
+            if not answer.get("remote_job"):  # before 2.18
+                raise OutcomeUnknown(f"task {answer.get('task_id')} came without its job.")
         except OutcomeUnknown as error:
-            log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self._patience)
-            if found := self._settle(target, sent_at):
-                return self._note(found.job, target.known)
-            raise Unavailable(
-                f"{target.name}: {error} No job of file {target.file_id} showed up; a retry submits it."
-            ) from None
+            return self._found_again(target, sent_at, error)
         except BatchError:
             self.memory.set(target.key, note)
             raise
-        if not answer.get("remote_job"):
-            raise OutcomeUnknown(f"{target.name}: task {answer.get('task_id')} came without its job; a retry finds it")
         job = self._job(target, answer["task_id"], self.provider.read_job(answer["remote_job"]).id)
         log.info("%s: submitted as %s, file %s", target.name, job.name, target.file_id)
         return self._note(job, target.known)
+
+    def _found_again(self, target: _Target, sent_at: float, error: OutcomeUnknown) -> Job:
+        """The job of a submission whose answer did not say it."""
+        log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self._patience)
+        found = self._settle(target, sent_at)
+        if not found:
+            raise Unavailable(f"{target.name}: {error} No job of file {target.file_id} showed up; a retry submits it.")
+        log.info("%s: found: %s, nothing sent again", target.name, found.job.name)
+        return self._note(found.job, target.known)
 
     def _latest_upload(self, key: str, note: Mapping[str, Any]) -> tuple[int, str | None]:
         """Number and file id of the highest attempt noted or found at the provider; 1 and None where there is none."""

@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     fetch = commands.add_parser("fetch", help="fetch and lay out, into the cache")
     fetch.add_argument("versions", nargs="*", default=sorted(RELEASES), metavar="VERSION")
     run = commands.add_parser("run", help="a node on loopback until Ctrl-C")
-    run.add_argument("version", choices=RELEASES)
+    run.add_argument("version", choices=[name for name, each in RELEASES.items() if not each.is_secured])
     run.add_argument("--home", type=Path, required=True, help="where its data is kept")
     given = parser.parse_args(argv)
     try:

@@ -80,7 +80,7 @@ LOGIN_BY_PASSWORD = {
 def secured_node(
     home: Path, http_port: int, transport_port: int, users: Sequence[User], roles: Mapping[str, Any]
 ) -> Node:
-    """Not started; ``admin`` is always one of its users. ``roles`` as in a roles.yml, without its `_meta`.
+    """Not started, on a new ``home``; ``admin`` is one of its users. ``roles`` as in a roles.yml, without its `_meta`.
 
     Its authority is new, and the only one that vouches for it: ``ca`` of the node is the authority's certificate.
     """

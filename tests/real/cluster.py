@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stack.opensearch.node import Node
+from tests.real.runs import eventually
 
 if TYPE_CHECKING:
     import httpx
@@ -53,12 +55,17 @@ class Cluster:
         named = {f"plugins.ml_commons.{name.replace('__', '.')}": value for name, value in settings.items()}
         self.ok("PUT", "/_cluster/settings", {"persistent": named})
 
+    def _is_undeployed(self, model_id: str) -> bool:
+        """_undeploy answers before the document says so."""
+        state = self.ok("GET", f"{ML}/models/{model_id}")["model_state"]
+        return state not in ("DEPLOYED", "PARTIALLY_DEPLOYED", "DEPLOYING")
+
     def forget(self) -> None:
         """Undeploy and delete all models, connectors and groups. A running task can't be deleted."""
         for hit in self.hits("models"):
             self.ok("POST", f"{ML}/models/{hit['_id']}/_undeploy")
+            eventually("undeployed", partial(self._is_undeployed, hit["_id"]), 30)
             self.ok("DELETE", f"{ML}/models/{hit['_id']}")
-        # The search that looks for a connector's models lags behind.
         for kind in ("connectors", "model_groups"):
             for hit in self.hits(kind):
                 self.ok("DELETE", f"{ML}/{kind}/{hit['_id']}")

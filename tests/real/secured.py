@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
 
-from opensearch_batch import ml_commons
+from opensearch_batch import ml_commons, registration
 from opensearch_batch.errors import BatchError, Transient
 from opensearch_batch.hook import MLCommonsHook
 from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
@@ -20,7 +22,7 @@ from opensearch_batch.spec import BatchSpec
 from stack.airflow import CHECKOUT
 from stack.opensearch.node import Node
 from stack.opensearch.security import User, secured_node
-from tests.real.cluster import Cluster, free_port
+from tests.real.cluster import ML, Cluster, free_port
 from tests.real.provider import KEY, Provider
 
 ROLES_API = "/_plugins/_security/api/roles"
@@ -28,6 +30,7 @@ PREFIX = "cluster:admin/opensearch/ml/"
 TEAM = "batch_team"
 SPEC = CHECKOUT / "dags" / "specs" / "embed_stdlib_docs.yaml"
 START_SECONDS = 60
+UNDEPLOY_SECONDS = 20
 
 
 def role(name: str) -> tuple[str, list[str]]:
@@ -86,9 +89,14 @@ Connect = Callable[..., MLCommonsHook]
 
 
 @pytest.fixture(scope="session")
-def secured(real: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def secured(real: None) -> Iterator[Secured]:
+    # Not in pytest's own folder: whoever starts pytest next closes that to other users, the node's among them.
+    with tempfile.TemporaryDirectory(prefix="opensearch-secured-") as home:
+        yield from _running(Path(home))
+
+
+def _running(home: Path) -> Iterator[Secured]:
     roles = {name: {"cluster_permissions": permissions} for name, permissions in (role("runner"), role("setup"))}
-    home = tmp_path_factory.mktemp("opensearch-secured")
     node = secured_node(home, free_port(), free_port(), [SETUP, RUNNER, STRANGER], roles)
     try:
         node.launch()
@@ -100,6 +108,18 @@ def secured(real: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
             yield Secured(node, Cluster(node, client), said)
     finally:
         node.stop()
+
+
+def forget(cluster: Cluster) -> None:
+    """As Cluster.forget, on a node that answers `_undeploy` before the model's document says so."""
+    for hit in cluster.hits("models"):
+        path = f"{ML}/models/{hit['_id']}"
+        cluster.ok("POST", f"{path}/_undeploy")
+        deadline = time.monotonic() + UNDEPLOY_SECONDS
+        while (state := cluster.ok("GET", path)["model_state"]) in registration.DEPLOYED:
+            assert time.monotonic() < deadline, f"{path} is {state} for {UNDEPLOY_SECONDS} s"
+            time.sleep(0.05)
+    cluster.forget()
 
 
 def _said_until_it_answers(conn_id: str) -> list[BatchError]:
@@ -157,4 +177,4 @@ def model_id(secured: Secured, connect: Connect, testnet: Provider) -> Iterator[
     by: dict[str, Any] = {"spec": BatchSpec.load(SPEC).to_dict(), "opensearch_conn_id": SETUP.name}
     connector_id = CreateConnectorOperator(task_id="create_connector", **by).execute({})
     yield RegisterModelOperator(task_id="register_model", connector_id=connector_id, **by).execute({})
-    secured.cluster.forget()
+    forget(secured.cluster)

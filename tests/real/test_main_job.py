@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from stack import namespace
 from stack.run import DagRun
 from stack.search import local_path
+from tests.real.runs import RUN_SECONDS, eventually, ids, logs, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from stack.stack import Stack
     from tests.real.cluster import Cluster
     from tests.real.connections import Connections
     from tests.real.provider import Provider
 
-RUN_SECONDS = 180
 CANNOT_SEE = "The cluster cannot see this job: it is followed at the provider."
 
 
@@ -34,29 +30,6 @@ def connected(cluster: Cluster, provider: Provider, connections: Connections) ->
 def is_public(provider: Provider) -> bool:
     """Whether a cluster reads and cancels jobs there."""
     return namespace.ADDRESS in provider.url
-
-
-def logs(run: DagRun, task_id: str) -> str:
-    """Of all its instances."""
-    chosen = [task for task in run.tasks() if task["task_id"] == task_id]
-    return "\n".join(line for task in chosen for line in run.log(task, lines=1000))
-
-
-def ids(path: Path) -> list[str]:
-    return [json.loads(line)["id"] for line in path.open()]
-
-
-def eventually(what: str, check: Callable[[], Any], seconds: float = 90) -> Any:
-    """The first true value of `check`."""
-    deadline = time.monotonic() + seconds
-    while not (value := check()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.3)
-    return value
-
-
-def state_of(run: DagRun, task_id: str) -> str:
-    return next((str(task["state"]) for task in run.tasks() if task["task_id"] == task_id), "")
 
 
 @pytest.mark.usefixtures("connected")

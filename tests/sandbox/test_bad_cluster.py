@@ -67,12 +67,12 @@ CLUSTER = [
     Trouble(
         "403",
         {"fault": "answer", "status": 403, "body": refusal("no permissions for [x] and User [name=reader]")},
-        AirflowFailException, ("Refused:", "HTTP 403", "no permissions for [x]", "give its role the named permission"),
+        AirflowFailException, ("Refused:", "HTTP 403", "no permissions for [x]", 'in roles.yml: "- x"'),
     ),
     Trouble("429", {"fault": "answer", "status": 429, "body": "slow down"}, Throttled, ("HTTP 429", "slow down")),
     Trouble(
         "no ML Commons", {"fault": "answer", "status": 400, "body": NO_HANDLER}, AirflowFailException,
-        ("Refused:", "no handler found", "has no ML Commons plugin"),
+        ("NoRoute:", "no handler found", "has no ML Commons plugin", "GET _cat/plugins"),
     ),
     Trouble(
         "master key", {"fault": "answer", "status": 500, "body": refusal("Fetching master key timed out.")},

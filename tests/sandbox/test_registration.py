@@ -217,13 +217,13 @@ def test_an_undeployed_model_is_deployed_again(server: Server, run: Run) -> None
     assert states(server) == ["DEPLOYED"]
 
 
-def test_a_partly_deployed_model_serves_with_a_warning(
+def test_a_partly_deployed_model_is_deployed_once_more_with_a_warning(
     server: Server, run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.fault("deploy_partial")
     assert run.execute(model(run.execute(connector())))
-    assert states(server) == ["PARTIALLY_DEPLOYED"]
-    assert "deployed on some nodes only" in caplog.text
+    assert states(server) == ["DEPLOYED"]
+    assert "was PARTIALLY_DEPLOYED, so it was deployed once more" in caplog.text
 
 
 def test_a_body_without_timeouts_gets_a_warning(

@@ -59,6 +59,7 @@ class World:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     submissions: list[dict[str, Any]] = field(default_factory=list)
     accidents: list[Any] = field(default_factory=list)
+    looked_at: list[str] = field(default_factory=list)
     client_config: dict[str, Any] | None = None
     job_in_answer: bool = True
     lists_lag: bool = False
@@ -69,6 +70,10 @@ class World:
             return self._submit(call)
         if kind == ["tasks", "_search"]:
             return self._search(call)
+        if kind[0] == "tasks":
+            self.looked_at.append(kind[1])
+            job = self.tasks[kind[1]]
+            return {"state": "COMPLETED" if job["status"] == "completed" else "RUNNING", "remote_job": dict(job)}
         if kind[0] == "models":
             return {"connector_id": "connector-1"}
         if kind[0] == "connectors":
@@ -86,9 +91,10 @@ class World:
 
     def _search(self, call: Call) -> list[Hit]:
         assert call.body is not None
-        wanted = call.body["query"]["term"]["remote_job.input_file_id"]
-        found = [(key, job) for key, job in self.tasks.items() if job["input_file_id"] == wanted]
-        return [Hit(key, {"task_type": "BATCH_PREDICTION", "remote_job": dict(job)}) for key, job in found]
+        wanted = call.body["query"].get("term", {}).get("remote_job.input_file_id")
+        found = [(key, job) for key, job in self.tasks.items() if wanted in (None, job["input_file_id"])]
+        kept = {"task_type": "BATCH_PREDICTION", "state": "RUNNING"}
+        return [Hit(key, {**kept, "remote_job": dict(job)}) for key, job in found]
 
     def new_job(self, file_id: str, status: str = "validating", **more: Any) -> dict[str, Any]:
         job = {"id": f"batch_{len(self.jobs) + 1}", "status": status, "input_file_id": file_id, **more}

@@ -13,8 +13,11 @@ from opensearch_batch.answers import lost, read_answer
 from opensearch_batch.errors import (
     BatchError,
     CannotLook,
+    NoRoute,
+    NotTaken,
     OutcomeUnknown,
     Refused,
+    TaskLimit,
     Terminal,
     Throttled,
     Transient,
@@ -61,7 +64,7 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
         EVERY,
         400,
         '{"error":"no handler found for uri [/_plugins/_ml/connectors/_search] and method [POST]"}',
-        Refused,
+        NoRoute,
     ),
     # Passing trouble of the cluster itself.
     (
@@ -72,9 +75,11 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
             "search_phase_execution_exception",
             "can not write type [class org.opensearch.ml.common.MLTaskState]",
         ),
-        Unavailable,
+        NotTaken,
     ),
-    (EVERY, 500, error("Fetching master key timed out.", "m_l_exception"), Unavailable),
+    (EVERY, 500, error("Fetching master key timed out.", "m_l_exception"), NotTaken),
+    (EVERY, 503, "OpenSearch Security not initialized.", Unavailable),
+    (("submit",), 400, error("no eligible node to run predict request", "illegal_argument_exception"), Unavailable),
     (
         ("look",),
         409,
@@ -85,7 +90,7 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
         ("submit",),
         429,
         error("Exceeded maximum limit for BATCH_PREDICTION tasks. To increase the limit, update the setting."),
-        Throttled,
+        TaskLimit,
     ),
     # The provider's own answer, relayed under its status.
     (EVERY, 401, provider_says("Incorrect API key provided"), Refused),
@@ -97,6 +102,14 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
     (("look",), 503, error(REMOTE + "<html>Service Unavailable</html>"), Unavailable),
     (("submit", "look"), 400, provider_says("No such File object: file-1"), Refused),
     (("look",), 404, provider_says("No batch found with id 'batch_1'."), Refused),
+    # Whatever it says: these are the provider's words, not the cluster's.
+    (("submit",), 400, provider_says("Fetching master key timed out. no handler found for uri"), Refused),
+    (
+        ("submit", "look"),
+        400,
+        error(REMOTE + "The request was denied due to remote server throttling. To change the retry policy …"),
+        Throttled,
+    ),
     (("submit",), 302, error(REMOTE + '{"moved": 1}'), Refused),
     # The provider may have a job all the same, some of these are 400.
     (("submit",), 400, error("No response from model"), OutcomeUnknown),
@@ -110,6 +123,16 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
     ),
     (("submit",), 500, error("Fail to execute BATCH_PREDICT in aws connector", "m_l_exception"), OutcomeUnknown),
     (("submit",), 500, error("Failed to put data object in index .plugins-ml-task"), OutcomeUnknown),
+    (
+        ("submit",),
+        429,
+        error(
+            "index [.plugins-ml-task] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, "
+            "index has read-only-allow-delete block];",
+            "cluster_block_exception",
+        ),
+        OutcomeUnknown,
+    ),
     (("submit",), 500, error(SENDING + "Read timed out"), OutcomeUnknown),
     (
         ("submit",),
@@ -142,6 +165,11 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
         Refused,
     ),
     (EVERY, 401, "Unauthorized", Refused),
+    (("look",), 500, error("You don't have permission to access this batch job", "m_l_validation_exception"), Refused),
+    (("look",), 500, error("You don't have permission to cancel this batch job", "m_l_validation_exception"), Refused),
+    (("write",), 500, error("You are not allowed to delete this connector", "m_l_validation_exception"), Refused),
+    (("write",), 400, error("No permission to undeploy model m1", "illegal_argument_exception"), Refused),
+    (("write",), 400, error("You don't have the backend roles specified.", "illegal_argument_exception"), Refused),
     (("submit",), 404, error("Failed to find model"), Refused),
     (("look",), 404, error("Failed to find task"), Refused),
     (("look",), 404, error("Failed to retrieve the ML model for the given task ID"), Refused),
@@ -180,22 +208,137 @@ def test_each_answer_has_its_meaning(purpose: str, status: int, text: str, kind:
     assert isinstance(found, Terminal) != isinstance(found, Transient)
 
 
+OPENAI = {"parameters": {"host": "api.example.com"}, "actions": [{"url": "https://${parameters.host}/v1/embeddings"}]}
+SETTINGS = "PUT _cluster/settings "
+ILLEGAL = "illegal_argument_exception"
+DENIED = "no permissions for [cluster:admin/opensearch/ml/predict] and User [name=reader, backend_roles=[]]"
+OFF = 'To enable it, update the setting "plugins.ml_commons.offline_batch_inference_enabled" to true.'
+
+WHAT_TO_DO: list[tuple[str, int, str, str]] = [
+    ("read", 401, "Unauthorized", "check the connection's user and password"),
+    ("submit", 401, provider_says("bad key"), "rotate_credential"),
+    ("submit", 403, error(DENIED, "security_exception"), 'roles.yml: "- cluster:admin/opensearch/ml/predict"'),
+    (
+        "write",
+        403,
+        error("no permissions for [a, b] and User [name=reader]", "security_exception"),
+        'roles.yml: "- a" "- b".',
+    ),
+    (
+        "submit",
+        400,
+        error("Remote inference host name has private ip address: 127.0.0.1"),
+        SETTINGS + '{"persistent": {"plugins.ml_commons.connector.private_ip_enabled": true}}, then '
+        "POST /_plugins/_ml/models/model-1/_undeploy and POST /_plugins/_ml/models/model-1/_deploy.",
+    ),
+    ("read", 400, '{"error":"no handler found for uri [/x] and method [GET]"}', "GET _cat/plugins must list"),
+    (
+        "write",
+        400,
+        error("No enum constant org.opensearch.ml.common.connector.ConnectorAction.ActionType.BATCH_PREDICT", ILLEGAL),
+        "upgrade it to 2.17.1",
+    ),
+    (
+        "submit",
+        429,
+        error("Exceeded maximum limit for BATCH_PREDICTION tasks."),
+        SETTINGS + '{"persistent": {"plugins.ml_commons.max_batch_inference_tasks": 100}}',
+    ),
+    ("look", 500, error("Please configure the action type to cancel the batch job …"), "request_body"),
+    ("submit", 404, error("Failed to find model"), "Register it first"),
+    (
+        "submit",
+        500,
+        error(f"Offline Batch Inference is currently disabled. {OFF}", "illegal_state_exception"),
+        SETTINGS + '{"persistent": {"plugins.ml_commons.offline_batch_inference_enabled": true}}',
+    ),
+    (
+        "write",
+        400,
+        error("Remote Inference is currently disabled. To enable it, update the setting …"),
+        SETTINGS + '{"persistent": {"plugins.ml_commons.remote_inference.enabled": true}}',
+    ),
+    (
+        "write",
+        400,
+        error("Connector URL is not matching the trusted connector endpoint regex", ILLEGAL),
+        SETTINGS + '{"persistent": {"plugins.ml_commons.trusted_connector_endpoints_regex": '
+        '["^https://api\\\\.example\\\\.com/.*$"]}}',
+    ),
+    (
+        "write",
+        400,
+        error("Connector URL is not matching the trusted connector endpoint regex, URL is: http://10.0.0.9:81/v1/x"),
+        '["^http://10\\\\.0\\\\.0\\\\.9:81/.*$"]',
+    ),
+    (
+        "submit",
+        400,
+        error("Model not ready yet. Please deploy the model first.", ILLEGAL),
+        "POST /_plugins/_ml/models/model-1/_deploy",
+    ),
+    ("submit", 403, error("Model is disabled."), 'PUT /_plugins/_ml/models/model-1 {"is_enabled": true}'),
+    (
+        "submit",
+        400,
+        error(
+            "all shards failed",
+            "search_phase_execution_exception",
+            "can not write type [class org.opensearch.ml.common.MLTaskState]",
+        ),
+        'PUT .plugins-ml-task/_settings {"index":{"auto_expand_replicas":"0-all"}}',
+    ),
+    (
+        "submit",
+        403,
+        error("User Doesn't have privilege to perform this operation on this model"),
+        "spec: model: {group: NAME}",
+    ),
+    (
+        "look",
+        500,
+        error("You don't have permission to access this batch job", "m_l_validation_exception"),
+        'PUT /_plugins/_ml/model_groups/GROUP {"access_mode": "restricted", "backend_roles": ["ROLE"]}',
+    ),
+    (
+        "write",
+        400,
+        error(
+            "You cannot specify model access control parameters because the Security plugin or model access control "
+            "is disabled on your cluster.",
+            ILLEGAL,
+        ),
+        SETTINGS + '{"persistent": {"plugins.ml_commons.model_access_control_enabled": true}}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("purpose", "status", "text", "advice"), WHAT_TO_DO)
+def test_a_refusal_says_what_to_do(purpose: str, status: int, text: str, advice: str) -> None:
+    call = ml_commons.create_connector(OPENAI) if purpose == "write" else CALLS[purpose]
+    assert advice in str(raised(call, status, text))
+
+
 @pytest.mark.parametrize(
-    ("purpose", "status", "text", "advice"),
+    ("text", "advice"),
     [
-        ("read", 401, "Unauthorized", "check the connection's user and password"),
-        ("read", 403, error("no permissions for [x]", "security_exception"), "give its role"),
-        ("submit", 401, provider_says("bad key"), "rotate_credential"),
-        ("submit", 400, error("Remote inference host name has private ip address: 127.0.0.1"), "private_ip_enabled"),
-        ("read", 400, '{"error":"no handler found for uri [/x] and method [GET]"}', "has no ML Commons"),
-        ("submit", 429, error("Exceeded maximum limit for BATCH_PREDICTION tasks."), "max_batch_inference_tasks"),
-        ("look", 500, error("Please configure the action type to cancel the batch job …"), "request_body"),
-        ("submit", 404, error("Failed to find model"), "Register it first"),
-        ("submit", 500, error("Offline Batch Inference is currently disabled."), "offline_batch_inference_enabled"),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate",
+            '{"verify": "/path/to/ca.pem"}',
+        ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch, certificate is not valid "
+            "for 'search'.",
+            "the connection's host",
+        ),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired", "has expired:"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)", 'schema to "http"'),
     ],
 )
-def test_a_refusal_says_what_to_do(purpose: str, status: int, text: str, advice: str) -> None:
-    assert advice in str(raised(CALLS[purpose], status, text))
+def test_tls_that_is_refused_is_not_tried_again(text: str, advice: str) -> None:
+    found = lost(CALLS["submit"], OSError(text), sent=True)
+    assert type(found) is Terminal
+    assert advice in str(found)
 
 
 def test_the_root_causes_are_part_of_the_reason() -> None:

@@ -54,7 +54,9 @@ def test_a_group_that_another_run_registered_meanwhile_is_used() -> None:
 
 def test_a_group_that_exists_but_may_not_be_seen_is_explained() -> None:
     taken = Refused("The name you provided is already being used by a model group with ID: group-1.")
-    with pytest.raises(SpecError, match="model group 'ours' exists, but this user may not see it"):
+    with pytest.raises(
+        SpecError, match=r"model group 'ours' exists, but this user may not see it\. .*model: {group: NAME}"
+    ):
         ensure_group(answers([], taken, []), "ours")
 
 
@@ -69,11 +71,46 @@ def states(*found: str) -> Callable[[Call], Any]:
     return answers(*({"model_state": state} for state in found))
 
 
-@pytest.mark.parametrize("last", ["DEPLOYED", "PARTIALLY_DEPLOYED"])
-def test_a_model_is_waited_for_until_it_serves(last: str) -> None:
+def test_a_model_is_waited_for_until_it_serves() -> None:
     slept: list[float] = []
-    wait_deployed(states("REGISTERED", "DEPLOYING", last), "m", sleep=slept.append)
-    assert slept == [0.5, 0.5]
+    wait_deployed(states("REGISTERED", "DEPLOYING", "PARTIALLY_DEPLOYED", "DEPLOYED"), "m", sleep=slept.append)
+    assert slept == [0.5, 0.5, 0.5]
+
+
+class Nodes:
+    """A model that stays as it is until it was deployed `heals_after` times."""
+
+    def __init__(self, heals_after: int, idle: str = "PARTIALLY_DEPLOYED") -> None:
+        self.heals_after, self.idle, self.sent = heals_after, idle, [""]
+
+    def send(self, call: Call) -> Any:
+        self.sent.append(call.name)
+        healed = self.sent.count("deploy model m") >= self.heals_after
+        return {"model_state": "DEPLOYED" if healed else self.idle}
+
+
+@pytest.mark.parametrize("idle", ["PARTIALLY_DEPLOYED", "REGISTERED", "UNDEPLOYED"])
+def test_a_model_that_stays_as_it_is_is_deployed_once_more(idle: str) -> None:
+    nodes = Nodes(heals_after=1, idle=idle)
+    wait_deployed(nodes.send, "m", sleep=lambda seconds: None)
+    assert nodes.sent[-2:] == ["deploy model m", "get model m"]
+
+
+def test_a_model_that_stays_partly_deployed_is_used_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    nodes = Nodes(heals_after=2)
+    wait_deployed(nodes.send, "m", sleep=lambda seconds: None)
+    assert nodes.sent.count("deploy model m") == 1
+    assert "model m was PARTIALLY_DEPLOYED, so it was deployed once more" in caplog.text
+
+
+def test_a_model_that_may_not_be_deployed_again_is_used_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    def send(call: Call) -> Any:
+        if call.name == "deploy model m":
+            raise Refused("no permissions for [cluster:admin/opensearch/ml/deploy_model]")
+        return {"model_state": "PARTIALLY_DEPLOYED"}
+
+    wait_deployed(send, "m", sleep=lambda seconds: None)
+    assert "deploying it once more failed: no permissions for" in caplog.text
 
 
 def test_a_failed_deployment_is_refused_and_a_slow_one_is_unavailable() -> None:

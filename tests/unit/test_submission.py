@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.errors import OutcomeUnknown, Refused, SpecError, Throttled, Unavailable, UnknownAnswer
+from opensearch_batch.errors import (
+    OutcomeUnknown,
+    Refused,
+    SpecError,
+    TaskLimit,
+    Throttled,
+    Unavailable,
+    UnknownAnswer,
+)
+from opensearch_batch.ml_commons import REPEAT_SECONDS
 from opensearch_batch.shards import Shard
 from opensearch_batch.submission import LIST_LAG_SECONDS, LONG_SETTLE_SECONDS, Submitter, file_name, shard_key
 from tests.unit.fakes import Clock, Killed, Memory, World
@@ -182,12 +191,40 @@ def test_a_refusal_is_passed_on_and_the_next_try_submits_the_same_file_at_once(
     assert (job.input_file_id, job.attempt, case.clock.slept, len(case.world.files)) == ("file-1", 1, [], 1)
 
 
-def test_an_answer_without_its_job_is_found_by_the_next_try(case: Case) -> None:
+def test_an_answer_without_its_job_is_looked_for_at_once(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    """ML Commons before 2.18."""
+    caplog.set_level("INFO")
     case.world.job_in_answer = False
-    with pytest.raises(OutcomeUnknown, match="task task-1 came without its job"):
+    job = case.submitter().submit(SHARD)
+    assert (job.provider_job_id, job.task_id, case.billed) == ("batch_1", "task-1", ["batch_1"])
+    assert "shard 0: found: shard 0, job batch_1 (task task-1), nothing sent again" in caplog.text
+
+
+def test_a_task_limit_with_nothing_to_give_back_is_passed_on_with_what_is_counted(case: Case) -> None:
+    """The one counted task's job is running."""
+    case.world.new_task(case.world.new_job("file-of-others"))
+    case.world.fail(TaskLimit("HTTP 429: too many.", status=429, retry_after_seconds=300))
+    with pytest.raises(
+        TaskLimit, match=r"shard 0: HTTP 429: too many\. Counted tasks: 1\. None of their jobs"
+    ) as caught:
         case.submitter().submit(SHARD)
-    assert case.submitter().submit(SHARD).provider_job_id == "batch_1"
-    assert case.billed == ["batch_1"]
+    assert (caught.value.retry_after_seconds, len(case.world.submissions)) == (300, 1)
+
+
+def test_a_task_limit_is_lifted_by_looking_at_a_task_whose_job_has_ended(case: Case) -> None:
+    case.world.new_task(case.world.new_job("file-of-others", "completed"))
+    case.world.fail(TaskLimit("HTTP 429: too many."))
+    job = case.submitter().submit(SHARD)
+    assert (job.provider_job_id, case.world.looked_at, len(case.world.submissions)) == ("batch_2", ["task-1"], 2)
+
+
+def test_a_task_limit_that_stays_ends_the_try_after_one_repetition(case: Case) -> None:
+    case.world.new_task(case.world.new_job("file-of-others", "completed"))
+    for _ in range(3):
+        case.world.fail(TaskLimit("HTTP 429: too many."))
+    with pytest.raises(TaskLimit):
+        case.submitter().submit(SHARD)
+    assert len(case.world.submissions) == 2
 
 
 def end(case: Case, number: int, status: str, **more: Any) -> None:
@@ -323,8 +360,8 @@ def test_an_unknown_status_of_a_found_job_is_raised_and_nothing_is_sent(case: Ca
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"connection_timeout": 30, "read_timeout": 60}, 90 + LIST_LAG_SECONDS),
-        ({"connection_timeout": "30", "read_timeout": "60"}, 90 + LIST_LAG_SECONDS),
+        ({"connection_timeout": 30, "read_timeout": 60}, 90 + REPEAT_SECONDS + LIST_LAG_SECONDS),
+        ({"connection_timeout": "30", "read_timeout": "60"}, 90 + REPEAT_SECONDS + LIST_LAG_SECONDS),
         ({"read_timeout": 60}, LONG_SETTLE_SECONDS),
         ({}, LONG_SETTLE_SECONDS),
         (None, LONG_SETTLE_SECONDS),

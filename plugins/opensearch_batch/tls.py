@@ -1,0 +1,64 @@
+"""TLS as a connection's extra asks for it, and what to change where it fails.
+
+Extra: `verify` is true, false, or the path of a CA bundle on the machine that connects (each worker, each triggerer);
+`cert` the client's certificate, or a pair of certificate and key.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from opensearch_batch.errors import SpecError
+
+_ADVICE = (
+    ("certificate has expired", "The cluster's certificate has expired: its owner must renew it."),
+    (
+        "Hostname mismatch|IP address mismatch|doesn't match",
+        "The cluster's certificate was made for another name: give that one as the connection's host.",
+    ),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "This machine does not know who signed the cluster's certificate: name the authority's file in the "
+        'connection\'s extra: {"verify": "/path/to/ca.pem"}',
+    ),
+    (
+        "WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|record layer failure|wrong version number",
+        'The cluster does not speak https at this port: set the connection\'s schema to "http" (type opensearch: '
+        '"use_ssl": false in its extra).',
+    ),
+    (
+        "CERTIFICATE_REQUIRED|certificate required",
+        'The cluster asks for a client certificate; the connection\'s extra names it: {"cert": "/path/to/client.pem"}',
+    ),
+)
+
+
+def refused_by(error: Exception) -> str:
+    """What to change after an error of requests or httpx that a repetition cannot mend; empty for any other error."""
+    text = str(error)
+    return next((advice for signs, advice in _ADVICE if any(sign in text for sign in signs.split("|"))), "")
+
+
+def check_file(verify: Any) -> None:
+    """Raise SpecError for a CA bundle that is not on this machine."""
+    if isinstance(verify, str) and not Path(verify).exists():
+        raise SpecError(f'the connection\'s extra names "verify": {verify!r}, and this machine has no such file')
+
+
+def context(verify: Any, cert: Any) -> ssl.SSLContext | bool:
+    """What httpx wants for these options: it no longer takes paths (https://www.python-httpx.org/advanced/ssl/)."""
+    import httpx
+
+    check_file(verify)
+    if not isinstance(verify, str) and not cert:
+        return bool(verify)
+    if isinstance(verify, str):
+        is_folder = Path(verify).is_dir()
+        made = ssl.create_default_context(cafile=None if is_folder else verify, capath=verify if is_folder else None)
+    else:
+        made = httpx.create_ssl_context(verify=bool(verify))
+    if cert:
+        made.load_cert_chain(*([cert] if isinstance(cert, str) else cert))
+    return made

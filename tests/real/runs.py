@@ -1,0 +1,37 @@
+"""What a test sees of a DAG run: its tasks, their logs, what it landed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from stack.run import DagRun
+
+RUN_SECONDS = 180
+T = TypeVar("T")
+
+
+def eventually(what: str, check: Callable[[], T], seconds: float = 90) -> T:
+    """The first true value of `check`."""
+    deadline = time.monotonic() + seconds
+    while not (value := check()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.3)
+    return value
+
+
+def logs(run: DagRun, task_id: str) -> str:
+    """Of all its instances."""
+    chosen = [task for task in run.tasks() if task["task_id"] == task_id]
+    return "\n".join(line for task in chosen for line in run.log(task, lines=1000))
+
+
+def ids(path: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in path.open()]
+
+
+def state_of(run: DagRun, task_id: str) -> str:
+    return next((str(task["state"]) for task in run.tasks() if task["task_id"] == task_id), "")

@@ -1,0 +1,83 @@
+"""At the task limit: each counted task is looked up where its job is, and nothing that goes wrong there is raised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opensearch_batch import providers
+from opensearch_batch.errors import Refused, Unavailable
+from opensearch_batch.ml_commons import Call, Hit
+from opensearch_batch.task_limit import MOST_LOOKS, give_back_places
+from tests.unit.fakes import World
+
+
+class Provider(World):
+    """Its jobs by id; an error stands for what it says of one."""
+
+    def __init__(self, **jobs: Any) -> None:
+        super().__init__()
+        self.found, self.asked = jobs, [""]
+
+    def get_job(self, job_id: str) -> dict[str, Any]:
+        self.asked.append(job_id)
+        job = self.found[job_id]
+        if isinstance(job, Exception):
+            raise job
+        return {"id": job_id, "status": job}
+
+
+def hits(*job_ids: str, status: str = "validating") -> list[Hit]:
+    return [Hit(f"task-{id}", {"state": "RUNNING", "remote_job": {"id": id, "status": status}}) for id in job_ids]
+
+
+class Cluster:
+    """Answers the search with `counted`, and a look with the next of `looks`."""
+
+    def __init__(self, counted: Any, *looks: Any) -> None:
+        self.counted, self.looks = counted, list(looks)
+
+    def send(self, call: Call) -> Any:
+        answer = self.counted if call.name == "search tasks" else self.looks.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_each_task_is_told_by_what_its_job_is() -> None:
+    gone, down = Refused("HTTP 404: No batch found", status=404), Unavailable("HTTP 503", status=503)
+    store = Provider(a="completed", b="failed", c=gone, d=down, e="in_progress")
+    cluster = Cluster(hits("a", "b", "c", "d", "e"), {"state": "COMPLETED"}, Refused("private ip address"))
+    places = give_back_places(cluster.send, store, providers.DEFAULT)
+    assert (places.counted, places.freed, places.ended, places.unknown) == (
+        5,
+        ("task task-a (job a, completed)",),
+        ("task task-b (job b, failed)",),
+        ("task task-c (job c)",),
+    )
+    assert not cluster.looks, "only the ended ones were looked at"
+
+
+def test_a_word_that_the_cluster_does_not_map_gives_no_place_back() -> None:
+    """Before 2.19 `failed` leaves a task RUNNING."""
+    places = give_back_places(Cluster(hits("b"), {"state": "RUNNING"}).send, Provider(b="failed"), providers.DEFAULT)
+    assert (places.freed, places.ended) == ((), ("task task-b (job b, failed)",))
+    assert "counted until the cluster sees it: task task-b (job b, failed)." in str(places)
+
+
+def test_a_task_of_another_kind_of_provider_is_left_alone() -> None:
+    store = Provider()
+    places = give_back_places(Cluster(hits("a", status="InProgress")).send, store, providers.DEFAULT)
+    assert (places.counted, store.asked) == (1, [""])
+
+
+def test_looks_are_bounded() -> None:
+    ids = [f"j{n}" for n in range(MOST_LOOKS + 5)]
+    store = Provider(**dict.fromkeys(ids, "in_progress"))
+    places = give_back_places(Cluster(hits(*ids)).send, store, providers.DEFAULT)
+    assert len(store.asked) == 1 + MOST_LOOKS
+    assert str(places) == f"Counted tasks: {MOST_LOOKS + 5}. None of their jobs is known to have ended."
+
+
+def test_tasks_that_may_not_be_searched_are_said_to_be() -> None:
+    places = give_back_places(Cluster(Refused("no permissions for [x]")).send, Provider(), providers.DEFAULT)
+    assert (places.freed, str(places)) == ((), "The counted tasks could not be listed: no permissions for [x]")
