@@ -15,8 +15,9 @@ MODEL: dict[str, Any] = {
     "examples": ["text-embedding-3-small", "text-embedding-3-large"],
     "title": "Model",
 }
+SPEC_HELP = "A file in dags/specs. Those about the docstrings need one run of the DAG embed_stdlib_docs before."
 PARAMS = {
-    "spec": Param(NAMES[0], enum=NAMES, title="Spec", description="What to run: a file in dags/specs."),
+    "spec": Param(NAMES[0], enum=NAMES, title="Spec", description=SPEC_HELP),
     "rows": Param(None, description="Empty: all.", **ROWS),
     "model": Param(None, description="Empty: the spec's own. Another one is registered under its own name.", **MODEL),
     "dry_run": Param(

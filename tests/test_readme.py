@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import pytest
 from pydantic import BaseModel
 
 from opensearch_batch.spec import BatchSpec
@@ -32,14 +34,28 @@ def test_the_spec_table_names_every_field_and_no_other() -> None:
     assert named == set(fields(BatchSpec))
 
 
-def test_the_dag_wired_by_hand_is_a_dag() -> None:
-    code = README.partition("```python\n")[2].partition("```")[0]
-    names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)
-    dag = names["embed_articles"]()  # type: ignore[operator]
+@pytest.fixture(scope="module")
+def dags() -> dict[str, Any]:
+    """By name, made from the README's own Python."""
+    names: dict[str, Any] = {}
+    for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(compile(code, "README.md", "exec"), names)
+    return {name: names[name]() for name in ("embed_articles", "rotate_key")}
+
+
+def test_the_dag_wired_by_hand_is_a_dag(dags: dict[str, Any]) -> None:
+    dag = dags["embed_articles"]
     assert sorted(dag.task_ids) == ["connector", "fetch", "model", "prepare", "submit", "wait"]
     assert dag.get_task("wait").upstream_task_ids == {"submit"}
     assert dag.get_task("submit").upstream_task_ids == {"prepare", "model"}
+    body = dag.get_task("connector").body
+    assert (ROOT / body.removeprefix("/opt/airflow/")).is_file()
+
+
+def test_the_dag_that_rotates_the_key_names_a_spec_of_the_project(dags: dict[str, Any]) -> None:
+    (task,) = dags["rotate_key"].tasks
+    assert task.rotate_credential
+    assert BatchSpec.load(ROOT / task.spec.removeprefix("/opt/airflow/")).registered_as == "article-embedding"
 
 
 def test_the_files_and_tests_it_names_exist() -> None:

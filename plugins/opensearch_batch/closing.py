@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from airflow.sdk import Asset, AssetAlias, Context
 from opensearch_batch.errors import Terminal
 from opensearch_batch.landing import MANIFEST, write_manifest
 from opensearch_batch.plan import Plan
-from opensearch_batch.reconcile import Landed, Report, sum_up
+from opensearch_batch.reconcile import NAMED, Landed, Report, shards_named, sum_up
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +56,66 @@ def close_run(
     }
     write_manifest(report, landed, about, plan.run_key)
     log.info("%s", report)
-    if report.failed:
-        log.warning("failed rows by code: %s; see %s", report.codes, ", ".join(report.failures))
-    if report.problems:
-        raise Terminal(f"not every planned row is accounted for: {'; '.join(report.problems)}. {report}")
-    if report.failed > max_failed_fraction * report.records:
-        raise Terminal(
-            f"{report.failed} of {report.records} rows failed ({report.codes}), {max_failed_fraction:.2%} may. "
-            f"All answers have landed; the reasons are in {', '.join(report.failures)}. "
-            "Raise max_failed_fraction if that is fine."
-        )
+    for row in report.examples:
+        log.warning("%s failed: %s: %s", row["id"], row["code"], row["message"])
+    _judge(context, report, landed, max_failed_fraction)
     tell_assets(context, report, spec.get("name") or run.dag_id)
     return report.to_dict()
+
+
+def _judge(context: Context, report: Report, landed: Sequence[Landed], max_failed_fraction: float) -> None:
+    if report.problems:
+        failed = failed_before(context)[:NAMED] if report.absent else []
+        cause = f" {', '.join(failed)} failed, see the log there." if failed else ""
+        raise Terminal(f"not every planned row is accounted for: {'; '.join(report.problems)}.{cause} {report}")
+    if report.failed > max_failed_fraction * report.records:
+        raise Terminal(
+            f"{report.failed} of {report.records} rows failed ({report.codes}), {max_failed_fraction:.2%} may"
+            f"{_first_words(report)}. {'All answers have landed; the' if report.answered else 'The'} reasons are in "
+            f"{', '.join(report.failures)}. {what_now(landed)}"
+        )
+
+
+def failed_before(context: Context) -> list[str]:
+    """The tasks before this one that failed in this run, e.g. "shard.submit_batch [3]", and none that only followed."""
+    names = sorted(context["task"].get_flat_relative_ids(upstream=True))
+    run = context["dag_run"]
+    states = context["ti"].get_task_states(dag_id=run.dag_id, task_ids=names, run_ids=[run.run_id])
+    failed = sorted(name for name, state in states.get(run.run_id, {}).items() if state == "failed")
+    return [name if name in names else "{} [{}]".format(*name.rsplit("_", 1)) for name in failed]
+
+
+def what_now(landed: Sequence[Landed]) -> str:
+    """What a person can do about failed rows: a job without any answer is sent again by a clear, another never is."""
+    unanswered = [part for part in landed if part.failed and not part.answered]
+    answered = [part for part in landed if part.failed and part.answered]
+    advice = []
+    if unanswered:
+        advice.append(
+            f"Nothing of {_named(unanswered)} was answered: fix the model, the spec or what the provider names, then "
+            "clear submit_batch (prepare_input, if the spec or the input changed), and it is sent again."
+        )
+    if answered:
+        advice.append(
+            f"A clear does not send the failed rows of {_named(answered)} again, because the job has answers: "
+            "give these rows to a new run as its input."
+        )
+    if not unanswered and all(part.state == "completed" for part in answered):
+        advice.append(
+            "If they may fail, raise max_failed_fraction and clear prepare_input (without a plan: this task); "
+            "nothing is sent again."
+        )
+    return " ".join(advice)
+
+
+def _named(parts: Sequence[Landed]) -> str:
+    if all(part.job.get("shard") for part in parts):
+        return shards_named([part.job["shard"]["index"] for part in parts])
+    return ", ".join(f"job {part.job['provider_job_id']}" for part in parts)
+
+
+def _first_words(report: Report) -> str:
+    return "".join(f", first {row['id']}: {row['message']!r}" for row in report.examples[:1])
 
 
 def results_of(spec_name: str) -> Asset:

@@ -60,6 +60,7 @@ def land(outcome: Outcome, store: ProviderStore, provider: Provider, output_uri:
         output_tokens=outcome.output_tokens or tally.usage.output_tokens,
         codes=tally.codes,
         named=tally.named,
+        examples=tally.examples,
         **written,
     )
 

@@ -98,7 +98,8 @@ def _say_once(told: set[str], error: BatchError) -> None:
     kind = "cannot see this job" if isinstance(error, CannotLook) else "did not answer for it"
     if kind not in told:
         told.add(kind)
-        log.info("The cluster %s: it is followed at the provider. %s", kind, error)
+        level = logging.INFO if isinstance(error, CannotLook) else logging.WARNING
+        log.log(level, "The cluster %s: it is followed at the provider. %s", kind, error)
 
 
 def asker(send: Callable[[Call], Any], store: Callable[[], Any]) -> Callable[[Ask], Mapping[str, Any] | None]:

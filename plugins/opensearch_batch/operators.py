@@ -21,7 +21,7 @@ from opensearch_batch.closing import close_run, instance, landed_plan, run_key
 from opensearch_batch.errors import SpecError, Unavailable
 from opensearch_batch.links import ProviderLink, TaskLink
 from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
-from opensearch_batch.partition import placeholders
+from opensearch_batch.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.spec import BatchSpec, with_dotted
 
 __all__ = [
@@ -102,6 +102,7 @@ class CancelBatchOperator(BatchOperator):
 class PrepareInputOperator(BatchOperator, SkipMixin):
     """Read the input, write it as shards, plan and price it; return the bundles, one for each mapped `shard` group.
 
+    A key of the run's conf that is no param of the DAG, and not `partition`, is refused before anything else.
     XCom `plan` has the counts and the estimate, `spec` the spec with everything filled in. When there is nothing
     to do (an empty partition, a dry run), the tasks after it are skipped, but for those that run whatever happens.
 
@@ -160,6 +161,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
     def run_step(self, context: Context) -> list[list[dict[str, Any]]]:
         from opensearch_batch.preparation import prepare
 
+        refuse_unknown_conf(context)
         spec = self._spec()
         spec = spec.resolve(**placeholders(context, spec.input.partition_format))
         refuse_local_work(spec)
@@ -169,17 +171,16 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         ti.xcom_push(key="spec", value=spec.to_dict())
         ti.xcom_push(key="plan", value=plan.to_dict())
         if plan.dry_run or not plan.records:
-            ti.xcom_push(key="return_value", value=[])
             self.log.info("dry run: nothing is sent" if plan.dry_run else "no rows: nothing to send")
-            self.skip(
-                ti,
-                [
-                    task
-                    for task in self.get_direct_relatives(upstream=False)
-                    if task.trigger_rule == TriggerRule.ALL_SUCCESS
-                ],
-            )
-        return [[shard.to_dict() for shard in shards] for shards in bundles] if not plan.dry_run else []
+            self._skip_what_follows(ti)
+            return []
+        return [[shard.to_dict() for shard in shards] for shards in bundles]
+
+    def _skip_what_follows(self, ti: Any) -> None:
+        """But for tasks that run whatever happens. Skipping raises, so the return value is pushed before."""
+        ti.xcom_push(key="return_value", value=[])
+        following = self.get_direct_relatives(upstream=False)
+        self.skip(ti, [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS])
 
     def _spec(self) -> BatchSpec:
         given: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Which partition a run is about: what its {partition} and {run_id} stand for, in every kind of run Airflow has."""
+"""What a run says about itself: which partition it is about, in every kind of run Airflow has, and its conf's keys."""
 
 from __future__ import annotations
 
@@ -6,9 +6,28 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from opensearch_batch.errors import SpecError
+from opensearch_batch.spec import unknown_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+NOT_OURS = frozenset({"openlineage"})
+"""Keys that Airflow adds to a conf by itself: with its OpenLineage provider TriggerDagRunOperator does. Source:
+https://github.com/apache/airflow/blob/main/providers/standard/src/airflow/providers/standard/utils/openlineage.py"""
+
+
+def refuse_unknown_conf(context: Context) -> None:
+    """Raise SpecError for a key of the run's conf that is no param of the DAG or the task, and not `partition`.
+
+    Airflow takes any key, and a mistyped one would leave its param at the default, which may be to run everything.
+    """
+    known = sorted({"partition", *context["dag"].params, *context["task"].params})
+    for key in sorted(context["dag_run"].conf or {}):
+        if key not in known and key not in NOT_OURS:
+            raise SpecError(
+                f"the run's conf: {unknown_key(key, known)} (known: {', '.join(known)}). "
+                "What other tasks read from the conf has to be a param of the DAG."
+            )
 
 
 def placeholders(context: Context, partition_format: str) -> dict[str, str | None]:

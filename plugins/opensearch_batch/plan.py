@@ -33,9 +33,13 @@ class Plan(Value):
         if self.output_tokens_at_most is None:
             money += " for the input alone"
         return (
-            f"{self.records} rows in {self.shards} shards, {self.bytes} bytes, "
+            f"{counted(self.records, 'row')} in {counted(self.shards, 'shard')}, {self.bytes} bytes, "
             f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}"
         )
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @dataclass(frozen=True)

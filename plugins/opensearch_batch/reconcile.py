@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch_batch.plan import Plan, Price
+from opensearch_batch.plan import Plan, Price, counted
 from opensearch_batch.providers.protocol import Answer, Provider, Usage
 from opensearch_batch.values import Value
 
@@ -21,13 +21,18 @@ OTHER_DIMENSIONS = "other_dimensions"
 NAMED = 10
 """So many ids of each kind of trouble are named; all of them are counted."""
 
+EXAMPLES_A_CODE = 3
+MESSAGE_CHARACTERS = 300
+"""Of the provider's words in an example; the failures file has them whole."""
+
 
 @dataclass(frozen=True)
 class Landed(Value):
     """What became of one shard. `answered + failed + missing == records`; duplicates, foreign and unreadable lines
     come on top.
 
-    `results` and `failures` are {"uri", "rows", "bytes", "sha256"}, None where there are no such rows.
+    `results` and `failures` are {"uri", "rows", "bytes", "sha256"}, None where there are no such rows. `examples` are
+    the first failed rows of each code, {"id", "code", "message"}.
     """
 
     job: dict[str, Any]
@@ -43,6 +48,7 @@ class Landed(Value):
     output_tokens: int
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
+    examples: list[dict[str, str]] = field(default_factory=list)
     results: dict[str, Any] | None = None
     failures: dict[str, Any] | None = None
 
@@ -60,10 +66,18 @@ class Tally:
     usage: Usage = field(default_factory=Usage)
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
+    examples: list[dict[str, str]] = field(default_factory=list)
 
     def name(self, trouble: str, row_id: str) -> None:
         if len(ids := self.named.setdefault(trouble, [])) < NAMED:
             ids.append(row_id)
+
+    def fail(self, failure: Failure) -> None:
+        self.failed += 1
+        self.codes[failure.code] = self.codes.get(failure.code, 0) + 1
+        if self.codes[failure.code] <= EXAMPLES_A_CODE and len(self.examples) < NAMED:
+            words = failure.message[:MESSAGE_CHARACTERS]
+            self.examples.append({"id": failure.id, "code": failure.code, "message": words})
 
 
 @dataclass(frozen=True)
@@ -137,8 +151,7 @@ def _read(raw: bytes, provider: Provider) -> Answer | None:
 
 
 def _failed(failure: Failure, tally: Tally) -> Failure:
-    tally.failed += 1
-    tally.codes[failure.code] = tally.codes.get(failure.code, 0) + 1
+    tally.fail(failure)
     return failure
 
 
@@ -153,8 +166,8 @@ def _without_line(row_id: str, fate: Fate, tally: Tally) -> Failure:
 
 @dataclass(frozen=True)
 class Report(Value):
-    """A whole run. `missing` counts every planned row that has neither an answer nor a reason, those of lost shards
-    included.
+    """A whole run. `missing` counts every planned row that has neither an answer nor a reason, those of `absent` shards
+    (their indexes) included.
     """
 
     records: int
@@ -168,6 +181,8 @@ class Report(Value):
     jobs: list[dict[str, Any]]
     codes: dict[str, int]
     named: dict[str, list[str]]
+    examples: list[dict[str, str]]
+    absent: list[int]
     results: list[str]
     failures: list[str]
     estimated_tokens: int
@@ -181,13 +196,10 @@ class Report(Value):
     @property
     def problems(self) -> list[str]:
         """Why the run cannot count as whole; empty when every planned row is accounted for."""
-        counts = {"missing": self.missing, "unreadable": self.unreadable}
-        named = {
-            kind: f" ({', '.join(self.named[kind])}{', …' if n > NAMED else ''})"
-            for kind, n in counts.items()
-            if self.named.get(kind)
-        }
-        return [f"{n} {kind}{named.get(kind, '')}" for kind, n in counts.items() if n]
+        found = [f"{n} {kind}" for kind, n in ((MISSING, self.missing), ("unreadable", self.unreadable)) if n]
+        if found and (ids := self.named.get(MISSING)):
+            found[0] += f" ({', '.join(ids)}{', …' if self.missing > len(ids) else ''})"
+        return [*found, f"{shards_named(self.absent)} never landed"] if self.absent else found
 
     def __str__(self) -> str:
         money = (
@@ -198,8 +210,14 @@ class Report(Value):
         )
         return (
             f"{self.answered} of {self.records} rows answered, {self.failed} failed, {self.missing} missing{extra}; "
-            f"{len(self.jobs)} jobs, {self.actual_tokens} tokens{money}; manifest {self.manifest}"
+            f"{counted(len(self.jobs), 'job')}, {self.actual_tokens} tokens{money}; manifest {self.manifest}"
         )
+
+
+def shards_named(indexes: Sequence[int | str]) -> str:
+    """ "shard 0", or "shards 0, 3" up to a bound."""
+    named = ", ".join(map(str, indexes[:NAMED])) + (", …" if len(indexes) > NAMED else "")
+    return f"shard{'s' if len(indexes) > 1 else ''} {named}"
 
 
 def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str) -> Report:
@@ -218,6 +236,8 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str) -> Report:
         jobs=[_job_line(part) for part in parts],
         codes=_added(part.codes for part in parts),
         named=_joined(part.named for part in parts),
+        examples=[example for part in parts for example in part.examples][:NAMED],
+        absent=_absent(plan, parts),
         results=[part.results["uri"] for part in parts if part.results],
         failures=[part.failures["uri"] for part in parts if part.failures],
         estimated_tokens=plan.estimated_tokens,
@@ -245,6 +265,13 @@ def _job_line(part: Landed) -> dict[str, Any]:
         "state": part.state,
         "records": part.records,
     }
+
+
+def _absent(plan: Plan, parts: Sequence[Landed]) -> list[int]:
+    """None where everything arrived: a plan made from what landed may speak of shards 3 and 4 alone."""
+    if len(parts) >= plan.shards:
+        return []
+    return sorted(set(range(plan.shards)) - {part.job["shard"]["index"] for part in parts if part.job.get("shard")})
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -54,7 +55,9 @@ class InputSection(_Section):
         None, description="Template over the row's fields, e.g. 'Summarise: {text}'; replaces text_field."
     )
     max_records: int | None = Field(None, ge=1, description="Read at most this many rows.")
-    allow_empty: bool = Field(False, description="No rows is a success; always so for a {partition} input.")
+    allow_empty: bool | None = Field(
+        None, description="No rows is a success; default: only for an input with {partition}."
+    )
     partition_format: str = Field("%Y-%m-%d", description="strftime of the data interval's start, for {partition}.")
 
 
@@ -122,7 +125,8 @@ class BatchSpec(_Section):
 
     @property
     def may_be_empty(self) -> bool:
-        return self.input.allow_empty or "{partition}" in self.input.uri
+        said = self.input.allow_empty
+        return "{partition}" in self.input.uri if said is None else said
 
     def to_dict(self) -> dict[str, Any]:
         return self.model_dump(exclude_defaults=True)
@@ -202,11 +206,16 @@ def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
     return re.sub(r"\{(\w+)\}", placeholder, re.sub(r"\$\{(\w+)\}", variable, uri))
 
 
+def unknown_key(path: str, known: Iterable[str]) -> str:
+    """What to say of it: where it stands, and the nearest right one of its place."""
+    near = get_close_matches(path.rpartition(".")[2], known, n=1)
+    return f"unknown key {path!r}" + (f", did you mean {near[0]!r}?" if near else "")
+
+
 def _explain(item: Any, root: type[BaseModel]) -> str:
     path = ".".join(str(part) for part in item["loc"]) or "the spec"
     if item["type"] == "extra_forbidden":
-        near = get_close_matches(str(item["loc"][-1]), _fields_at(root, item["loc"][:-1]), n=1)
-        return f"unknown key {path!r}" + (f", did you mean {near[0]!r}?" if near else "")
+        return unknown_key(path, _fields_at(root, item["loc"][:-1]))
     return f"{path}: {item['msg']}" + (f", not {item['input']!r}" if item["type"] != "missing" else "")
 
 

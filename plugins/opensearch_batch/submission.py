@@ -95,7 +95,7 @@ class Submitter:
             target = _Target(key, attempt, file_id, shard)
             found = self._settle(target, note.get("sent_at") if note else self.now())
             if found and found.usable:
-                log.info("%s: found again as %s", shard.name, found.job.name)
+                log.info("%s: found again as %s, nothing sent again", shard.name, found.job.name)
                 return self._note(found.job)
             if found:
                 attempt, file_id = attempt + 1, None

@@ -5,6 +5,7 @@ arguments.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -85,13 +86,13 @@ class BatchTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         try:
             async with self._asking() as ask:
-                ended = await self._wait(ask)
+                event = await self._wait(ask)
         except AirflowNotFoundException as error:
-            ended = {"error": str(error), "terminal": True}
+            event = {"error": str(error), "terminal": True}
         except BatchError as error:
             text = await self._without_secrets(f"{type(error).__name__}: {error}")
-            ended = {"error": text, "terminal": not isinstance(error, Transient)}
-        yield TriggerEvent({"version": self.VERSION, **ended})  # type: ignore[no-untyped-call]
+            event = {"error": text, "terminal": not isinstance(error, Transient)}
+        yield TriggerEvent({"version": self.VERSION, **event})  # type: ignore[no-untyped-call]
 
     async def _without_secrets(self, text: str) -> str:
         """Events lie readable in Airflow's database, and a server may echo the key it refuses."""
@@ -112,7 +113,7 @@ class BatchTrigger(BaseTrigger):
                 try:
                     remote = await adrive(look(job, providers.get(self.provider), told), ask)
                 except Transient as error:
-                    self._say(said, job, f"no answer, trying again: {error}")
+                    self._say(said, job, f"no answer, trying again: {error}", logging.WARNING)
                     return
             assert remote is not None
             self._say(said, job, progress(remote))
@@ -203,8 +204,8 @@ class BatchTrigger(BaseTrigger):
         async with MLCommonsAsyncHook(self.opensearch_conn_id).sender() as send:
             yield ask
 
-    def _say(self, said: dict[str, tuple[str, float]], job: Job, text: str) -> None:
+    def _say(self, said: dict[str, tuple[str, float]], job: Job, text: str, level: int = logging.INFO) -> None:
         before, at = said.get(job.provider_job_id, ("", 0.0))
         if text != before or time.time() - at > TOLD_EVERY_SECONDS:
             said[job.provider_job_id] = (text, time.time())
-            self.log.info("%s: %s", job.name, text)
+            self.log.log(level, "%s: %s", job.name, text)

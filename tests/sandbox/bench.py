@@ -96,14 +96,18 @@ class TaskInstance:
 
     map_index = -1
 
-    def __init__(self, xcoms: dict[tuple[str, str], Any], task_id: str) -> None:
-        self._xcoms, self.task_id = xcoms, task_id
+    def __init__(self, xcoms: dict[tuple[str, str], Any], task_id: str, states: dict[str, str] | None = None) -> None:
+        self._xcoms, self.task_id, self._states = xcoms, task_id, states or {}
 
     def xcom_push(self, key: str, value: Any) -> None:
         self._xcoms[self.task_id, key] = json.loads(json.dumps(value))
 
     def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
         return self._xcoms.get((task_ids, key))
+
+    def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str]]:
+        """By run and task id, with the index after it for a mapped one."""
+        return {run_id: dict(self._states) for run_id in run_ids}
 
 
 class StateStore(dict[str, Any]):
@@ -124,6 +128,7 @@ class Run:
         self.out = folder / "out"
         self.xcoms: dict[tuple[str, str], Any] = {}
         self.states: dict[str, StateStore] = {}
+        self.task_states: dict[str, str] = {}
         self.events: dict[Any, Any] = {}
         self.conf: dict[str, Any] = {}
         self.dag = DAG("by_hand", schedule=None)
@@ -140,7 +145,7 @@ class Run:
             "dag": operator.dag if operator.has_dag() else self.dag,
             "dag_run": run,
             "task": operator,
-            "ti": TaskInstance(self.xcoms, operator.task_id),
+            "ti": TaskInstance(self.xcoms, operator.task_id, self.task_states),
             "task_state_store": self.states.setdefault(operator.task_id, StateStore()),
             "outlet_events": self.events,
         }

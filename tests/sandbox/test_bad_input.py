@@ -25,6 +25,7 @@ class Case:
     content: bytes | None = GOOD
     spec: Callable[[Path], Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    conf: dict[str, Any] = field(default_factory=dict)
 
 
 def spec(folder: Path, **sections: Any) -> dict[str, Any]:
@@ -84,7 +85,7 @@ CASES = [
         settings={"max_requests": 50_001},
     ),
     Case(
-        "over budget", ("BudgetExceeded", "max_cost_usd is 0.0", "1 rows", "Nothing was sent"),
+        "over budget", ("BudgetExceeded", "max_cost_usd is 0.0", "1 row in 1 shard", "Nothing was sent"),
         settings={"max_cost_usd": 0.0},
     ),
     Case(
@@ -103,6 +104,15 @@ CASES = [
         spec=lambda folder: spec(folder, output={"uri": "${NO_SUCH_VARIABLE}/out"}),
     ),
     Case(
+        "empty partition where rows are wanted", ("InputError", "matches no object"), settings={"allow_empty": False},
+        spec=lambda folder: spec(folder, input={"uri": f"file://{folder}/no-{{run_id}}-{{partition}}*.jsonl"}),
+        conf={"partition": "2026-01-31"},
+    ),
+    Case(
+        "unknown key of the run's conf", ("SpecError", "unknown key 'partitoin'", "did you mean 'partition'?"),
+        conf={"partitoin": "2026-01-31"},
+    ),
+    Case(
         "no partition", ("SpecError", "input.uri: this run has no partition", "in the run's conf"),
         spec=lambda folder: spec(folder, input={"uri": f"file://{folder}/{{partition}}.jsonl"}),
     ),
@@ -111,6 +121,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_it_is_refused_clearly_and_nothing_is_sent_or_left(server: Server, run: Run, case: Case) -> None:
+    run.conf = case.conf
     if case.content is not None:
         run.write(case.content)
     if case.spec:

@@ -38,12 +38,12 @@ CASES = [
         "failed",
         {"fault": "fail_batch", "code": "token_limit_exceeded", "message": "Enqueued token limit reached.", "line": 3},
         0, {"token_limit_exceeded": 10}, "Enqueued token limit reached. (line 3)",
-        ("10 of 10 rows failed", "token_limit_exceeded"),
+        ("10 of 10 rows failed", "first row-0: 'Enqueued token limit", "Nothing of shard 0 was answered", "sent again"),
     ),
     Case(
         "expired", {"fault": "expire", "fraction": 0.6}, 6, {"batch_expired": 4},
         "This request could not be executed before the completion window expired.",
-        ("4 of 10 rows failed", "batch_expired", "All answers have landed"),
+        ("4 of 10 rows failed", "batch_expired", "All answers have landed", "A clear does not send the failed rows"),
     ),
     Case(
         "cancelled", {"fault": "cancel", "fraction": 0.3}, 3, {"batch_cancelled": 7},
@@ -56,7 +56,7 @@ CASES = [
     Case(
         "completed with every row in the error file",
         {"fault": "all_rows_fail", "code": "invalid_request", "message": "No row is right.", "status_code": 400},
-        0, {"invalid_request": 10}, "No row is right.", ("10 of 10 rows failed", "invalid_request"),
+        0, {"invalid_request": 10}, "No row is right.", ("10 of 10 rows failed", "clear submit_batch"),
     ),
     Case(
         "some rows failed",
@@ -141,6 +141,31 @@ def test_a_failed_batch_is_submitted_again_as_attempt_2_by_the_next_clear(
     assert [job["status"] for job in server.ledger] == ["failed", "completed"]
 
 
+def test_a_clear_sends_a_job_without_answers_again_and_never_one_that_has_some(
+    server: Server, model_id: str, run: Run
+) -> None:
+    """What the report advises is what happens."""
+    bundles = run.prepare(rows_of(ROWS), max_requests=5)
+    server.fault("expire", fraction=0.6)
+    run.submit(model_id, bundles[0])
+    server.fault("all_rows_fail", code="invalid_request")
+    with pytest.raises(AirflowFailException) as caught:
+        run.fetch(run.wait(run.submit(model_id, bundles)))
+    assert "Nothing of shard 1 was answered" in str(caught.value)
+    assert "A clear does not send the failed rows of shard 0 again" in str(caught.value)
+    assert "max_failed_fraction" not in str(caught.value)
+    attempts = {job["shard"]["index"]: job["attempt"] for job in run.submit(model_id, bundles)}
+    assert attempts == {0: 1, 1: 2}
+
+
+def test_failed_rows_are_shown_in_the_log_with_the_providers_words(
+    server: Server, model_id: str, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.fault("fail_rows", ids=["row-4"], code="too_long", message="Too long by 7 tokens.")
+    run.through(model_id, rows_of(ROWS), max_failed_fraction=0.5)
+    assert "row-4 failed: too_long: Too long by 7 tokens." in caplog.messages
+
+
 def test_an_unknown_status_of_the_provider_is_refused(server: Server, model_id: str, run: Run) -> None:
     jobs = run.submit(model_id, run.prepare(rows_of(1)))
     job_id = jobs[0]["provider_job_id"]
@@ -205,7 +230,13 @@ def test_the_report_of_a_run_whose_shard_never_arrived_is_a_hole(server: Server,
     run.write(rows_of(ROWS))
     bundles = run.prepare(f"file://{run.folder}/in.jsonl", spec=spec)
     fetched = run.fetch(run.wait(run.submit(model_id, bundles[1:])), final=False)
-    with pytest.raises(AirflowFailException, match=r"not every planned row is accounted for: 4 missing"):
+    run.task_states = {
+        "shard.submit_batch_0": "failed", "shard.wait_for_batch_0": "upstream_failed", "prepare": "success"
+    }  # fmt: skip
+    with pytest.raises(
+        AirflowFailException,
+        match=r"accounted for: 4 missing; shard 0 never landed\. shard\.submit_batch \[0\] failed, see the log there",
+    ):
         run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=[fetched, None]))
     report = run.manifest["report"]
     assert (report["records"], report["answered"], report["missing"]) == (ROWS, 6, 4)

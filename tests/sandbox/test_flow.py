@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,8 +24,10 @@ from opensearch_batch.operators import (
     ReportOperator,
     SubmitBatchOperator,
 )
-from tests.sandbox.bench import MODEL, Run, Server, first_event, lines_of, rebuilt, rows_of, sensor
+from tests.sandbox.bench import ML, MODEL, Run, Server, first_event, lines_of, rebuilt, rows_of, sensor
 from tests.sandbox.test_registration import DOCS_PAGE
+
+BESIDE_DAGS = Path(__file__).resolve().parents[2] / "dags" / "connectors" / "openai.json"
 
 
 def test_a_thousand_rows_with_the_docs_pages_connector_and_no_spec(server: Server, run: Run) -> None:
@@ -62,6 +65,15 @@ def test_a_thousand_rows_with_the_docs_pages_connector_and_no_spec(server: Serve
     assert run.landed("failures") == {}
     assert sorted(job["requests"] for job in server.ledger) == [200, 400, 400]
     assert report["actual_tokens"] > 0
+
+
+def test_the_connector_beside_the_dags_serves_searches_and_batches(server: Server, run: Run) -> None:
+    connector = CreateConnectorOperator(task_id="connector", body=str(BESIDE_DAGS), base_url_from="openai_default")
+    connector_id = run.execute(connector)
+    model_id = run.execute(RegisterModelOperator(task_id="model", name="articles", connector_id=connector_id))
+    found = server.ask("POST", f"{ML}/models/{model_id}/_predict", {"parameters": {"input": ["x"]}})
+    assert found["inference_results"][0]["output"][0]["data_type"] == "FLOAT32"
+    assert run.through(model_id, rows_of(3))["report"]["answered"] == 3
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,9 @@ def test_a_cluster_that_refuses_every_look_is_left_for_the_provider(
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_wait_goes_on_through_blips(server: Server, model_id: str, run: Run, deferrable: bool) -> None:
+def test_a_wait_goes_on_through_blips(
+    server: Server, model_id: str, run: Run, deferrable: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Neither the cluster nor the provider answers for two looks; the SDK asks five times a look."""
     server.pace("polls:2")
     jobs = run.submit(model_id, run.prepare(rows_of(3)))
@@ -118,6 +120,7 @@ def test_a_wait_goes_on_through_blips(server: Server, model_id: str, run: Run, d
     outcomes = first_event(rebuilt(stop.trigger))["outcomes"] if deferrable else run.wait(jobs, deferrable=False)
     assert outcomes[0]["state"] == "completed"
     assert server.ask("GET", "/_sandbox/faults") == []
+    assert any("[warning" in line and "get batch" in line for line in "".join(capfd.readouterr()).splitlines())
 
 
 def test_a_wait_asks_once_per_job_and_interval(server: Server, model_id: str, run: Run) -> None:

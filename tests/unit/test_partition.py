@@ -1,4 +1,6 @@
-"""Partitions: what {partition} and {run_id} stand for. The last complete interval of a schedule is in tests/dags."""
+"""What {partition} and {run_id} stand for, and which keys a run's conf may have. The last complete interval of a
+schedule is in tests/dags.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.partition import placeholders
+from opensearch_batch.partition import placeholders, refuse_unknown_conf
 
 
 def context(conf: dict[str, Any] | None = None, key: str | None = None, start: datetime | None = None) -> Any:
@@ -67,3 +69,34 @@ def test_a_partition_that_is_no_text_is_refused() -> None:
 def test_an_interval_format_with_slashes_is_refused() -> None:
     with pytest.raises(SpecError, match="letters, digits"):
         placeholders(context(start=JANUARY), "%Y/%m")
+
+
+def asked(conf: dict[str, Any] | None) -> Any:
+    """Of a DAG with params of its own, and one of the task."""
+    dag, task = SimpleNamespace(params={"rows": None, "dry_run": False}), SimpleNamespace(params={"colour": "red"})
+    return {"dag": dag, "task": task, "dag_run": SimpleNamespace(conf=conf)}
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        None,
+        {},
+        {"rows": 5, "dry_run": True},
+        {"partition": "2026-01-31"},
+        {"colour": "blue"},
+        {"openlineage": {"parentRunId": "0"}},
+    ],
+    ids=["none", "empty", "params of the DAG", "partition", "param of the task", "Airflow's own"],
+)
+def test_a_conf_of_known_keys_is_taken(conf: dict[str, Any] | None) -> None:
+    refuse_unknown_conf(asked(conf))
+
+
+def test_a_mistyped_key_of_the_conf_is_refused_with_the_nearest_right_one() -> None:
+    with pytest.raises(
+        SpecError, match="unknown key 'row', did you mean 'rows'\\? .*known: colour, dry_run, partition"
+    ):
+        refuse_unknown_conf(asked({"row": 5}))
+    with pytest.raises(SpecError, match="unknown key 'date' .*a param of the DAG"):
+        refuse_unknown_conf(asked({"rows": 5, "date": "2026-01-31"}))

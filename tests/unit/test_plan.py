@@ -26,6 +26,10 @@ def test_a_plan_adds_up_its_shards() -> None:
     assert Plan.from_dict(made.to_dict()) == made
 
 
+def test_one_of_a_kind_is_said_in_the_singular() -> None:
+    assert "1 row in 1 shard, 9 bytes" in str(plan(None, shards=[Shard(0, "mem://0", "a", 1, 9, 2)]))
+
+
 def test_a_plan_under_the_bound_passes_and_one_above_it_is_refused() -> None:
     assert plan(Price(2.0, 2.0), max_cost_usd=2.0).estimated_usd == 2.0
     with pytest.raises(

@@ -12,6 +12,8 @@ from opensearch_batch import providers
 from opensearch_batch.plan import Plan
 from opensearch_batch.providers.protocol import Answer
 from opensearch_batch.reconcile import (
+    EXAMPLES_A_CODE,
+    MESSAGE_CHARACTERS,
     MISSING,
     NAMED,
     OTHER_DIMENSIONS,
@@ -143,6 +145,19 @@ def test_only_so_many_ids_are_named_but_all_are_counted() -> None:
     assert (tally.missing, len(tally.named[MISSING])) == (20, NAMED)
 
 
+def test_the_first_failed_rows_of_each_code_are_kept_with_the_providers_words() -> None:
+    lines = [bad(row_id, "too_long", "x" * 1000) for row_id in IDS[:5]] + [bad("row-9", "other", "Why.")]
+    _, tally = joined(IDS, [*lines, *map(good, IDS[10:])], fate("expired", None, None))
+    assert [(row["id"], row["code"]) for row in tally.examples] == [
+        *((row_id, "too_long") for row_id in IDS[:EXAMPLES_A_CODE]),
+        ("row-9", "other"),
+        *((row_id, "job_expired") for row_id in IDS[5 : 5 + EXAMPLES_A_CODE]),
+    ]
+    assert {len(row["message"]) for row in tally.examples} >= {MESSAGE_CHARACTERS, 4}
+    report = sum_up(plan(20, 2), [landed(n, examples=tally.examples) for n in range(2)], "file:///out/manifest.json")
+    assert len(report.examples) == NAMED
+
+
 def landed(index: int, records: int = 10, **counts: Any) -> Landed:
     job = {
         "key": f"batch-{index}", "attempt": 1, "provider_job_id": f"batch_{index}", "input_file_id": f"file-{index}",
@@ -173,13 +188,13 @@ def test_a_whole_run_adds_up() -> None:
 def test_a_shard_that_never_landed_is_a_hole_of_all_its_rows() -> None:
     report = sum_up(plan(20, 2), [landed(0)], "file:///out/manifest.json")
     assert (report.answered, report.missing) == (10, 10)
-    assert report.problems == ["10 missing"]
+    assert report.problems == ["10 missing", "shard 1 never landed"]
 
 
 def test_nothing_that_landed_is_a_hole_of_everything() -> None:
     report = sum_up(plan(20, 2), [], "file:///out/manifest.json")
     assert (report.missing, report.jobs, report.actual_usd) == (20, [], 0)
-    assert report.problems == ["20 missing"]
+    assert report.problems == ["20 missing", "shards 0, 1 never landed"]
 
 
 def test_missing_and_unreadable_rows_are_problems_and_failed_ones_are_not() -> None:

@@ -139,6 +139,22 @@ def test_a_run_without_the_partition_that_is_asked_for_is_told_how_to_name_one()
         made.resolve(partition=None, run_id="r")
 
 
+@pytest.mark.parametrize(
+    ("uri", "said", "may"),
+    [
+        ("file:///in/{partition}.jsonl", None, True),
+        ("file:///in/{partition}.jsonl", False, False),
+        ("file:///in.jsonl", None, False),
+        ("file:///in.jsonl", True, True),
+    ],
+)
+def test_what_the_spec_says_about_no_rows_wins_over_the_kind_of_input(uri: str, said: bool | None, may: bool) -> None:
+    made = BatchSpec.check(spec(input={"uri": uri, "allow_empty": said}, work_uri="file:///w"))
+    resolved = made.resolve(partition="2026-01-31", run_id="r")
+    assert (made.may_be_empty, resolved.may_be_empty) == (may, may)
+    assert BatchSpec.check(resolved.to_dict()).may_be_empty is may
+
+
 def test_the_schema_for_editors_is_up_to_date() -> None:
     assert (SPECS / "batch_spec.schema.json").read_text(encoding="utf-8") == schema_text(), (
         "run: python -m opensearch_batch.schema > dags/specs/batch_spec.schema.json"
