@@ -11,7 +11,7 @@ from sandbox.openai_face import jobs
 from sandbox.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
 
 class Control:
-    def __init__(self, box: Box, stop_work: Callable[[], None], start_work: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        box: Box,
+        stop_work: Callable[[], None],
+        start_work: Callable[[], None],
+        poll: Callable[[], Awaitable[int]],
+    ) -> None:
         self._box = box
-        self._stop_work, self._start_work = stop_work, start_work
+        self._stop_work, self._start_work, self._poll = stop_work, start_work, poll
 
     def routes(self) -> list[Route]:
         return [
@@ -31,6 +37,7 @@ class Control:
             Route("/_sandbox/ledger", self.ledger),
             Route("/_sandbox/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/_sandbox/pace", self.pace, methods=["GET", "POST"]),
+            Route("/_sandbox/poll", self.poll, methods=["POST"]),
             Route("/_sandbox/reset", self.reset, methods=["POST"]),
         ]
 
@@ -71,6 +78,10 @@ class Control:
             except ValueError as error:
                 return JSONResponse({"error": str(error)}, status_code=400)
         return JSONResponse({"pace": str(self._box.pace)})
+
+    async def poll(self, request: Request) -> Response:
+        """One round of ML Commons' background job, which real servers take once a minute and the sandbox on order."""
+        return JSONResponse({"polled": await self._poll()})
 
     async def reset(self, request: Request) -> Response:
         """Forget everything: files, jobs, models, faults, calls. The pace stays."""

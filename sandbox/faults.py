@@ -7,15 +7,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sandbox.cluster_trouble import TROUBLES
 from sandbox.ids import opensearch_id
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from sandbox.state import State
 
 KIND = "fault"
 
 PARAMETERS: dict[str, set[str]] = {
-    "answer": {"method", "path", "status", "body", "headers"},
+    "answer": {"method", "path", "status", "body", "headers", "every"},
     "lost_answer": {"method", "path"},
     "late_accept": {"method", "path", "seconds"},
     "delay": {"method", "path", "seconds"},
@@ -35,6 +38,7 @@ PARAMETERS: dict[str, set[str]] = {
     "slow_download": {"bytes_per_second"},
     "deploy_fail": set(),
     "deploy_partial": set(),
+    **{name: {"method", "path", "every"} for name in TROUBLES},
 }
 REQUIRED: dict[str, set[str]] = {
     "late_accept": {"seconds"},
@@ -53,13 +57,14 @@ FACES = {"openai": "/v1", "ml_commons": "/_plugins"}
 
 @dataclass(frozen=True)
 class Fault:
-    """`times` is how often it still happens; -1 is always."""
+    """`times` is how often it still happens, -1 is always; `seen` counts the calls that matched, for `every`."""
 
     id: str
     name: str
     times: int
     ordered_at: float
     params: dict[str, Any] = field(default_factory=dict)
+    seen: int = 0
 
     def number(self, name: str, default: float) -> float:
         return float(self.params.get(name, default))
@@ -89,9 +94,13 @@ def parse(order: object) -> tuple[str, int, dict[str, Any]]:
         raise ValueError(f"{name}: unknown parameters {sorted(unknown)}; it takes {sorted(PARAMETERS[name])}")
     if missing := REQUIRED.get(name, set()) - set(params):
         raise ValueError(f"{name}: needs {sorted(missing)}")
-    for key in ("seconds", "fraction", "after_bytes", "bytes_per_second", "count", "status"):
+    if trouble := TROUBLES.get(name):
+        params = {"method": trouble.method, "path": trouble.path} | params
+    for key in ("seconds", "fraction", "after_bytes", "bytes_per_second", "count", "status", "every"):
         if key in params and (isinstance(params[key], bool) or not isinstance(params[key], int | float)):
             raise ValueError(f"{name}: {key} is a number")
+    if params.get("every", 1) < 1:
+        raise ValueError(f"{name}: every is a number from 1 on: each second, third, … call that matches")
     if "path" in params:
         try:
             re.compile(params["path"])
@@ -120,10 +129,11 @@ class Faults:
     def clear(self) -> None:
         self._state.clear(KIND)
 
-    def take(self, name: str, method: str = "", path: str = "") -> Fault | None:
-        """The oldest ordered fault of this name that matches the call; it counts as having happened."""
+    def take(self, name: str | Container[str], method: str = "", path: str = "") -> Fault | None:
+        """The oldest ordered fault of this name that is due for the call; it counts as having happened."""
+        names = (name,) if isinstance(name, str) else name
         for fault in self.all():
-            if fault.name == name and fault.matches(method, path):
+            if fault.name in names and fault.matches(method, path) and self._is_due(fault):
                 self._happened(fault)
                 return fault
         return None
@@ -144,6 +154,13 @@ class Faults:
             self._happened(fault)
             return True
         return False
+
+    def _is_due(self, fault: Fault) -> bool:
+        every = int(fault.params.get("every", 1))
+        if every == 1:
+            return True
+        self._state.update(KIND, fault.id, lambda body: body.update(seen=fault.seen + 1))
+        return (fault.seen + 1) % every == 0
 
     def _happened(self, fault: Fault) -> None:
         if fault.times == -1:

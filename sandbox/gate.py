@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sandbox.calls import MAX_BODY_BYTES
+from sandbox.cluster_trouble import TROUBLES
 from sandbox.ids import opensearch_id
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from sandbox.box import Box
     from sandbox.faults import Fault
+
+ANSWERS = frozenset({"answer", *TROUBLES})
 
 
 class Gate:
@@ -72,7 +75,7 @@ class Visit:
         await self._read_small_json()
         if delay := faults.take("delay", self._method, self._path):
             await asyncio.sleep(delay.number("seconds", 0))
-        if answer := faults.take("answer", self._method, self._path):
+        if answer := faults.take(ANSWERS, self._method, self._path):
             await self._answer(answer)
             return True
         if late := faults.take("late_accept", self._method, self._path):
@@ -94,15 +97,20 @@ class Visit:
         await self._app(self._scope, self._receive, _nowhere)
 
     async def _answer(self, fault: Fault) -> None:
-        body = fault.params.get("body", "")
+        if trouble := TROUBLES.get(fault.name):
+            answer = trouble.answer(self._method, self._path)
+            body, status, given = answer.body, answer.status, answer.headers
+        else:
+            body, status = fault.params.get("body", ""), int(fault.params.get("status", 500))
+            given = fault.params.get("headers", {})
         raw = body.encode() if isinstance(body, str) else orjson.dumps(body)
-        headers = {"content-type": "text/plain" if isinstance(body, str) else "application/json"}
-        headers |= {str(key).lower(): str(value) for key, value in fault.params.get("headers", {}).items()}
+        headers = {"content-type": "text/plain; charset=UTF-8" if isinstance(body, str) else "application/json"}
+        headers |= {str(key).lower(): str(value) for key, value in given.items()}
         headers["content-length"] = str(len(raw))
         await self._watched_send(
             {
                 "type": "http.response.start",
-                "status": int(fault.params.get("status", 500)),
+                "status": status,
                 "headers": [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers.items()],
             }
         )

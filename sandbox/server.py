@@ -1,4 +1,4 @@
-"""The sandbox as one server on 127.0.0.1: in a thread for tests, in the foreground for `python -m sandbox`."""
+"""The sandbox as one server, on 127.0.0.1 unless told otherwise: a thread for tests, or `python -m sandbox`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from sandbox.box import open_box
 from sandbox.control import Control
 from sandbox.gate import Gate
 from sandbox.ml_commons_face.face import MLCommonsFace
+from sandbox.ml_commons_face.targets import EVERY_ADDRESS
 from sandbox.openai_face.face import OpenAIFace
 from sandbox.openai_face.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.types import ASGIApp
 
@@ -39,7 +40,7 @@ def build(box: Box, worker: Worker) -> ASGIApp:
 
     app = Starlette(
         routes=[
-            *Control(box, worker.stop, worker.start).routes(),
+            *Control(box, worker.stop, worker.start, ml_commons.poll).routes(),
             *OpenAIFace(box, worker).routes(),
             *ml_commons.routes(),
         ],
@@ -56,16 +57,20 @@ class _Announcing(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = threading.Event()
+        self.when_listening: Callable[[], None] = self.listening.set
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.listening.set()
+        self.when_listening()
 
 
 class Sandbox:
     """`with Sandbox(folder) as box:` serves on `box.url` until the block ends; the folder keeps everything.
 
     Port 0 takes a free one and keeps it, so that stop() and start() give the same server at the same address.
+    `host` is an IPv4 address of this machine or a name for one; 0.0.0.0 listens on all of them. Connectors may call
+    that address beside loopback, and no other. `public_names` (such as localhost) are let through by
+    `private_ip="refuse"`, so that one sandbox shows both.
     """
 
     def __init__(
@@ -77,17 +82,19 @@ class Sandbox:
         port: int = 0,
         profile: str = "3.6.0",
         private_ip: str = "allow",
+        public_names: tuple[str, ...] = (),
     ) -> None:
         self.host = host
         self.port = port
-        self._settings = (Path(data_dir), pace, profile, private_ip)
+        self._settings = (Path(data_dir), pace, profile, private_ip, host, public_names)
         self._thread: threading.Thread | None = None
         self._server: _Announcing | None = None
         self.box: Box | None = None
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        """One that can be called from this machine."""
+        return f"http://{HOST if self.host == EVERY_ADDRESS else self.host}:{self.port}"
 
     def start(self) -> Self:
         """Returns when calls are answered; raises OSError if the port is taken."""
@@ -105,9 +112,11 @@ class Sandbox:
         self._thread.join()
         self._thread = self._server = None
 
-    def serve(self) -> None:
-        """In the foreground, until SIGINT or SIGTERM."""
-        self._serve(*self._prepare())
+    def serve(self, when_listening: Callable[[], None]) -> None:
+        """In the foreground, until SIGINT or SIGTERM; `when_listening` is called once, when calls are answered."""
+        listener, server, worker = self._prepare()
+        server.when_listening = when_listening
+        self._serve(listener, server, worker)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -86,11 +86,15 @@ class Connectors:
         return stored
 
     def _models_using(self, id: str, *, deployed_only: bool) -> list[str]:
-        """The plugin asks with a `match` on a text field, so models of a connector whose id shares a word count too."""
+        """The plugin asks with a `match` on a text field, so models of a connector whose id shares a word count too.
+
+        Equal matches come in no promised order; it is the one that was recorded.
+        """
         wanted = set(tokens(id))
+        models = self._models.all()
         return [
             model.id
-            for model in reversed(self._models.all())
+            for model in (reversed(models) if self._box.is_3x else models)
             if not wanted.isdisjoint(tokens(model.body["connector_id"]))
             and (not deployed_only or model.body["model_state"] in DEPLOYED)
         ]

@@ -18,8 +18,11 @@ NODE_ID = "sandboxNodeIdAAAAAAAAA"
 
 @dataclass(frozen=True)
 class Index:
+    """`names_refresh`: 3.x says of an update too that it waited for the refresh, 2.x only of a delete."""
+
     name: str
     state: State
+    names_refresh: bool
 
     @property
     def exists(self) -> bool:
@@ -41,7 +44,10 @@ class Index:
         return self.state.put(self.name, id, body)
 
     def written(self, stored: Stored) -> dict[str, Any]:
-        return self._answer(stored.id, "updated", stored.version, stored.seq_no)
+        answer = self._answer(stored.id, "updated", stored.version, stored.seq_no)
+        if not self.names_refresh:
+            del answer["forced_refresh"]
+        return answer
 
     def delete(self, id: str) -> dict[str, Any]:
         """The answer of a delete, also of a document that is not there."""
@@ -71,9 +77,9 @@ class Indices:
     tasks: Index
 
 
-def indices(state: State) -> Indices:
+def indices(state: State, *, is_3x: bool) -> Indices:
     names = (".plugins-ml-connector", ".plugins-ml-model-group", ".plugins-ml-model", ".plugins-ml-task")
-    connectors, groups, models, tasks = (Index(name, state) for name in names)
+    connectors, groups, models, tasks = (Index(name, state, is_3x) for name in names)
     return Indices(connectors, groups, models, tasks)
 
 

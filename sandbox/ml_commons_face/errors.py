@@ -9,7 +9,9 @@ from typing import Any
 
 
 class OpenSearchError(Exception):
-    """`cause` is a chain of (type, reason) pairs, outermost first; `detail` goes beside type and reason."""
+    """`cause` is a chain of (type, reason) pairs, outermost first; `detail` goes beside type and reason, as
+    `cause_detail` does in the outermost cause.
+    """
 
     def __init__(
         self,
@@ -19,15 +21,19 @@ class OpenSearchError(Exception):
         *,
         cause: tuple[tuple[str, str], ...] = (),
         detail: dict[str, str] | None = None,
+        cause_detail: dict[str, str] | None = None,
     ) -> None:
         super().__init__(reason)
-        self.status, self.type, self.reason, self.cause, self.detail = status, type, reason, cause, detail or {}
+        self.status, self.type, self.reason, self.cause = status, type, reason, cause
+        self.detail, self.cause_detail = detail or {}, cause_detail or {}
 
     def to_dict(self) -> dict[str, Any]:
         head = {"type": self.type, "reason": self.reason, **self.detail}
         caused_by: dict[str, Any] = {}
         for type_, reason in reversed(self.cause):
             caused_by = {"caused_by": {"type": type_, "reason": reason, **caused_by}}
+        if caused_by:
+            caused_by["caused_by"] |= self.cause_detail
         # OpenSearch's own exceptions come to the top as the root cause, those of other libraries do not.
         known = caused_by.get("caused_by")
         root = known if known and known["type"] == "index_not_found_exception" else head
@@ -66,4 +72,5 @@ def batch_inference_is_off() -> OpenSearchError:
 
 def no_index(status: int, reason: str, index: str) -> OpenSearchError:
     missing = ("index_not_found_exception", f"no such index [{index}]")
-    return OpenSearchError(status, "status_exception", reason, cause=(missing,))
+    detail = {"index": index, "resource.id": index, "resource.type": "index_expression", "index_uuid": "_na_"}
+    return OpenSearchError(status, "status_exception", reason, cause=(missing,), cause_detail=detail)

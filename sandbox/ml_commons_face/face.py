@@ -30,12 +30,13 @@ VERSIONS = {
     "2.19.6": ("9.12.3", "7.10.0", "7.0.0"),
     "3.6.0": ("10.4.0", "2.19.0", "2.0.0"),
 }
+NUMBERS = {"3.7": "3.7.0"}
 
 
 class MLCommonsFace:
     def __init__(self, box: Box) -> None:
         self._box = box
-        held = indices(box.state)
+        held = indices(box.state, is_3x=box.is_3x)
         self._settings = Settings(box)
         self._remote = Remote(box)
         self._groups = Groups(held)
@@ -46,6 +47,9 @@ class MLCommonsFace:
 
     async def close(self) -> None:
         await self._remote.close()
+
+    async def poll(self) -> int:
+        return await self._tasks.poll()
 
     def routes(self) -> list[Route]:
         connectors, groups, models, tasks = self._connectors, self._groups, self._models, self._tasks
@@ -85,11 +89,13 @@ class MLCommonsFace:
         ]
 
     async def info(self, request: Request) -> Response:
-        lucene, wire, index = VERSIONS[self._box.profile]
+        lucene, wire, index = VERSIONS[self._box.release]
         version = {
             "distribution": "opensearch",
-            "number": self._box.profile,
+            "number": NUMBERS.get(self._box.profile, self._box.profile),
             "build_type": "sandbox",
+            "build_hash": "unknown",
+            "build_date": "unknown",
             "build_snapshot": False,
             "lucene_version": lucene,
             "minimum_wire_compatibility_version": wire,

@@ -18,7 +18,7 @@ from sandbox.ml_commons_face.errors import (
     not_served,
     status_exception,
 )
-from sandbox.ml_commons_face.search import longest_leaf_bytes
+from sandbox.ml_commons_face.search import longest_leaf
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -131,6 +131,8 @@ class Predict:
             if not self._settings.is_on("model_auto_deploy.enable"):
                 raise illegal_argument("Model not ready yet. Please deploy the model first.")
             deployment.begin(models, id, self._box.faults, self._settings.is_on(deployment.PRIVATE_IP))
+            # 2.x answers when the node has it, 3.x when it is on its way.
+            (deployment.hurry if self._box.is_3x else deployment.complete)(models, id)
         return model
 
     def _private_ip_enabled(self, model: Stored) -> bool:
@@ -154,16 +156,19 @@ class Predict:
 
     def _check_indexable(self, remote_job: dict[str, Any]) -> None:
         """A job that was accepted and billed, and whose task cannot be written: nothing calls it back."""
-        longest = longest_leaf_bytes(remote_job)
-        if longest > MAX_TERM_BYTES:
-            cause = (
-                "illegal_argument_exception",
-                'Document contains at least one immense term in field="remote_job._value" (whose UTF8 encoding is '
-                f"longer than the max length {MAX_TERM_BYTES}), all of which were skipped. original message: bytes can "
-                f"be at most {MAX_TERM_BYTES} in length; got {longest}",
-            )
-            reason = f"Failed to put data object in index {self._indices.tasks.name}"
-            raise OpenSearchError(500, "status_exception", reason, cause=(cause,))
+        longest = longest_leaf(remote_job)
+        if len(longest) <= MAX_TERM_BYTES:
+            return
+        too_long = f"bytes can be at most {MAX_TERM_BYTES} in length; got {len(longest)}"
+        immense = (
+            'Document contains at least one immense term in field="remote_job._value" (whose UTF8 encoding is '
+            f"longer than the max length {MAX_TERM_BYTES}), all of which were skipped.  Please correct the analyzer to "
+            f"not produce such terms.  The prefix of the first immense term is: '{list(longest[:30])}...', original "
+            f"message: {too_long}"
+        )
+        causes = (("illegal_argument_exception", immense), ("max_bytes_length_exceeded_exception", too_long))
+        reason = f"Failed to put data object in index {self._indices.tasks.name}"
+        raise OpenSearchError(500, "status_exception", reason, cause=causes)
 
 
 def as_job(content: Any) -> dict[str, Any]:

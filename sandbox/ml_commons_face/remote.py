@@ -1,8 +1,7 @@
-"""The call a connector makes: a real HTTP request to a loopback address, and its answer in ML Commons' words."""
+"""The call a connector makes: a real HTTP request within this machine, and its answer in ML Commons' words."""
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from sandbox.ml_commons_face import template
+from sandbox.ml_commons_face import targets, template
 from sandbox.ml_commons_face.errors import OpenSearchError, illegal_argument, status_exception
 
 if TYPE_CHECKING:
@@ -19,6 +18,15 @@ if TYPE_CHECKING:
 
 # Seconds when client_config names none: 30 since 3.6, before that 30,000 by a confusion of units.
 READ_TIMEOUT = {"2.19.6": 30_000.0, "3.6.0": 30.0}
+NO_TRUSTED_ENDPOINTS = (
+    "Trusted connector endpoints regex is not configured. "
+    "Please set plugins.ml_commons.trusted_connector_endpoints_regex."
+)
+# The column is that of the recorded text, whatever the text.
+GSON_TROUBLE = (
+    "Use JsonReader.setStrictness(Strictness.LENIENT) to accept malformed JSON at line 1 column 6 path $\n"
+    "See https://github.com/google/gson/blob/main/Troubleshooting.md#malformed-json"
+)
 CONNECTION_CLOSED = (
     "The connection was closed during the request. The request will usually succeed on a retry, but if it does not: "
     "consider disabling any proxies you have configured, enabling debug logging, or performing a TCP dump to identify "
@@ -49,15 +57,18 @@ class Remote:
         header_templates: dict[str, str],
         parameters: dict[str, str],
         *,
-        private_ip_enabled: bool = False,
+        private_ip_enabled: bool | None = None,
     ) -> Reply:
         """One request, never repeated. Raises OpenSearchError for anything but a 2xx with JSON in it.
 
-        `private_ip_enabled` is the setting as the caller knows it: real servers forget it for status and cancel.
+        `private_ip_enabled` is the setting as the caller knows it; None for status and cancel, which real servers carry
+        out without settings: without this one, and since 3.7 without the list of trusted endpoints too.
         """
         body = self._body(action, parameters)
+        if private_ip_enabled is None and self._box.forgets_trusted_endpoints:
+            raise illegal_argument(NO_TRUSTED_ENDPOINTS)
         url = template.address(action.url, parameters, is_3x=self._box.is_3x)
-        self._check_target(url, private_ip_enabled)
+        await self._check_target(url, bool(private_ip_enabled))
         headers = template.headers(header_templates, connector.credential)
         if not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = "application/json"
@@ -74,11 +85,14 @@ class Remote:
             raise illegal_argument("Content length is 0. Aborting request to remote model")
         return text
 
-    def _check_target(self, url: str, private_ip_enabled: bool) -> None:
+    async def _check_target(self, url: str, private_ip_enabled: bool) -> None:
         host = urlsplit(url).hostname or ""
-        if not is_loopback(host):
-            raise illegal_argument(f"The sandbox calls loopback addresses only and did not call {url}")
-        if self._box.private_ip_refused and not private_ip_enabled:
+        if not await targets.is_allowed(host, self._box.host):
+            own = "" if targets.is_loopback(self._box.host) else f" and its own ({self._box.host})"
+            raise illegal_argument(f"The sandbox calls loopback addresses{own} only and did not call {url}")
+        if not self._box.private_ip_refused or private_ip_enabled or host in self._box.public_names:
+            return
+        if targets.is_private(host):
             reason = f"Remote inference host name has private ip address: {host}"
             raise illegal_argument(reason, (("illegal_argument_exception", reason),) if self._box.is_3x else ())
 
@@ -87,12 +101,15 @@ class Remote:
     ) -> httpx.Response:
         config = connector.client_config
         timeout = httpx.Timeout(
-            float(config.get("read_timeout", READ_TIMEOUT[self._box.profile])),
-            connect=float(config.get("connection_timeout", READ_TIMEOUT[self._box.profile])),
+            float(config.get("read_timeout", READ_TIMEOUT[self._box.release])),
+            connect=float(config.get("connection_timeout", READ_TIMEOUT[self._box.release])),
         )
         content = None if body is None else body.encode("utf-8", "surrogatepass")
         try:
-            return await self._client.request(action.method, url, headers=headers, content=content, timeout=timeout)
+            request = self._client.build_request(action.method, url, headers=headers, content=content, timeout=timeout)
+            # Real servers send none.
+            request.headers.pop("User-Agent", None)
+            return await self._client.send(request)
         except httpx.ConnectError:
             parts = urlsplit(url)
             raise _lost(f"Connection refused: /{parts.hostname}:{parts.port or 80}") from None
@@ -126,9 +143,12 @@ class Remote:
 
     def _garbage(self, action: Action, text: str) -> OpenSearchError:
         if not self._box.is_3x:
-            cause = ("json_syntax_exception", "com.google.gson.stream.MalformedJsonException")
+            causes = (
+                ("json_syntax_exception", f"com.google.gson.stream.MalformedJsonException: {GSON_TROUBLE}"),
+                ("malformed_json_exception", GSON_TROUBLE),
+            )
             return OpenSearchError(
-                500, "m_l_exception", f"Fail to execute {action.type} in aws connector", cause=(cause,)
+                500, "m_l_exception", f"Fail to execute {action.type} in aws connector", cause=causes
             )
         token = text.split()[0] if text.split() else ""
         trouble = (
@@ -137,13 +157,6 @@ class Remote:
             "line: 1, column: 1]"
         )
         return illegal_argument(f"Invalid JSON format: {trouble}", (("json_parse_exception", trouble),))
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def with_floats(value: Any) -> Any:

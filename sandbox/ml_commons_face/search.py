@@ -149,8 +149,8 @@ def _leaves(value: object, path: str) -> list[tuple[str, str]]:
     return [] if value is None else [(path, _term(value))]
 
 
-def longest_leaf_bytes(value: object) -> int:
-    return max((len(text.encode()) for _, text in _leaves(value, "")), default=0)
+def longest_leaf(value: object) -> bytes:
+    return max((text.encode() for _, text in _leaves(value, "")), key=len, default=b"")
 
 
 def _sort_keys(given: Any) -> list[tuple[str, bool]]:

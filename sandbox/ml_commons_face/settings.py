@@ -46,7 +46,7 @@ class Settings:
             if name in held[scope]:
                 return held[scope][name]
         default = DEFAULTS[name]
-        return default[self._box.profile] if isinstance(default, dict) else default
+        return default[self._box.release] if isinstance(default, dict) else default
 
     def is_on(self, name: str) -> bool:
         return str(self.value(name)).lower() == "true"

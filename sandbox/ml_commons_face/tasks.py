@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
 # one wins.
 STATUS_FIELDS = ("status", "Status", "TransformJobStatus")
 STATES = ("CANCELLING", "CANCELLED", "COMPLETED", "EXPIRED", "FAILED")
+# A write with its refresh: short enough not to be noticed, long enough for looks at the same moment to collide.
+WRITE_SECONDS = 0.02
+# https://github.com/opensearch-project/ml-commons: MLBatchTaskUpdateProcessor
+POLLED = ("RUNNING", "CANCELLING")
+MOST_POLLED = 100
 VIEW_ORDER = ("model_id", "task_type", "function_name", "state", "input_type", "worker_node")
 
 
@@ -58,6 +65,19 @@ class Tasks:
             raise status_exception(404, "Failed to find task")
         if task.body["task_type"] != "BATCH_PREDICTION":
             return JSONResponse(_view(task.body))
+        return JSONResponse(_view(await self._look(task)))
+
+    async def poll(self) -> int:
+        """A round of the background job: a look at each open task; one that fails leaves no trace. How many."""
+        found = [task for task in self._tasks.all() if task.body["task_type"] == "BATCH_PREDICTION"]
+        due = [task for task in found if task.body["state"] in POLLED][:MOST_POLLED]
+        for task in due:
+            with contextlib.suppress(OpenSearchError):
+                await self._look(task)
+        return len(due)
+
+    async def _look(self, task: Stored) -> dict[str, Any]:
+        """The document as the provider's answer makes it, which is written."""
         connector = self._connector(task)
         action = connector.follow_up("BATCH_PREDICT_STATUS")
         parameters = _parameters(connector, task)
@@ -67,8 +87,8 @@ class Tasks:
             "remote_job": remote_job,
             "state": state_of(remote_job, task.body["state"], self._settings),
         }
-        self._write(task, shown | {"last_update_time": now_ms()})
-        return JSONResponse(_view(shown))
+        await self._write(task.id, shown | {"last_update_time": now_ms()})
+        return shown
 
     async def cancel(self, request: Request) -> Response:
         """Asks the provider and leaves the document as it is: only the next read sees what came of it."""
@@ -115,11 +135,13 @@ class Tasks:
             raise status_exception(404, f"Failed to find connector:{model.body['connector_id']}")
         return Connector.from_body(stored.body)
 
-    def _write(self, read: Stored, body: dict[str, Any]) -> None:
-        """Refused if somebody wrote since it was read: two reads at once are one too many."""
-        now = self._tasks.get(read.id)
-        if now is None or now.seq_no == read.seq_no:
-            self._tasks.write(read.id, body)
+    async def _write(self, id: str, body: dict[str, Any]) -> None:
+        """Refused if somebody else writes at the same moment; how long ago the provider was asked does not matter."""
+        read = self._tasks.get(id)
+        await asyncio.sleep(WRITE_SECONDS)
+        now = self._tasks.get(id)
+        if read is None or now is None or now.seq_no == read.seq_no:
+            self._tasks.write(id, body)
             return
         reason = (
             f"[{read.id}]: version conflict, required seqNo [{read.seq_no}], primary term [1]. "

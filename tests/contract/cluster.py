@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 import httpx
 
@@ -52,7 +53,7 @@ def jsonl(lines: list[dict[str, Any]]) -> bytes:
 
 
 def connector(url: str, **changes: Any) -> dict[str, Any]:
-    """Each action marks its calls, so that one sees whose headers were sent."""
+    """Each action marks its calls, so that one sees whose headers were sent; None leaves a field out."""
 
     def headers(mark: str) -> dict[str, str]:
         return {"Authorization": "Bearer ${credential.openAI_key}", "X-Mark": mark}
@@ -68,7 +69,7 @@ def connector(url: str, **changes: Any) -> dict[str, Any]:
         ("batch_predict_status", "GET", batch, "{}"),
         ("cancel_batch_predict", "POST", f"{batch}/cancel", "{}"),
     ]
-    return {
+    made = {
         "name": "contract",
         "description": "made by a test",
         "version": "1",
@@ -80,11 +81,15 @@ def connector(url: str, **changes: Any) -> dict[str, Any]:
             for kind, method, target, template in actions
         ],
     } | changes
+    return {name: value for name, value in made.items() if value is not None}
 
 
 class Cluster:
-    def __init__(self, url: str) -> None:
+    """`provider_url` is the sandbox that its connectors call and that takes orders: itself, or a real server's."""
+
+    def __init__(self, url: str, provider_url: str | None = None) -> None:
         self.url = url
+        self.provider_url = provider_url or url
         self._http = httpx.Client(base_url=url, trust_env=False, timeout=30)
 
     def close(self) -> None:
@@ -93,8 +98,14 @@ class Cluster:
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and body; a path without a leading /_ is one of ML Commons."""
         full = path if path == "/" or path.startswith(("/_sandbox", "/_cluster")) else ML + path
-        response = self._http.request(method, full, json=body) if body is not None else self._http.request(method, full)
-        return response.status_code, response.json()
+        return self.raw(method, full, body)
+
+    def raw(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Status and body, which may be plain text; the path as it is."""
+        sent = {"json": body} if body is not None else {}
+        response = self._http.request(method, path, headers=headers, **sent)
+        is_json = response.headers.get("content-type", "").startswith("application/json")
+        return response.status_code, response.json() if is_json else response.text
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:
         status, answer = self.call(method, path, body)
@@ -110,25 +121,40 @@ class Cluster:
         return status, error["type"], error["reason"]
 
     def fault(self, name: str, **params: Any) -> None:
-        response = self._http.post("/_sandbox/faults", json={"fault": name, **params})
-        assert response.status_code == 201, response.text
+        self.order("faults", {"fault": name, **params})
+
+    def order(self, path: str, body: Any = None) -> None:
+        """Of the sandbox."""
+        self._http.post(f"{self.provider_url}/_sandbox/{path}", json=body).raise_for_status()
 
     def sandbox(self, path: str) -> Any:
-        return self._http.get(f"/_sandbox/{path}").raise_for_status().json()
+        return self._http.get(f"{self.provider_url}/_sandbox/{path}").raise_for_status().json()
 
     def provider_calls(self) -> list[dict[str, Any]]:
         """What connectors have sent."""
         return [call for call in self.sandbox("calls") if call["headers"].get("x-mark")]
 
-    def connector(self, **changes: Any) -> str:
-        return str(self.ok("POST", "/connectors/_create", connector(self.url, **changes))["connector_id"])
+    def connector(self, url: str | None = None, **changes: Any) -> str:
+        return str(
+            self.ok("POST", "/connectors/_create", connector(url or self.provider_url, **changes))["connector_id"]
+        )
 
-    def model(self, connector_id: str | None = None, name: str = "contract") -> str:
-        """Registered and deployed."""
-        body = {"name": name, "function_name": "remote", "connector_id": connector_id or self.connector()}
+    def model(self, connector_id: str | None = None) -> str:
+        """Registered under a name of its own, and deployed."""
+        body = {
+            "name": f"contract {uuid4()}",
+            "function_name": "remote",
+            "connector_id": connector_id or self.connector(),
+        }
         model_id = str(self.ok("POST", "/models/_register?deploy=true", body)["model_id"])
         until(lambda: self.state(model_id), lambda state: state == "DEPLOYED")
         return model_id
+
+    def undeploy(self, model_id: str) -> Any:
+        """The answer, which comes before the document says so."""
+        answer = self.ok("POST", f"/models/{model_id}/_undeploy")
+        until(lambda: self.state(model_id), lambda state: state == "UNDEPLOYED")
+        return answer
 
     def state(self, model_id: str) -> str:
         return str(self.ok("GET", f"/models/{model_id}")["model_state"])

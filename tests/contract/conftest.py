@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+REPLAY_REPORT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[REPLAY_REPORT] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How many of the recorded exchanges agree, and the differences that stay."""
+    lines = config.stash.get(REPLAY_REPORT, [])
+    if lines:
+        terminalreporter.section("recorded exchanges")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
 class Provider:
     """The official client, and the few steps most tests take with it."""
 
