@@ -187,7 +187,7 @@ def wait_deployed(
     came with registering it did not happen (that is fired after the answer, and its failure only logged). One that
     stays PARTIALLY_DEPLOYED serves all the same.
     """
-    idle = 0
+    idle, why = 0, ""
     for _ in range(tries):
         state = send(ml_commons.get_model(model_id)).get("model_state")
         if state == "DEPLOYED":
@@ -198,20 +198,29 @@ def wait_deployed(
             )
         idle += state in IDLE
         if idle == DEPLOY_AT and state in IDLE:
-            _deploy_again(send, model_id, state)
+            why = _deploy_again(send, model_id, state)
         if idle >= USE_AT and state == "PARTIALLY_DEPLOYED":
+            log.warning(
+                "model %s is deployed on some nodes only, and is used as it is. To heal it (searches fail meanwhile): "
+                "POST %s, then POST %s",
+                model_id,
+                ml_commons.undeploy_model(model_id).path,
+                ml_commons.deploy_model(model_id).path,
+            )
             return
         sleep(pause_seconds)
-    raise Unavailable(f"model {model_id} is still {state} after {tries * pause_seconds:.0f} s")
+    raise Unavailable(f"model {model_id} is still {state} after {tries * pause_seconds:.0f} s. {why}".rstrip())
 
 
-def _deploy_again(send: Send, model_id: str, state: str) -> None:
+def _deploy_again(send: Send, model_id: str, state: str) -> str:
+    """Why that was refused; empty where it was not."""
     try:
         send(ml_commons.deploy_model(model_id))
     except BatchError as error:
         log.warning("model %s is %s, and deploying it once more failed: %s", model_id, state, error)
-    else:
-        log.warning("model %s was %s, so it was deployed once more", model_id, state)
+        return str(error)
+    log.warning("model %s was %s, so it was deployed once more", model_id, state)
+    return ""
 
 
 def _follow_task(

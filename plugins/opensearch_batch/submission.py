@@ -22,7 +22,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from opensearch_batch import ml_commons
-from opensearch_batch.errors import BatchError, OutcomeUnknown, SpecError, TaskLimit, Unavailable
+from opensearch_batch.errors import BatchError, OutcomeUnknown, SpecError, TaskLimit, Transient, Unavailable
 from opensearch_batch.jobs import Job, is_spent
 from opensearch_batch.ml_commons import Call, Hit
 from opensearch_batch.providers.protocol import Provider, RemoteJob
@@ -204,8 +204,16 @@ class Submitter:
             self.sleep(min(self.look_seconds, max(0.0, until - self.now())))
 
     def _find(self, target: _Target) -> _Found | None:
-        """The file's job that can still be used, else one that cannot. The provider also knows jobs without a task."""
-        hits: list[Hit] = self.send(ml_commons.search_tasks(self.provider.find_query(target.file_id)))
+        """The file's job that can still be used, else one that cannot. The provider also knows jobs without a task.
+
+        Where the cluster does not answer, only a job that can be used counts as found.
+        """
+        hits: list[Hit] = []
+        no_answer: Transient | None = None
+        try:
+            hits = self.send(ml_commons.search_tasks(self.provider.find_query(target.file_id)))
+        except Transient as error:
+            no_answer = error
         tasks = {hit.source["remote_job"]["id"]: hit.id for hit in hits if _is_batch(hit)}
         jobs = {job_id: self._job(target, task_id, job_id) for job_id, task_id in tasks.items()}
         ours = [job for job_id, job in jobs.items() if job_id not in target.known]
@@ -217,6 +225,8 @@ class Submitter:
                 ours.append(jobs.get(remote.id) or self._job(target, None, remote.id))
                 if not is_spent(remote):
                     return _Found(ours[-1], usable=True)
+        if no_answer:
+            raise no_answer
         return _Found(ours[-1], usable=False) if ours else None
 
     def _look(self, job: Job) -> RemoteJob:

@@ -62,11 +62,12 @@ class OpenSearchCluster:
         assert part is not None
         part.kill()
 
-    def start(self, *indices: int) -> None:
-        """New ones, or those that were killed; return when all of them have joined."""
-        for index in indices:
+    def restore(self) -> None:
+        """Start what was killed and wait until it has joined again; at first that is all."""
+        gone = [index for index, node in enumerate(self.nodes) if node.part is None or not node.part.running]
+        for index in gone:
             self.nodes[index].launch()
-        for index in indices:
+        for index in gone:
             self.wait_until_joined(index)
 
     def joined(self, index: int) -> int:
@@ -109,4 +110,4 @@ class OpenSearchCluster:
             http_port = ports.port(f"{name} http")
             at: dict[str, Any] = {"http_port": http_port, "transport_port": transport[name], "name": name}
             self.nodes.append(Node(self.version, self.home / name, settings=settings, account=self._account, **at))
-        self.start(*range(self._count))
+        self.restore()

@@ -18,6 +18,7 @@ from stack.opensearch import __main__ as opensearch
 from stack.opensearch.node import Node
 from stack.processes import StackError
 from stack.stack import Stack
+from tests.real.by_hand import run, use  # noqa: F401
 from tests.real.cluster import Cluster, free_port
 from tests.real.connections import Connections
 from tests.real.provider import Provider

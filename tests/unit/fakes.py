@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch_batch.errors import BatchError, OutcomeUnknown
+from opensearch_batch.errors import BatchError, OutcomeUnknown, Unavailable
 from opensearch_batch.ml_commons import Call, Hit
 
 
@@ -63,8 +63,11 @@ class World:
     client_config: dict[str, Any] | None = None
     job_in_answer: bool = True
     lists_lag: bool = False
+    cluster_is_down: bool = False
 
     def send(self, call: Call) -> Any:
+        if self.cluster_is_down:
+            raise Unavailable("no answer from the cluster")
         kind = call.path.removeprefix("/_plugins/_ml/").split("/")
         if kind[-1] == "_batch_predict":
             return self._submit(call)

@@ -76,6 +76,26 @@ def test_parameters_override_the_connectors_but_not_the_file(case: Case) -> None
     assert case.world.submissions == [{"model": "other", "input_file_id": "file-1"}]
 
 
+def test_a_job_nobody_noted_is_found_at_the_provider_while_the_cluster_is_down(case: Case) -> None:
+    case.world.kill_after_submit()
+    with pytest.raises(Killed):
+        case.submitter().submit(SHARD)
+    case.world.cluster_is_down = True
+    job = case.submitter().submit(SHARD)
+    assert (job.provider_job_id, job.task_id) == ("batch_1", None)
+    assert case.billed == ["batch_1"]
+
+
+def test_while_the_cluster_is_down_a_job_that_is_not_found_may_still_be_there(case: Case) -> None:
+    case.world.kill_after_submit()
+    with pytest.raises(Killed):
+        case.submitter().submit(SHARD)
+    case.world.cluster_is_down = case.world.lists_lag = True
+    with pytest.raises(Unavailable, match="no answer from the cluster"):
+        case.submitter().submit(SHARD)
+    assert case.billed == ["batch_1"]
+
+
 def test_submitting_again_gives_the_same_job(case: Case) -> None:
     first = case.submitter().submit(SHARD)
     assert [case.submitter().submit(SHARD) for _ in range(3)] == [first] * 3
