@@ -31,8 +31,11 @@ DEPLOYED = ("DEPLOYED", "PARTIALLY_DEPLOYED", "DEPLOYING")
 FORBIDDEN = 403
 
 IDLE = ("REGISTERED", "UNDEPLOYED", "PARTIALLY_DEPLOYED")
-DEPLOY_AT, USE_AT = 4, 12
-"""Looks that find a model idle, until it is deployed once more, and until one on some nodes only is used as it is."""
+HEAL_AT = (4, 14, 24)
+"""Looks that find a model idle, until it is deployed once more; a model of others only after the first number."""
+
+USED_AS_IT_IS_AFTER = 10
+"""So many more looks after the last of these a model on some nodes only is used as it is."""
 
 
 def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str) -> str:
@@ -148,6 +151,7 @@ def ensure_model(
 ) -> str:
     """The id of the one model of this name on this connector, deployed if asked."""
     found = [hit for hit in models_of(send, connector_id) if hit.source.get("name") == name]
+    made = ""
     if found:
         model_id = _oldest(found).id
         log.info("model %s (%s) is registered", model_id, name)
@@ -163,7 +167,7 @@ def ensure_model(
         twins = [hit for hit in models_of(send, connector_id) if hit.source.get("name") == name]
         model_id = _keep_oldest(send, made, twins, ml_commons.undeploy_model(made), ml_commons.delete_model(made))
     if deploy:
-        wait_deployed(send, model_id, sleep=sleep)
+        wait_deployed(send, model_id, ours=model_id == made, sleep=sleep)
     return model_id
 
 
@@ -177,6 +181,7 @@ def wait_deployed(
     send: Send,
     model_id: str,
     *,
+    ours: bool = False,
     tries: int = 120,
     pause_seconds: float = 0.5,
     sleep: Callable[[float], None] = time.sleep,
@@ -185,8 +190,10 @@ def wait_deployed(
 
     A model that stays as it is for some looks is deployed once more: a node of several could not load it, or what
     came with registering it did not happen (that is fired after the answer, and its failure only logged). One that
-    stays PARTIALLY_DEPLOYED serves all the same.
+    this run has made (`ours`) is undeployed first: else a node that failed answers "Duplicate deploy model task". One
+    that stays PARTIALLY_DEPLOYED serves all the same.
     """
+    heal_at = HEAL_AT if ours else HEAL_AT[:1]
     idle, why = 0, ""
     for _ in range(tries):
         state = send(ml_commons.get_model(model_id)).get("model_state")
@@ -197,9 +204,9 @@ def wait_deployed(
                 f"model {model_id} failed to deploy; GET /_plugins/_ml/models/{model_id} and the cluster's log say why"
             )
         idle += state in IDLE
-        if idle == DEPLOY_AT and state in IDLE:
-            why = _deploy_again(send, model_id, state)
-        if idle >= USE_AT and state == "PARTIALLY_DEPLOYED":
+        if state in IDLE and idle in heal_at:
+            why = _deploy_again(send, model_id, state, undeploy=ours and state == "PARTIALLY_DEPLOYED")
+        if state == "PARTIALLY_DEPLOYED" and idle >= heal_at[-1] + USED_AS_IT_IS_AFTER:
             log.warning(
                 "model %s is deployed on some nodes only, and is used as it is. To heal it (searches fail meanwhile): "
                 "POST %s, then POST %s",
@@ -212,9 +219,11 @@ def wait_deployed(
     raise Unavailable(f"model {model_id} is still {state} after {tries * pause_seconds:.0f} s. {why}".rstrip())
 
 
-def _deploy_again(send: Send, model_id: str, state: str) -> str:
+def _deploy_again(send: Send, model_id: str, state: str, *, undeploy: bool) -> str:
     """Why that was refused; empty where it was not."""
     try:
+        if undeploy:
+            send(ml_commons.undeploy_model(model_id))
         send(ml_commons.deploy_model(model_id))
     except BatchError as error:
         log.warning("model %s is %s, and deploying it once more failed: %s", model_id, state, error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The project's own DAGs and plugins on a fresh home. A test that kills a part starts it again."""
-    with Stack(tmp_path_factory.mktemp("stack")) as started:
+def stack() -> Iterator[Stack]:
+    """The project's own DAGs and plugins on a fresh home. A test that kills a part starts it again.
+
+    The home is not in pytest's own folder, which its next start closes to other users, PostgreSQL's too.
+    """
+    with tempfile.TemporaryDirectory(prefix="opensearch-batch-e2e-") as home, Stack(Path(home)) as started:
         yield started

@@ -50,8 +50,8 @@ def real() -> None:
 
 @pytest.fixture(scope="session")
 def homes(real: None) -> Iterator[Path]:
-    """For the data of nodes. Not in pytest's own folder: its next start closes that to other users than root."""
-    with tempfile.TemporaryDirectory(prefix="opensearch-batch-nodes-") as folder:
+    """Of nodes and of Airflow's PostgreSQL. Not in pytest's own folder: its next start closes that to other users."""
+    with tempfile.TemporaryDirectory(prefix="opensearch-batch-real-") as folder:
         yield Path(folder)
 
 
@@ -110,9 +110,9 @@ def provider(request: pytest.FixtureRequest, providers: dict[str, Provider]) -> 
 
 
 @pytest.fixture(scope="session")
-def airflow(real: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def airflow(homes: Path) -> Iterator[Stack]:
     """The project's own DAGs; connections come through the REST API, from each test."""
-    with Stack(tmp_path_factory.mktemp("airflow"), with_sandbox=False) as started:
+    with Stack(homes / "airflow", with_sandbox=False) as started:
         yield started
 
 

@@ -83,7 +83,7 @@ def test_an_unknown_authority_in_the_triggerer(connect: Connect) -> None:
 def test_a_trigger_trusts_the_connections_authority(connect: Connect, model_id: str) -> None:
     connect(RUNNER)
     found = asyncio.run(_sent_from_a_trigger(ml_commons.get_model(model_id)))
-    assert found["model_state"] == "DEPLOYED"
+    assert found["algorithm"] == "REMOTE"
 
 
 async def _sent_from_a_trigger(call: ml_commons.Call) -> Any:

@@ -96,6 +96,19 @@ def test_a_model_that_stays_as_it_is_is_deployed_once_more(idle: str) -> None:
     assert nodes.sent[-2:] == ["deploy model m", "get model m"]
 
 
+def test_a_model_of_this_run_is_undeployed_before_it_is_deployed_again() -> None:
+    """A node that failed to load it takes a plain _deploy for a duplicate."""
+    nodes = Nodes(heals_after=2)
+    wait_deployed(nodes.send, "m", ours=True, sleep=lambda seconds: None)
+    assert [name for name in nodes.sent if name and name != "get model m"] == ["undeploy model m", "deploy model m"] * 2
+
+
+def test_a_model_of_others_is_never_undeployed_to_heal_it() -> None:
+    nodes = Nodes(heals_after=2)
+    wait_deployed(nodes.send, "m", sleep=lambda seconds: None)
+    assert "undeploy model m" not in nodes.sent
+
+
 def test_a_model_that_stays_partly_deployed_is_used_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     nodes = Nodes(heals_after=2)
     wait_deployed(nodes.send, "m", sleep=lambda seconds: None)
