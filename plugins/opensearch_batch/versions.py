@@ -124,7 +124,7 @@ VERSION_NOTES = (
         "all; status reads from 2.19",
         "Submit and status carry the headers of the predict action, whatever their own say: all actions get the same.",
         f"{_AT}/2.19.6.0/ml-algorithms/src/main/java/org/opensearch/ml/engine/MLEngine.java#L127",
-        "tests/contract/test_ml_commons_jobs.py::test_whose_headers_are_sent",
+        "tests/contract/either/test_jobs.py::test_whose_headers_are_sent",
     ),
     VersionNote(
         "status words",
@@ -285,7 +285,7 @@ VERSION_NOTES = (
         "all",
         "A status read writes the task, so of two at once (the cluster's own poller is one) the later may be 409.",
         f"{_AT}/3.6.0.0/{_TASKS}/GetTaskTransportAction.java",
-        "tests/contract/test_ml_commons_jobs.py::test_two_reads_at_once_conflict",
+        "tests/contract/either/test_jobs.py::test_reads_at_the_same_moment_conflict",
         (
             Said(
                 "look",
