@@ -10,8 +10,12 @@ ALPHANUMERIC = string.ascii_letters + string.digits
 
 
 def opensearch_id() -> str:
-    """20 URL-safe characters, hyphen and underscore among them."""
-    return secrets.token_urlsafe(15)
+    """20 URL-safe characters, hyphen and underscore among them, and always an upper-case letter: by that the replay of
+    recorded exchanges tells an id from a word of the same length.
+    """
+    while (made := secrets.token_urlsafe(15)).lower() == made:
+        continue
+    return made
 
 
 def batch_id() -> str:
