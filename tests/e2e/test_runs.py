@@ -199,8 +199,11 @@ def test_a_killed_submit_is_found_again_instead_of_paid_again(stack: Stack, box:
     def submitting() -> list[psutil.Process]:
         if states(run).get(("shard.submit_batch", 0)) != "running":
             return []
-        workers = psutil.Process(stack.parts["scheduler"].pid).children(recursive=True)
-        return [process for process in workers if not process.children() and _has_connection(process, box_port)]
+        try:
+            workers = psutil.Process(stack.parts["scheduler"].pid).children(recursive=True)
+            return [process for process in workers if not process.children() and _has_connection(process, box_port)]
+        except psutil.NoSuchProcess:  # one ended while it was looked at: look again
+            return []
 
     box_port = int(stack.sandbox_url.rpartition(":")[2])
     for process in eventually("a worker that talks to the cluster", submitting):

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -56,15 +56,18 @@ def test_the_sandbox_starts_again_on_its_port(stack: Stack) -> None:
 
 
 def test_everything_listens_on_loopback_only(stack: Stack) -> None:
-    listening = [
-        connection.laddr
-        for process in left_over(stack.home.path)
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    listening = [address for process in left_over(stack.home.path) for address in listened_on(process)]
     ports = {int(url.rpartition(":")[2]) for url in (stack.url, stack.sandbox_url)}
     assert {address.port for address in listening} == ports
     assert {address.ip for address in listening} == {"127.0.0.1"}
+
+
+def listened_on(process: psutil.Process) -> list[Any]:
+    try:
+        connections = process.net_connections(kind="inet")
+    except psutil.NoSuchProcess:  # a task's, which has ended meanwhile
+        return []
+    return [connection.laddr for connection in connections if connection.status == psutil.CONN_LISTEN]
 
 
 def test_secrets_are_for_the_owner_only(stack: Stack) -> None:
