@@ -19,6 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 VENDORS = re.compile(r"(?<![A-Za-z])(openai|cohere|sagemaker|bedrock)(?![A-Za-z])", re.IGNORECASE)
 PURE = (
     "errors", "spec", "records", "shards", "plan", "jobs", "reconcile", "values", "ml_commons", "answers", "looking",
+    "pacing", "headway", "roster", "waiting",
     "providers", *(f"providers.{path.stem}" for path in (PACKAGE / "providers").glob("[!_]*.py")),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearch_batch.errors import BatchError, CannotLook, UnknownAnswer
-from opensearch_batch.jobs import Job, read_task
+from opensearch_batch.jobs import Job, ended, read_task
 from opensearch_batch.ml_commons import Call, cancel_task, get_task
 from opensearch_batch.providers.protocol import Provider, RemoteJob
 
@@ -50,6 +50,16 @@ def look(job: Job, provider: Provider, told: set[str]) -> Asking:
             raise
         except BatchError as error:
             _say_once(told, error)
+    return provider.read_job((yield AskProvider(job.provider_job_id)))
+
+
+def confirm(job: Job, provider: Provider, told: set[str]) -> Asking:
+    """The look at a job that the provider's list shows as ended: through the cluster, whose record becomes true by it
+    and gives the job's place back. Where that says it still runs, the provider's own answer counts.
+    """
+    remote = yield from look(job, provider, told)
+    if remote is not None and ended(remote):
+        return remote
     return provider.read_job((yield AskProvider(job.provider_job_id)))
 
 

@@ -14,12 +14,14 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 from opensearch_batch import providers
 from opensearch_batch.adapter import cancel_jobs, fill_connections, flat, worker_ask
 from opensearch_batch.errors import Terminal, Transient, UnknownAnswer
+from opensearch_batch.headway import of_outcomes
 from opensearch_batch.jobs import Job, ended, outcome, progress
 from opensearch_batch.links import ProviderLink, TaskLink
 from opensearch_batch.looking import drive, look
 from opensearch_batch.retry import airflow_errors, patient
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.trigger import BatchTrigger
+from opensearch_batch.waiting import SEVERAL
 
 DAY_AND_ONE_HOUR = timedelta(hours=25)
 NET_SECONDS = 300
@@ -29,11 +31,15 @@ NET_SECONDS = 300
 class BatchSensor(BaseSensorOperator):
     """Wait until all jobs have ended, in whatever state; return their Outcomes. FetchOutputOperator judges them.
 
+    How far the bundle is (n of N rows, rate, time left) is in the task's log while it waits, at most every five
+    minutes; the XCom `progress` keeps a Headway as a dict once it has ended, and the error of a time-out says it.
+
     :param jobs: what SubmitBatchOperator returned.
     :param deferrable: wait in the triggerer (default). Else Airflow's own poke and reschedule modes apply.
     :param timeout: seconds from the first look, kept over retries; default 25 h. When they have passed the jobs are
         cancelled and the task fails for good.
-    :param poke_interval: seconds between two looks at each job. A look makes the cluster ask the provider.
+    :param poke_interval: the fewest seconds between two looks at a job. A deferred wait looks more and more seldom, a
+        tenth of the wait so far apart, up to ten times this or ten minutes, and again more often near the end.
     :param cancel_on_kill: cancel the jobs when a person marks the deferred task failed or successful. Clearing it,
         restarting a triggerer or moving the wait never cancels; a poking wait that is killed does not either.
     """
@@ -73,10 +79,11 @@ class BatchSensor(BaseSensorOperator):
         with airflow_errors():
             self._prepare()
             if not self.deferrable:
-                return self._poke_until_done(context)
-            done = self.poke(context)
-            if done.is_done:
-                return done.xcom_value
+                return self._tell(context, self._poke_until_done(context))
+            if len(self.linked_jobs) < SEVERAL:
+                done = self.poke(context)
+                if done.is_done:
+                    return self._tell(context, done.xcom_value or [])
             return self._defer(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -115,7 +122,7 @@ class BatchSensor(BaseSensorOperator):
                 raise UnknownAnswer(f"event of another version ({str(event)[:200]}); clear this task to wait anew")
             if event.get("timed_out"):
                 self._forget_deadline(context)
-                self._give_up()
+                self._give_up(str(event.get("progress") or "")[:200])
             if message := event.get("error"):
                 raise (Terminal if event.get("terminal") else Transient)(message)
             outcomes: list[dict[str, Any]] = event.get("outcomes") or []
@@ -123,7 +130,17 @@ class BatchSensor(BaseSensorOperator):
                 job["provider_job_id"] for job in self.linked_jobs
             }:
                 raise UnknownAnswer("the event does not speak of this task's jobs; clear this task to wait anew")
-            return outcomes
+            waited = event.get("waited_seconds")
+            return self._tell(context, outcomes, float(waited) if isinstance(waited, int | float) else None)
+
+    def _tell(
+        self, context: Context, outcomes: list[dict[str, Any]], waited_seconds: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Log how far the bundle came and keep it as XCom `progress`; return the Outcomes as they are."""
+        headway = of_outcomes(outcomes, waited_seconds)
+        self.log.info("%s", headway)
+        context["ti"].xcom_push("progress", headway.to_dict())
+        return outcomes
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """The net below the trigger's deadline: no triggerer was there to see it pass."""
@@ -160,6 +177,7 @@ class BatchSensor(BaseSensorOperator):
                 deadline=deadline,
                 cancel_on_kill=self.cancel_on_kill,
                 told=sorted(self.told),
+                since=time.time(),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(0.0, deadline - time.time()) + NET_SECONDS),
@@ -183,11 +201,14 @@ class BatchSensor(BaseSensorOperator):
         ids = ",".join(sorted(job["provider_job_id"] for job in self.linked_jobs))
         return "deadline-" + hashlib.sha256(ids.encode()).hexdigest()[:16]
 
-    def _give_up(self) -> NoReturn:
+    def _give_up(self, progress: str) -> NoReturn:
         left = self._cancel()
         names = ", ".join(job["provider_job_id"] for job in self.linked_jobs)
         what = f"these may go on: {'; '.join(left)}" if left else "they were cancelled"
-        raise AirflowSensorTimeout(f"jobs {names} had not ended {self.timeout:.0f} s after the first look; {what}")
+        how_far = f" ({progress})" if progress else ""
+        raise AirflowSensorTimeout(
+            f"jobs {names} had not ended {self.timeout:.0f} s after the first look{how_far}; {what}"
+        )
 
     def _cancel(self) -> list[str]:
         """Best effort: a job that cannot be cancelled now is named, and goes on."""

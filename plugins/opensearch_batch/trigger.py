@@ -5,11 +5,13 @@ arguments.
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextvars
+import hashlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 from airflow.sdk import BaseHook
@@ -18,14 +20,19 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, SpecError, Transient
-from opensearch_batch.jobs import Job, ended, outcome, progress
+from opensearch_batch.jobs import Job, ended
 from opensearch_batch.looking import Ask, AskCluster, adrive, cancel, look
+from opensearch_batch.pacing import pause_seconds
+from opensearch_batch.roster import AskList, Roster, shared
+from opensearch_batch.waiting import AT_ONCE, SEVERAL, Wait
 
-AT_ONCE = 8
-"""Jobs looked at side by side."""
+FRESH = 0.75
+"""A walk of the list serves all who pause so much of their pause. Below 0.8, the shortest that chance makes of it: a
+wait never gets the same walk twice.
+"""
 
-TOLD_EVERY_SECONDS = 300
-"""Progress is logged when it changes, and at least this often."""
+_THREADS = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="opensearch-batch")
+"""For the provider's SDK. Not the event loop's own threads: there all triggers look up host names."""
 
 _CANCELLING: set[asyncio.Task[None]] = set()
 _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
@@ -34,9 +41,14 @@ _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "upstream_failed
 class BatchTrigger(BaseTrigger):
     """Polls until every job has ended or `deadline` (epoch seconds) has passed. Yields one event, then ends:
 
-    {"version", "outcomes": […]}, {"version", "timed_out": True} or {"version", "error": text, "terminal": bool}.
+    {"version", "outcomes": […], "waited_seconds"}, {"version", "timed_out": True, "progress": text} or
+    {"version", "error": text, "terminal": bool}.
     All arguments are plain JSON and lie readable in Airflow's database: connections go by id. `version` is that of the
-    arguments, so that a wait begun before a deploy goes on after it. `told` is what the task's log says already.
+    arguments, so that a wait begun before a deploy goes on after it. `told` is what the task's log says already,
+    `since` (epoch seconds; default: now) when the wait began.
+
+    From SEVERAL jobs on the provider's list is walked, once for all such waits in this process; a job then gets a look
+    of its own when the list shows that it has ended, when it does not show it, and now and then.
     """
 
     VERSION = 1
@@ -52,6 +64,7 @@ class BatchTrigger(BaseTrigger):
         deadline: float,
         cancel_on_kill: bool = True,
         told: list[str] | None = None,
+        since: float | None = None,
         version: int = VERSION,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,6 +80,7 @@ class BatchTrigger(BaseTrigger):
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
         self.told = told or []
+        self.since = time.time() if since is None else since
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         names = (
@@ -78,6 +92,7 @@ class BatchTrigger(BaseTrigger):
             "deadline",
             "cancel_on_kill",
             "told",
+            "since",
         )
         return "opensearch_batch.trigger.BatchTrigger", {"version": self.VERSION} | {
             name: getattr(self, name) for name in names
@@ -101,38 +116,35 @@ class BatchTrigger(BaseTrigger):
                 text = text.replace(secret, "***")
         return text
 
-    async def _wait(self, ask: Callable[[Ask], Awaitable[Any]]) -> dict[str, Any]:
-        waiting = {job.provider_job_id: job for job in map(Job.from_dict, self.jobs)}
-        outcomes: dict[str, dict[str, Any]] = {}
-        said: dict[str, tuple[str, float]] = {}
-        told = set(self.told)
-        slots = asyncio.Semaphore(AT_ONCE)
+    async def _wait(self, ask: Callable[[Ask | AskList], Awaitable[Any]]) -> dict[str, Any]:
+        jobs, pause = [Job.from_dict(job) for job in self.jobs], self.poll_seconds
+        with ExitStack() as stack:
+            roster = await self._roster([job.provider_job_id for job in jobs], stack)
+            wait = Wait(jobs, providers.get(self.provider), ask, self.log.log, set(self.told), roster)
+            while True:
+                headway = await wait.look(time.time(), FRESH * pause)
+                now = time.time()
+                if outcomes := wait.outcomes:
+                    return {"outcomes": outcomes, "waited_seconds": round(now - self.since, 1)}
+                if now >= self.deadline:
+                    return {"timed_out": True, "progress": str(headway)}
+                wait.tell(headway, now)
+                pause = pause_seconds(self.poll_seconds, now - self.since, headway.seconds_left)
+                await asyncio.sleep(max(0.05, min(pause * random.uniform(0.8, 1.2), self.deadline - now)))
 
-        async def look_at(job: Job) -> None:
-            async with slots:
-                try:
-                    remote = await adrive(look(job, providers.get(self.provider), told), ask)
-                except Transient as error:
-                    self._say(said, job, f"no answer, trying again: {error}", logging.WARNING)
-                    return
-            assert remote is not None
-            self._say(said, job, progress(remote))
-            if ended(remote):
-                outcomes[job.provider_job_id] = outcome(job, remote).to_dict()
-
-        while True:
-            looks = [look_at(job) for job_id, job in waiting.items() if job_id not in outcomes]
-            for failure in await asyncio.gather(*looks, return_exceptions=True):
-                if isinstance(failure, BaseException):
-                    raise failure
-            if len(outcomes) == len(waiting):
-                return {"outcomes": [outcomes[job_id] for job_id in waiting]}
-            if time.time() >= self.deadline:
-                return {"timed_out": True}
-            if len(waiting) > 1:
-                self.log.info("%d of %d jobs have ended", len(outcomes), len(waiting))
-            pause = self.poll_seconds * random.uniform(0.8, 1.2)
-            await asyncio.sleep(max(0.05, min(pause, self.deadline - time.time())))
+    async def _roster(self, ids: list[str], stack: ExitStack) -> Roster | None:
+        """Shared with all who ask the same server with the same key; None where that is not worth while, or where
+        Airflow does not have the connection: the cluster may be able to answer alone.
+        """
+        if len(ids) < SEVERAL:
+            return None
+        try:
+            connection = await BaseHook.aget_connection(self.provider_conn_id)
+        except AirflowNotFoundException:
+            return None
+        secret = hashlib.sha256((connection.password or "").encode()).hexdigest()
+        place = (self.provider, connection.schema, connection.host, connection.port, secret)
+        return stack.enter_context(shared(place, ids))
 
     async def on_kill(self) -> None:
         """Cancel the jobs if a person ended the task. Also called for a clear, and when the wait moves to another
@@ -185,27 +197,29 @@ class BatchTrigger(BaseTrigger):
         return state if state is None else str(state)
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[Callable[[Ask], Awaitable[Any]]]:
+    async def _asking(self) -> AsyncIterator[Callable[[Ask | AskList], Awaitable[Any]]]:
         """Over the cluster's async client; the provider is asked in a thread, with the SDK that workers use."""
         from opensearch_batch.hook import MLCommonsAsyncHook
         from opensearch_batch.stores import ProviderStore, open_store
 
         opened: list[ProviderStore] = []
 
-        async def ask(step: Ask) -> Any:
+        async def ask(step: Ask | AskList) -> Any:
             if isinstance(step, AskCluster):
                 return await send(step.call)
             if not opened:
                 connection = await BaseHook.aget_connection(self.provider_conn_id)
-                opened.append(await asyncio.to_thread(open_store, providers.get(self.provider), connection))
-            act = opened[0].cancel_job if step.cancel else opened[0].get_job
-            return await asyncio.to_thread(act, step.job_id)
+                opened.append(await _in_thread(open_store, providers.get(self.provider), connection))
+            store = opened[0]
+            if isinstance(step, AskList):
+                return await _in_thread(store.list_jobs, step.ids, step.most_pages, step.since)
+            return await _in_thread(store.cancel_job if step.cancel else store.get_job, step.job_id)
 
         async with MLCommonsAsyncHook(self.opensearch_conn_id).sender() as send:
             yield ask
 
-    def _say(self, said: dict[str, tuple[str, float]], job: Job, text: str, level: int = logging.INFO) -> None:
-        before, at = said.get(job.provider_job_id, ("", 0.0))
-        if text != before or time.time() - at > TOLD_EVERY_SECONDS:
-            said[job.provider_job_id] = (text, time.time())
-            self.log.log(level, "%s: %s", job.name, text)
+
+async def _in_thread(act: Callable[..., Any], *arguments: Any) -> Any:
+    """asyncio.to_thread with threads of our own; log lines keep their task."""
+    run = contextvars.copy_context().run
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, run, act, *arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,6 +152,9 @@ class World:
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         return next(dict(job) for job in self.jobs if job["id"] == job_id)
+
+    def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
+        raise AssertionError("a submission waits for nothing")
 
     def cancel_job(self, job_id: str) -> None:
         raise AssertionError("a submission cancels nothing")

@@ -157,6 +157,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
         status=status,
         outputs=tuple(f for f in (remote_job.get("output_file_id"), remote_job.get("error_file_id")) if f),
         has_answers=bool(remote_job.get("output_file_id")),
+        created_at=float(remote_job["created_at"]) if remote_job.get("created_at") else None,
         requests_total=int(counts.get("total") or 0),
         requests_done=int(counts.get("completed") or 0),
         requests_failed=int(counts.get("failed") or 0),

@@ -26,7 +26,9 @@ class Usage(Value):
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """One look at the provider's job. `outputs` are file ids in the order to read them: answers before errors."""
+    """One look at the provider's job. `outputs` are file ids in the order to read them: answers before errors.
+    `created_at` is in epoch seconds.
+    """
 
     id: str
     state: RemoteState
@@ -39,6 +41,7 @@ class RemoteJob:
     error_code: str | None = None
     error_message: str | None = None
     has_answers: bool = False
+    created_at: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ write.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -32,6 +32,13 @@ class ProviderStore(Protocol):
         ...
 
     def get_job(self, job_id: str) -> dict[str, Any]: ...
+
+    def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
+        """The provider's own documents of those of these jobs that its list shows, by id. The walk begins at the
+        newest and ends with the last one found, after `most_pages`, or where jobs are older than `since` (epoch
+        seconds).
+        """
+        ...
 
     def cancel_job(self, job_id: str) -> None: ...
 

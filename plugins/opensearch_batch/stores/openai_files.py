@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opensearch_batch.errors import BatchError, Refused, Throttled, Unavailable
@@ -56,6 +56,18 @@ class OpenAIFiles:
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         return _asked(lambda: self._client.batches.retrieve(job_id).model_dump(), f"get batch {job_id}")
+
+    def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
+        """By pages of 100, the most that a call gives: https://platform.openai.com/docs/api-reference/batch/list"""
+        found: dict[str, dict[str, Any]] = {}
+        page = _asked(lambda: self._client.batches.list(limit=100), "list batches")
+        for number in range(1, most_pages + 1):
+            found |= {batch.id: batch.model_dump() for batch in page.data if batch.id in ids}
+            too_old = since is not None and bool(page.data) and page.data[-1].created_at < since
+            if number == most_pages or too_old or len(found) == len(ids) or not page.has_next_page():
+                break
+            page = _asked(page.get_next_page, "list batches")
+        return found
 
     def cancel_job(self, job_id: str) -> None:
         _asked(lambda: self._client.batches.cancel(job_id), f"cancel batch {job_id}")
