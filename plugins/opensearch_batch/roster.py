@@ -1,8 +1,7 @@
 """Roster: one walk of the provider's list answers for all waits of this process that ask the same server with the same
 key.
 
-A list is a hint: it may lag, and the cluster learns nothing from it. So a job that it shows as ended is looked at
-singly before that counts (looking.confirm), and of those it shows as running a few a walk are, in turn.
+A list is a hint: it may lag, and the cluster learns nothing from it. waiting.py says what is looked at singly besides.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from opensearch_batch.errors import BatchError, Unavailable
 log = logging.getLogger(__name__)
 
 PAGE = 100
-"""Jobs to one single look, and to one page of a list."""
+"""Jobs to a page of the list."""
 
 BLIND = 3
 """Walks that may fail in a row before jobs are looked at singly, as if there were no list."""
@@ -44,15 +43,11 @@ Walk = Callable[[AskList], Awaitable[Mapping[str, Mapping[str, Any]]]]
 
 @dataclass(frozen=True)
 class Listing:
-    """One walk: what it found by job id. `due` are jobs whose turn it is to be looked at singly.
-
-    Where it failed, `error` says why, and `failures` how many in a row did.
-    """
+    """One walk: what it found by job id; where it failed, why, and how many in a row did."""
 
     begun: float
     wanted: frozenset[str]
     found: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    due: frozenset[str] = frozenset()
     error: BatchError | None = None
     failures: int = 0
 
@@ -62,7 +57,7 @@ class Roster:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._wanted: dict[str, None] = {}
+        self._wanted: set[str] = set()
         self._made_at: dict[str, float] = {}
         self._last: Listing | None = None
         self._lock = asyncio.Lock()
@@ -70,7 +65,7 @@ class Roster:
     @contextmanager
     def following(self, ids: list[str]) -> Iterator[None]:
         """Every walk looks for these jobs too, until they have ended."""
-        self._wanted.update(dict.fromkeys(ids))
+        self._wanted.update(ids)
         try:
             yield
         finally:
@@ -79,7 +74,7 @@ class Roster:
 
     def ended(self, id: str) -> None:
         """No walk needs to look for it any more."""
-        self._wanted.pop(id, None)
+        self._wanted.discard(id)
         self._made_at.pop(id, None)
 
     def made(self, id: str, at: float) -> None:
@@ -102,7 +97,7 @@ class Roster:
             return last
 
     async def _walk(self, walk: Walk, ids: frozenset[str], last: Listing | None) -> Listing:
-        begun, wanted = self._clock(), frozenset(self._wanted) | ids
+        begun, wanted = self._clock(), ids | self._wanted
         try:
             found = await walk(AskList(wanted, self._most_pages(wanted), self._since(wanted)))
         except BatchError as error:
@@ -111,7 +106,7 @@ class Roster:
             log.exception("The provider's list of jobs could not be read")
             told = Unavailable(f"the list of jobs could not be read: {type(error).__name__}")
             return Listing(begun, wanted, error=told, failures=last.failures + 1 if last else 1)
-        return Listing(begun, wanted, found, self._take_turns(found))
+        return Listing(begun, wanted, found)
 
     def _most_pages(self, wanted: frozenset[str]) -> int:
         """A walk among many strangers' jobs must not cost more than it saves."""
@@ -121,13 +116,6 @@ class Roster:
         if not wanted <= self._made_at.keys():
             return None
         return min(self._made_at[id] for id in wanted)
-
-    def _take_turns(self, found: Mapping[str, Any]) -> frozenset[str]:
-        """Those at the front of the queue, which go to its end."""
-        due = [id for id in self._wanted if id in found][: -(-len(found) // PAGE)]
-        for id in due:
-            self._wanted[id] = self._wanted.pop(id)  # None, at the end
-        return frozenset(due)
 
 
 _ROSTERS: dict[tuple[asyncio.AbstractEventLoop, Hashable], Roster] = {}

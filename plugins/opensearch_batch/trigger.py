@@ -27,8 +27,8 @@ from opensearch_batch.roster import AskList, Roster, shared
 from opensearch_batch.waiting import AT_ONCE, SEVERAL, Wait
 
 FRESH = 0.75
-"""A walk of the list serves all who pause so much of their pause. Below 0.8, the shortest that chance makes of it: a
-wait never gets the same walk twice.
+"""A walk of the list serves a wait if it is no older than this much of the wait's pause. Below 0.8, the least that
+chance leaves of a pause: no wait gets the same walk twice.
 """
 
 _THREADS = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="opensearch-batch")
@@ -48,7 +48,7 @@ class BatchTrigger(BaseTrigger):
     `since` (epoch seconds; default: now) when the wait began.
 
     From SEVERAL jobs on the provider's list is walked, once for all such waits in this process; a job then gets a look
-    of its own when the list shows that it has ended, when it does not show it, and now and then.
+    of its own when the list shows that it has ended, when it does not show it, and in turn.
     """
 
     VERSION = 1

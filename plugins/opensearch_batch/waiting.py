@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,7 @@ class Wait:
         self._track = Track(self.jobs)
         self._said: dict[str, tuple[str, float]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._turns = deque(job.provider_job_id for job in self.jobs)
 
     @property
     def outcomes(self) -> list[dict[str, Any]] | None:
@@ -74,7 +76,12 @@ class Wait:
             self.log(logging.INFO, text)
 
     async def _singly(self, left: list[Job], now: float, fresh_seconds: float) -> list[tuple[Job, Asking]]:
-        """Which jobs to look at singly, and how; what the list says of the others is noted."""
+        """Which jobs to look at singly, and how; what the list says of the others is noted.
+
+        An end that the list shows only counts once it has been looked at: the Outcome is that of the single look, and
+        the cluster's record becomes true. What the list does not show is looked at, and of what it shows as running
+        one job, in turn.
+        """
         if self.roster is None or len(left) < SEVERAL:
             return [(job, look(job, self.vendor, self.told)) for job in left]
         ids = frozenset(job.provider_job_id for job in left)
@@ -85,7 +92,7 @@ class Wait:
             if isinstance(listing.error, Transient) and passing:
                 return []
             return [(job, look(job, self.vendor, self.told)) for job in left]
-        singly = []
+        singly, running = [], {}
         for job in left:
             document = listing.found.get(job.provider_job_id)
             listed = self.vendor.read_job(document) if document else None
@@ -93,11 +100,21 @@ class Wait:
                 singly.append((job, look(job, self.vendor, self.told)))
             elif ended(listed):
                 singly.append((job, confirm(job, self.vendor, self.told)))
-            elif job.provider_job_id in listing.due:
-                singly.append((job, look(job, self.vendor, self.told)))
             else:
-                self._note(job, listed)
+                running[job.provider_job_id] = (job, listed)
+        if running:
+            job, _ = running.pop(self._next_of(running))
+            singly.append((job, look(job, self.vendor, self.told)))
+        for job, listed in running.values():
+            self._note(job, listed)
         return singly
+
+    def _next_of(self, ids: Collection[str]) -> str:
+        """Whose turn it is to be looked at singly: a list that stands still must not hold the wait."""
+        id = next(id for id in self._turns if id in ids)
+        self._turns.remove(id)
+        self._turns.append(id)
+        return id
 
     async def _look_at(self, job: Job, asking: Asking) -> None:
         async with self._slots:

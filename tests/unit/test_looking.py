@@ -20,7 +20,7 @@ from opensearch_batch.errors import (
     UnknownAnswer,
 )
 from opensearch_batch.jobs import Job
-from opensearch_batch.looking import Ask, AskCluster, AskProvider, adrive, asker, cancel, drive, look
+from opensearch_batch.looking import Ask, AskCluster, AskProvider, adrive, asker, cancel, confirm, drive, look
 
 VENDOR = providers.DEFAULT
 JOB = Job("batch-k", 1, "batch_1", "file-1", "task-1", "model-1")
@@ -164,3 +164,24 @@ def test_a_worker_opens_the_providers_store_only_when_it_is_needed() -> None:
     drive(look(JOB, VENDOR, set()), ask)
     drive(cancel(JOB, set()), ask)
     assert store.asked == [("get", "batch_1"), ("cancel", "batch_1")]
+
+
+COMPLETED = {"id": "batch_1", "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked_for"),
+    [
+        (({"state": "COMPLETED", "remote_job": COMPLETED},), ["AskCluster"]),
+        ((TASK, COMPLETED), ["AskCluster", "AskProvider"]),
+        ((CannotLook("400"), COMPLETED), ["AskCluster", "AskProvider"]),
+    ],
+    ids=["the cluster says so too", "the cluster says it runs", "the cluster cannot look"],
+)
+def test_an_end_on_the_list_is_confirmed_through_the_cluster_or_by_the_provider(
+    answers: tuple[Any, ...], asked_for: list[str]
+) -> None:
+    asked = Asked(*answers)
+    remote = drive(confirm(JOB, VENDOR, set()), asked)
+    assert remote is not None
+    assert (remote.state, asked.kinds) == ("completed", asked_for)

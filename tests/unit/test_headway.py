@@ -1,0 +1,77 @@
+"""How far a bundle is, in rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from opensearch_batch.headway import Headway, Track, of_outcomes
+from opensearch_batch.jobs import Job, outcome
+from opensearch_batch.providers.protocol import RemoteJob, RemoteState
+
+
+def job(id: str, records: int | None) -> Job:
+    shard = None
+    if records is not None:
+        shard = {"index": 0, "uri": "", "sha256": "", "records": records, "bytes": 0, "estimated_tokens": 0}
+    return Job("key", 1, id, "file", "task", "model", shard)
+
+
+def seen(id: str, done: int, total: int, failed: int = 0, state: RemoteState = "running") -> RemoteJob:
+    return RemoteJob(id, state, state, (), total, done, failed)
+
+
+A, B = job("a", 600), job("b", 400)
+
+
+def test_rows_that_nobody_saw_yet_count() -> None:
+    track = Track([A, B])
+    assert str(track.at(0)) == "0 of 1000 rows done, 0 of 2 jobs ended"
+    track.note(A, seen("a", 150, 600))
+    assert str(track.at(60)) == "150 of 1000 rows done, 0 of 2 jobs ended; 2.5 rows/s, about 6 min left"
+
+
+def test_failed_rows_are_done_and_an_ended_job_leaves_nothing() -> None:
+    track = Track([A, B])
+    track.at(0)
+    track.note(A, seen("a", 290, 600, 10, "expired"))
+    track.note(B, seen("b", 100, 400))
+    now = track.at(100)
+    assert (now.rows_done, now.rows_failed, now.jobs_ended, now.rows_per_second) == (400, 10, 1, 4.0)
+    assert now.seconds_left == 75.0
+    assert str(now) == "400 of 1000 rows done, 10 failed, 1 of 2 jobs ended; 4 rows/s, about 1 min left"
+
+
+def test_a_request_may_hold_several_rows() -> None:
+    track = Track([A])
+    track.note(A, seen("a", 5, 10, 1))
+    assert (track.at(0).rows_done, track.at(1).rows_failed) == (360, 60)
+
+
+def test_a_job_of_raw_parameters_has_the_rows_that_the_provider_counts() -> None:
+    track = Track([raw := job("r", None)])
+    assert track.at(0).rows == 0
+    track.note(raw, seen("r", 3, 12))
+    assert str(track.at(10)) == "3 of 12 rows done; 0.3 rows/s, about 30 s left"
+
+
+def test_the_rate_is_that_of_the_last_looks() -> None:
+    track = Track([A])
+    for minute in range(30):
+        track.note(A, seen("a", min(100, minute * 50), 600))
+        track.at(minute * 60)
+    now = track.at(1800)
+    assert (now.rows_done, now.rows_per_second, now.seconds_left) == (100, None, None)
+
+
+def test_of_a_wait_that_is_over_the_rate_is_that_of_the_whole() -> None:
+    done = [
+        outcome(A, seen("a", 600, 600, state="completed")).to_dict(),
+        outcome(B, seen("b", 390, 400, 10)).to_dict(),
+    ]
+    assert of_outcomes(done, 200.0) == Headway(1000, 1000, 10, 2, 2, 5.0, 0.0)
+    assert of_outcomes(done, None).rows_per_second is None
+
+
+@pytest.mark.parametrize(("left", "text"), [(20, "20 s"), (90, "2 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")])
+def test_what_is_left_is_said_as_people_do(left: float, text: str) -> None:
+    assert str(Headway(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")

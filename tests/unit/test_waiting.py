@@ -1,0 +1,112 @@
+"""A wait for a bundle: what it looks at, and what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from opensearch_batch import providers
+from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.headway import Headway
+from opensearch_batch.jobs import Job
+from opensearch_batch.looking import Ask, AskCluster
+from opensearch_batch.roster import AskList, Roster
+from opensearch_batch.waiting import Wait
+
+JOBS = [Job("batch-k", 1, f"batch_{n}", f"file-{n}", f"task-{n}", "model-1") for n in range(5)]
+
+
+class World:
+    """Jobs by id with their status, shown alike by the list and by each look; counts what was asked."""
+
+    def __init__(self) -> None:
+        self.status = {job.provider_job_id: "in_progress" for job in JOBS}
+        self.asked = Counter[str]()
+
+    async def ask(self, step: Ask | AskList) -> Any:
+        if isinstance(step, AskList):
+            self.asked["list"] += 1
+            return {id: self._document(id) for id in step.ids}
+        assert isinstance(step, AskCluster)
+        task_id = step.call.path.rpartition("/")[2]
+        self.asked[task_id] += 1
+        return {"state": "RUNNING", "remote_job": self._document(task_id.replace("task-", "batch_"))}
+
+    def _document(self, id: str) -> dict[str, Any]:
+        return {"id": id, "status": self.status[id], "created_at": 1000}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def said() -> list[tuple[int, str]]:
+    return []
+
+
+@pytest.fixture
+def wait(world: World, said: list[tuple[int, str]]) -> Wait:
+    return Wait(JOBS, providers.DEFAULT, world.ask, lambda level, text: said.append((level, text)), roster=Roster())
+
+
+def rounds(wait: Wait, count: int) -> None:
+    async def go() -> None:
+        for _ in range(count):
+            await wait.look(0.0, fresh_seconds=0.0)
+
+    asyncio.run(go())
+
+
+def test_every_job_has_its_turn(wait: Wait, world: World) -> None:
+    rounds(wait, 10)
+    assert world.asked == {"list": 10} | {job.task_id: 2 for job in JOBS}
+    assert wait.outcomes is None
+
+
+def test_an_end_is_looked_at_once_and_the_last_two_without_the_list(wait: Wait, world: World) -> None:
+    for id in ("batch_0", "batch_1", "batch_2"):
+        world.status[id] = "completed"
+    rounds(wait, 1)
+    assert [world.asked[f"task-{n}"] for n in range(3)] == [1, 1, 1]
+    world.asked.clear()
+    rounds(wait, 3)
+    assert world.asked == {"task-3": 3, "task-4": 3}
+    world.status["batch_3"] = world.status["batch_4"] = "failed"
+    rounds(wait, 1)
+    assert wait.outcomes is not None
+    assert [outcome["state"] for outcome in wait.outcomes] == ["completed"] * 3 + ["failed"] * 2
+
+
+def test_a_status_nobody_knows_is_raised_from_the_list_too(wait: Wait, world: World) -> None:
+    world.status["batch_4"] = "paused"
+    with pytest.raises(UnknownAnswer, match="batch_4.*paused"):
+        rounds(wait, 1)
+
+
+def test_a_job_is_told_when_its_status_changes(wait: Wait, world: World, said: list[tuple[int, str]]) -> None:
+    rounds(wait, 3)
+    assert sorted(text.rpartition(": ")[2] for _, text in said) == ["in_progress, 0 of 0"] * 5
+    world.status["batch_0"] = "completed"
+    rounds(wait, 2)
+    assert said[5:] == [(logging.INFO, "job batch_0 (task task-0): completed, 0 of 0")]
+
+
+def test_how_far_it_is_is_told_when_it_changes_at_most_every_five_minutes_and_once_an_hour(
+    wait: Wait, said: list[tuple[int, str]]
+) -> None:
+    def told_at(*looks: tuple[float, int]) -> list[float]:
+        at = []
+        for now, done in looks:
+            before = len(said)
+            wait.tell(Headway(100, done, 0, 5, 0), 1e9 + now)
+            at += [now] * (len(said) - before)
+        return at
+
+    assert told_at((0, 0), (60, 10), (299, 20), (300, 30), (900, 30), (3899, 30), (3900, 30)) == [0, 300, 3900]
+    assert said[1] == (logging.INFO, "30 of 100 rows done, 0 of 5 jobs ended")
