@@ -46,7 +46,7 @@ def page(measured: Sequence[Measured], *, scale: float, rounds: int, command: st
 
 Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}.
 Scale {scale:g} (1 is the full size), medians of {rounds} rounds.
-Machine: {_machine()}.
+Machine: {machine()}.
 
 {table(measured)}
 
@@ -56,7 +56,7 @@ files. Peak is the process's largest resident memory above that of one which imp
 """
 
 
-def _machine() -> str:
+def machine() -> str:
     """With the processor's name where the system tells it."""
     told = Path("/proc/cpuinfo")
     lines = told.read_text().splitlines() if told.exists() else []

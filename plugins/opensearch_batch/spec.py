@@ -86,7 +86,7 @@ class LimitSection(_Section):
 class WaitSection(_Section):
     """How the sensor waits."""
 
-    poll_seconds: float = Field(60, gt=0, description="Seconds between two looks at a job.")
+    poll_seconds: float = Field(60, gt=0, description="The fewest seconds between two looks at a job.")
     timeout_hours: float = Field(
         25, gt=0, description="After this the jobs are cancelled; default: the 24 h window and one more."
     )
