@@ -37,7 +37,7 @@ def sandbox(folder: Path) -> Iterator[httpx.Client]:
     started = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "--port", str(port), "--data", str(folder / "sandbox"),
          "--pace", "polls:1000000"],
-        env=environment(str(folder)), cwd=ROOT,
+        stdout=subprocess.DEVNULL, env=environment(str(folder)), cwd=ROOT,
     )  # fmt: skip
     with started as process, httpx.Client(
         base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60,

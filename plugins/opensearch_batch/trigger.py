@@ -124,7 +124,7 @@ class BatchTrigger(BaseTrigger):
             while True:
                 headway = await wait.look(time.time(), FRESH * pause)
                 now = time.time()
-                if outcomes := wait.outcomes:
+                if (outcomes := wait.outcomes) is not None:
                     return {"outcomes": outcomes, "waited_seconds": round(now - self.since, 1)}
                 if now >= self.deadline:
                     return {"timed_out": True, "progress": str(headway)}

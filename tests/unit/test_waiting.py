@@ -83,6 +83,12 @@ def test_an_end_is_looked_at_once_and_the_last_two_without_the_list(wait: Wait, 
     assert [outcome["state"] for outcome in wait.outcomes] == ["completed"] * 3 + ["failed"] * 2
 
 
+def test_a_bundle_without_jobs_has_ended(world: World) -> None:
+    wait = Wait([], providers.DEFAULT, world.ask, lambda level, text: None)
+    rounds(wait, 1)
+    assert (wait.outcomes, world.asked) == ([], {})
+
+
 def test_a_status_nobody_knows_is_raised_from_the_list_too(wait: Wait, world: World) -> None:
     world.status["batch_4"] = "paused"
     with pytest.raises(UnknownAnswer, match="batch_4.*paused"):
