@@ -69,10 +69,16 @@ def open_provider_store(operator: Any) -> Any:
 
 
 def cluster(operator: Any) -> Any:
-    """The way to send Calls; imports the HTTP clients."""
+    """The way to send Calls, from any thread: the connection is looked up here. Imports the HTTP clients."""
+    hook = _hook(operator)
+    hook.get_conn()
+    return hook.send
+
+
+def _hook(operator: Any) -> Any:
     from opensearch_batch.hook import MLCommonsHook
 
-    return MLCommonsHook(operator.opensearch_conn_id).send
+    return MLCommonsHook(operator.opensearch_conn_id)
 
 
 def flat(values: Any) -> list[dict[str, Any]]:
@@ -91,7 +97,7 @@ def flat(values: Any) -> list[dict[str, Any]]:
 
 def worker_ask(operator: Any) -> Callable[[Ask], Any]:
     """How a worker asks what looking.py wants to know; the provider's store is opened when it is first needed."""
-    return asker(cluster(operator), cache(lambda: open_provider_store(operator)))
+    return asker(_hook(operator).send, cache(lambda: open_provider_store(operator)))
 
 
 def cancel_jobs(operator: Any, jobs: list[dict[str, Any]]) -> list[str]:

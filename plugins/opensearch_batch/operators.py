@@ -36,7 +36,9 @@ __all__ = [
 
 
 class SubmitBatchOperator(BatchOperator):
-    """Submit a bundle of shards, one job each; return the Jobs. Repeating never pays twice (see submission.py).
+    """Submit a bundle of shards, one job each, several at a time; return the Jobs in the order of the shards.
+
+    Repeating never pays twice (see submission.py). One that fails keeps no other from being submitted.
 
     :param shards: what PrepareInputOperator returned, or one element of it.
     :param parameters: override the connector's parameters. Without shards they must name the provider's input file.
@@ -65,13 +67,15 @@ class SubmitBatchOperator(BatchOperator):
 
     def run_step(self, context: Context) -> list[dict[str, Any]]:
         from opensearch_batch.shards import Shard
+        from opensearch_batch.side_by_side import OneAtATime, side_by_side
+        from opensearch_batch.stores.object_storage import connect
         from opensearch_batch.submission import Submitter
 
         submitter = Submitter(
             send=cluster(self),
             store=open_provider_store(self),
             provider=providers.get(self.provider),
-            memory=context["task_state_store"],
+            memory=OneAtATime(context["task_state_store"]),
             run=f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}",
             model_id=self.model_id,
             parameters=self.parameters or {},
@@ -80,7 +84,9 @@ class SubmitBatchOperator(BatchOperator):
         if self.shards is None:
             jobs = [submitter.submit_parameters()]
         else:
-            jobs = [submitter.submit(Shard.from_dict(shard)) for shard in flat(self.shards)]
+            shards = [Shard.from_dict(shard) for shard in flat(self.shards)]
+            connect(shard.uri for shard in shards)
+            jobs = side_by_side(submitter.submit, shards, lambda shard: shard.name)
         self.linked_jobs = [job.to_dict() for job in jobs]
         return self.linked_jobs
 
@@ -233,8 +239,10 @@ class FetchOutputOperator(BatchOperator):
         self.max_failed_fraction = max_failed_fraction
 
     def run_step(self, context: Context) -> dict[str, Any]:
-        from opensearch_batch.jobs import Outcome
+        from opensearch_batch.jobs import Job, Outcome
         from opensearch_batch.landing import land
+        from opensearch_batch.side_by_side import side_by_side
+        from opensearch_batch.stores.object_storage import connect
 
         output_uri = (self.output_uri or (BatchSpec.of(self.spec).output.uri if self.spec else "")).rstrip("/")
         if not output_uri:
@@ -244,7 +252,13 @@ class FetchOutputOperator(BatchOperator):
             raise SpecError("a mapped fetch is one of several: give it final=False, and a ReportOperator after it")
         key = run_key(self.dag_id, context["dag_run"].run_id, instance(ti) if self.final else "")
         store, vendor = open_provider_store(self), providers.get(self.provider)
-        landed = [land(Outcome.from_dict(outcome), store, vendor, output_uri, key) for outcome in flat(self.outcomes)]
+        outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
+        connect([output_uri, *(outcome.job["shard"]["uri"] for outcome in outcomes if outcome.job.get("shard"))])
+        landed = side_by_side(
+            lambda outcome: land(outcome, store, vendor, output_uri, key),
+            outcomes,
+            lambda outcome: Job.from_dict(outcome.job).name,
+        )
         report = None
         if self.final:
             report = close_run(context, landed_plan(landed, key), landed, output_uri, self.max_failed_fraction, {})

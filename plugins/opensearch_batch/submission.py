@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -82,9 +83,10 @@ class Submitter:
     look_seconds: float = 15.0
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def submit(self, shard: Shard) -> Job:
-        """The job of this shard: an earlier one where there is one, else a new one."""
+        """The job of this shard: an earlier one where there is one, else a new one. Each shard by one thread at a time."""
         run = f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}" if self.parameters else self.run
         key = shard_key(run, shard)
         note = self.memory.get(key) or {}
@@ -124,13 +126,23 @@ class Submitter:
             return self._note(found.job, target.known)
         return self._submit(target)
 
-    @cached_property
+    @property
     def _patience(self) -> float:
-        return settle_seconds_of(self.send, self.model_id) if self.settle_seconds is None else self.settle_seconds
+        with self._turn:
+            return self._patience_once
 
     @cached_property
+    def _patience_once(self) -> float:
+        return settle_seconds_of(self.send, self.model_id) if self.settle_seconds is None else self.settle_seconds
+
+    @property
     def _uploads(self) -> dict[str, str]:
-        """One listing a task, not one a shard."""
+        """One listing a task, not one a shard. cached_property itself would let each thread make its own."""
+        with self._turn:
+            return self._uploads_once
+
+    @cached_property
+    def _uploads_once(self) -> dict[str, str]:
         return self.store.find_uploads("batch-")
 
     def _noted_job(self, note: Mapping[str, Any], name: str) -> Job | None:
@@ -147,7 +159,8 @@ class Submitter:
         try:
             return self._submit_once(target)
         except TaskLimit as error:
-            places = give_back_places(self.send, self.store, self.provider)
+            with self._turn:  # two looks at one task at once collide in the cluster
+                places = give_back_places(self.send, self.store, self.provider)
             if not places.freed:
                 raise TaskLimit(
                     f"{target.name}: {error} {places}",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -116,6 +116,12 @@ class ObjectWriter:
             self._partial.unlink(missing_ok=True)
         else:
             self._out.discard()
+
+
+def connect(uris: Iterable[str]) -> None:
+    """Have Airflow look up the storages' connections now, in this thread: it keeps what it made, for all threads."""
+    for uri in {"/".join(uri.split("/", 3)[:3]): uri for uri in uris}.values():
+        _ = _path(uri).fs
 
 
 def write_object(uri: str, content: bytes) -> None:
