@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from opensearch_batch.grouping import read_groups
 from opensearch_batch.jobs import Job, Outcome
 from opensearch_batch.providers.protocol import Answer, Provider
 from opensearch_batch.reconcile import Landed, Report, Tally, fate, join
@@ -29,7 +30,10 @@ def land(outcome: Outcome, store: ProviderStore, provider: Provider, output_uri:
     Repeating writes the same names again. Raise Transient when a download cannot be finished.
     """
     job = Job.from_dict(outcome.job)
-    ids = list(_asked_ids(job, store, provider))
+    groups = _asked_groups(job)
+    ids = (
+        [row_id for group in groups.values() for row_id in group] if groups else list(_asked_ids(job, store, provider))
+    )
     tally = Tally()
     part = f"{job.shard['index']:05d}" if job.shard else job.key[-12:]
     lines = (line for file_id in outcome.outputs for line in store.lines(file_id))
@@ -39,7 +43,7 @@ def land(outcome: Outcome, store: ProviderStore, provider: Provider, output_uri:
             for kind in ("results", "failures")
         )
         end = fate(outcome.state, outcome.error_code, outcome.error_message)
-        for row in join(ids, lines, provider, end, tally):
+        for row in join(ids, lines, provider, end, tally, groups):
             if isinstance(row, Answer):
                 results.write(_result(row))
             else:
@@ -106,6 +110,14 @@ def _asked_ids(job: Job, store: ProviderStore, provider: Provider) -> Iterator[s
             yield from (provider.request_id(orjson.loads(line)) for line in source)
     elif job.input_file_id:
         yield from (provider.request_id(orjson.loads(line)) for line in store.lines(job.input_file_id) if line.strip())
+
+
+def _asked_groups(job: Job) -> dict[str, tuple[str, ...]] | None:
+    """Of a shard whose requests have many rows each."""
+    if not job.shard or not (uri := Shard.from_dict(job.shard).ids_uri):
+        return None
+    with open_binary(uri) as source:
+        return read_groups(source)
 
 
 def _warn(job: Job, outcome: Outcome, tally: Tally) -> None:

@@ -139,11 +139,14 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         model: str | None = None,
         endpoint: str | None = None,
         model_parameters: dict[str, Any] | None = None,
+        texts_per_request: int | None = None,
         id_field: str | None = None,
         text_field: str | None = None,
         prompt: str | None = None,
         max_requests: int | None = None,
         max_bytes: int | None = None,
+        max_inputs: int | None = None,
+        max_tokens: int | None = None,
         max_cost_usd: float | None = None,
         allow_empty: bool | None = None,
         dry_run: bool | None = None,
@@ -154,12 +157,15 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         self.input_uri, self.output_uri, self.work_uri = input_uri, output_uri, work_uri
         self.model, self.endpoint, self.model_parameters = model, endpoint, model_parameters
         self.arguments = {
+            "model.texts_per_request": texts_per_request,
             "input.id_field": id_field,
             "input.text_field": text_field,
             "input.prompt": prompt,
             "input.allow_empty": allow_empty,
             "limits.max_requests": max_requests,
             "limits.max_bytes": max_bytes,
+            "limits.max_inputs": max_inputs,
+            "limits.max_tokens": max_tokens,
             "limits.max_cost_usd": max_cost_usd,
             "dry_run": dry_run,
         }

@@ -5,7 +5,7 @@ shows here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing
 from itertools import islice
 
@@ -13,9 +13,10 @@ import orjson
 
 from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError
+from opensearch_batch.grouping import group_name, ids_line, in_groups
 from opensearch_batch.plan import Plan, make_plan, price_of
-from opensearch_batch.records import read_records
-from opensearch_batch.shards import Request, Shard, Sink, bundle, write_shards
+from opensearch_batch.records import Record, read_records
+from opensearch_batch.shards import OpenSink, Request, Room, Shard, Sink, bundle, write_shards
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stores.object_storage import ObjectWriter, matches, read_lines, remove
 
@@ -29,18 +30,24 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     """
     provider = providers.get(spec.model.provider)
     remove(folder, recursive=True)
-    limits = {
-        "max_requests": _within("max_requests", spec.limits.max_requests, provider.MAX_REQUESTS),
-        "max_bytes": _within("max_bytes", spec.limits.max_bytes, provider.MAX_BYTES),
-    }
+    room = Room(
+        requests=_within("max_requests", spec.limits.max_requests, provider.MAX_REQUESTS),
+        bytes=_within("max_bytes", spec.limits.max_bytes, provider.MAX_BYTES),
+        inputs=_within("max_inputs", spec.limits.max_inputs, provider.MAX_INPUTS),
+        tokens=spec.limits.max_tokens,
+    )
 
-    def open_sink(index: int) -> tuple[str, AbstractContextManager[Sink]]:
-        uri = f"{folder}/shard-{index:05d}.jsonl"
-        return uri, _Discard() if spec.dry_run else ObjectWriter(uri)
+    def opener(suffix: str) -> OpenSink:
+        def open_sink(index: int) -> tuple[str, AbstractContextManager[Sink]]:
+            uri = f"{folder}/shard-{index:05d}{suffix}"
+            return uri, _Discard() if spec.dry_run else ObjectWriter(uri)
+
+        return open_sink
 
     try:
-        with closing(_requests(spec)) as requests:
-            shards = list(write_shards(requests, open_sink, **limits))
+        with closing(_requests(spec, room)) as requests:
+            open_ids = opener(".ids.jsonl") if spec.model.texts_per_request > 1 else None
+            shards = list(write_shards(requests, opener(".jsonl"), room, open_ids))
         price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
         plan = make_plan(
             shards,
@@ -60,15 +67,33 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     return plan, bundle(shards)
 
 
-def _requests(spec: BatchSpec) -> Generator[Request, None, None]:
-    provider, model, read = providers.get(spec.model.provider), spec.model, spec.input
+def _requests(spec: BatchSpec, room: Room) -> Generator[Request, None, None]:
+    read = spec.input
     with closing(read_lines(read.uri)) as lines:
         records = read_records(lines, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt)
         with closing(records):
-            for record in islice(records, read.max_records):
-                body = provider.request(record.id, record.text, model.name, model.endpoint, model.parameters)
-                raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
-                yield Request(raw, len(record.text.encode()), str(record.line))
+            wanted = islice(records, read.max_records)
+            yield from _grouped(wanted, spec, room) if spec.model.texts_per_request > 1 else _single(wanted, spec)
+
+
+def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
+    provider, model = providers.get(spec.model.provider), spec.model
+    for record in records:
+        body = provider.request(record.id, record.text, model.name, model.endpoint, model.parameters)
+        raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
+        yield Request(raw, len(record.text.encode()), str(record.line))
+
+
+def _grouped(records: Iterable[Record], spec: BatchSpec, room: Room) -> Iterator[Request]:
+    provider, model = providers.get(spec.model.provider), spec.model
+    most = min(model.texts_per_request, room.inputs or model.texts_per_request)
+    most_bytes = min(provider.MAX_TEXT_BYTES_A_REQUEST, 4 * (room.tokens or provider.MAX_TEXT_BYTES_A_REQUEST))
+    for group in in_groups(records, most, most_bytes):
+        ids, texts = [record.id for record in group], [record.text for record in group]
+        body = provider.request(group_name(ids), texts, model.name, model.endpoint, model.parameters)
+        raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
+        text_bytes = sum(len(text.encode()) for text in texts)
+        yield Request(raw, text_bytes, str(group[0].line), len(group), ids_line(ids))
 
 
 def _within(name: str, wanted: int | None, most: int) -> int:

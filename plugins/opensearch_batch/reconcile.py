@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from opensearch_batch.grouping import Groups, by_row
 from opensearch_batch.plan import Plan, Price, counted
 from opensearch_batch.providers.protocol import Answer, Provider, Usage
 from opensearch_batch.values import Value
@@ -106,19 +107,23 @@ def fate(state: str, error_code: str | None, error_message: str | None) -> Fate:
 
 
 def join(
-    ids: Sequence[str], lines: Iterable[bytes], provider: Provider, fate: Fate, tally: Tally
+    ids: Sequence[str],
+    lines: Iterable[bytes],
+    provider: Provider,
+    fate: Fate,
+    tally: Tally,
+    groups: Groups | None = None,
 ) -> Iterator[Answer | Failure]:
     """Yield each id once, answered or failed. The first line about an id counts.
 
     Lines come in any order, answers before reasons. A vector of another length than the first one's is no answer.
-    Memory holds the shard's ids, never its answers.
+    Memory holds the shard's ids and one line, never all answers. `groups` are the ids by request, where requests have
+    many.
     """
     seen = dict.fromkeys(ids, False)
     dimensions = 0
-    for raw in lines:
-        if not raw.strip():
-            continue
-        if (answer := _read(raw, provider)) is None:
+    for answer in (answer for raw in lines if raw.strip() for answer in _read(raw, provider, groups)):
+        if answer is None:
             tally.unreadable += 1
         elif answer.id not in seen:
             tally.foreign += 1
@@ -143,11 +148,15 @@ def join(
             yield _without_line(row_id, fate, tally)
 
 
-def _read(raw: bytes, provider: Provider) -> Answer | None:
+def _read(raw: bytes, provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:
+    """None for a line, or a part of one, that cannot be read."""
     try:
-        return provider.read_line(raw)
+        if groups is None:
+            yield provider.read_line(raw)
+        else:
+            yield from by_row(provider.read_many(raw), groups)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return None
+        yield None
 
 
 def _failed(failure: Failure, tally: Tally) -> Failure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,10 @@ BUNDLES = 40
 
 @dataclass(frozen=True)
 class Shard(Value):
-    """One input file at `uri`. `estimated_tokens` is a quarter of the bytes of the rows' text."""
+    """One input file at `uri`. `records` are rows; `estimated_tokens` is a quarter of the bytes of their text.
+
+    `ids_uri`: the rows' ids, where a request has many (grouping.py); None where each request is named by its row's id.
+    """
 
     index: int
     uri: str
@@ -26,6 +29,7 @@ class Shard(Value):
     records: int
     bytes: int
     estimated_tokens: int
+    ids_uri: str | None = None
 
     @property
     def name(self) -> str:
@@ -34,11 +38,16 @@ class Shard(Value):
 
 @dataclass(frozen=True)
 class Request:
-    """One line of an input file, newline included; `place` says which row of the input it came from."""
+    """One line of an input file, newline included; `place` says which row of the input it came from, or its first one.
+
+    `ids` is its line of the ids file, where the shard has one.
+    """
 
     raw: bytes
     text_bytes: int
     place: str
+    rows: int = 1
+    ids: bytes = b""
 
 
 class Sink(Protocol):
@@ -53,32 +62,77 @@ OpenSink = Callable[[int], tuple[str, AbstractContextManager[Sink]]]
 """From a shard's index to its URI and an open file there."""
 
 
-def write_shards(
-    requests: Iterable[Request], open_sink: OpenSink, *, max_requests: int, max_bytes: int
-) -> Iterator[Shard]:
-    """Stream the requests into as few shards as the limits allow, in order.
+@dataclass(frozen=True)
+class Room:
+    """What one shard may have; `inputs` are texts, `tokens` are estimated."""
 
-    Raise InputError for a request that alone is over `max_bytes`; shards before it have been written by then.
+    requests: int
+    bytes: int
+    inputs: int | None = None
+    tokens: int | None = None
+
+    def has(self, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
+        return (
+            requests <= self.requests
+            and size <= self.bytes
+            and (self.inputs is None or inputs <= self.inputs)
+            and (self.tokens is None or estimate_tokens(text_bytes) <= self.tokens)
+        )
+
+    def refuse(self, request: Request) -> InputError:
+        """Why not even a shard of its own can take it, and what to do."""
+        if len(request.raw) > self.bytes:
+            what, limit = f"a request of {len(request.raw)} bytes, a shard may have {self.bytes}", "max_bytes"
+        elif self.inputs is not None and request.rows > self.inputs:
+            what, limit = f"a request of {request.rows} texts, a shard may have {self.inputs}", "max_inputs"
+        else:
+            tokens = estimate_tokens(request.text_bytes)
+            what, limit = f"a request of an estimated {tokens} tokens, a shard may have {self.tokens}", "max_tokens"
+        if request.rows > 1:
+            return InputError(
+                f"{request.place}: this row and the {request.rows - 1} after it make {what}. "
+                f"Lower model.texts_per_request, or raise limits.{limit} if the provider allows it."
+            )
+        return InputError(
+            f"{request.place}: the row makes {what}. "
+            f"Split the row's text, or raise limits.{limit} if the provider allows it."
+        )
+
+
+def write_shards(
+    requests: Iterable[Request], open_sink: OpenSink, room: Room, open_ids: OpenSink | None = None
+) -> Iterator[Shard]:
+    """Stream the requests into as few shards as there is room in, in order; their ids beside them, where `open_ids` is
+    given.
+
+    Raise InputError for a request that no shard has room for; shards before it have been written by then.
     """
     source = iter(requests)
     held = next(source, None)
     index = 0
     while held is not None:
+        if not room.has(1, len(held.raw), held.rows, held.text_bytes):
+            raise room.refuse(held)
         uri, opened = open_sink(index)
-        digest, records, size, text_bytes = hashlib.sha256(), 0, 0, 0
-        with opened as sink:
-            while held is not None and records < max_requests and size + len(held.raw) <= max_bytes:
+        ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
+        digest, count, size, rows, text_bytes = hashlib.sha256(), 0, 0, 0, 0
+        with ExitStack() as stack:
+            sink = stack.enter_context(opened)
+            ids = stack.enter_context(opened_ids) if opened_ids else None
+            while held is not None and room.has(
+                count + 1, size + len(held.raw), rows + held.rows, text_bytes + held.text_bytes
+            ):
                 sink.write(held.raw)
+                if ids:
+                    ids.write(held.ids)
                 digest.update(held.raw)
-                records, size, text_bytes = records + 1, size + len(held.raw), text_bytes + held.text_bytes
+                count, size, rows = count + 1, size + len(held.raw), rows + held.rows
+                text_bytes += held.text_bytes
                 held = next(source, None)
-            if held is not None and not records:
-                raise InputError(
-                    f"{held.place}: the row makes a request of {len(held.raw)} bytes, a shard may have {max_bytes}. "
-                    "Split the row's text, or raise limits.max_bytes if the provider allows it."
-                )
+            if ids:
+                ids.commit()
             sink.commit()
-        yield Shard(index, uri, digest.hexdigest(), records, size, estimate_tokens(text_bytes))
+        yield Shard(index, uri, digest.hexdigest(), rows, size, estimate_tokens(text_bytes), ids_uri)
         index += 1
 
 

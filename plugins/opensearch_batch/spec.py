@@ -28,6 +28,9 @@ class ModelSection(_Section):
     name: str = Field(description="The vendor's model id.", examples=["text-embedding-3-small"])
     endpoint: str = Field("/v1/embeddings", description="API path that each row is sent to.")
     parameters: dict[str, Any] = Field({}, description="Sent with every row, e.g. dimensions or max_tokens.")
+    texts_per_request: int = Field(
+        1, ge=1, description="Texts a request, for embeddings; one text the provider refuses fails all of its request."
+    )
     registered_as: str | None = Field(
         None, description="Name of connector and model in OpenSearch; default: the spec's name."
     )
@@ -42,6 +45,8 @@ class ModelSection(_Section):
         provider = providers.get(self.provider)
         if self.endpoint not in provider.ENDPOINTS:
             raise SpecError(f"model.endpoint {self.endpoint!r} is not one of {', '.join(provider.ENDPOINTS)}")
+        if self.texts_per_request > (most := provider.MAX_TEXTS_A_REQUEST.get(self.endpoint, 1)):
+            raise SpecError(f"model.texts_per_request is {self.texts_per_request}; {self.endpoint} allows {most}")
         return self
 
 
@@ -70,8 +75,10 @@ class OutputSection(_Section):
 class LimitSection(_Section):
     """Lower than the provider's own limits, or money."""
 
-    max_requests: int | None = Field(None, ge=1, description="Rows a shard.")
+    max_requests: int | None = Field(None, ge=1, description="Requests a shard; a request is a row by default.")
     max_bytes: int | None = Field(None, ge=1, description="Bytes a shard.")
+    max_inputs: int | None = Field(None, ge=1, description="Texts a shard, where a request has several.")
+    max_tokens: int | None = Field(None, ge=1, description="Estimated input tokens a shard (bytes / 4).")
     usd_per_million_tokens: float | None = Field(
         None, ge=0, description="Batch price; default: half the list price of genai-prices."
     )

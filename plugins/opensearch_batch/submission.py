@@ -86,7 +86,7 @@ class Submitter:
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def submit(self, shard: Shard) -> Job:
-        """The job of this shard: an earlier one where there is one, else a new one. Each shard by one thread at a time."""
+        """The job of this shard: an earlier one where there is one, else a new one. One thread at a time a shard."""
         run = f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}" if self.parameters else self.run
         key = shard_key(run, shard)
         note = self.memory.get(key) or {}

@@ -85,6 +85,29 @@ CASES = [
         settings={"max_requests": 50_001},
     ),
     Case(
+        "record over the token limit",
+        ("InputError", "in.jsonl line 2: the row makes a request of an estimated 125 tokens", "limits.max_tokens"),
+        content=GOOD + b'{"id": "b", "text": "' + b"x" * 500 + b'"}\n', settings={"max_tokens": 100},
+    ),
+    Case(
+        "requests over the byte limit",
+        ("InputError", "in.jsonl line 1: this row and the 1 after it", "model.texts_per_request"),
+        content=GOOD + b'{"id": "b", "text": "fine"}\n', settings={"max_bytes": 120, "texts_per_request": 2},
+    ),
+    Case(
+        "inputs above the provider's", ("SpecError", "limits.max_inputs is 50001; the provider allows 50000"),
+        settings={"max_inputs": 50_001},
+    ),
+    Case(
+        "many texts where the endpoint takes one",
+        ("SpecError", "model.texts_per_request is 2; /v1/responses allows 1"),
+        settings={"texts_per_request": 2, "endpoint": "/v1/responses"},
+    ),
+    Case(
+        "more texts than a request may have", ("SpecError", "texts_per_request is 2049; /v1/embeddings allows 2048"),
+        settings={"texts_per_request": 2049},
+    ),
+    Case(
         "over budget", ("BudgetExceeded", "max_cost_usd is 0.0", "1 row in 1 shard", "Nothing was sent"),
         settings={"max_cost_usd": 0.0},
     ),

@@ -54,6 +54,14 @@ def test_the_online_action_makes_json_with_the_rows_parameters(endpoint: str, fi
     }  # fmt: skip
 
 
+def test_the_online_action_never_asks_for_vectors_that_the_cluster_cannot_read() -> None:
+    """neural search reads numbers; the rows of a batch may come packed."""
+    with_option = openai.connector("a", "m", "/v1/embeddings", {"dimensions": 8, "encoding_format": "base64"}, URL)
+    assert with_option == openai.connector("a", "m", "/v1/embeddings", {"dimensions": 8}, URL)
+    line = openai.request("row-1", "x", "m", "/v1/embeddings", {"encoding_format": "base64"})
+    assert line["body"]["encoding_format"] == "base64"
+
+
 @pytest.mark.parametrize("endpoint", openai.ENDPOINTS)
 def test_the_submit_action_sends_the_file_and_the_endpoint(endpoint: str) -> None:
     template = actions(endpoint)["batch_predict"]["request_body"]
@@ -81,6 +89,11 @@ def test_a_request_line_names_row_endpoint_and_model(endpoint: str, body: dict[s
     line = openai.request("row-1", "é", "m", endpoint, {"dimensions": 8})
     assert line == {"custom_id": "row-1", "method": "POST", "url": endpoint, "body": body}
     assert openai.request_id(line) == "row-1"
+
+
+def test_a_request_of_many_texts_has_a_list() -> None:
+    line = openai.request("rows-1", ["a", "b"], "m", "/v1/embeddings", {})
+    assert (line["custom_id"], line["body"]) == ("rows-1", {"model": "m", "input": ["a", "b"]})
 
 
 def test_the_file_anchors_submission_and_search() -> None:
@@ -272,6 +285,63 @@ def test_a_failed_line_keeps_the_vendors_code_and_message(failed: dict[str, Any]
 def test_a_line_of_another_shape_is_an_error_and_never_an_answer(broken: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, IndexError, AttributeError)):
         read(broken)
+
+
+def test_several_vectors_for_one_row_are_no_answer() -> None:
+    """A request of many texts in a file that was made elsewhere: one of them must not stand for all."""
+    with pytest.raises(ValueError, match="too many values"):
+        read(line({"data": [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": [2]}]}))
+
+
+def read_many(answered: dict[str, Any]) -> list[Answer | None]:
+    return list(openai.read_many(json.dumps(answered).encode()))
+
+
+def packed(*values: float) -> str:
+    return base64.b64encode(array("f", values).tobytes()).decode()
+
+
+def test_each_text_of_a_request_has_its_vector_and_place_and_the_first_the_usage() -> None:
+    data = [{"index": 1, "embedding": [0.5]}, {"index": 0, "embedding": packed(0.25)}]
+    assert read_many(line({"data": data, "usage": {"prompt_tokens": 9}})) == [
+        Answer("row-1", vector=b"[0.5]", usage=Usage(9), place=1),
+        Answer("row-1", vector=array("f", [0.25]), place=0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"embedding": [1]},
+        {"index": "0", "embedding": [1]},
+        {"index": None, "embedding": [1]},
+        {"index": 0},
+        {"index": 0, "embedding": None},
+        {"index": 0, "embedding": ["1"]},
+        {"index": 0, "embedding": "not base64"},
+        None,
+        7,
+    ],
+)
+def test_one_broken_entry_is_told_and_leaves_the_others(entry: Any) -> None:
+    data = [entry, {"index": 1, "embedding": [2]}]
+    assert read_many(line({"data": data})) == [None, Answer("row-1", vector=b"[2]", place=1)]
+
+
+def test_a_refused_request_of_many_texts_is_one_reason() -> None:
+    refused = line({"error": {"message": "Too long.", "type": "invalid_request_error", "code": "too_long"}}, 400)
+    assert read_many(refused) == [Answer("row-1", code="too_long", message="Too long.")]
+    assert read_many(line(error={"code": "batch_expired", "message": "Late."})) == [
+        Answer("row-1", code="batch_expired", message="Late.")
+    ]
+
+
+@pytest.mark.parametrize(
+    "broken", [line({"data": {"index": 0}}), line({}), {}, line({"choices": [{"message": {"content": "x"}}]})]
+)
+def test_a_line_about_many_of_another_shape_is_an_error(broken: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        read_many(broken)
 
 
 def test_an_answer_without_any_text_is_not_an_answer() -> None:

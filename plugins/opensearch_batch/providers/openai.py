@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import sys
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -25,8 +25,16 @@ CREDENTIAL = {"openAI_key": "<key>"}
 ENDPOINTS = ("/v1/embeddings", "/v1/chat/completions", "/v1/responses")
 MAX_REQUESTS = 50_000
 MAX_BYTES = 200 * 1024 * 1024
+MAX_INPUTS = 50_000
+# https://platform.openai.com/docs/api-reference/embeddings/create: 2048 inputs and 300,000 tokens a request. A token is
+# at least one byte of the text, so as many bytes are always within it.
+MAX_TEXTS_A_REQUEST = {"/v1/embeddings": 2048}
+MAX_TEXT_BYTES_A_REQUEST = 300_000
 BATCH_PRICE_FACTOR = 0.5
 STORE = "opensearch_batch.stores.openai_files.OpenAIFiles"
+
+BATCH_ONLY = ("encoding_format",)
+"""Parameters of rows that the connector's online action does not send: ML Commons reads vectors as numbers only."""
 
 OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
@@ -63,7 +71,8 @@ def connector(name: str, model: str, endpoint: str, parameters: Mapping[str, Any
     retries inside the cluster could submit twice, so there are none.
     """
     headers = {"Authorization": "Bearer ${credential.openAI_key}"}
-    fixed = "".join(f", {_json(key)}: {_json(value)}" for key, value in sorted(parameters.items()))
+    online = {key: value for key, value in parameters.items() if key not in BATCH_ONLY}
+    fixed = "".join(f", {_json(key)}: {_json(value)}" for key, value in sorted(online.items()))
     batches = f"{base_url}/batches"
     return {
         "name": name,
@@ -106,11 +115,13 @@ def connector(name: str, model: str, endpoint: str, parameters: Mapping[str, Any
     }
 
 
-def request(record_id: str, text: str, model: str, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def request(
+    name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
     content: Any = [{"role": "user", "content": text}] if endpoint == "/v1/chat/completions" else text
     field = "messages" if endpoint == "/v1/chat/completions" else "input"
     return {
-        "custom_id": record_id,
+        "custom_id": name,
         "method": "POST",
         "url": endpoint,
         "body": {"model": model, **parameters, field: content},
@@ -236,11 +247,66 @@ def _read_any(line: Mapping[str, Any]) -> Answer:
         return Answer(custom_id, code=str(response["status_code"]), message=_json(body)[:500])
     usage = _usage(body.get("usage") or {})
     if "data" in body:
-        return Answer(custom_id, vector=_vector(body["data"][0]["embedding"]), usage=usage)
+        (only,) = body["data"]
+        return Answer(custom_id, vector=_vector(only["embedding"]), usage=usage)
     output, why_none = _text(body)
     if not output:
         return Answer(custom_id, code="no_output", message=why_none, usage=usage)
     return Answer(custom_id, output=output, usage=usage)
+
+
+class _Entry(msgspec.Struct):
+    index: int
+    embedding: msgspec.Raw
+
+
+class _Entries(msgspec.Struct):
+    data: list[msgspec.Raw]
+    usage: _Tokens | None = None
+    error: None = None
+
+
+class _Listed(msgspec.Struct):
+    status_code: Literal[200]
+    body: _Entries
+
+
+class _EmbeddedMany(msgspec.Struct):
+    """An answered line with a vector for each text of its request."""
+
+    custom_id: str
+    response: _Listed
+    error: None = None
+
+
+_embedded_many = msgspec.json.Decoder(_EmbeddedMany).decode
+_entry = msgspec.json.Decoder(_Entry).decode
+
+
+def read_many(raw: bytes) -> Iterator[Answer | None]:
+    try:
+        line = _embedded_many(raw)
+    except msgspec.DecodeError:
+        yield _only_a_reason(_read_any(orjson.loads(raw)))
+        return
+    body = line.response.body
+    usage = Usage(body.usage.prompt_tokens if body.usage else 0)
+    for part in body.data:
+        try:
+            entry = _entry(part)
+            text = bytes(entry.embedding)
+            vector = text if _is_list_of_numbers(text) else _vector(orjson.loads(text))
+        except ValueError:  # msgspec's, orjson's and base64's own errors are ValueErrors
+            yield None
+        else:
+            yield Answer(line.custom_id, vector=vector, usage=usage, place=entry.index)
+            usage = Usage()
+
+
+def _only_a_reason(answer: Answer) -> Answer:
+    if answer.answered:
+        raise ValueError("an answer without a list of vectors")
+    return answer
 
 
 def _vector(embedding: Any) -> bytes | array[float]:

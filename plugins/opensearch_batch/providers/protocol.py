@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -48,7 +48,9 @@ class RemoteJob:
 class Answer:
     """One line of an output file: either `output` (text) or `vector` (an answer), or `code` and `message` (a reason).
 
-    A vector is the JSON text of its numbers as it came, or single-precision values where they came as such.
+    A vector is the JSON text of its numbers as it came, or single-precision values where they came as such. `place` is
+    which of its request's texts it answers, from 0; None is the whole request. The usage of a request of many texts
+    stands with the first of its answers.
     """
 
     id: str
@@ -57,6 +59,7 @@ class Answer:
     code: str = ""
     message: str = ""
     usage: Usage = field(default_factory=Usage)
+    place: int | None = None
 
     @property
     def answered(self) -> bool:
@@ -82,6 +85,11 @@ class Provider(Protocol):
     """Names of the connector's credential, with placeholder values."""
     MAX_REQUESTS: int
     MAX_BYTES: int
+    MAX_INPUTS: int
+    """Texts in all requests of one file."""
+    MAX_TEXTS_A_REQUEST: Mapping[str, int]
+    """By endpoint; one where it is not named."""
+    MAX_TEXT_BYTES_A_REQUEST: int
     BATCH_PRICE_FACTOR: float
     """Batch price over list price."""
     STORE: str
@@ -94,13 +102,13 @@ class Provider(Protocol):
         ...
 
     def request(
-        self, record_id: str, text: str, model: str, endpoint: str, parameters: Mapping[str, Any]
+        self, name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """One line of the input file."""
+        """One line of the input file; `name` is its row's id, or of several texts the group's name."""
         ...
 
     def request_id(self, line: Mapping[str, Any]) -> str:
-        """The record id that `request` wrote into this line."""
+        """The name that `request` wrote into this line."""
         ...
 
     def output_tokens_at_most(self, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
@@ -124,6 +132,12 @@ class Provider(Protocol):
     def read_line(self, raw: bytes) -> Answer:
         """A line of an output file. Raise KeyError, TypeError, ValueError, IndexError or AttributeError for one that
         is not JSON or has another shape.
+        """
+        ...
+
+    def read_many(self, raw: bytes) -> Iterator[Answer | None]:
+        """A line about a request of several texts: each text's answer with its place, in any order, None for one that
+        cannot be read; or one reason for all. Raises as `read_line` does.
         """
         ...
 

@@ -12,16 +12,43 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-from opensearch_batch.errors import InputError
+from opensearch_batch.errors import InputError, Unavailable
 from opensearch_batch.records import Line
 
 
 def read_lines(uri: str) -> Generator[Line, None, None]:
-    """Lines of the object, or of all objects a glob finds, in name order. InputError: a plain URI is absent."""
+    """Lines of the object, or of all objects a glob finds, in name order. InputError: a plain URI is absent.
+    Unavailable: one broke off, with an error or before its size was reached.
+    """
     for name in matches(uri):
         with open_binary(name) as source:
-            for number, raw in enumerate(source, start=1):
-                yield Line(raw, name, number)
+            yield from _lines(source, name)
+
+
+def _lines(source: IO[bytes], name: str) -> Iterator[Line]:
+    size = getattr(source, "size", None)
+    raws = iter(source)
+    at = number = 0
+    while True:
+        try:
+            raw = next(raws, b"")
+        except Exception as error:  # every storage's library has errors of its own
+            raise _broke_off(name, number, at, size, f"{type(error).__name__}: {error}") from error
+        at += len(raw)
+        if size is not None and at < size and not raw.endswith(b"\n"):
+            raise _broke_off(name, number, at, size, "no more came")
+        if not raw:
+            return
+        number += 1
+        yield Line(raw, name, number)
+
+
+def _broke_off(name: str, lines: int, at: int, size: int | None, why: str) -> Unavailable:
+    of = "" if size is None else f" of {size}"
+    return Unavailable(
+        f"{name}: the source broke off after line {lines} ({at}{of} bytes): {why}. "
+        "Nothing was sent; the next try reads from the beginning."
+    )
 
 
 def matches(uri: str) -> list[str]:
