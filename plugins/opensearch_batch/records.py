@@ -54,12 +54,12 @@ def read_records(
 
 
 class SeenIds:
-    """Ids seen so far, in a temporary database of which at most 16 MB are held in memory."""
+    """Ids seen so far, in a temporary database of which at most 8 MB are held in memory."""
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="opensearch-batch-")
         self._db = sqlite3.connect(f"{self._folder.name}/ids", isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-16000;")
+        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;")
         self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, uri INTEGER, number INTEGER) WITHOUT ROWID")
         self._uris: dict[str, int] = {}
         self._db.execute("BEGIN")

@@ -82,15 +82,16 @@ class OpenAIFiles:
         _asked(lambda: self._client.batches.cancel(job_id), f"cancel batch {job_id}")
 
     def lines(self, file_id: str) -> Iterator[bytes]:
-        rest = b""
+        rest: list[bytes] = []  # joined once: the answer to a request of many texts is as long as hundreds of chunks
         for chunk in self._chunks(file_id):
             begin = 0
             while (end := chunk.find(b"\n", begin)) >= 0:
-                yield rest + chunk[begin:end]
-                rest, begin = b"", end + 1
-            rest += chunk[begin:]
-        if rest:
-            yield rest
+                rest.append(chunk[begin:end])
+                yield b"".join(rest)
+                rest, begin = [], end + 1
+            rest.append(chunk[begin:])
+        if last := b"".join(rest):
+            yield last
 
     def _chunks(self, file_id: str) -> Iterator[bytes]:
         """Resume by Range where the server honours it, else by reading the file again up to where it broke."""
