@@ -61,7 +61,7 @@ class OpenAIFiles:
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
         """By pages of 100, the most that a call gives: https://platform.openai.com/docs/api-reference/batch/list
 
-        As plain JSON: made into the SDK's models, pages cost a triggerer's event loop more than all else here.
+        As plain JSON: a triggerer has no use for the SDK's models of a hundred jobs.
         """
         found: dict[str, dict[str, Any]] = {}
         query: dict[str, Any] = {"limit": 100}
