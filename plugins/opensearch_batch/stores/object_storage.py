@@ -4,16 +4,19 @@ or not at all.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
 from opensearch_batch.errors import InputError, Unavailable
 from opensearch_batch.records import Line
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def read_lines(uri: str) -> Generator[Line, None, None]:
@@ -113,16 +116,22 @@ class ObjectWriter:
         return self
 
     def write(self, chunk: bytes) -> None:
-        self._out.write(chunk)
+        try:
+            self._out.write(chunk)
+        except OSError as error:
+            raise self._explained(error) from None
         self._digest.update(chunk)
         self.bytes += len(chunk)
         self.lines += 1
 
     def commit(self) -> None:
         if self._is_file:
-            self._out.flush()
-            os.fsync(self._out.fileno())
-            self._out.close()
+            try:
+                self._out.flush()
+                os.fsync(self._out.fileno())
+                self._out.close()
+            except OSError as error:
+                raise self._explained(error) from None
             self._partial.replace(self._final)
         else:
             self._out.close()
@@ -138,11 +147,21 @@ class ObjectWriter:
     ) -> None:
         if self._committed:
             return
-        self._out.close()
         if self._is_file:
             self._partial.unlink(missing_ok=True)
+            with suppress(OSError):  # the rest of a buffer for a file that is gone
+                self._out.close()
         else:
+            self._out.close()
             self._out.discard()
+
+    def _explained(self, error: OSError) -> Exception:
+        if error.errno not in NO_ROOM:
+            return error
+        return Unavailable(
+            f"{self.uri}: {error.strerror} after {self.bytes} bytes; nothing of it was kept. Make room, or name "
+            "another place; the next try begins this file anew."
+        )
 
 
 def connect(uris: Iterable[str]) -> None:
