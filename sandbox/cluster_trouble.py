@@ -113,5 +113,5 @@ TROUBLES: dict[str, Trouble] = {
     "security_unauthorized": Trouble(None, _CLUSTER, _unauthorized),
     "security_starting": Trouble(None, _CLUSTER, _not_initialized),
     "security_forbidden": Trouble(None, _CLUSTER, _forbidden),
-    "security_not_your_job": Trouble(None, rf"^{ML}/tasks/((?!_)[^/]+|[^/]+/_cancel)$", _not_your_job),
+    "security_not_your_job": Trouble(None, rf"^{ML}/tasks/((?!_search$)[^/]+|[^/]+/_cancel)$", _not_your_job),
 }

@@ -15,16 +15,24 @@ from opensearch_batch.grouping import read_groups
 from opensearch_batch.jobs import Job, Outcome
 from opensearch_batch.providers.protocol import Answer, Provider
 from opensearch_batch.reconcile import Landed, Report, Tally, fate, join
+from opensearch_batch.result_files import Format, JsonLines, open_results
 from opensearch_batch.shards import Shard
 from opensearch_batch.stores import ProviderStore
-from opensearch_batch.stores.object_storage import ObjectWriter, names_in, open_binary, remove, write_object
+from opensearch_batch.stores.object_storage import names_in, open_binary, remove, write_object
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 
 
-def land(outcome: Outcome, store: ProviderStore, provider: Provider, output_uri: str, run_key: str) -> Landed:
+def land(
+    outcome: Outcome,
+    store: ProviderStore,
+    provider: Provider,
+    output_uri: str,
+    run_key: str,
+    output_format: Format = "jsonl",
+) -> Landed:
     """Stream every output file of the job into results and failures; both appear whole, by rename, or not at all.
 
     Repeating writes the same names again. Raise Transient when a download cannot be finished.
@@ -38,17 +46,16 @@ def land(outcome: Outcome, store: ProviderStore, provider: Provider, output_uri:
     part = f"{job.shard['index']:05d}" if job.shard else job.key[-12:]
     lines = (line for file_id in outcome.outputs for line in store.lines(file_id))
     with ExitStack() as stack:
-        results, failures = (
-            stack.enter_context(ObjectWriter(f"{output_uri}/{kind}-{run_key}-{part}.jsonl"))
-            for kind in ("results", "failures")
-        )
+        about = {"model_id": job.model_id, "run": run_key, "shard": part, "batch_id": job.provider_job_id}
+        results = stack.enter_context(open_results(f"{output_uri}/results-{run_key}-{part}", output_format, about))
+        failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{run_key}-{part}.jsonl"))
         end = fate(outcome.state, outcome.error_code, outcome.error_message)
         for row in join(ids, lines, provider, end, tally, groups):
             if isinstance(row, Answer):
-                results.write(_result(row))
+                results.add(row)
             else:
-                failures.write(_line({"id": row.id, "code": row.code, "message": row.message}))
-        written = {"results": _commit(results), "failures": _commit(failures)}
+                failures.add_line({"id": row.id, "code": row.code, "message": row.message})
+        written = {"results": results.commit(), "failures": failures.commit()}
     _warn(job, outcome, tally)
     return Landed(
         job=outcome.job,
@@ -81,26 +88,6 @@ def write_manifest(report: Report, landed: list[Landed], about: dict[str, Any], 
     for name in names_in(folder):
         if f"-{run_key}-" in name and name not in named:
             remove(f"{folder}/{name}")
-
-
-def _result(answer: Answer) -> bytes:
-    """A vector's text goes in as it is."""
-    if answer.vector is None:
-        return _line({"id": answer.id, "output": answer.output})
-    vector = orjson.Fragment(answer.vector) if isinstance(answer.vector, bytes) else answer.vector.tolist()
-    return _line({"id": answer.id, "embedding": vector})
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _commit(out: ObjectWriter) -> dict[str, Any] | None:
-    """No file where there are no rows; an earlier try's is left to the manifest's clean-up."""
-    if not out.lines:
-        return None
-    out.commit()
-    return {"uri": out.uri, "rows": out.lines, "bytes": out.bytes, "sha256": out.sha256}
 
 
 def _asked_ids(job: Job, store: ProviderStore, provider: Provider) -> Iterator[str]:

@@ -224,9 +224,10 @@ class FetchOutputOperator(BatchOperator):
 
     :param final: True by hand: the jobs are the whole run, so the manifest is written and a row without answer or
         reason fails the task. False in a pipeline, whose report does both.
+    :param output_format: "jsonl" or "parquet" (needs pyarrow); default: the spec's, else jsonl.
     """
 
-    template_fields: Sequence[str] = (*BatchOperator.template_fields, "outcomes", "output_uri")
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "outcomes", "output_uri", "output_format")
     template_fields_renderers = {"outcomes": "json", "spec": "json"}
 
     def __init__(
@@ -234,6 +235,7 @@ class FetchOutputOperator(BatchOperator):
         *,
         outcomes: Any,
         output_uri: str = "",
+        output_format: str = "",
         final: bool = True,
         max_failed_fraction: float = 0.0,
         **kwargs: Any,
@@ -241,16 +243,20 @@ class FetchOutputOperator(BatchOperator):
         super().__init__(**kwargs)
         self.outcomes = outcomes
         self.output_uri = output_uri
+        self.output_format = output_format
         self.final = final
         self.max_failed_fraction = max_failed_fraction
 
     def run_step(self, context: Context) -> dict[str, Any]:
         from opensearch_batch.jobs import Job, Outcome
         from opensearch_batch.landing import land
+        from opensearch_batch.result_files import format_of
         from opensearch_batch.side_by_side import side_by_side
         from opensearch_batch.stores.object_storage import connect
 
-        output_uri = (self.output_uri or (BatchSpec.of(self.spec).output.uri if self.spec else "")).rstrip("/")
+        said = BatchSpec.of(self.spec).output if self.spec else None
+        output_uri = (self.output_uri or (said.uri if said else "")).rstrip("/")
+        output_format = format_of(self.output_format or (said.format if said else "jsonl"))
         if not output_uri:
             raise SpecError("FetchOutputOperator needs output_uri= or spec=")
         ti = context["ti"]
@@ -261,7 +267,7 @@ class FetchOutputOperator(BatchOperator):
         outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
         connect([output_uri, *(outcome.job["shard"]["uri"] for outcome in outcomes if outcome.job.get("shard"))])
         landed = side_by_side(
-            lambda outcome: land(outcome, store, vendor, output_uri, key),
+            lambda outcome: land(outcome, store, vendor, output_uri, key, output_format),
             outcomes,
             lambda outcome: Job.from_dict(outcome.job).name,
         )

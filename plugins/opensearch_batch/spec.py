@@ -70,6 +70,7 @@ class OutputSection(_Section):
     """Where results, failures and the manifest land."""
 
     uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
+    format: Literal["jsonl", "parquet"] = Field("jsonl", description="Of the results; failures are always JSON Lines.")
 
 
 class LimitSection(_Section):

@@ -52,6 +52,17 @@ def spoil_counts(task: Task, results: list[dict[str, Any]]) -> None:
     results[0]["answered"] -= 1
 
 
+def spoil_output(task: Task, results: list[dict[str, Any]]) -> None:
+    cut(task.path(landing.OUTPUT))
+
+
+def spoil_served(task: Task, results: list[dict[str, Any]]) -> None:
+    """As if one number had been landed wrong."""
+    text = task.path(landing.OUTPUT).read_text().replace('"embedding": [', '"embedding": [0.5, ', 1)
+    task.path(landing.OUTPUT).write_text(text)
+    task.path(landing.SAVED).write_text(text)
+
+
 def spoil_upload(task: Task, results: list[dict[str, Any]]) -> None:
     results[1]["uploads"] = results[0]["uploads"]
 
@@ -74,6 +85,8 @@ Spoil = Callable[[Task, list[dict[str, Any]]], None]
         (landing.BENCHMARK, spoil_download, "not the served one"),
         (landing.BENCHMARK, spoil_numbers, "other rows than the served file"),
         (landing.BENCHMARK, spoil_counts, "not every one of 6 rows landed"),
+        (landing.PARQUET, spoil_output, "the saved file is not the served one"),
+        (landing.PARQUET, spoil_served, "the Parquet file has other rows"),
         (preparing.BENCHMARK, spoil_upload, "other bytes arrived than were written"),
         (unique_ids.BENCHMARK, spoil_ids, "checksum"),
         (unique_ids.BENCHMARK, spoil_refusal, "refused at line 0 instead of 3"),

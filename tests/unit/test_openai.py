@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -226,6 +227,41 @@ def test_a_vector_is_handed_on_as_it_came(usage: dict[str, Any], tokens: int) ->
     answer = read(embedded([0.5, -1.0, 1e-8], **usage))
     assert answer == Answer("row-1", vector=b"[0.5, -1.0, 1e-08]", usage=Usage(tokens))
     assert answer.dimensions == 3
+
+
+ODD = b'{"custom_id": "row-1", %b"response": {"status_code": 200, "body": {"data": [{%b}]}}}'
+
+
+@pytest.mark.parametrize(
+    ("before", "entry"),
+    [
+        (b"", b'"embedding" : [0.25, 2]'),
+        (b"", b'"embed\\u0064ing": [0.25, 2]'),
+        (b'"x": {"embedding": [9, 9]}, ', b'"embedding": [0.25, 2]'),
+        (b'"x": {"embedding": 9}, ', b'"embedding": [0.25, 2]'),
+        (b"", b'"embedding": [0.25, 2], "x": {"embedding": [9, 9]}'),
+        (b'"a\\"embedding": [9, 9], ', b'"embedding" : [0.25, 2]'),
+        (b'"x": "\\"embedding\\": [9, 9]", ', b'"embedding":\t[0.25, 2]'),
+        (b'"x": "[", ', b'"embedding": [0.25, 2], "y": "]"'),
+    ],
+)
+def test_the_vector_is_the_right_one_however_the_line_is_written(before: bytes, entry: bytes) -> None:
+    answer = openai.read_line(ODD % (before, entry))
+    assert isinstance(answer.vector, bytes)
+    assert (json.loads(answer.vector), answer.dimensions) == ([0.25, 2], 2)
+
+
+def test_a_vectors_numbers_come_beside_its_text() -> None:
+    answer = read(embedded([0.5, -1, 1e-8]))
+    assert memoryview(answer.numbers).cast("d").tolist() == [0.5, -1.0, 1e-8]
+
+
+def test_lines_are_read_in_threads_side_by_side() -> None:
+    """The parser keeps one document at a time."""
+    lines = [json.dumps(embedded([n / 7] * 500)).encode() for n in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(openai.read_line, lines))
+    assert [json.loads(answer.vector or b"")[-1] for answer in answers] == [n / 7 for n in range(200)]  # type: ignore[arg-type]
 
 
 def test_a_base64_vector_is_its_single_precision_values() -> None:

@@ -48,9 +48,10 @@ class RemoteJob:
 class Answer:
     """One line of an output file: either `output` (text) or `vector` (an answer), or `code` and `message` (a reason).
 
-    A vector is the JSON text of its numbers as it came, or single-precision values where they came as such. `place` is
-    which of its request's texts it answers, from 0; None is the whole request. The usage of a request of many texts
-    stands with the first of its answers.
+    A vector is the JSON text of its numbers as it came, or single-precision values where they came as such. `numbers`
+    is a buffer of the text's numbers as doubles, where reading the line has made them. `place` is which of its
+    request's texts it answers, from 0; None is the whole request. The usage of a request of many texts stands with the
+    first of its answers.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Answer:
     message: str = ""
     usage: Usage = field(default_factory=Usage)
     place: int | None = None
+    numbers: Any = field(default=None, compare=False, repr=False)
 
     @property
     def answered(self) -> bool:
@@ -68,6 +70,8 @@ class Answer:
     @property
     def dimensions(self) -> int:
         """0 where there is no vector."""
+        if self.numbers is not None:
+            return memoryview(self.numbers).nbytes // 8
         if isinstance(self.vector, bytes):
             return self.vector.count(b",") + 1
         return len(self.vector or ())

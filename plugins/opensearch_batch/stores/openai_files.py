@@ -17,9 +17,12 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CHUNK_BYTES = 1 << 16  # what came before a break and did not fill a chunk is asked for again
 RESUMES = 8
 """A download may break off this many times in a row without progress before it is given up."""
+
+
+class _Larger(Unavailable):
+    """Asking for the rest would not help."""
 
 
 class OpenAIFiles:
@@ -102,14 +105,18 @@ class OpenAIFiles:
             try:
                 for chunk in self._from(file_id, at):
                     at += len(chunk)
+                    if at > size:
+                        raise _Larger(
+                            f"download of {file_id}: more came than the {size} bytes the provider says it has"
+                        )
                     yield chunk
+            except _Larger:
+                raise
             except Unavailable as error:
                 log.warning("download of %s broke off after %d of %d bytes: %s", file_id, at, size, error)
             without_progress = 0 if at > before else without_progress + 1
             if without_progress > RESUMES:
                 raise Unavailable(f"download of {file_id} stopped {RESUMES} times at {at} of {size} bytes")
-        if at > size:
-            raise Unavailable(f"download of {file_id}: {at} bytes came, the provider says it has {size}")
 
     def _from(self, file_id: str, at: int) -> Iterator[bytes]:
         from httpx2 import HTTPError
@@ -119,7 +126,7 @@ class OpenAIFiles:
         response = _asked(opened.__enter__, f"download {file_id}")
         try:
             skip = at if response.status_code == 200 else 0
-            for chunk in response.iter_bytes(CHUNK_BYTES):
+            for chunk in response.iter_bytes():  # as they come: nothing waits for a chunk to fill
                 if keep := chunk[skip:]:
                     yield keep
                 skip = max(0, skip - len(chunk))
