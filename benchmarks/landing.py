@@ -1,4 +1,4 @@
-"""Fetch, join and land an embeddings output: 31,000 rows of 1536 numbers, 1 GB at scale 1."""
+"""Fetch, join and land an embeddings output, as JSON Lines or Parquet: 31,000 rows of 1536 numbers, 1 GB at scale 1."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from benchmarks.server import KEY
 if TYPE_CHECKING:
     from openai import OpenAI
 
+    from opensearch_batch.result_files import Format
+
 ROWS, DIMENSIONS, VECTORS = 31_000, 1536, 256
 OUTPUT, SHARD, TOLD, READ, SAVED = "output.jsonl", "shard.jsonl", "ours", "text.jsonl", "saved.jsonl"
 
@@ -31,6 +33,17 @@ BENCHMARK = Benchmark(
     ),
     make="landing:make",
     check="landing:check",
+)
+
+PARQUET = Benchmark(
+    name="landing_parquet",
+    title="the same into Parquet, float32 (`landing.land`)",
+    sides=(
+        Side("ours", "landing:ours_parquet"),
+        Side("download alone: the SDK's `stream_to_file`, 1 MiB chunks", "landing:saved"),
+    ),
+    make="landing:make",
+    check="landing:check_parquet",
 )
 
 
@@ -69,6 +82,16 @@ def _line(row_id: str, vector: bytes) -> bytes:
 
 
 def ours(task: Task) -> Work:
+    return landed(task, "jsonl")
+
+
+def ours_parquet(task: Task) -> Work:
+    import_module("pyarrow.compute")
+    import_module("pyarrow.parquet")
+    return landed(task, "parquet")
+
+
+def landed(task: Task, output_format: Format) -> Work:
     from opensearch_batch import landing, providers
     from opensearch_batch.jobs import Job, Outcome
     from opensearch_batch.shards import Shard
@@ -80,7 +103,7 @@ def ours(task: Task) -> Work:
     store, folder = OpenAIFiles(task.url, KEY), task.path(TOLD).as_uri()
     load_at_once(folder)
 
-    return lambda: landing.land(outcome, store, providers.DEFAULT, folder, "run").to_dict()
+    return lambda: landing.land(outcome, store, providers.DEFAULT, folder, "run", output_format).to_dict()
 
 
 def load_at_once(uri: str) -> None:
@@ -88,6 +111,7 @@ def load_at_once(uri: str) -> None:
     from airflow.sdk import ObjectStoragePath
 
     import_module("openai.resources.files")
+    import_module("simdjson")
     if not ObjectStoragePath(uri).fs:
         raise RuntimeError(f"{uri}: Airflow knows no file system for it")
 
@@ -127,16 +151,9 @@ def connected(url: str) -> OpenAI:
 
 def check(task: Task, results: list[dict[str, Any]]) -> Work:
     """Every id with every number, in order, against the served file; our own counts and sha256 too."""
-    landed, rows = results[0], task.of(ROWS)
 
     def work() -> dict[str, Any]:
-        told = task.path(TOLD) / Path(landed["results"]["uri"]).name
-        if (landed["answered"], landed["failed"], landed["missing"], landed["failures"]) != (rows, 0, 0, None):
-            raise Unequal(f"not every one of {rows} rows landed: {landed}")
-        if landed["results"]["sha256"] != sha256(told):
-            raise Unequal(f"{told} is not what its sha256 says")
-        if sha256(task.path(SAVED)) != sha256(task.path(OUTPUT)):
-            raise Unequal("the saved file is not the served one")
+        told = _told(task, results[0])
         served = _vectors(task.path(OUTPUT), lambda row: (row["custom_id"], row["response"]["body"]["data"][0]))
         for path in (told, task.path(READ)):
             if _vectors(path, lambda row: (row["id"], row)) != served:
@@ -144,6 +161,30 @@ def check(task: Task, results: list[dict[str, Any]]) -> Work:
         return {}
 
     return work
+
+
+def check_parquet(task: Task, results: list[dict[str, Any]]) -> Work:
+    """The served numbers are single precision, so they come back without a difference."""
+
+    def work() -> dict[str, Any]:
+        served = _vectors(task.path(OUTPUT), lambda row: (row["custom_id"], row["response"]["body"]["data"][0]))
+        if _parquet_vectors(_told(task, results[0])) != served:
+            raise Unequal("the Parquet file has other rows than the served file")
+        return {}
+
+    return work
+
+
+def _told(task: Task, landed: dict[str, Any]) -> Path:
+    """The landed file, which has all rows and is what its sha256 says."""
+    told, rows = task.path(TOLD) / Path(landed["results"]["uri"]).name, task.of(ROWS)
+    if (landed["answered"], landed["failed"], landed["missing"], landed["failures"]) != (rows, 0, 0, None):
+        raise Unequal(f"not every one of {rows} rows landed: {landed}")
+    if landed["results"]["sha256"] != sha256(told):
+        raise Unequal(f"{told} is not what its sha256 says")
+    if sha256(task.path(SAVED)) != sha256(task.path(OUTPUT)):
+        raise Unequal("the saved file is not the served one")
+    return told
 
 
 def sha256(path: Path) -> str:
@@ -155,13 +196,28 @@ def _vectors(path: Path, of: Callable[[dict[str, Any]], tuple[str, dict[str, Any
     """Digest over ids and numbers, however they are printed."""
     import orjson
 
-    def rows() -> Iterator[bytes]:
+    def rows() -> Iterator[tuple[str, array[float]]]:
         with path.open("rb") as source:
             for line in source:
                 row_id, holder = of(orjson.loads(line))
-                yield row_id.encode() + array("d", holder["embedding"]).tobytes()
+                yield row_id, array("d", holder["embedding"])
 
+    return _digest(rows())
+
+
+def _parquet_vectors(path: Path) -> str:
+    import pyarrow.parquet
+
+    def rows() -> Iterator[tuple[str, array[float]]]:
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(256, columns=["id", "embedding"]):
+            for row_id, vector in zip(batch["id"], batch["embedding"], strict=True):
+                yield row_id.as_py(), array("d", vector.as_py())
+
+    return _digest(rows())
+
+
+def _digest(rows: Iterator[tuple[str, array[float]]]) -> str:
     digest = hashlib.sha256()
-    for row in rows():
-        digest.update(row)
+    for row_id, numbers in rows:
+        digest.update(row_id.encode() + numbers.tobytes())
     return digest.hexdigest()
