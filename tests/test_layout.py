@@ -18,8 +18,8 @@ PACKAGE = PLUGINS / "opensearch_batch"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 VENDORS = re.compile(r"(?<![A-Za-z])(openai|cohere|sagemaker|bedrock)(?![A-Za-z])", re.IGNORECASE)
 PURE = (
-    "errors", "spec", "records", "shards", "plan", "jobs", "reconcile", "values", "ml_commons", "answers", "looking",
-    "pacing", "headway", "roster", "waiting",
+    "errors", "spec", "records", "shards", "plan", "preflight", "jobs", "reconcile", "values", "ml_commons", "answers",
+    "looking", "pacing", "headway", "roster", "waiting",
     "providers", *(f"providers.{path.stem}" for path in (PACKAGE / "providers").glob("[!_]*.py")),
 )  # fmt: skip
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context, TriggerRule
 from airflow.sdk.bases.skipmixin import SkipMixin
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
 from opensearch_batch import providers
 from opensearch_batch.adapter import BatchOperator, cancel_jobs, cluster, flat, open_provider_store, refuse_local_work
@@ -23,6 +23,10 @@ from opensearch_batch.links import ProviderLink, TaskLink
 from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.spec import BatchSpec, with_dotted
+
+if TYPE_CHECKING:
+    from opensearch_batch.plan import Plan
+    from opensearch_batch.preflight import Preflight
 
 __all__ = [
     "CancelBatchOperator",
@@ -109,7 +113,8 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
     """Read the input, write it as shards, plan and price it; return the bundles, one for each mapped `shard` group.
 
     A key of the run's conf that is no param of the DAG, and not `partition`, is refused before anything else.
-    XCom `plan` has the counts and the estimate, `spec` the spec with everything filled in. When there is nothing
+    XCom `plan` has the counts and the estimate, `preflight` what the provider has room for, `spec` the spec with
+    everything filled in. A run whose input files the provider has no room for is refused. When there is nothing
     to do (an empty partition, a dry run), the tasks after it are skipped, but for those that run whatever happens.
 
     :param spec: a spec as a dict, or the path of its YAML file; else give input_uri, model and what else differs
@@ -172,6 +177,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
 
     def run_step(self, context: Context) -> list[list[dict[str, Any]]]:
         from opensearch_batch.preparation import prepare
+        from opensearch_batch.stores.object_storage import remove
 
         refuse_unknown_conf(context)
         spec = self._spec()
@@ -179,9 +185,16 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         refuse_local_work(spec)
         ti = context["ti"]
         key = run_key(self.dag_id, context["dag_run"].run_id)
-        plan, bundles = prepare(spec, key, f"{spec.work_uri}/{key}/{instance(ti)}")
+        folder = f"{spec.work_uri}/{key}/{instance(ti)}"
+        plan, bundles = prepare(spec, key, folder)
         ti.xcom_push(key="spec", value=spec.to_dict())
         ti.xcom_push(key="plan", value=plan.to_dict())
+        if plan.records and not plan.dry_run:
+            try:
+                ti.xcom_push(key="preflight", value=self._preflight(spec, plan).to_dict())
+            except BaseException:
+                remove(folder, recursive=True)
+                raise
         if plan.dry_run or not plan.records:
             self.log.info("dry run: nothing is sent" if plan.dry_run else "no rows: nothing to send")
             self._skip_what_follows(ti)
@@ -193,6 +206,24 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         ti.xcom_push(key="return_value", value=[])
         following = self.get_direct_relatives(upstream=False)
         self.skip(ti, [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS])
+
+    def _preflight(self, spec: BatchSpec, plan: Plan) -> Preflight:
+        from opensearch_batch.preflight import check
+
+        vendor, limits = providers.get(spec.model.provider), spec.limits
+        try:
+            stored_bytes = open_provider_store(self).stored_bytes()
+        except AirflowNotFoundException:  # by hand, only the submit may know another one's id
+            stored_bytes = None
+        found = check(
+            plan,
+            stored_bytes=stored_bytes,
+            storage_bytes=limits.max_provider_bytes or vendor.STORAGE_BYTES,
+            window_hours=vendor.WINDOW_HOURS,
+            **{name: getattr(limits, name, None) for name in ("max_jobs_in_flight", "max_enqueued_tokens")},
+        )
+        self.log.info("preflight: %s", found)
+        return found
 
     def _spec(self) -> BatchSpec:
         given: dict[str, Any] = {

@@ -71,6 +71,9 @@ class OutputSection(_Section):
 
     uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
     format: Literal["jsonl", "parquet"] = Field("jsonl", description="Of the results; failures are always JSON Lines.")
+    keep_provider_files_days: float | None = Field(
+        None, ge=0, description="After this clean_provider may delete the run's files at the provider; default: keep."
+    )
 
 
 class LimitSection(_Section):
@@ -80,6 +83,9 @@ class LimitSection(_Section):
     max_bytes: int | None = Field(None, ge=1, description="Bytes a shard.")
     max_inputs: int | None = Field(None, ge=1, description="Texts a shard, where a request has several.")
     max_tokens: int | None = Field(None, ge=1, description="Estimated input tokens a shard (bytes / 4).")
+    max_provider_bytes: int | None = Field(
+        None, ge=1, description="What all files at the provider may have together; default: what the vendor publishes."
+    )
     usd_per_million_tokens: float | None = Field(
         None, ge=0, description="Batch price; default: half the list price of genai-prices."
     )

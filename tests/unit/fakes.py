@@ -147,6 +147,12 @@ class World:
             else {name: file_id for name, file_id in reversed(self.files) if name.startswith(prefix)}
         )
 
+    def stored_bytes(self) -> int:
+        raise AssertionError("a submission weighs nothing")
+
+    def delete_file(self, file_id: str) -> bool:
+        raise AssertionError("a submission deletes nothing")
+
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         return [] if self.lists_lag else [dict(job) for job in self.jobs if job["input_file_id"] == input_file_id]
 

@@ -31,6 +31,9 @@ MAX_INPUTS = 50_000
 # at least one byte of the text, so as many bytes are always within it.
 MAX_TEXTS_A_REQUEST = {"/v1/embeddings": 2048}
 MAX_TEXT_BYTES_A_REQUEST = 300_000
+STORAGE_BYTES = 2_500_000_000_000
+"""A project's files together: https://platform.openai.com/docs/api-reference/files/create (2.5 TB)."""
+WINDOW_HOURS = 24.0
 BATCH_PRICE_FACTOR = 0.5
 STORE = "opensearch_batch.stores.openai_files.OpenAIFiles"
 

@@ -94,6 +94,10 @@ class Provider(Protocol):
     MAX_TEXTS_A_REQUEST: Mapping[str, int]
     """By endpoint; one where it is not named."""
     MAX_TEXT_BYTES_A_REQUEST: int
+    STORAGE_BYTES: int
+    """What all files of an account may have together."""
+    WINDOW_HOURS: float
+    """Within so long of its submission a batch has ended, with or without answers."""
     BATCH_PRICE_FACTOR: float
     """Batch price over list price."""
     STORE: str

@@ -27,6 +27,14 @@ class ProviderStore(Protocol):
         """Ids of the files whose names begin with `prefix`, by name; of several with one name, the oldest."""
         ...
 
+    def stored_bytes(self) -> int:
+        """Of all files that lie at the vendor, whatever they are for."""
+        ...
+
+    def delete_file(self, file_id: str) -> bool:
+        """False: there is no such file any more."""
+        ...
+
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         """The provider's own documents of all jobs that read this file, oldest first."""
         ...

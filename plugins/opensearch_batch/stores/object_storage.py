@@ -84,6 +84,15 @@ def names_in(uri: str) -> list[str]:
         return []
 
 
+def size_of(uri: str) -> int | None:
+    """Bytes of the object, None where there is none."""
+    path = _path(uri)
+    try:
+        return int(path.fs.info(path.path)["size"])
+    except FileNotFoundError:
+        return None
+
+
 def remove(uri: str, *, recursive: bool = False) -> None:
     """Remove the object; an absent one is no error."""
     path = _path(uri)

@@ -52,6 +52,17 @@ class OpenAIFiles:
         ours = sorted((f for f in files if f.filename.startswith(prefix)), key=lambda f: f.created_at, reverse=True)
         return {f.filename: f.id for f in ours}
 
+    def stored_bytes(self) -> int:
+        return _asked(lambda: sum(file.bytes for file in self._client.files.list(limit=10_000)), "list files")
+
+    def delete_file(self, file_id: str) -> bool:
+        try:
+            return _asked(lambda: self._client.files.delete(file_id).deleted, f"delete file {file_id}")
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return False
+
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         """Walks all pages: the list has no filter."""
         batches = _asked(lambda: list(self._client.batches.list(limit=100)), "list batches")
