@@ -7,7 +7,7 @@ SOURCES := plugins dags sandbox stack live tests benchmarks
 OPENSEARCH :=
 REAL := $(if $(OPENSEARCH),--opensearch $(OPENSEARCH))
 
-.PHONY: demo up test test-real live lint bench clean help
+.PHONY: demo up test test-real live lint bench clean clean-provider help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
@@ -17,6 +17,7 @@ help:
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
 	@echo "make lint   ruff, mypy"
 	@echo "make bench  CPU and memory beside what users write by hand, into benchmarks/RESULTS.md (three minutes)"
+	@echo "make clean-provider MANIFESTS=…  delete at the provider what those manifests say has landed; --dry-run names it"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
 demo: $(READY)
@@ -44,6 +45,12 @@ lint: $(READY)
 
 bench: $(READY)
 	$(PY) -m benchmarks
+
+# make's own --dry-run reaches the command: + runs the line all the same, and the command only names the files.
+clean-provider: $(READY)
+	+@$(if $(MANIFESTS),,echo "name them: make clean-provider MANIFESTS=file:///…/manifest.json" >&2; exit 2;) \
+	PYTHONPATH=plugins $(PY) -m opensearch_batch.clean_provider \
+	  $(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--dry-run) $(foreach uri,$(MANIFESTS),'$(uri)')
 
 clean:
 	rm -rf .venv .demo .mypy_cache .pytest_cache .ruff_cache

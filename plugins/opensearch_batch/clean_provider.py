@@ -1,0 +1,161 @@
+"""`python -m opensearch_batch.clean_provider MANIFEST …`: delete at the provider what manifests say has landed.
+
+Of each run: the input files that this package uploaded and its batches' output files; nothing else is ever touched.
+Only where every row is accounted for, all that landed is still there, and the run's `output.keep_provider_files_days`
+(or --keep-days) have passed. The input file is also what tells a cleared submit_batch that its shard was paid for: once
+it is gone only the task's own note does, which Airflow keeps for [state_store] default_retention_days (30).
+
+Connections are read as Airflow reads them (AIRFLOW_CONN_…, or the configured secrets backend; no Airflow database).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from opensearch_batch import providers
+from opensearch_batch.errors import BatchError, InputError, Refused
+from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.stores import ProviderStore, open_store
+from opensearch_batch.stores.object_storage import matches, open_binary, size_of
+
+GOOD, BAD = 0, 1
+
+SizeOf = Callable[[str], int | None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Why nothing of a run is deleted."""
+
+    reason: str
+
+
+def due(
+    manifest: Mapping[str, Any], keep_days: float | None, now: datetime, size: SizeOf
+) -> list[dict[str, Any]] | Kept:
+    """The landed jobs whose files may go. `keep_days` None: what the manifest's own spec says."""
+    report, output = manifest["report"], (manifest.get("spec") or {}).get("output") or {}
+    days = output.get("keep_provider_files_days") if keep_days is None else keep_days
+    if days is None:
+        return Kept("neither its spec's output.keep_provider_files_days nor --keep-days says how long to keep them")
+    until = datetime.fromisoformat(manifest["written_at"]) + timedelta(days=days)
+    if now < until:
+        return Kept(f"they are kept until {until:%Y-%m-%d %H:%M} UTC")
+    if report["missing"] or report["unreadable"]:
+        return Kept(f"{report['missing']} rows are missing, {report['unreadable']} lines could not be read")
+    for entry in manifest["files"]:
+        if (found := size(entry["uri"])) != entry["bytes"]:
+            is_now = "gone" if found is None else f"{found} bytes"
+            return Kept(f"{entry['uri']} had {entry['bytes']} bytes when it landed and is {is_now}")
+    return list(report["jobs"])
+
+
+def files_of(job: Mapping[str, Any], store: ProviderStore, vendor: Provider) -> Iterator[str]:
+    """Ids of a landed job's files; the input file only where a shard of ours was uploaded into it. None of a job that
+    the provider no longer knows, or knows with another input file.
+    """
+    try:
+        remote = store.get_job(job["provider_job_id"])
+    except Refused as error:
+        if error.status != 404:
+            raise
+        return
+    if vendor.input_file_id(remote) != job["input_file_id"]:
+        return
+    yield from vendor.read_job(remote).outputs
+    if job["shard"] is not None:
+        yield job["input_file_id"]
+
+
+def clean(
+    manifest: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]], store: ProviderStore, *, dry_run: bool
+) -> int:
+    """Delete, or only name, each file that is still there; return how many."""
+    vendor = providers.get(_model(manifest).get("provider") or providers.DEFAULT.NAME)
+    count = 0
+    for job in jobs:
+        for file_id in files_of(job, store, vendor):
+            if dry_run or store.delete_file(file_id):
+                print(f"{'would delete' if dry_run else 'deleted'} {file_id} (batch {job['provider_job_id']})")
+                count += 1
+    return count
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0: each manifest was seen to; 1: one could not be read, or the provider refused."""
+    given = _arguments(argv)
+    ended = GOOD
+    for uri in given.manifests:
+        try:
+            found = [uri] if size_of(uri) is not None else matches(uri)
+            if not found:
+                raise InputError(f"{uri}: matches no object")
+            for one in found:
+                _see_to(one, given)
+        except BatchError as error:
+            where = "" if uri in str(error) else f"{uri}: "
+            print(f"error: {where}{error}", file=sys.stderr)
+            ended = BAD
+    return ended
+
+
+def _see_to(uri: str, given: argparse.Namespace) -> None:
+    manifest = _read(uri)
+    jobs = due(manifest, given.keep_days, datetime.now(UTC), size_of)
+    if isinstance(jobs, Kept):
+        print(f"{uri}: nothing is deleted: {jobs.reason}")
+        return
+    count = clean(manifest, jobs, _store_of(manifest, given.provider_conn_id), dry_run=given.dry_run)
+    print(f"{uri}: {count} files {'would be ' if given.dry_run else ''}deleted")
+
+
+def _read(uri: str) -> dict[str, Any]:
+    with open_binary(uri) as source:
+        try:
+            manifest: dict[str, Any] = orjson.loads(source.read())
+            known = manifest["version"] == 1 and {"report", "files", "written_at"} <= manifest.keys()
+        except (ValueError, KeyError, TypeError):
+            known = False
+    if not known:
+        raise InputError("not a manifest of this version")
+    return manifest
+
+
+def _store_of(manifest: Mapping[str, Any], conn_id: str | None) -> ProviderStore:
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    vendor = providers.get(_model(manifest).get("provider") or providers.DEFAULT.NAME)
+    said = ((manifest.get("spec") or {}).get("connections") or {}).get("provider")
+    try:
+        return open_store(vendor, BaseHook.get_connection(conn_id or said or vendor.CONNECTION))
+    except AirflowNotFoundException as error:
+        raise InputError(f"{error}; define it, or name another one with --provider-conn-id") from None
+
+
+def _model(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    model: Mapping[str, Any] = (manifest.get("spec") or {}).get("model") or {}
+    return model
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m opensearch_batch.clean_provider", description=__doc__)
+    parser.add_argument("manifests", nargs="+", metavar="MANIFEST", help="URI of a manifest.json, or a glob of several")
+    parser.add_argument("--dry-run", action="store_true", help="only name what would be deleted")
+    parser.add_argument("--keep-days", type=float, help="since the manifest was written; default: what its spec says")
+    parser.add_argument("--provider-conn-id", help="default: the spec's, else the provider's own")
+    given = parser.parse_args(argv)
+    if given.keep_days is not None and given.keep_days < 0:
+        parser.error("--keep-days is not negative")
+    return given
+
+
+if __name__ == "__main__":
+    sys.exit(main())
