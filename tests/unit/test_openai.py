@@ -303,7 +303,40 @@ def test_what_is_not_a_list_of_numbers_is_no_vector(embedding: Any) -> None:
     ],
 )
 def test_a_failed_line_keeps_the_vendors_code_and_message(failed: dict[str, Any], code: str, text: str) -> None:
-    assert read(failed) == Answer("row-1", code=code, message=text)
+    answer = read(failed)
+    assert (answer.id, answer.answered, answer.code, answer.message) == ("row-1", False, code, text)
+
+
+def refused(status: int, code: str | None = None, kind: str = "invalid_request_error") -> dict[str, Any]:
+    return line({"error": {"message": "No.", "type": kind, "code": code}}, status)
+
+
+@pytest.mark.parametrize(
+    ("failed", "passing"),
+    [
+        (line(error={"code": "batch_expired", "message": "Not executed."}), True),
+        (line(error={"code": "batch_cancelled", "message": "Not executed."}), True),
+        (refused(429, "rate_limit_exceeded"), True),
+        (refused(429, None, "tokens"), True),
+        (refused(500, None, "server_error"), True),
+        (refused(503), True),
+        (line({"detail": "bad gateway"}, 502), True),
+        (line({"error": {"code": "server_error", "message": "Failed."}, "output": []}), True),
+        (refused(429, "insufficient_quota"), False),
+        (refused(400, "context_length_exceeded"), False),
+        (refused(400, "content_policy_violation"), False),
+        (refused(401, "invalid_api_key"), False),
+        (refused(400), False),
+        (line({"detail": "teapot"}, 418), False),
+        (line(error={"code": "never heard of", "message": "?"}), False),
+        (line({"choices": [{"message": {"content": None, "refusal": "I will not."}}]}), False),
+    ],
+)
+def test_a_reason_is_passing_or_for_good_and_for_good_when_it_is_not_known(
+    failed: dict[str, Any], passing: bool
+) -> None:
+    answer = read(failed)
+    assert (answer.answered, answer.passing) == (False, passing)
 
 
 @pytest.mark.parametrize(

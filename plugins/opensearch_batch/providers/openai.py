@@ -53,6 +53,23 @@ STATES: dict[str, RemoteState] = {
     "cancelled": "cancelled",
 }
 
+PASSING = frozenset(
+    [
+        "batch_expired",
+        "batch_cancelled",
+        "rate_limit_exceeded",
+        "token_limit_exceeded",
+        "server_error",
+        "internal_error",
+    ]
+)
+PASSING_STATUSES = frozenset([408, 409, 429])
+"""And all from 500 on: those that the vendor's own SDK repeats (https://github.com/openai/openai-python#retries)."""
+
+FOR_GOOD = frozenset(["insufficient_quota", "billing_hard_limit_reached"])
+"""Told with a status that passes, but only a person can end them
+(https://platform.openai.com/docs/guides/error-codes)."""
+
 _ONLINE_BODY = {
     "/v1/embeddings": '"input": ${parameters.input}',
     "/v1/chat/completions": '"messages": ${parameters.messages}',
@@ -263,11 +280,10 @@ def _read_any(line: Mapping[str, Any]) -> Answer:
     body = response.get("body") or {}
     if error := line.get("error") or body.get("error"):
         status = response.get("status_code")
-        return Answer(
-            custom_id, code=str(error.get("code") or error.get("type") or status), message=str(error.get("message", ""))
-        )
-    if response["status_code"] != 200:
-        return Answer(custom_id, code=str(response["status_code"]), message=_json(body)[:500])
+        code = str(error.get("code") or error.get("type") or status)
+        return Answer(custom_id, code=code, message=str(error.get("message", "")), passing=passes(code, status))
+    if (status := response["status_code"]) != 200:
+        return Answer(custom_id, code=str(status), message=_json(body)[:500], passing=passes(str(status), status))
     usage = _usage(body.get("usage") or {})
     if "data" in body:
         (only,) = body["data"]
@@ -349,6 +365,13 @@ def _vector(embedding: Any) -> bytes | array[float]:
     if not _is_list_of_numbers(text):
         raise ValueError("a vector that is not a list of numbers")
     return text
+
+
+def passes(code: str, status: int | None = None) -> bool:
+    """Codes and statuses that are not known are for good: what nobody looked at is not paid for twice."""
+    if code in FOR_GOOD:
+        return False
+    return code in PASSING or (isinstance(status, int) and (status in PASSING_STATUSES or status >= 500))
 
 
 def job_path(job_id: str) -> str:

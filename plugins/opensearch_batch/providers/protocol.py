@@ -62,6 +62,8 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     place: int | None = None
     numbers: Any = field(default=None, compare=False, repr=False)
+    passing: bool = False
+    """Of a reason: the same row may be answered when it is sent again."""
 
     @property
     def answered(self) -> bool:
@@ -146,6 +148,12 @@ class Provider(Protocol):
     def read_many(self, raw: bytes) -> Iterator[Answer | None]:
         """A line about a request of several texts: each text's answer with its place, in any order, None for one that
         cannot be read; or one reason for all. Raises as `read_line` does.
+        """
+        ...
+
+    def passes(self, code: str, status: int | None = None) -> bool:
+        """Whether a row or a whole job that failed with this code, or HTTP status, may be answered when it is sent
+        again. False for what is not known.
         """
         ...
 
