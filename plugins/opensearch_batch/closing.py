@@ -15,7 +15,7 @@ from airflow.sdk import Asset, AssetAlias, Context
 from opensearch_batch.errors import Terminal
 from opensearch_batch.landing import MANIFEST, write_manifest
 from opensearch_batch.plan import Plan
-from opensearch_batch.reconcile import NAMED, Landed, Report, shards_named, sum_up
+from opensearch_batch.reconcile import NAMED, Landed, Left, Report, shards_named, sum_up
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,10 @@ def close_run(
     output_uri: str,
     max_failed_fraction: float,
     spec: dict[str, Any],
+    left: Sequence[Left] = (),
 ) -> dict[str, Any]:
     """Write the manifest, then judge. Raise Terminal for a hole, or for more failed rows than allowed."""
-    report = sum_up(plan, landed, f"{output_uri}/{MANIFEST}")
+    report = sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left)
     run = context["dag_run"]
     about = {
         "dag_id": run.dag_id,
@@ -54,7 +55,7 @@ def close_run(
         "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "spec": spec,
     }
-    write_manifest(report, landed, about, plan.run_key)
+    write_manifest(report, landed, about, plan.run_key, left)
     log.info("%s", report)
     for row in report.examples:
         log.warning("%s failed: %s: %s", row["id"], row["code"], row["message"])
@@ -64,15 +65,21 @@ def close_run(
 
 
 def _judge(context: Context, report: Report, landed: Sequence[Landed], max_failed_fraction: float) -> None:
+    failed = failed_before(context)[:NAMED] if report.absent or report.left else []
+    cause = f" {', '.join(failed)} failed, see the log there." if failed else ""
+    if report.left:
+        log.warning(
+            "%d rows were handed on to a repair round and did not land there; they keep their earlier reason.%s",
+            report.left,
+            cause,
+        )
     if report.problems:
-        failed = failed_before(context)[:NAMED] if report.absent else []
-        cause = f" {', '.join(failed)} failed, see the log there." if failed else ""
         raise Terminal(f"not every planned row is accounted for: {'; '.join(report.problems)}.{cause} {report}")
     if report.failed > max_failed_fraction * report.records:
         raise Terminal(
             f"{report.failed} of {report.records} rows failed ({report.codes}), {max_failed_fraction:.2%} may"
             f"{_first_words(report)}. {'All answers have landed; the' if report.answered else 'The'} reasons are in "
-            f"{', '.join(report.failures)}. {what_now(landed)}"
+            f"{', '.join(report.failures)}.{cause if report.left else ''} {what_now(landed)}".rstrip()
         )
 
 
@@ -87,20 +94,20 @@ def failed_before(context: Context) -> list[str]:
 
 def what_now(landed: Sequence[Landed]) -> str:
     """What a person can do about failed rows: a job without any answer is sent again by a clear, another never is."""
-    unanswered = [part for part in landed if part.failed and not part.answered]
-    answered = [part for part in landed if part.failed and part.answered]
+    unanswered = [part for part in landed if part.failed and not part.answered and not part.repair]
+    answered = [part for part in landed if part.failed and (part.answered or part.repair)]
     advice = []
     if unanswered:
         advice.append(
             f"Nothing of {_named(unanswered)} was answered: fix the model, the spec or what the provider names, then "
-            "clear submit_batch (prepare_input, if the spec or the input changed), and it is sent again."
+            "clear submit_batch there (prepare_input, if the spec or the input changed), and it is sent again."
         )
     if answered:
         advice.append(
-            f"A clear does not send the failed rows of {_named(answered)} again, because the job has answers: "
-            "give these rows to a new run as its input."
+            f"A clear does not send the failed rows of {_named(answered)} again, because the job has answers or its "
+            "rows went to a repair round: give these rows to a new run as its input."
         )
-    if not unanswered and all(part.state == "completed" for part in answered):
+    if answered and not unanswered and all(part.state == "completed" for part in answered):
         advice.append(
             "If they may fail, raise max_failed_fraction and clear prepare_input (without a plan: this task); "
             "nothing is sent again."
@@ -110,7 +117,12 @@ def what_now(landed: Sequence[Landed]) -> str:
 
 def _named(parts: Sequence[Landed]) -> str:
     if all(part.job.get("shard") for part in parts):
-        return shards_named([part.job["shard"]["index"] for part in parts])
+        rounds: dict[int, list[int]] = {}
+        for part in parts:
+            rounds.setdefault(part.round, []).append(part.job["shard"]["index"])
+        return ", ".join(
+            shards_named(indexes) + (f" of repair {number}" if number else "") for number, indexes in rounds.items()
+        )
     return ", ".join(f"job {part.job['provider_job_id']}" for part in parts)
 
 

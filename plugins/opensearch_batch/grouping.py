@@ -53,7 +53,9 @@ def by_row(answers: Iterable[Answer | None], groups: Groups) -> Iterator[Answer 
     """What one line says, a row at a time; None is what cannot be read, or has a place that the request had no text
     for.
 
-    A reason without a place is every row's. A line about another request comes once, under that one's name.
+    A reason without a place is every row's. One for good may be the fault of a single row: the others, and who knows
+    which they are, may be answered when they are sent alone. A line about another request comes once, under that one's
+    name.
     """
     for answer in answers:
         if answer is None:
@@ -62,6 +64,8 @@ def by_row(answers: Iterable[Answer | None], groups: Groups) -> Iterator[Answer 
             yield answer
             return
         elif answer.place is None:
-            yield from (replace(answer, id=row_id) for row_id in ids)
+            alone = len(ids) > 1 and not answer.answered and not answer.passing
+            passing = alone or answer.passing
+            yield from (replace(answer, id=row_id, passing=passing, alone=alone) for row_id in ids)
         else:
             yield replace(answer, id=ids[answer.place]) if 0 <= answer.place < len(ids) else None

@@ -45,6 +45,8 @@ class Job(Value):
     @property
     def name(self) -> str:
         where = f"shard {self.shard['index']}, " if self.shard else ""
+        if self.shard and self.shard.get("round"):
+            where = f"repair {self.shard['round']}, {where}"
         return f"{where}job {self.provider_job_id} (task {self.task_id})"
 
 

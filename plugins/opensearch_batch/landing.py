@@ -5,20 +5,21 @@ the truth.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from itertools import chain
 from typing import Any
 
 import orjson
 
-from opensearch_batch.grouping import read_groups
+from opensearch_batch.asked import row_groups, row_ids
 from opensearch_batch.jobs import Job, Outcome
 from opensearch_batch.providers.protocol import Answer, Provider
-from opensearch_batch.reconcile import Landed, Report, Tally, fate, join
+from opensearch_batch.reconcile import Landed, Left, Report, Tally, fate, join
 from opensearch_batch.result_files import Format, JsonLines, open_results
 from opensearch_batch.shards import Shard
 from opensearch_batch.stores import ProviderStore
-from opensearch_batch.stores.object_storage import names_in, open_binary, remove, write_object
+from opensearch_batch.stores.object_storage import names_in, remove, write_object
 
 log = logging.getLogger(__name__)
 
@@ -32,30 +33,36 @@ def land(
     output_uri: str,
     run_key: str,
     output_format: Format = "jsonl",
+    *,
+    repair: bool = False,
 ) -> Landed:
     """Stream every output file of the job into results and failures; both appear whole, by rename, or not at all.
 
+    With `repair`, rows that failed for a passing reason go to the shard's `handed_on_uri` instead, for a later round.
     Repeating writes the same names again. Raise Transient when a download cannot be finished.
     """
     job = Job.from_dict(outcome.job)
-    groups = _asked_groups(job)
-    ids = (
-        [row_id for group in groups.values() for row_id in group] if groups else list(_asked_ids(job, store, provider))
-    )
-    tally = Tally()
-    part = f"{job.shard['index']:05d}" if job.shard else job.key[-12:]
+    ids, groups = _asked(job, store, provider)
+    tally = Tally(repair=repair and job.shard is not None)
+    part = Shard.from_dict(job.shard).part if job.shard else job.key[-12:]
     lines = (line for file_id in outcome.outputs for line in store.lines(file_id))
     with ExitStack() as stack:
         about = {"model_id": job.model_id, "run": run_key, "shard": part, "batch_id": job.provider_job_id}
         results = stack.enter_context(open_results(f"{output_uri}/results-{run_key}-{part}", output_format, about))
         failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{run_key}-{part}.jsonl"))
-        end = fate(outcome.state, outcome.error_code, outcome.error_message)
+        handed_on = stack.enter_context(_handed_on(job, tally))
+        end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
         for row in join(ids, lines, provider, end, tally, groups):
             if isinstance(row, Answer):
                 results.add(row)
             else:
-                failures.add_line({"id": row.id, "code": row.code, "message": row.message})
+                if handed_on and tally.hands_on(row):
+                    handed_on.add_line({**row.line, "alone": row.alone})
+                else:
+                    failures.add_line(row.line)
         written = {"results": results.commit(), "failures": failures.commit()}
+        if handed_on:
+            written["repair"] = handed_on.commit()
     _warn(job, outcome, tally)
     return Landed(
         job=outcome.job,
@@ -72,15 +79,30 @@ def land(
         codes=tally.codes,
         named=tally.named,
         examples=tally.examples,
+        passing=tally.passing,
         **written,
     )
 
 
-def write_manifest(report: Report, landed: list[Landed], about: dict[str, Any], run_key: str) -> None:
+def _handed_on(job: Job, tally: Tally) -> AbstractContextManager[JsonLines | None]:
+    """Nothing where no round follows; then none has the job's rows either."""
+    if job.shard is None:
+        return nullcontext()
+    uri = Shard.from_dict(job.shard).handed_on_uri(job.key)
+    if not tally.repair:
+        remove(uri)
+        return nullcontext()
+    return JsonLines(uri)
+
+
+def write_manifest(
+    report: Report, landed: list[Landed], about: dict[str, Any], run_key: str, left: Sequence[Left] = ()
+) -> None:
     """Write the manifest, then remove files of this run that it does not name (left by killed or cleared tries)."""
     files = [
         {"kind": kind, **entry} for part in landed for kind in ("results", "failures") if (entry := getattr(part, kind))
     ]
+    files += [{"kind": "failures", **rest.failures} for rest in left]
     folder = report.manifest.rsplit("/", 1)[0]
     content = {"version": 1, **about, "report": report.to_dict(), "files": files}
     write_object(report.manifest, orjson.dumps(content, option=orjson.OPT_INDENT_2))
@@ -90,21 +112,15 @@ def write_manifest(report: Report, landed: list[Landed], about: dict[str, Any], 
             remove(f"{folder}/{name}")
 
 
-def _asked_ids(job: Job, store: ProviderStore, provider: Provider) -> Iterator[str]:
-    """From the shard's file; for raw parameters from the input file that the provider holds."""
+def _asked(job: Job, store: ProviderStore, provider: Provider) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
+    """Row ids, and those by request where requests have many; of raw parameters from the provider's input file."""
     if job.shard:
-        with open_binary(Shard.from_dict(job.shard).uri) as source:
-            yield from (provider.request_id(orjson.loads(line)) for line in source)
-    elif job.input_file_id:
-        yield from (provider.request_id(orjson.loads(line)) for line in store.lines(job.input_file_id) if line.strip())
-
-
-def _asked_groups(job: Job) -> dict[str, tuple[str, ...]] | None:
-    """Of a shard whose requests have many rows each."""
-    if not job.shard or not (uri := Shard.from_dict(job.shard).ids_uri):
-        return None
-    with open_binary(uri) as source:
-        return read_groups(source)
+        shard = Shard.from_dict(job.shard)
+        groups = row_groups(shard)
+        return [*chain.from_iterable(groups.values())] if groups else [*row_ids(shard, provider)], groups
+    if not job.input_file_id:
+        return [], None
+    return [provider.request_id(orjson.loads(line)) for line in store.lines(job.input_file_id) if line.strip()], None
 
 
 def _warn(job: Job, outcome: Outcome, tally: Tally) -> None:
@@ -118,6 +134,8 @@ def _warn(job: Job, outcome: Outcome, tally: Tally) -> None:
         tally.failed,
         tally.missing,
     )
+    if tally.passing:
+        log.warning("%s: %d rows go to the next repair round: %s", job.name, sum(tally.passing.values()), tally.passing)
     if outcome.error_message:
         log.warning("%s: %s: %s", job.name, outcome.error_code, outcome.error_message)
     if tally.duplicates or tally.foreign or tally.unreadable:

@@ -22,6 +22,7 @@ from opensearch_batch.errors import SpecError, Unavailable
 from opensearch_batch.links import ProviderLink, TaskLink
 from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.partition import placeholders, refuse_unknown_conf
+from opensearch_batch.repair_operator import PrepareRepairOperator
 from opensearch_batch.spec import BatchSpec, with_dotted
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "CreateConnectorOperator",
     "FetchOutputOperator",
     "PrepareInputOperator",
+    "PrepareRepairOperator",
     "RegisterModelOperator",
     "ReportOperator",
     "SubmitBatchOperator",
@@ -72,7 +74,7 @@ class SubmitBatchOperator(BatchOperator):
     def run_step(self, context: Context) -> list[dict[str, Any]]:
         from opensearch_batch.shards import Shard
         from opensearch_batch.side_by_side import OneAtATime, side_by_side
-        from opensearch_batch.stores.object_storage import connect
+        from opensearch_batch.stores.object_storage import connect, size_of
         from opensearch_batch.submission import Submitter
 
         submitter = Submitter(
@@ -84,6 +86,7 @@ class SubmitBatchOperator(BatchOperator):
             model_id=self.model_id,
             parameters=self.parameters or {},
             settle_seconds=self.settle_seconds,
+            is_there=lambda uri: size_of(uri) is not None,
         )
         if self.shards is None:
             jobs = [submitter.submit_parameters()]
@@ -153,6 +156,8 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         max_inputs: int | None = None,
         max_tokens: int | None = None,
         max_cost_usd: float | None = None,
+        max_failed_fraction: float | None = None,
+        repair_rounds: int | None = None,
         allow_empty: bool | None = None,
         dry_run: bool | None = None,
         **kwargs: Any,
@@ -172,6 +177,8 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             "limits.max_inputs": max_inputs,
             "limits.max_tokens": max_tokens,
             "limits.max_cost_usd": max_cost_usd,
+            "limits.max_failed_fraction": max_failed_fraction,
+            "limits.repair_rounds": repair_rounds,
             "dry_run": dry_run,
         }
 
@@ -256,6 +263,10 @@ class FetchOutputOperator(BatchOperator):
     :param final: True by hand: the jobs are the whole run, so the manifest is written and a row without answer or
         reason fails the task. False in a pipeline, whose report does both.
     :param output_format: "jsonl" or "parquet" (needs pyarrow); default: the spec's, else jsonl.
+    :param repair: hand rows that expired, were cancelled, are missing or failed for a passing reason on to a
+        PrepareRepairOperator after it; the others are failures at once. Not in the last round, not with final, and
+        never more rounds than the spec's limits.repair_rounds where there is a spec. Jobs of raw parameters hand on
+        nothing.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "outcomes", "output_uri", "output_format")
@@ -269,6 +280,7 @@ class FetchOutputOperator(BatchOperator):
         output_format: str = "",
         final: bool = True,
         max_failed_fraction: float = 0.0,
+        repair: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -277,19 +289,23 @@ class FetchOutputOperator(BatchOperator):
         self.output_format = output_format
         self.final = final
         self.max_failed_fraction = max_failed_fraction
+        self.repair = repair
 
     def run_step(self, context: Context) -> dict[str, Any]:
         from opensearch_batch.jobs import Job, Outcome
         from opensearch_batch.landing import land
+        from opensearch_batch.reconcile import Landed
         from opensearch_batch.result_files import format_of
         from opensearch_batch.side_by_side import side_by_side
         from opensearch_batch.stores.object_storage import connect
 
-        said = BatchSpec.of(self.spec).output if self.spec else None
-        output_uri = (self.output_uri or (said.uri if said else "")).rstrip("/")
-        output_format = format_of(self.output_format or (said.format if said else "jsonl"))
+        spec = BatchSpec.of(self.spec) if self.spec else None
+        output_uri = (self.output_uri or (spec.output.uri if spec else "")).rstrip("/")
+        output_format = format_of(self.output_format or (spec.output.format if spec else "jsonl"))
         if not output_uri:
             raise SpecError("FetchOutputOperator needs output_uri= or spec=")
+        if self.final and self.repair:
+            raise SpecError("a fetch that leaves rows to a repair is not the last: final=False, and a ReportOperator")
         ti = context["ti"]
         if self.final and ti.map_index is not None and ti.map_index >= 0:
             raise SpecError("a mapped fetch is one of several: give it final=False, and a ReportOperator after it")
@@ -297,11 +313,13 @@ class FetchOutputOperator(BatchOperator):
         store, vendor = open_provider_store(self), providers.get(self.provider)
         outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
         connect([output_uri, *(outcome.job["shard"]["uri"] for outcome in outcomes if outcome.job.get("shard"))])
-        landed = side_by_side(
-            lambda outcome: land(outcome, store, vendor, output_uri, key, output_format),
-            outcomes,
-            lambda outcome: Job.from_dict(outcome.job).name,
-        )
+
+        def landed_of(outcome: Outcome) -> Landed:
+            done = (outcome.job.get("shard") or {}).get("round", 0)
+            repair = self.repair and (spec is None or done < spec.limits.repair_rounds)
+            return land(outcome, store, vendor, output_uri, key, output_format, repair=repair)
+
+        landed = side_by_side(landed_of, outcomes, lambda outcome: Job.from_dict(outcome.job).name)
         report = None
         if self.final:
             report = close_run(context, landed_plan(landed, key), landed, output_uri, self.max_failed_fraction, {})
@@ -315,19 +333,23 @@ class ReportOperator(BatchOperator):
     failed. Give it trigger_rule="all_done", so that it also speaks for shards that did not arrive.
 
     :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
-    :param landed: what the fetches returned.
+    :param landed: what the fetches returned, of all rounds.
+    :param repaired_by: task ids of the PrepareRepairOperators. A row that was handed on and landed in no later round
+        is a failure, with its earlier reason.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
 
-    def __init__(self, *, planned_by: str, landed: Any, **kwargs: Any) -> None:
+    def __init__(self, *, planned_by: str, landed: Any, repaired_by: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.planned_by = planned_by
         self.landed = landed
+        self.repaired_by = repaired_by
 
     def run_step(self, context: Context) -> dict[str, Any]:
         from opensearch_batch.plan import Plan
         from opensearch_batch.reconcile import Landed
+        from opensearch_batch.repair import Taken, leave
 
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
         if not made["plan"]:
@@ -336,8 +358,12 @@ class ReportOperator(BatchOperator):
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}")
         landed = [Landed.from_dict(part) for fetched in flat(self.landed or []) for part in fetched["landed"]]
+        output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
+        rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
+        taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
+        left = leave(landed, taken, vendor, output_uri, plan.run_key)
         limit = spec.limits.max_failed_fraction
-        report = close_run(context, plan, landed, spec.output.uri.rstrip("/"), limit, spec.to_dict())
+        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left)
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report

@@ -9,30 +9,40 @@ from typing import Any
 from airflow.sdk import AssetAlias, TriggerRule, XComArg, task_group
 
 from opensearch_batch.closing import results_of
+from opensearch_batch.errors import SpecError
 from opensearch_batch.operators import (
     CreateConnectorOperator,
     FetchOutputOperator,
     PrepareInputOperator,
+    PrepareRepairOperator,
     RegisterModelOperator,
     ReportOperator,
     SubmitBatchOperator,
 )
 from opensearch_batch.sensor import BatchSensor
-from opensearch_batch.spec import BatchSpec
+from opensearch_batch.spec import BatchSpec, LimitSection
+
+MOST_ROUNDS = 3
 
 
 def batch_inference(
-    spec: BatchSpec | str, *, input_uri: Any = None, overrides: dict[str, Any] | None = None
+    spec: BatchSpec | str,
+    *,
+    input_uri: Any = None,
+    overrides: dict[str, Any] | None = None,
+    repair_rounds: int | None = None,
 ) -> XComArg:
-    """Wire prepare_input, create_connector, register_model, the mapped group `shard`, and report; return the report's
-    output.
+    """Wire prepare_input, create_connector, register_model, the mapped group `shard`, for each repair round
+    prepare_repair_N and the mapped group `repair_N`, and report; return the report's output.
 
     The input is prepared first, so that a wrong row, a spent budget, an empty partition or a dry run leaves the
-    cluster alone.
+    cluster alone. A repair round is skipped when nothing is left to it.
 
     :param spec: a BatchSpec, or a template that renders to the path of a spec file when the run starts.
     :param input_uri: replaces the spec's, e.g. the output of a task that writes the input.
     :param overrides: dotted spec keys to replace at run time, templated, e.g. {"model.name": "{{ params.model }}"}.
+    :param repair_rounds: rounds that the DAG has, at most 3. Default: the spec's limits.repair_rounds, and for a
+        template, which is not known when the file is parsed, 1. A run's own spec may ask for fewer, not for more.
     """
     prepare = PrepareInputOperator(
         task_id="prepare_input",
@@ -43,19 +53,42 @@ def batch_inference(
     resolved: Any = XComArg(prepare, key="spec")
     connector = CreateConnectorOperator(task_id="create_connector", spec=resolved)
     model = RegisterModelOperator(task_id="register_model", spec=resolved, connector_id=connector.output)
+    rounds = _rounds(spec, repair_rounds)
 
-    @task_group(group_id="shard")
-    def each_shard(shards: Any) -> Any:
-        submit = SubmitBatchOperator(task_id="submit_batch", spec=resolved, model_id=model.output, shards=shards)
-        wait = BatchSensor(task_id="wait_for_batch", spec=resolved, jobs=submit.output)
-        return FetchOutputOperator(task_id="fetch_output", spec=resolved, outcomes=wait.output, final=False).output
+    def round_of(group_id: str, bundles: Any, *, last: bool) -> Any:
+        @task_group(group_id=group_id)
+        def each_bundle(shards: Any) -> Any:
+            submit = SubmitBatchOperator(task_id="submit_batch", spec=resolved, model_id=model.output, shards=shards)
+            wait = BatchSensor(task_id="wait_for_batch", spec=resolved, jobs=submit.output)
+            fetch = FetchOutputOperator(
+                task_id="fetch_output", spec=resolved, outcomes=wait.output, final=False, repair=not last
+            )
+            return fetch.output
 
-    landed = each_shard.expand(shards=prepare.output)
+        return each_bundle.expand(shards=bundles)
+
+    landed = [round_of("shard", prepare.output, last=not rounds)]
+    repairs = []
+    for number in range(1, rounds + 1):
+        repair = PrepareRepairOperator(
+            task_id=f"prepare_repair_{number}", spec=resolved, landed=landed[-1], trigger_rule=TriggerRule.ALL_DONE
+        )
+        repairs.append(repair.task_id)
+        landed.append(round_of(f"repair_{number}", repair.output, last=number == rounds))
     report = ReportOperator(
         task_id="report",
         planned_by=prepare.task_id,
         landed=landed,
+        repaired_by=repairs,
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[results_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )
     return report.output
+
+
+def _rounds(spec: BatchSpec | str, asked: int | None) -> int:
+    limits = spec.limits if isinstance(spec, BatchSpec) else LimitSection()
+    rounds = limits.repair_rounds if asked is None else asked
+    if not 0 <= rounds <= MOST_ROUNDS:
+        raise SpecError(f"repair_rounds is {rounds}; a DAG may have 0 to {MOST_ROUNDS}")
+    return rounds

@@ -15,9 +15,10 @@ from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.grouping import group_name, ids_line, in_groups
 from opensearch_batch.plan import Plan, make_plan, price_of
+from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.records import Record, read_records
 from opensearch_batch.shards import OpenSink, Request, Room, Shard, Sink, bundle, write_shards
-from opensearch_batch.spec import BatchSpec
+from opensearch_batch.spec import BatchSpec, LimitSection
 from opensearch_batch.stores.object_storage import ObjectWriter, matches, read_lines, remove
 
 log = logging.getLogger(__name__)
@@ -30,24 +31,11 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     """
     provider = providers.get(spec.model.provider)
     remove(folder, recursive=True)
-    room = Room(
-        requests=_within("max_requests", spec.limits.max_requests, provider.MAX_REQUESTS),
-        bytes=_within("max_bytes", spec.limits.max_bytes, provider.MAX_BYTES),
-        inputs=_within("max_inputs", spec.limits.max_inputs, provider.MAX_INPUTS),
-        tokens=spec.limits.max_tokens,
-    )
-
-    def opener(suffix: str) -> OpenSink:
-        def open_sink(index: int) -> tuple[str, AbstractContextManager[Sink]]:
-            uri = f"{folder}/shard-{index:05d}{suffix}"
-            return uri, _Discard() if spec.dry_run else ObjectWriter(uri)
-
-        return open_sink
-
+    room = room_of(spec.limits, provider)
     try:
         with closing(_requests(spec, room)) as requests:
-            open_ids = opener(".ids.jsonl") if spec.model.texts_per_request > 1 else None
-            shards = list(write_shards(requests, opener(".jsonl"), room, open_ids))
+            open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
+            shards = list(write_shards(requests, opener(folder, ".jsonl", spec.dry_run), room, open_ids))
         price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
         plan = make_plan(
             shards,
@@ -65,6 +53,26 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
         raise
     log.info("plan: %s", plan)
     return plan, bundle(shards)
+
+
+def room_of(limits: LimitSection, provider: Provider) -> Room:
+    """Raise SpecError for a limit above the provider's."""
+    return Room(
+        requests=_within("max_requests", limits.max_requests, provider.MAX_REQUESTS),
+        bytes=_within("max_bytes", limits.max_bytes, provider.MAX_BYTES),
+        inputs=_within("max_inputs", limits.max_inputs, provider.MAX_INPUTS),
+        tokens=limits.max_tokens,
+    )
+
+
+def opener(folder: str, suffix: str, dry_run: bool = False, first: int = 0) -> OpenSink:
+    """`first` is the number of the first file."""
+
+    def open_sink(index: int) -> tuple[str, AbstractContextManager[Sink]]:
+        uri = f"{folder}/shard-{first + index:05d}{suffix}"
+        return uri, _Discard() if dry_run else ObjectWriter(uri)
+
+    return open_sink
 
 
 def _requests(spec: BatchSpec, room: Room) -> Generator[Request, None, None]:

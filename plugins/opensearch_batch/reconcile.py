@@ -4,7 +4,7 @@ Report of a run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,11 +29,11 @@ MESSAGE_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Landed(Value):
-    """What became of one shard. `answered + failed + missing == records`; duplicates, foreign and unreadable lines
-    come on top.
+    """What became of one shard. `answered + failed + missing`, and the rows handed on to a repair round (`passing`,
+    counted by code), make `records`; duplicates, foreign and unreadable lines come on top.
 
-    `results` and `failures` are {"uri", "rows", "bytes", "sha256"}, None where there are no such rows. `examples` are
-    the first failed rows of each code, {"id", "code", "message"}.
+    `results`, `failures` and `repair` (the rows handed on) are {"uri", "rows", "bytes", "sha256"}, None where there are
+    no such rows. `examples` are the first failed rows of each code, {"id", "code", "message"}.
     """
 
     job: dict[str, Any]
@@ -52,11 +52,22 @@ class Landed(Value):
     examples: list[dict[str, str]] = field(default_factory=list)
     results: dict[str, Any] | None = None
     failures: dict[str, Any] | None = None
+    passing: dict[str, int] = field(default_factory=dict)
+    repair: dict[str, Any] | None = None
+
+    @property
+    def round(self) -> int:
+        """0 for the run's own shards, else the repair round."""
+        return int((self.job.get("shard") or {}).get("round", 0))
 
 
 @dataclass
 class Tally:
-    """Counts rows while `join` goes over them."""
+    """Counts rows while `join` goes over them. With `repair`, rows that failed for a passing reason, or are missing,
+    count as `passing` and nowhere else: a later round has them.
+    """
+
+    repair: bool = False
 
     answered: int = 0
     failed: int = 0
@@ -68,6 +79,20 @@ class Tally:
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
     examples: list[dict[str, str]] = field(default_factory=list)
+    passing: dict[str, int] = field(default_factory=dict)
+
+    def hands_on(self, failure: Failure) -> bool:
+        return self.repair and failure.passing
+
+    def count(self, failure: Failure) -> Failure:
+        if self.hands_on(failure):
+            self.passing[failure.code] = self.passing.get(failure.code, 0) + 1
+        elif failure.code == MISSING:
+            self.missing += 1
+            self.name(MISSING, failure.id)
+        else:
+            self.fail(failure)
+        return failure
 
     def name(self, trouble: str, row_id: str) -> None:
         if len(ids := self.named.setdefault(trouble, [])) < NAMED:
@@ -83,11 +108,20 @@ class Tally:
 
 @dataclass(frozen=True)
 class Failure:
-    """A row without an answer, and why."""
+    """A row without an answer, and why. `passing`: it may be answered when it is sent again; `alone`: if it is sent
+    without the other rows of its request.
+    """
 
     id: str
     code: str
     message: str
+    passing: bool = False
+    alone: bool = False
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """In a failures file."""
+        return {"id": self.id, "code": self.code, "message": self.message}
 
 
 @dataclass(frozen=True)
@@ -96,13 +130,19 @@ class Fate:
 
     code: str = MISSING
     message: str = "the provider's job ended well, but its files have no line for this row"
+    passing: bool = True
 
 
-def fate(state: str, error_code: str | None, error_message: str | None) -> Fate:
+def fate(
+    state: str, error_code: str | None, error_message: str | None, passes: Callable[[str], bool] = lambda code: False
+) -> Fate:
+    """Jobs that expired, were cancelled or failed without a word are passing; one that failed says by its code."""
     if state == "completed":
         return Fate()
     return Fate(
-        error_code or f"job_{state}", error_message or f"the provider's job ended {state} before this row was answered"
+        error_code or f"job_{state}",
+        error_message or f"the provider's job ended {state} before this row was answered",
+        state != "failed" or error_code is None or passes(error_code),
     )
 
 
@@ -140,12 +180,12 @@ def join(
                 yield answer
             elif answer.answered:
                 said = f"the vector has {answer.dimensions} numbers, others of this job have {dimensions}"
-                yield _failed(Failure(answer.id, OTHER_DIMENSIONS, said), tally)
+                yield tally.count(Failure(answer.id, OTHER_DIMENSIONS, said))
             else:
-                yield _failed(Failure(answer.id, answer.code, answer.message), tally)
+                yield tally.count(Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone))
     for row_id, done in seen.items():
         if not done:
-            yield _without_line(row_id, fate, tally)
+            yield tally.count(Failure(row_id, fate.code, fate.message, fate.passing))
 
 
 def _read(raw: bytes, provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:
@@ -159,24 +199,21 @@ def _read(raw: bytes, provider: Provider, groups: Groups | None) -> Iterator[Ans
         yield None
 
 
-def _failed(failure: Failure, tally: Tally) -> Failure:
-    tally.fail(failure)
-    return failure
+@dataclass(frozen=True)
+class Left:
+    """Rows handed on to a round that did not land them: their earlier reasons, in the file `failures`, are the last."""
 
-
-def _without_line(row_id: str, fate: Fate, tally: Tally) -> Failure:
-    failure = Failure(row_id, fate.code, fate.message)
-    if fate.code != MISSING:
-        return _failed(failure, tally)
-    tally.missing += 1
-    tally.name(MISSING, row_id)
-    return failure
+    tally: Tally
+    failures: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Report(Value):
-    """A whole run. `missing` counts every planned row that has neither an answer nor a reason, those of `absent` shards
-    (their indexes) included.
+    """A whole run, each row counted once, with its last fate. `missing` counts every planned row that has neither an
+    answer nor a reason, those of `absent` shards (their indexes) included.
+
+    `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in one,
+    `left` those of `failed` and `missing` whose round never landed.
     """
 
     records: int
@@ -201,11 +238,17 @@ class Report(Value):
     actual_tokens: int
     actual_usd: float | None
     manifest: str
+    passing: dict[str, int] = field(default_factory=dict)
+    repaired: int = 0
+    left: int = 0
 
     @property
     def problems(self) -> list[str]:
-        """Why the run cannot count as whole; empty when every planned row is accounted for."""
-        found = [f"{n} {kind}" for kind, n in ((MISSING, self.missing), ("unreadable", self.unreadable)) if n]
+        """Why the run cannot count as whole; empty when every planned row is accounted for. A line that could not be
+        read is made up for by a missing row that was handed on.
+        """
+        unreadable = self.unreadable if self.unreadable > self.passing.get(MISSING, 0) else 0
+        found = [f"{n} {kind}" for kind, n in ((MISSING, self.missing), ("unreadable", unreadable)) if n]
         if found and (ids := self.named.get(MISSING)):
             found[0] += f" ({', '.join(ids)}{', …' if self.missing > len(ids) else ''})"
         return [*found, f"{shards_named(self.absent)} never landed"] if self.absent else found
@@ -217,8 +260,10 @@ class Report(Value):
         extra = "".join(
             f", {n} {kind}" for kind, n in (("duplicates", self.duplicates), ("foreign", self.foreign)) if n
         )
+        repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
         return (
-            f"{self.answered} of {self.records} rows answered, {self.failed} failed, {self.missing} missing{extra}; "
+            f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed, "
+            f"{self.missing} missing{extra}; "
             f"{counted(len(self.jobs), 'job')}, {self.actual_tokens} tokens{money}; manifest {self.manifest}"
         )
 
@@ -229,11 +274,13 @@ def shards_named(indexes: Sequence[int | str]) -> str:
     return f"shard{'s' if len(indexes) > 1 else ''} {named}"
 
 
-def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str) -> Report:
+def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = ()) -> Report:
     """Against what was planned, not against what arrived: a shard that never landed is a hole of all its rows."""
     once = {(part.job.get("shard") or {}).get("uri") or part.job["key"]: part for part in landed}
-    parts = sorted(once.values(), key=lambda part: (part.job.get("shard") or {}).get("index", 0))
+    parts = sorted(once.values(), key=lambda part: (part.round, (part.job.get("shard") or {}).get("index", 0)))
     total = {name: sum(getattr(part, name) for part in parts) for name in _SUMS}
+    total["failed"] += sum(rest.tally.failed for rest in left)
+    counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
     usage = Usage(total["input_tokens"], total["output_tokens"])
     total["missing"] = plan.records - total["answered"] - total["failed"]
     price = None
@@ -243,12 +290,15 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str) -> Report:
         records=plan.records,
         shards=plan.shards,
         jobs=[_job_line(part) for part in parts],
-        codes=_added(part.codes for part in parts),
-        named=_joined(part.named for part in parts),
-        examples=[example for part in parts for example in part.examples][:NAMED],
-        absent=_absent(plan, parts),
+        codes=_added(count.codes for count in counts),
+        named=_joined(count.named for count in counts),
+        examples=[example for count in counts for example in count.examples][:NAMED],
+        absent=_absent(plan, [part for part in parts if not part.round]),
         results=[part.results["uri"] for part in parts if part.results],
-        failures=[part.failures["uri"] for part in parts if part.failures],
+        failures=[part.failures["uri"] for part in parts if part.failures] + [rest.failures["uri"] for rest in left],
+        passing=_added(part.passing for part in parts),
+        repaired=sum(part.answered for part in parts if part.round),
+        left=sum(rest.tally.failed + rest.tally.missing for rest in left),
         estimated_tokens=plan.estimated_tokens,
         estimated_usd=plan.estimated_usd,
         actual_tokens=usage.input_tokens + usage.output_tokens,
@@ -265,6 +315,7 @@ def _job_line(part: Landed) -> dict[str, Any]:
     job = part.job
     return {
         "shard": (job.get("shard") or {}).get("index"),
+        "round": part.round,
         "task_id": job["task_id"],
         "provider_job_id": job["provider_job_id"],
         "input_file_id": job["input_file_id"],

@@ -95,6 +95,12 @@ class LimitSection(_Section):
     max_failed_fraction: float = Field(
         0.0, ge=0, le=1, description="Share of rows that may fail for a named reason before the run fails."
     )
+    repair_rounds: int = Field(
+        1,
+        ge=0,
+        le=3,
+        description="So often rows that expired, were cancelled, are missing or failed for a passing reason go again.",
+    )
 
 
 class WaitSection(_Section):

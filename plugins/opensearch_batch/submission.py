@@ -18,7 +18,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -70,6 +70,7 @@ class Submitter:
     """Submits to one model for one run; `run` says whose jobs these are.
 
     `parameters` override the connector's own, as in any _batch_predict. `settle_seconds`: None asks the connector.
+    `is_there` tells of an object by its URI; without it no repair round is known to have a shard's rows.
     """
 
     send: Callable[[Call], Any]
@@ -81,6 +82,7 @@ class Submitter:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     settle_seconds: float | None = None
     look_seconds: float = 15.0
+    is_there: Callable[[str], bool] = lambda uri: False
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     _turn: threading.Lock = field(default_factory=threading.Lock)
@@ -90,13 +92,13 @@ class Submitter:
         run = f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}" if self.parameters else self.run
         key = shard_key(run, shard)
         note = self.memory.get(key) or {}
-        if job := self._noted_job(note, shard.name):
+        if job := self._noted_job(note, shard.name, shard):
             return job
         attempt, file_id = self._latest_upload(key, note)
         if file_id:
             target = _Target(key, attempt, file_id, shard)
             found = self._settle(target, note.get("sent_at") if note else self.now())
-            if found and found.usable:
+            if found and (found.usable or self._handed_on(key, shard)):
                 log.info("%s: found again as %s, nothing sent again", shard.name, found.job.name)
                 return self._note(found.job)
             if found:
@@ -145,15 +147,21 @@ class Submitter:
     def _uploads_once(self) -> dict[str, str]:
         return self.store.find_uploads("batch-")
 
-    def _noted_job(self, note: Mapping[str, Any], name: str) -> Job | None:
+    def _noted_job(self, note: Mapping[str, Any], name: str, shard: Shard | None = None) -> Job | None:
         if not note.get("job"):
             return None
         job = Job.from_dict(note["job"])
-        if is_spent(self._look(job)):
+        if shard:  # the same rows, but they may lie elsewhere now
+            job = replace(job, shard=shard.to_dict())
+        if is_spent(self._look(job)) and not self._handed_on(job.key, shard):
             log.warning("%s: %s ended with nothing to fetch; this is a new attempt", name, job.name)
             return None
         log.info("%s: submitted before as %s", name, job.name)
         return job
+
+    def _handed_on(self, key: str, shard: Shard | None) -> bool:
+        """Whether a repair round has the rows of this shard's job; another attempt would send them twice."""
+        return shard is not None and self.is_there(shard.handed_on_uri(key))
 
     def _submit(self, target: _Target) -> Job:
         try:

@@ -17,6 +17,10 @@ PIPELINE = {
     "shard.submit_batch",
     "shard.wait_for_batch",
     "shard.fetch_output",
+    "prepare_repair_1",
+    "repair_1.submit_batch",
+    "repair_1.wait_for_batch",
+    "repair_1.fetch_output",
     "report",
 }
 DAGS = {
@@ -53,14 +57,16 @@ class TestDag:
         assert {"register_model", "prepare_input"} <= set(upstream["shard.submit_batch"])
         assert "shard.submit_batch" in upstream["shard.wait_for_batch"]
         assert "shard.wait_for_batch" in upstream["shard.fetch_output"]
-        assert "shard.fetch_output" in upstream["report"]
+        assert "shard.fetch_output" in upstream["prepare_repair_1"]
+        assert {"prepare_repair_1", "register_model"} <= set(upstream["repair_1.submit_batch"])
+        assert {"shard.fetch_output", "repair_1.fetch_output"} <= set(upstream["report"])
 
     def test_it_waits_in_the_triggerer(self, bag: dict[str, Any], dag_id: str) -> None:
         assert bag["dags"][dag_id]["deferrable"]["shard.wait_for_batch"] is True
 
     def test_its_report_speaks_whatever_happened_before(self, bag: dict[str, Any], dag_id: str) -> None:
         rules = bag["dags"][dag_id]["rules"]
-        assert rules.pop("report") == "all_done"
+        assert (rules.pop("report"), rules.pop("prepare_repair_1")) == ("all_done", "all_done")
         assert set(rules.values()) == {"all_success"}
 
     def test_its_serialized_form_holds_no_secret(self, bag: dict[str, Any], dag_id: str) -> None:

@@ -20,6 +20,7 @@ from opensearch_batch.reconcile import (
     Failure,
     Fate,
     Landed,
+    Left,
     Report,
     Tally,
     fate,
@@ -75,7 +76,7 @@ def test_a_lost_row_of_a_completed_job_is_missing_and_named() -> None:
     rows, tally = joined(IDS, [good(row_id) for row_id in IDS[:-1]])
     assert (tally.answered, tally.missing, tally.failed) == (19, 1, 0)
     assert tally.named == {MISSING: ["row-19"]}
-    assert rows[-1] == Failure("row-19", MISSING, Fate().message)
+    assert rows[-1] == Failure("row-19", MISSING, Fate().message, passing=True)
 
 
 def test_of_a_row_that_comes_twice_the_first_counts() -> None:
@@ -131,7 +132,8 @@ def test_an_expired_job_keeps_its_answers_and_names_the_rest() -> None:
     rows, tally = joined(["a", "b", "c"], [good("a"), unrun("b")], end)
     assert (tally.answered, tally.failed, tally.missing) == (1, 2, 0)
     assert tally.codes == {"batch_expired": 1, "job_expired": 1}
-    assert rows[-1] == Failure("c", "job_expired", "the provider's job ended expired before this row was answered")
+    said = "the provider's job ended expired before this row was answered"
+    assert rows[-1] == Failure("c", "job_expired", said, passing=True)
 
 
 def test_a_failed_job_gives_its_own_reason_to_every_row() -> None:
@@ -158,14 +160,45 @@ def test_the_first_failed_rows_of_each_code_are_kept_with_the_providers_words() 
     assert len(report.examples) == NAMED
 
 
-def landed(index: int, records: int = 10, **counts: Any) -> Landed:
+@pytest.mark.parametrize(
+    ("end", "passing"),
+    [
+        (fate("completed", None, None), True),
+        (fate("expired", None, None), True),
+        (fate("cancelled", None, None), True),
+        (fate("failed", None, None), True),
+        (fate("failed", "token_limit_exceeded", "Full.", VENDOR.passes), True),
+        (fate("failed", "invalid_json_line", "No.", VENDOR.passes), False),
+    ],
+)
+def test_what_ends_a_job_is_passing_unless_it_failed_for_good(end: Fate, passing: bool) -> None:
+    assert end.passing == passing
+
+
+def test_with_repair_passing_rows_are_handed_on_and_count_nowhere_else() -> None:
+    tally = Tally(repair=True)
+    lines = [good("a"), bad("b", "too_long"), unrun("c"), unrun("d")]
+    rows = [row for row in join(["a", "b", "c", "d", "e"], lines, VENDOR, Fate(), tally) if isinstance(row, Failure)]
+    assert [row.id for row in rows if tally.hands_on(row)] == ["c", "d", "e"]
+    assert (tally.answered, tally.failed, tally.missing, tally.codes) == (1, 1, 0, {"too_long": 1})
+    assert tally.passing == {"batch_expired": 2, MISSING: 1}
+    assert tally.named == {}
+
+
+def landed(index: int, records: int = 10, round_: int = 0, **counts: Any) -> Landed:
     job = {
         "key": f"batch-{index}", "attempt": 1, "provider_job_id": f"batch_{index}", "input_file_id": f"file-{index}",
-        "task_id": f"task-{index}", "model_id": "m", "shard": {"index": index},
+        "task_id": f"task-{index}", "model_id": "m",
+        "shard": {"index": index, "round": round_, "uri": f"{round_}-{index}"},
     }  # fmt: skip
     zero = dict.fromkeys(("failed", "missing", "duplicates", "foreign", "unreadable", "output_tokens"), 0)
     full = {"answered": records, "input_tokens": 1_000_000} | zero | counts
-    results = {"uri": f"file:///out/results-{index}.jsonl", "rows": records, "bytes": 1, "sha256": "s"}
+    results = {
+        "uri": f"file:///out/results-{f'r{round_}-' if round_ else ''}{index}.jsonl",
+        "rows": records,
+        "bytes": 1,
+        "sha256": "s",
+    }
     return Landed(job=job, state="completed", records=records, results=results, **full)
 
 
@@ -202,6 +235,41 @@ def test_missing_and_unreadable_rows_are_problems_and_failed_ones_are_not() -> N
     report = sum_up(plan(10, 1), [part], "file:///out/manifest.json")
     assert report.problems == ["2 missing (a, b)", "1 unreadable"]
     assert report.codes == {"too_long": 1}
+
+
+def test_rounds_add_up_and_each_row_counts_once() -> None:
+    first = landed(
+        0, answered=5, failed=1, codes={"too_long": 1}, passing={"batch_expired": 3, MISSING: 1}, unreadable=1
+    )
+    second = landed(0, 4, 1, answered=3, failed=1, codes={"batch_expired": 1})
+    report = sum_up(plan(10, 1), [second, first], "file:///out/manifest.json")
+    assert (report.records, report.answered, report.repaired, report.failed, report.missing) == (10, 8, 3, 2, 0)
+    assert (report.codes, report.passing) == (
+        {"too_long": 1, "batch_expired": 1},
+        {"batch_expired": 3, MISSING: 1},
+    )
+    assert [(job["round"], job["shard"]) for job in report.jobs] == [(0, 0), (1, 0)]
+    assert report.results == ["file:///out/results-0.jsonl", "file:///out/results-r1-0.jsonl"]
+    assert report.problems == [], "the line that could not be read was made up for"
+    assert "8 of 10 rows answered (3 in a repair round), 2 failed, 0 missing" in str(report)
+    assert Report.from_dict(report.to_dict()) == report
+
+
+def test_rows_that_a_lost_round_leaves_keep_their_earlier_reason() -> None:
+    first = landed(0, answered=7, passing={"batch_expired": 2, MISSING: 1})
+    tally = Tally()
+    for failure in (Failure("a", "batch_expired", ""), Failure("b", "batch_expired", ""), Failure("c", MISSING, "")):
+        tally.count(failure)
+    left = Left(tally, {"uri": "file:///out/failures-r1-left.jsonl", "rows": 3, "bytes": 1, "sha256": "s"})
+    report = sum_up(plan(10, 1), [first], "file:///out/manifest.json", [left])
+    assert (report.answered, report.failed, report.missing, report.left) == (7, 2, 1, 3)
+    assert (report.codes, report.failures) == ({"batch_expired": 2}, ["file:///out/failures-r1-left.jsonl"])
+    assert report.problems == ["1 missing (c)"]
+
+
+def test_rows_handed_on_of_which_nothing_more_is_known_are_a_hole() -> None:
+    report = sum_up(plan(10, 1), [landed(0, answered=7, passing={MISSING: 3})], "file:///out/manifest.json")
+    assert report.problems == ["3 missing"]
 
 
 def test_no_rows_are_no_problem() -> None:

@@ -283,6 +283,25 @@ def test_a_job_with_something_to_fetch_or_still_under_way_is_kept(
     assert case.billed == ["batch_1"]
 
 
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_spent_job_whose_rows_a_repair_round_has_makes_no_way(case: Case, noted: bool) -> None:
+    first = case.submitter().submit(SHARD)
+    case.world.jobs[0]["status"] = "expired"
+    if not noted:
+        case.memory.values.clear()
+    asked: list[str] = []
+    again = case.submitter(is_there=lambda uri: not asked.append(uri)).submit(SHARD)  # type: ignore[func-returns-value]
+    assert (again, case.billed) == (first, ["batch_1"])
+    assert asked == [SHARD.handed_on_uri(KEY)]
+
+
+def test_a_noted_job_is_that_of_the_shard_where_it_lies_now(case: Case) -> None:
+    case.submitter().submit(SHARD)
+    moved = dataclasses.replace(SHARD, index=7, uri="mem://7")
+    again = case.submitter().submit(moved)
+    assert (again.shard, case.billed) == (moved.to_dict(), ["batch_1"])
+
+
 def test_a_spent_job_found_without_memory_makes_way_too(case: Case) -> None:
     case.submitter().submit(SHARD)
     end(case, 1, "failed")

@@ -64,6 +64,8 @@ class Answer:
     numbers: Any = field(default=None, compare=False, repr=False)
     passing: bool = False
     """Of a reason: the same row may be answered when it is sent again."""
+    alone: bool = False
+    """Of a reason: if it is sent without the other rows of its request."""
 
     @property
     def answered(self) -> bool:
@@ -115,6 +117,14 @@ class Provider(Protocol):
         self, name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
     ) -> dict[str, Any]:
         """One line of the input file; `name` is its row's id, or of several texts the group's name."""
+        ...
+
+    def texts(self, line: Mapping[str, Any]) -> list[str]:
+        """Of a request that `request` made."""
+        ...
+
+    def with_texts(self, line: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
+        """The same request under another name and for other texts."""
         ...
 
     def request_id(self, line: Mapping[str, Any]) -> str:
