@@ -47,6 +47,7 @@ class Batches:
             raise OpenAIError(400, message, param="input_file_id", code="invalid_value")
         id_ = ids.batch_id()
         stored = self._box.state.put(jobs.KIND, id_, jobs.new(id_, body, self._box.faults.take_for_batch()))
+        jobs.note_high_water(self._box)
         self._worker.take(id_)
         return JSONResponse(stored.body["public"])
 

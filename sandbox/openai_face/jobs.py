@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandbox.box import Box
 
 KIND = "batch"
+HIGH_WATER = "high_water"
 WINDOW_SECONDS = 24 * 3600
 FINAL = ("completed", "failed", "expired", "cancelled")
 STAMP = {
@@ -117,6 +118,26 @@ def ledger(box: Box) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def note_high_water(box: Box) -> None:
+    """Call after each new job: how many are live at once, and how many bytes their input files have."""
+    now = high_water(box)
+    seen = {name: max(now[name], now[f"live_{name}"]) for name in ("jobs", "bytes")}
+    box.state.put(HIGH_WATER, HIGH_WATER, seen)
+
+
+def high_water(box: Box) -> dict[str, int]:
+    """Live jobs and their input bytes, now and at the worst moment since the last reset."""
+    live = [stored for stored in box.state.all(KIND) if stored.body["public"]["status"] not in FINAL]
+    shown = [public for stored in live if (public := look(box, stored.id, counts=False))]
+    sources = [box.state.get(files.KIND, job["input_file_id"]) for job in shown if job["status"] not in FINAL]
+    most = box.state.get(HIGH_WATER, HIGH_WATER)
+    return {
+        **(most.body if most else {"jobs": 0, "bytes": 0}),
+        "live_jobs": len(sources),
+        "live_bytes": sum(source.body["bytes"] for source in sources if source),
+    }
 
 
 def _advance(box: Box, body: dict[str, Any], now: float) -> None:
