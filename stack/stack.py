@@ -17,6 +17,7 @@ from stack.airflow import CHECKOUT
 from stack.home import Home
 from stack.opensearch import java, layout
 from stack.opensearch.node import Node
+from stack.pools import make_pools
 from stack.postgres import Postgres
 from stack.processes import Part, StackError, end, left_over
 
@@ -192,6 +193,7 @@ class Stack:
         # Everyone is admin here, so a token costs no password. It lasts a day.
         token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
+        make_pools(self._http, self._dags)
         self._done(f"Airflow on {self.url}", began)
 
     def _start_sandbox(self, env: dict[str, str]) -> None:

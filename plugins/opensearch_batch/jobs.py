@@ -31,7 +31,7 @@ class Job(Value):
     """A batch that the provider accepted. `task_id` is None where the cluster kept no task for it (a lost answer).
 
     `key` is what the provider echoes (in the input file's name); `shard` is the Shard as a dict, None for raw
-    parameters.
+    parameters; `parameters` are those that overrode the connector's.
     """
 
     key: str
@@ -41,6 +41,7 @@ class Job(Value):
     task_id: str | None
     model_id: str
     shard: dict[str, Any] | None = None
+    parameters: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:

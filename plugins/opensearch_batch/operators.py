@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context, TriggerRule
@@ -16,14 +17,25 @@ from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
 from opensearch_batch import providers
-from opensearch_batch.adapter import BatchOperator, cancel_jobs, cluster, flat, open_provider_store, refuse_local_work
+from opensearch_batch.adapter import (
+    BatchOperator,
+    cancel_jobs,
+    cluster,
+    fill_connections,
+    flat,
+    open_provider_store,
+    refuse_local_work,
+)
+from opensearch_batch.admission import NoRoom, pool_command, pool_name
 from opensearch_batch.closing import close_run, instance, landed_plan, run_key
 from opensearch_batch.errors import SpecError, Unavailable
 from opensearch_batch.links import ProviderLink, TaskLink
 from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.repair_operator import PrepareRepairOperator
+from opensearch_batch.retry import airflow_errors
 from opensearch_batch.spec import BatchSpec, with_dotted
+from opensearch_batch.turn import read_turn
 
 if TYPE_CHECKING:
     from opensearch_batch.plan import Plan
@@ -48,6 +60,10 @@ class SubmitBatchOperator(BatchOperator):
 
     :param shards: what PrepareInputOperator returned, or one element of it.
     :param parameters: override the connector's parameters. Without shards they must name the provider's input file.
+    :param max_jobs_in_flight: of this model at the provider over all runs, other programs with the same key included;
+        without a spec of every model. Where there is no room the task waits deferred. Needs `pool=` of one slot, which
+        all tasks share that submit to the model. Airflow never runs a task whose pool does not exist.
+    :param max_enqueued_tokens: likewise; a job counts as its input file's bytes / 4.
     :param settle_seconds: how long a job is looked for after an answer was lost, before its file may be submitted
         again.
     """
@@ -63,6 +79,9 @@ class SubmitBatchOperator(BatchOperator):
         shards: Any = None,
         parameters: Any = None,
         settle_seconds: float | None = None,
+        max_jobs_in_flight: int | None = None,
+        max_enqueued_tokens: int | None = None,
+        poll_seconds: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -70,16 +89,32 @@ class SubmitBatchOperator(BatchOperator):
         self.shards = shards
         self.parameters = parameters
         self.settle_seconds = settle_seconds
+        self.max_jobs_in_flight = max_jobs_in_flight
+        self.max_enqueued_tokens = max_enqueued_tokens
+        self.poll_seconds = poll_seconds
 
     def run_step(self, context: Context) -> list[dict[str, Any]]:
+        return self._submit(context, [], None)
+
+    def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
+        """Go on after a wait for room; what was submitted before it is not looked at again."""
+        with airflow_errors():
+            fill_connections(self)
+            submitted, since = read_turn(event)
+            return self._submit(context, submitted or [], since)
+
+    def _submit(self, context: Context, before: list[dict[str, Any]], since: float | None) -> list[dict[str, Any]]:
+        from opensearch_batch.room import admission_of, check_pool, limits_of, wait_for_turn
         from opensearch_batch.shards import Shard
         from opensearch_batch.side_by_side import OneAtATime, side_by_side
         from opensearch_batch.stores.object_storage import connect, size_of
         from opensearch_batch.submission import Submitter
 
+        check_pool(self)
+        store = open_provider_store(self)
         submitter = Submitter(
             send=cluster(self),
-            store=open_provider_store(self),
+            store=store,
             provider=providers.get(self.provider),
             memory=OneAtATime(context["task_state_store"]),
             run=f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}",
@@ -87,15 +122,29 @@ class SubmitBatchOperator(BatchOperator):
             parameters=self.parameters or {},
             settle_seconds=self.settle_seconds,
             is_there=lambda uri: size_of(uri) is not None,
+            admission=admission_of(self, store) if limits_of(self) else None,
         )
-        if self.shards is None:
-            jobs = [submitter.submit_parameters()]
-        else:
-            shards = [Shard.from_dict(shard) for shard in flat(self.shards)]
-            connect(shard.uri for shard in shards)
-            jobs = side_by_side(submitter.submit, shards, lambda shard: shard.name)
-        self.linked_jobs = [job.to_dict() for job in jobs]
+        shards = [None] if self.shards is None else [Shard.from_dict(shard) for shard in flat(self.shards)]
+        connect(shard.uri for shard in shards if shard)
+        earlier = {Shard.from_dict(job["shard"]): job for job in before}
+
+        def submit(shard: Shard | None) -> dict[str, Any] | NoRoom:
+            try:
+                if shard is None:
+                    return submitter.submit_parameters().to_dict()
+                return earlier.get(shard) or submitter.submit(shard).to_dict()
+            except NoRoom as full:  # no error: it must not hide what went wrong with another shard
+                return full
+
+        made = side_by_side(submit, shards, lambda shard: shard.name if shard else "parameters")
+        self.linked_jobs = [job for job in made if not isinstance(job, NoRoom)]
+        if waiting := [full.wanted for full in made if isinstance(full, NoRoom)]:
+            wanted = replace(waiting[0], since=since or waiting[0].since)
+            wait_for_turn(self, wanted, self._poll_seconds(), "turn_came", carried=self.linked_jobs)
         return self.linked_jobs
+
+    def _poll_seconds(self) -> float:
+        return self.poll_seconds or (BatchSpec.of(self.spec).wait.poll_seconds if self.spec else 60.0)
 
 
 class CancelBatchOperator(BatchOperator):
@@ -194,6 +243,14 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         key = run_key(self.dag_id, context["dag_run"].run_id)
         folder = f"{spec.work_uri}/{key}/{instance(ti)}"
         plan, bundles = prepare(spec, key, folder)
+        if spec.limits.max_jobs_in_flight or spec.limits.max_enqueued_tokens:
+            pool = pool_name(spec.registered_as)
+            self.log.info(
+                "submits pass a pool of one slot, %s unless the DAG names another. Where that does not exist they stay "
+                "`scheduled`. Make it: %s",
+                pool,
+                pool_command(pool),
+            )
         ti.xcom_push(key="spec", value=spec.to_dict())
         ti.xcom_push(key="plan", value=plan.to_dict())
         if plan.records and not plan.dry_run:

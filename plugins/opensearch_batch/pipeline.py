@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import AssetAlias, TriggerRule, XComArg, task_group
 
+from opensearch_batch.admission import pool_command, pool_name
 from opensearch_batch.closing import results_of
 from opensearch_batch.errors import SpecError
 from opensearch_batch.operators import (
@@ -31,6 +32,7 @@ def batch_inference(
     input_uri: Any = None,
     overrides: dict[str, Any] | None = None,
     repair_rounds: int | None = None,
+    submit_pool: str | None = None,
 ) -> XComArg:
     """Wire prepare_input, create_connector, register_model, the mapped group `shard`, for each repair round
     prepare_repair_N and the mapped group `repair_N`, and report; return the report's output.
@@ -40,6 +42,9 @@ def batch_inference(
 
     :param spec: a BatchSpec, or a template that renders to the path of a spec file when the run starts.
     :param input_uri: replaces the spec's, e.g. the output of a task that writes the input.
+    :param submit_pool: pool of one slot for whatever submits to the model; needed when limits.max_jobs_in_flight or
+        limits.max_enqueued_tokens are set. A BatchSpec that sets them has one by default: opensearch_batch_<name of the
+        model in the cluster>. Airflow never runs a task whose pool does not exist.
     :param overrides: dotted spec keys to replace at run time, templated, e.g. {"model.name": "{{ params.model }}"}.
     :param repair_rounds: rounds that the DAG has, at most 3. Default: the spec's limits.repair_rounds, and for a
         template, which is not known when the file is parsed, 1. A run's own spec may ask for fewer, not for more.
@@ -55,11 +60,15 @@ def batch_inference(
     model = RegisterModelOperator(task_id="register_model", spec=resolved, connector_id=connector.output)
     rounds = _rounds(spec, repair_rounds)
 
+    passing = _passing(submit_pool or _pool_of(spec))
+
     def round_of(group_id: str, bundles: Any, *, last: bool) -> Any:
         @task_group(group_id=group_id)
         def each_bundle(shards: Any) -> Any:
-            submit = SubmitBatchOperator(task_id="submit_batch", spec=resolved, model_id=model.output, shards=shards)
-            wait = BatchSensor(task_id="wait_for_batch", spec=resolved, jobs=submit.output)
+            submit = SubmitBatchOperator(
+                task_id="submit_batch", spec=resolved, model_id=model.output, shards=shards, **passing
+            )
+            wait = BatchSensor(task_id="wait_for_batch", spec=resolved, jobs=submit.output, **passing)
             fetch = FetchOutputOperator(
                 task_id="fetch_output", spec=resolved, outcomes=wait.output, final=False, repair=not last
             )
@@ -92,3 +101,17 @@ def _rounds(spec: BatchSpec | str, asked: int | None) -> int:
     if not 0 <= rounds <= MOST_ROUNDS:
         raise SpecError(f"repair_rounds is {rounds}; a DAG may have 0 to {MOST_ROUNDS}")
     return rounds
+
+
+def _pool_of(spec: BatchSpec | str) -> str | None:
+    if isinstance(spec, str) or (spec.limits.max_jobs_in_flight is None and spec.limits.max_enqueued_tokens is None):
+        return None
+    return pool_name(spec.registered_as)
+
+
+def _passing(pool: str | None) -> dict[str, Any]:
+    """With the command where a person looks at a task that does not start: Airflow says why in the scheduler's log."""
+    if pool is None:
+        return {}
+    missing = f"Passes the pool `{pool}`. While there is none of that name this task stays `scheduled`. Make it:"
+    return {"pool": pool, "doc_md": f"{missing} `{pool_command(pool)}`"}

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 
 from opensearch_batch import providers
 from opensearch_batch.adapter import cancel_jobs, fill_connections, flat, worker_ask
+from opensearch_batch.admission import NoRoom
 from opensearch_batch.errors import Terminal, Transient, UnknownAnswer
 from opensearch_batch.headway import of_outcomes
 from opensearch_batch.jobs import Job, ended, outcome, progress
@@ -21,6 +22,7 @@ from opensearch_batch.looking import drive, look
 from opensearch_batch.retry import airflow_errors, patient
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.trigger import BatchTrigger
+from opensearch_batch.turn import read_turn
 from opensearch_batch.waiting import SEVERAL
 
 DAY_AND_ONE_HOUR = timedelta(hours=25)
@@ -30,6 +32,9 @@ NET_SECONDS = 300
 
 class BatchSensor(BaseSensorOperator):
     """Wait until all jobs have ended, in whatever state; return their Outcomes. FetchOutputOperator judges them.
+
+    A job that the provider accepted and then failed for want of room is submitted again when there is some, and its
+    Outcome names the new job; only where the sensor is deferrable, and when the other jobs of its bundle have ended.
 
     How far the bundle is (n of N rows, rate, time left) is in the task's log while it waits, at most every five
     minutes; the XCom `progress` keeps a Headway as a dict once it has ended, and the error of a time-out says it.
@@ -42,6 +47,8 @@ class BatchSensor(BaseSensorOperator):
         tenth of the wait so far apart, up to ten times this or ten minutes, and again more often near the end.
     :param cancel_on_kill: cancel the jobs when a person marks the deferred task failed or successful. Clearing it,
         restarting a triggerer or moving the wait never cancels; a poking wait that is killed does not either.
+    :param max_jobs_in_flight: and `max_enqueued_tokens` hold for what is submitted again, as in SubmitBatchOperator,
+        and need the same `pool=`.
     """
 
     template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "jobs")
@@ -59,6 +66,8 @@ class BatchSensor(BaseSensorOperator):
         provider_conn_id: str = "",
         deferrable: bool = True,
         cancel_on_kill: bool = True,
+        max_jobs_in_flight: int | None = None,
+        max_enqueued_tokens: int | None = None,
         **kwargs: Any,
     ) -> None:
         self.waits_as_given = {"timeout", "poke_interval"} & {*kwargs, *(kwargs.get("default_args") or {})}
@@ -70,20 +79,23 @@ class BatchSensor(BaseSensorOperator):
         self.provider_conn_id = provider_conn_id
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
+        self.max_jobs_in_flight = max_jobs_in_flight
+        self.max_enqueued_tokens = max_enqueued_tokens
+        self.current: list[dict[str, Any]] | None = None
 
     @property
     def linked_jobs(self) -> list[dict[str, Any]]:
-        return flat(self.jobs or [])
+        return flat(self.jobs or []) if self.current is None else self.current
 
     def execute(self, context: Context) -> Any:
         with airflow_errors():
-            self._prepare()
+            self._prepare(context)
             if not self.deferrable:
                 return self._tell(context, self._poke_until_done(context))
             if len(self.linked_jobs) < SEVERAL:
                 done = self.poke(context)
                 if done.is_done:
-                    return self._tell(context, done.xcom_value or [])
+                    return self._counting(context, done.xcom_value or [])
             return self._defer(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -117,7 +129,7 @@ class BatchSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any) -> list[dict[str, Any]]:
         """Check the event as the untrusted input it is."""
         with airflow_errors():
-            self._prepare()
+            self._prepare(context)
             if not isinstance(event, dict) or event.get("version") != BatchTrigger.VERSION:
                 raise UnknownAnswer(f"event of another version ({str(event)[:200]}); clear this task to wait anew")
             if event.get("timed_out"):
@@ -131,7 +143,33 @@ class BatchSensor(BaseSensorOperator):
             }:
                 raise UnknownAnswer("the event does not speak of this task's jobs; clear this task to wait anew")
             waited = event.get("waited_seconds")
-            return self._tell(context, outcomes, float(waited) if isinstance(waited, int | float) else None)
+            return self._counting(context, outcomes, float(waited) if isinstance(waited, int | float) else None)
+
+    def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
+        """After a wait for room: go on submitting what the provider turned away."""
+        with airflow_errors():
+            outcomes, _ = read_turn(event)
+            self._prepare(context)
+            return self._counting(context, outcomes or [])
+
+    def _counting(
+        self, context: Context, outcomes: list[dict[str, Any]], waited_seconds: float | None = None
+    ) -> list[dict[str, Any]]:
+        """The Outcomes, when all are of jobs that count; else submit those again that were turned away, and wait."""
+        from opensearch_batch.room import submit_again, turned_away, wait_for_turn
+
+        current = {job["provider_job_id"] for job in self.linked_jobs}
+        try:
+            submitted = [
+                each["job"]["provider_job_id"] not in current or submit_again(self, context, each)
+                for each in turned_away(outcomes, self.provider)
+            ]
+        except NoRoom as full:
+            wait_for_turn(self, full.wanted, self.poke_interval, "turn_came", carried=outcomes)
+        if not any(submitted):
+            return self._tell(context, outcomes, waited_seconds)
+        self._prepare(context)
+        return self._defer(context)
 
     def _tell(
         self, context: Context, outcomes: list[dict[str, Any]], waited_seconds: float | None = None
@@ -149,13 +187,16 @@ class BatchSensor(BaseSensorOperator):
         except (AirflowSensorTimeout, TaskDeferralTimeout):
             if not (next_kwargs or {}).get("event"):
                 with airflow_errors():
-                    self._prepare()
+                    self._prepare(context)
                     self._forget_deadline(context)
                     self._cancel()
             raise
 
-    def _prepare(self) -> None:
+    def _prepare(self, context: Context) -> None:
+        from opensearch_batch.room import current_jobs
+
         fill_connections(self)
+        self.current = current_jobs(flat(self.jobs or []), context["task_state_store"])
         self.told: set[str] = set()
         self.outcomes: dict[str, dict[str, Any]] = {}
         if self.spec:

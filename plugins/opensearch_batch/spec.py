@@ -86,6 +86,12 @@ class LimitSection(_Section):
     max_provider_bytes: int | None = Field(
         None, ge=1, description="What all files at the provider may have together; default: what the vendor publishes."
     )
+    max_jobs_in_flight: int | None = Field(
+        None, ge=1, description="Live jobs of the model at the provider, over all runs; needs a one-slot pool."
+    )
+    max_enqueued_tokens: int | None = Field(
+        None, ge=1, description="Tokens (bytes of the input files / 4) of live jobs likewise; bounds a shard too."
+    )
     usd_per_million_tokens: float | None = Field(
         None, ge=0, description="Batch price; default: half the list price of genai-prices."
     )

@@ -23,6 +23,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from opensearch_batch import ml_commons
+from opensearch_batch.admission import UPLOADS, Admission
 from opensearch_batch.errors import BatchError, OutcomeUnknown, SpecError, TaskLimit, Transient, Unavailable
 from opensearch_batch.jobs import Job, is_spent
 from opensearch_batch.ml_commons import Call, Hit
@@ -71,6 +72,7 @@ class Submitter:
 
     `parameters` override the connector's own, as in any _batch_predict. `settle_seconds`: None asks the connector.
     `is_there` tells of an object by its URI; without it no repair round is known to have a shard's rows.
+    `admission`: asked before anything new is uploaded or submitted; its NoRoom comes through.
     """
 
     send: Callable[[Call], Any]
@@ -81,6 +83,7 @@ class Submitter:
     model_id: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     settle_seconds: float | None = None
+    admission: Admission | None = None
     look_seconds: float = 15.0
     is_there: Callable[[str], bool] = lambda uri: False
     now: Callable[[], float] = time.time
@@ -90,19 +93,31 @@ class Submitter:
     def submit(self, shard: Shard) -> Job:
         """The job of this shard: an earlier one where there is one, else a new one. One thread at a time a shard."""
         run = f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}" if self.parameters else self.run
-        key = shard_key(run, shard)
-        note = self.memory.get(key) or {}
+        return self._job_of(shard_key(run, shard), shard, {})
+
+    def submit_again(self, job: Job) -> Job:
+        """The job that counts for the rows of this one, which another task submitted: a new one if it is spent."""
+        if job.shard is None:
+            raise SpecError(f"{job.name} has no shard to submit again")
+        note = {"attempt": job.attempt, "input_file_id": job.input_file_id, "job": job.to_dict()}
+        return self._job_of(job.key, Shard.from_dict(job.shard), note)
+
+    def _job_of(self, key: str, shard: Shard, first_note: Mapping[str, Any]) -> Job:
+        note = self.memory.get(key) or first_note
         if job := self._noted_job(note, shard.name, shard):
             return job
         attempt, file_id = self._latest_upload(key, note)
         if file_id:
             target = _Target(key, attempt, file_id, shard)
-            found = self._settle(target, note.get("sent_at") if note else self.now())
+            # Another task may have uploaded a later attempt than this one noted, and be submitting it.
+            noted = note and attempt == int(note.get("attempt", 1))
+            found = self._settle(target, note.get("sent_at") if noted else self.now())
             if found and (found.usable or self._handed_on(key, shard)):
                 log.info("%s: found again as %s, nothing sent again", shard.name, found.job.name)
                 return self._note(found.job)
             if found:
                 attempt, file_id = attempt + 1, None
+        self._admit(shard.name, shard.bytes, file_id)
         if not file_id:
             file_id = self.store.upload(shard.uri, file_name(key, attempt), shard.bytes)
         return self._submit(_Target(key, attempt, file_id, shard))
@@ -126,7 +141,12 @@ class Submitter:
         target = _Target(key, int(note.get("attempt", 1)) + len(spent), file_id, None, (*before, *spent))
         if note.get("sent_at") and (found := self._settle(target, note["sent_at"])):
             return self._note(found.job, target.known)
+        self._admit(target.name, 0, file_id)
         return self._submit(target)
+
+    def _admit(self, name: str, size_bytes: int, file_id: str | None) -> None:
+        if self.admission:
+            self.admission.admit(name, size_bytes, file_id)
 
     @property
     def _patience(self) -> float:
@@ -145,7 +165,7 @@ class Submitter:
 
     @cached_property
     def _uploads_once(self) -> dict[str, str]:
-        return self.store.find_uploads("batch-")
+        return self.store.find_uploads(UPLOADS)
 
     def _noted_job(self, note: Mapping[str, Any], name: str, shard: Shard | None = None) -> Job | None:
         if not note.get("job"):
@@ -260,7 +280,8 @@ class Submitter:
 
     def _job(self, target: _Target, task_id: str | None, job_id: str) -> Job:
         shard = target.shard.to_dict() if target.shard else None
-        return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, shard)
+        parameters = dict(self.parameters) or None
+        return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, shard, parameters)
 
 
 @dataclass(frozen=True)
@@ -293,7 +314,7 @@ def shard_key(run: str, shard: Shard) -> str:
 
 def hash_key(run: str, content: str) -> str:
     """One opaque hash: all that the provider gets to see of whose job this is."""
-    return "batch-" + hashlib.sha256(f"{run}|{content}".encode()).hexdigest()[:32]
+    return UPLOADS + hashlib.sha256(f"{run}|{content}".encode()).hexdigest()[:32]
 
 
 def file_name(key: str, attempt: int) -> str:

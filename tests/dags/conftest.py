@@ -41,6 +41,7 @@ for dag_id, dag in bag.dags.items():
         "deferrable": {{task.task_id: task.partial_kwargs.get("deferrable", True) if task.is_mapped
                         else getattr(task, "deferrable", None) for task in dag.tasks}},
         "rules": {{task.task_id: str(task.trigger_rule.value) for task in dag.tasks}},
+        "pools": sorted({{task.pool for task in dag.tasks}}),
         "serialized": json.dumps(data),
     }}
 print(json.dumps({{"dags": found, "errors": bag.import_errors}}))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from airflow.sdk import DAG
@@ -18,6 +18,9 @@ from opensearch_batch import providers
 from opensearch_batch.operators import FetchOutputOperator, PrepareInputOperator, SubmitBatchOperator
 from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.trigger import BatchTrigger
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
 
 KEY = "sk-sandbox-not-a-secret"
 MODEL = "text-embedding-3-small"
@@ -224,7 +227,7 @@ def rebuilt(trigger: Any) -> BatchTrigger:
     return BatchTrigger(**json.loads(json.dumps(arguments)))
 
 
-def first_event(trigger: BatchTrigger) -> Any:
+def first_event(trigger: BaseTrigger) -> Any:
     async def first() -> Any:
         return await anext(trigger.run())
 

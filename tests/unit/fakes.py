@@ -64,6 +64,8 @@ class World:
     job_in_answer: bool = True
     lists_lag: bool = False
     cluster_is_down: bool = False
+    about: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What a list of the files says more, by file id; `bytes` is 100 where it is silent."""
 
     def send(self, call: Call) -> Any:
         if self.cluster_is_down:
@@ -155,6 +157,15 @@ class World:
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         return [] if self.lists_lag else [dict(job) for job in self.jobs if job["input_file_id"] == input_file_id]
+
+    def recent_jobs(self, since: float) -> list[dict[str, Any]]:
+        return [dict(job) for job in reversed(self.jobs) if job.get("created_at", since) >= since]
+
+    def recent_uploads(self, since: float) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = [
+            {"id": key, "filename": name, "bytes": 100, "created_at": 0} for name, key in self.files[::-1]
+        ]
+        return [upload | self.about.get(upload["id"], {}) for upload in found]
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         return next(dict(job) for job in self.jobs if job["id"] == job_id)

@@ -6,6 +6,7 @@ Limits, states and shapes: https://platform.openai.com/docs/guides/batch and the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,9 @@ MAX_TEXT_BYTES_A_REQUEST = 300_000
 STORAGE_BYTES = 2_500_000_000_000
 """A project's files together: https://platform.openai.com/docs/api-reference/files/create (2.5 TB)."""
 WINDOW_HOURS = 24.0
+JOB_LIFE_SECONDS = 3 * 86400.0
+NO_ROOM_CODES = frozenset({"token_limit_exceeded"})
+"""https://github.com/openai/openai-python/issues/2084 shows one: accepted, then `failed` with this code."""
 BATCH_PRICE_FACTOR = 0.5
 STORE = "opensearch_batch.stores.openai_files.OpenAIFiles"
 
@@ -161,6 +165,15 @@ def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
     return remote_job.get("input_file_id")
 
 
+def is_same_model(one: str, other: str) -> bool:
+    """A job names the dated snapshot of the model that was asked for, e.g. gpt-4o-mini-2024-07-18."""
+    return _undated(one) == _undated(other)
+
+
+def _undated(model: str) -> str:
+    return re.sub(r"-(\d{4}-\d{2}-\d{2}|\d{4})$", "", model)
+
+
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     """Counts may arrive as floats: ML Commons 2.x stores every number as one."""
     status, job_id = remote_job.get("status"), remote_job.get("id")
@@ -185,6 +198,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
         usage=Usage(int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0)),
         error_code=first.get("code"),
         error_message=f"{first['message']}{where}" if first.get("message") else None,
+        model=remote_job.get("model"),
     )
 
 

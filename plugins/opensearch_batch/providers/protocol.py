@@ -42,6 +42,8 @@ class RemoteJob:
     error_message: str | None = None
     has_answers: bool = False
     created_at: float | None = None
+    model: str | None = None
+    """The vendor's name for it; None as long as the vendor does not say."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,10 @@ class Provider(Protocol):
     """What all files of an account may have together."""
     WINDOW_HOURS: float
     """Within so long of its submission a batch has ended, with or without answers."""
+    JOB_LIFE_SECONDS: float
+    """After this no job is live any more, however slow its end; on the safe side."""
+    NO_ROOM_CODES: frozenset[str]
+    """Error codes of a job that was accepted and then failed because too much was enqueued."""
     BATCH_PRICE_FACTOR: float
     """Batch price over list price."""
     STORE: str
@@ -144,6 +150,10 @@ class Provider(Protocol):
         ...
 
     def input_file_id(self, remote_job: Mapping[str, Any]) -> str | None: ...
+
+    def is_same_model(self, one: str, other: str) -> bool:
+        """Whether two names may mean the same model; in doubt they do."""
+        ...
 
     def read_job(self, remote_job: Mapping[str, Any]) -> RemoteJob:
         """Raise UnknownAnswer for a status this version does not know."""

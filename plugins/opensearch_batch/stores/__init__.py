@@ -39,6 +39,14 @@ class ProviderStore(Protocol):
         """The provider's own documents of all jobs that read this file, oldest first."""
         ...
 
+    def recent_jobs(self, since: float) -> list[dict[str, Any]]:
+        """The provider's own documents of all jobs made after `since` (epoch seconds), whoever submitted them."""
+        ...
+
+    def recent_uploads(self, since: float) -> list[dict[str, Any]]:
+        """`id`, `filename`, `bytes` and `created_at` of the batch input files made after `since`."""
+        ...
+
     def get_job(self, job_id: str) -> dict[str, Any]: ...
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opensearch_batch.errors import BatchError, Refused, Throttled, Unavailable
@@ -68,6 +69,14 @@ class OpenAIFiles:
         batches = _asked(lambda: list(self._client.batches.list(limit=100)), "list batches")
         ours = sorted((b for b in batches if b.input_file_id == input_file_id), key=lambda b: b.created_at)
         return [b.model_dump() for b in ours]
+
+    def recent_jobs(self, since: float) -> list[dict[str, Any]]:
+        """The list is newest first: reads no more pages than it must."""
+        return _asked(lambda: _newer(self._client.batches.list(limit=100), since), "list batches")
+
+    def recent_uploads(self, since: float) -> list[dict[str, Any]]:
+        files = self._client.files
+        return _asked(lambda: _newer(files.list(purpose="batch", order="desc", limit=1000), since), "list files")
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         return _asked(lambda: self._client.batches.retrieve(job_id).model_dump(), f"get batch {job_id}")
@@ -145,6 +154,10 @@ class OpenAIFiles:
             raise Unavailable(f"{type(error).__name__}: {error}") from None
         finally:
             opened.__exit__(None, None, None)
+
+
+def _newer(listed: Iterable[Any], since: float) -> list[dict[str, Any]]:
+    return [item.model_dump() for item in takewhile(lambda item: item.created_at >= since, listed)]
 
 
 def _asked(ask: Callable[[], T], what: str) -> T:

@@ -1,0 +1,207 @@
+"""Limits of what is in flight, and jobs that are turned away: the operators by hand, the sandbox as the witness."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+
+from opensearch_batch.operators import SubmitBatchOperator
+from opensearch_batch.turn import TurnTrigger
+from tests.sandbox.bench import KEY, Run, Server, first_event, rebuilt, rows_of, sensor, submit_settings
+
+POOL = "opensearch_batch_by_hand"
+
+
+def high_water(server: Server) -> dict[str, int]:
+    found: dict[str, int] = server.ask("GET", "/_sandbox/high-water")
+    return found
+
+
+def submitting(model_id: str, bundles: Any, **settings: Any) -> SubmitBatchOperator:
+    given = {"pool": POOL, "poll_seconds": 0.05, **settings}
+    return SubmitBatchOperator(**submit_settings(model_id, bundles) | given)
+
+
+def stored(trigger: Any) -> TurnTrigger:
+    """From what Airflow keeps of it in its database."""
+    path, arguments = trigger.serialize()
+    assert path == "opensearch_batch.turn.TurnTrigger"
+    return TurnTrigger(**json.loads(json.dumps(arguments)))
+
+
+def all_end(server: Server) -> None:
+    server.pace("instant")
+    deadline = time.monotonic() + 20
+    while left := high_water(server)["live_jobs"]:
+        assert time.monotonic() < deadline, f"{left} jobs are live"
+
+
+def in_turns(server: Server, run: Run, operator: Any, deferred: TaskDeferred | None = None) -> tuple[Any, int]:
+    """Execute; whenever it waits for its turn, all that is live ends. The result, and how often it waited."""
+    waits = 0
+    while True:
+        try:
+            if deferred is None:
+                return run.execute(operator), waits
+            event = first_event(stored(deferred.trigger))
+            return operator.turn_came(run.context(operator), event), waits
+        except TaskDeferred as again:
+            waits, deferred = waits + 1, again
+            all_end(server)
+            server.pace("clock:600")
+
+
+def test_eight_shards_side_by_side_with_a_limit_of_three_go_in_threes(server: Server, model_id: str, run: Run) -> None:
+    server.pace("clock:600")
+    bundle = run.prepare(rows_of(8), max_requests=1)
+    jobs, waits = in_turns(server, run, submitting(model_id, bundle, max_jobs_in_flight=3))
+    assert [job["shard"]["index"] for job in jobs] == list(range(8))
+    assert (waits, high_water(server)["jobs"], len(server.ledger), len(server.uploads())) == (2, 3, 8, 8)
+    server.pace("instant")
+    assert run.fetch(run.wait(jobs))["report"]["answered"] == 8
+
+
+def test_a_limit_of_tokens_counts_the_bytes_of_all_input_files(server: Server, model_id: str, run: Run) -> None:
+    server.pace("clock:600")
+    bundles = run.prepare(rows_of(6), max_requests=2)
+    size = max(shard["bytes"] for bundle in bundles for shard in bundle)
+    limit = -(-size // 4) * 2
+    jobs, waits = in_turns(server, run, submitting(model_id, bundles, max_enqueued_tokens=limit))
+    assert (len(jobs), waits, high_water(server)["jobs"]) == (3, 1, 2)
+    assert high_water(server)["bytes"] <= 4 * limit
+
+
+def test_a_shard_over_the_limit_of_tokens_is_refused_before_anything_is_sent(
+    server: Server, model_id: str, run: Run
+) -> None:
+    bundles = run.prepare(rows_of(2))
+    with pytest.raises(AirflowFailException, match=r"max_enqueued_tokens is 10: lower limits\.max_bytes to 40"):
+        run.execute(submitting(model_id, bundles, max_enqueued_tokens=10))
+    assert (server.ledger, server.uploads()) == ([], [])
+
+
+def test_jobs_of_others_with_the_same_key_count(server: Server, model_id: str, run: Run) -> None:
+    server.pace("clock:600")
+    line = {"custom_id": "r", "method": "POST", "url": "/v1/embeddings", "body": {"model": "m", "input": "x"}}
+    body = {"input_file_id": server.upload([line]), "endpoint": "/v1/embeddings", "completion_window": "24h"}
+    server.http.post("/v1/batches", json=body, headers={"Authorization": f"Bearer {KEY}"}).raise_for_status()
+    _, waits = in_turns(server, run, submitting(model_id, run.prepare(rows_of(1)), max_jobs_in_flight=1))
+    assert (waits, high_water(server)["jobs"]) == (1, 1)
+
+
+def test_a_submission_whose_worker_was_killed_keeps_its_place(server: Server, model_id: str, run: Run) -> None:
+    """Its upload is there, its job may come any moment: another run has to wait for that."""
+    server.fault("answer", path="_batch_predict", status=403, body="stands for the end of the worker")
+    bundles = run.prepare(rows_of(1))
+    with pytest.raises(AirflowFailException):
+        run.execute(submitting(model_id, bundles, max_jobs_in_flight=1))
+    other = Run(run.folder, run_id="another")
+    with pytest.raises(TaskDeferred):
+        other.execute(submitting(model_id, bundles, max_jobs_in_flight=1))
+    assert server.ledger == []
+    assert len(run.execute(submitting(model_id, bundles, max_jobs_in_flight=1))) == 1, (
+        "its own upload is not in its way"
+    )
+
+
+def test_a_limit_without_a_pool_says_how_to_make_one(server: Server, model_id: str, run: Run) -> None:
+    bundles = run.prepare(rows_of(1))
+    with pytest.raises(AirflowFailException, match=r"airflow pools set opensearch_batch_submits 1 .*pool="):
+        run.submit(model_id, bundles, max_jobs_in_flight=1)
+    assert (server.ledger, server.uploads()) == ([], [])
+
+
+def test_what_the_wait_stores_holds_no_key(server: Server, model_id: str, run: Run) -> None:
+    server.pace("clock:600")
+    with pytest.raises(TaskDeferred) as caught:
+        run.execute(submitting(model_id, run.prepare(rows_of(2), max_requests=1), max_jobs_in_flight=1))
+    assert KEY not in json.dumps(stored(caught.value.trigger).serialize())
+    server.fault("answer", method="GET", path="/v1/batches", status=401, body={"error": {"message": f"bad {KEY}"}})
+    event = first_event(stored(caught.value.trigger))
+    assert event["terminal"]
+    assert "HTTP 401" in event["error"]
+    assert KEY not in event["error"]
+
+
+def waiting(run: Run, jobs: Any, **settings: Any) -> Any:
+    """The sensor through all its waits, each trigger rebuilt from what Airflow stores."""
+    operator = sensor(jobs, **settings)
+    seen: list[str] = []
+    deferred: TaskDeferred | None = None
+    while True:
+        try:
+            if deferred is None:
+                return run.execute(operator), seen
+            trigger: Any = deferred.trigger
+            remade: Any = stored(trigger) if isinstance(trigger, TurnTrigger) else rebuilt(trigger)
+            operator = sensor(jobs, **settings)
+            return getattr(operator, deferred.method_name)(run.context(operator), first_event(remade)), seen
+        except TaskDeferred as again:
+            seen.append(type(again.trigger).__name__)
+            assert len(seen) < 10, seen
+            deferred = again
+
+
+def test_a_job_that_was_turned_away_goes_on_as_another(server: Server, model_id: str, run: Run) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded")
+    jobs = run.submit(model_id, run.prepare(rows_of(4), max_requests=2))
+    outcomes, _ = waiting(run, jobs)
+    assert [each["state"] for each in outcomes] == ["completed", "completed"]
+    replaced = [(old, new["job"]) for old, new in zip(jobs, outcomes, strict=True) if old != new["job"]]
+    assert [(old["attempt"], new["attempt"], new["shard"] == old["shard"]) for old, new in replaced] == [(1, 2, True)]
+    report = run.fetch(outcomes)["report"]
+    assert (report["answered"], report["failed"]) == (4, 0)
+    assert sorted(job["status"] for job in server.ledger) == ["completed", "completed", "failed"]
+
+
+def test_clearing_submit_and_wait_afterwards_finds_the_job_that_counts(server: Server, model_id: str, run: Run) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded")
+    bundles = run.prepare(rows_of(2))
+    first, _ = waiting(run, run.submit(model_id, bundles))
+    again, _ = waiting(run, run.submit(model_id, bundles))
+    assert again == first
+    run.states.clear()
+    assert (
+        waiting(run, run.submit(model_id, bundles))[0][0]["job"]["provider_job_id"]
+        == (first[0]["job"]["provider_job_id"])
+    )
+    assert len(server.ledger) == 2
+
+
+def test_it_waits_for_fewer_jobs_than_it_was_turned_away_beside(server: Server, model_id: str, run: Run) -> None:
+    server.pace("polls:1")  # a job that nobody looks at stays live
+    other = Run(run.folder, run_id="another")
+    other.submit(model_id, other.prepare(rows_of(1)))
+    server.fault("fail_batch", code="token_limit_exceeded")
+    jobs = run.submit(model_id, run.prepare(rows_of(2)))
+    operator = sensor(jobs)
+    with pytest.raises(TaskDeferred) as turn:
+        run.execute(operator)
+    trigger = stored(turn.value.trigger)
+    assert (trigger.wanted["below"], trigger.max_jobs, len(server.ledger)) == (1, None, 2)
+    server.pace("instant")
+    with pytest.raises(TaskDeferred) as waits:
+        operator.turn_came(run.context(operator), first_event(trigger))
+    (outcome,) = operator.execute_complete(run.context(operator), first_event(rebuilt(waits.value.trigger)))
+    assert (outcome["state"], outcome["job"]["attempt"], len(server.ledger)) == ("completed", 2, 3)
+
+
+def test_turned_away_with_nothing_else_in_flight_it_stands(server: Server, model_id: str, run: Run) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded", times=-1)
+    outcomes, _ = waiting(run, run.submit(model_id, run.prepare(rows_of(2))))
+    assert [(each["state"], each["error_code"]) for each in outcomes] == [("failed", "token_limit_exceeded")]
+    assert len(server.ledger) == 2
+
+
+def test_what_is_submitted_again_needs_the_pool_too(server: Server, model_id: str, run: Run) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded")
+    jobs = run.submit(model_id, run.prepare(rows_of(2)))
+    with pytest.raises(AirflowFailException, match="airflow pools set"):
+        waiting(run, jobs, max_jobs_in_flight=1)
+    outcomes, _ = waiting(run, jobs, max_jobs_in_flight=1, pool=POOL)
+    assert outcomes[0]["state"] == "completed"
+    assert high_water(server)["jobs"] == 1

@@ -1,0 +1,253 @@
+"""Admission: what counts as in flight, who has room, who is next in the line. Time and lists are made up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from opensearch_batch import providers
+from opensearch_batch.admission import (
+    ON_ITS_WAY_SECONDS,
+    Admission,
+    Limits,
+    NoRoom,
+    Place,
+    Wanted,
+    has_room,
+    in_flight,
+    pool_command,
+    pool_name,
+)
+from opensearch_batch.errors import SpecError
+from opensearch_batch.shards import Shard
+from opensearch_batch.submission import Submitter
+from opensearch_batch.turn import PROMISE_SECONDS, Line
+from tests.unit.fakes import Clock, Memory, World
+
+NOW = 1_000_000.0
+MODEL = "gpt-4o-mini"
+
+
+def world(*jobs: dict[str, Any], uploads: tuple[dict[str, Any], ...] = ()) -> World:
+    made = World(about={upload["id"]: upload for upload in uploads})
+    made.files = [(upload["filename"], upload["id"]) for upload in uploads]
+    made.jobs = [
+        {"id": f"batch_{n}", "input_file_id": f"file-{n}", "status": "validating"} | job for n, job in enumerate(jobs)
+    ]
+    return made
+
+
+def counted(made: World, model: str | None = MODEL) -> list[Place]:
+    return in_flight(made, providers.DEFAULT, model, NOW)
+
+
+def place(n: int, tokens: int = 10) -> Place:
+    return Place(f"batch_{n}", f"file-{n}", tokens)
+
+
+@pytest.mark.parametrize(
+    ("status", "counts"),
+    [
+        ("validating", True),
+        ("in_progress", True),
+        ("finalizing", True),
+        ("cancelling", True),
+        ("a status of next year", True),
+        ("completed", False),
+        ("failed", False),
+        ("expired", False),
+        ("cancelled", False),
+    ],
+)
+def test_a_job_counts_until_it_is_known_to_have_ended(status: str, counts: bool) -> None:
+    assert [each.job_id for each in counted(world({"status": status}))] == (["batch_0"] if counts else [])
+
+
+@pytest.mark.parametrize(
+    ("model", "counts"),
+    [(None, True), (MODEL, True), (f"{MODEL}-2024-07-18", True), ("gpt-4o", False), ("text-embedding-3-small", False)],
+)
+def test_a_job_of_another_model_does_not_count_once_the_vendor_names_it(model: str | None, counts: bool) -> None:
+    made = world({"model": model})
+    assert len(counted(made)) == counts
+    assert len(counted(made, None)) == 1
+
+
+def test_jobs_older_than_any_can_live_are_not_read() -> None:
+    made = world({"created_at": NOW - providers.DEFAULT.JOB_LIFE_SECONDS - 1}, {"created_at": NOW - 100})
+    assert [each.job_id for each in counted(made)] == ["batch_1"]
+
+
+def test_a_job_counts_as_a_quarter_of_its_files_bytes() -> None:
+    made = world({}, {}, uploads=({"id": "file-0", "filename": "a.jsonl", "bytes": 401, "created_at": NOW},))
+    assert [each.tokens for each in counted(made)] == [0, 101]
+
+
+def test_an_upload_of_ours_without_a_job_may_be_on_its_way() -> None:
+    def upload(id: str, name: str, age: float) -> dict[str, Any]:
+        return {"id": id, "filename": name, "bytes": 40, "created_at": NOW - age}
+
+    made = world(
+        {"status": "completed"},
+        uploads=(
+            upload("file-0", "batch-0-a1.jsonl", 5),
+            upload("file-a", "batch-a-a1.jsonl", 5),
+            upload("file-b", "batch-b-a1.jsonl", ON_ITS_WAY_SECONDS + 1),
+            upload("file-c", "somebody.jsonl", 5),
+        ),
+    )
+    assert counted(made) == [Place(None, "file-a", 10)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "wanted", "room"),
+    [
+        (Limits(), {}, True),
+        (Limits(jobs=3), {}, True),
+        (Limits(jobs=2), {}, False),
+        (Limits(tokens=25), {"tokens": 5}, True),
+        (Limits(tokens=25), {"tokens": 6}, False),
+        (Limits(jobs=3, tokens=25), {"tokens": 6}, False),
+        (Limits(), {"below": 2, "below_until": NOW + 1}, False),
+        (Limits(), {"below": 2, "below_until": NOW - 1}, True),
+        (Limits(), {"below": 3, "below_until": NOW + 1}, True),
+    ],
+)
+def test_room_beside_two_jobs_of_ten_tokens(limits: Limits, wanted: dict[str, Any], room: bool) -> None:
+    assert has_room(limits, [place(1), place(2)], replace(Wanted("shard 0", 1), **wanted), NOW) is room
+
+
+def test_where_nothing_is_in_flight_there_is_room_for_what_was_turned_away() -> None:
+    assert has_room(Limits(), [], Wanted("shard 0", 1, below=1, below_until=NOW + 1), NOW)
+
+
+def test_a_jobs_own_upload_is_not_in_its_way_but_a_job_of_the_same_file_is() -> None:
+    wanted = Wanted("shard 0", 1, file_id="file-1")
+    assert has_room(Limits(jobs=1), [Place(None, "file-1", 10)], wanted, NOW)
+    assert not has_room(Limits(jobs=1), [place(1)], wanted, NOW)
+
+
+def test_a_job_that_never_has_room_is_an_error() -> None:
+    with pytest.raises(SpecError, match=r"counts as 26 tokens .* lower limits\.max_bytes to 100"):
+        has_room(Limits(tokens=25), [], Wanted("shard 0", 26), NOW)
+
+
+def test_an_admission_counts_once_and_adds_what_it_admits() -> None:
+    asked = []
+
+    def count() -> list[Place]:
+        asked.append(1)
+        return [place(1)]
+
+    admission = Admission(Limits(jobs=3), count)
+    admission.admit("shard 0", 40, None)
+    admission.admit("shard 1", 40, None)
+    with pytest.raises(NoRoom, match="shard 2 waits for its turn: 3 other jobs"):
+        admission.admit("shard 2", 40, None)
+    assert (len(asked), admission.others) == (1, 2)
+
+
+def test_a_submitter_without_room_uploads_nothing_and_keeps_finding_what_it_submitted() -> None:
+    made, memory, clock = World(), Memory(), Clock()
+
+    def submitter() -> Submitter:
+        admission = Admission(Limits(jobs=1), lambda: in_flight(made, providers.DEFAULT, None, 0.0))
+        return Submitter(
+            send=made.send,
+            store=made,
+            provider=providers.DEFAULT,
+            memory=memory,
+            run="dag|run|task",
+            model_id="model-1",
+            settle_seconds=0.0,
+            admission=admission,
+            now=clock.now,
+            sleep=clock.sleep,
+        )
+
+    first, second = (Shard(n, f"mem://{n}", f"sha-{n}", 10, 100, 25) for n in range(2))
+    job = submitter().submit(first)
+    with pytest.raises(NoRoom):
+        submitter().submit(second)
+    assert (submitter().submit(first), len(made.files), len(made.jobs)) == (job, 1, 1)
+    made.jobs[0]["status"] = "completed"
+    assert submitter().submit(second).provider_job_id == "batch_2"
+
+
+class Provider:
+    """Counts are what it holds; `places` may be changed between looks."""
+
+    def __init__(self, *places: Place) -> None:
+        self.places, self.asked = list(places), 0
+
+    async def __call__(self) -> list[Place]:
+        self.asked += 1
+        return list(self.places)
+
+
+def turns(line: Line) -> list[str]:
+    return [waiter.wanted.name for waiter in line.waiters if waiter.turn.is_set()]
+
+
+def wanted(name: str, since: float, tokens: int = 10) -> Wanted:
+    return Wanted(name, tokens, f"file of {name}", since)
+
+
+def test_the_oldest_go_first_and_a_turn_given_counts() -> None:
+    async def run() -> None:
+        line, provider = Line(), Provider(place(1), place(2))
+        with line.joined(wanted("b", 2)), line.joined(wanted("a", 1)), line.joined(wanted("c", 3)):
+            await line.look(provider, Limits(jobs=3), 0)
+            assert turns(line) == ["a"]
+            await line.look(provider, Limits(jobs=3), 0)
+            assert turns(line) == ["a"], "a is promised the room"
+            provider.places = [place(2), Place("batch_a", "file of a", 10)]
+            await line.look(provider, Limits(jobs=3), 0)
+            assert turns(line) == ["b", "a"], "a's job shows, so its promise is kept, and 1 has ended"
+
+    asyncio.run(run())
+
+
+def test_a_promise_that_nobody_takes_up_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        line, provider = Line(), Provider()
+        with line.joined(wanted("a", 1)), line.joined(wanted("b", 2)):
+            await line.look(provider, Limits(jobs=1), 0)
+            assert turns(line) == ["a"]
+            later = time.time() + PROMISE_SECONDS
+            monkeypatch.setattr("opensearch_batch.turn.time.time", lambda: later)
+            await line.look(provider, Limits(jobs=1), 0)
+            assert turns(line) == ["a", "b"]
+
+    asyncio.run(run())
+
+
+def test_a_large_job_is_not_overtaken_by_small_ones() -> None:
+    async def run() -> None:
+        line, provider = Line(), Provider(place(1, tokens=60))
+        with line.joined(wanted("large", 1, tokens=50)), line.joined(wanted("small", 2, tokens=5)):
+            await line.look(provider, Limits(tokens=100), 0)
+            assert turns(line) == []
+            provider.places = []
+            await line.look(provider, Limits(tokens=100), 0)
+            assert turns(line) == ["large", "small"]
+
+    asyncio.run(run())
+
+
+def test_the_whole_line_asks_the_provider_once_an_interval() -> None:
+    async def run() -> int:
+        line, provider = Line(), Provider(place(1))
+        await asyncio.gather(*(line.look(provider, Limits(jobs=1), 60) for _ in range(100)))
+        return provider.asked
+
+    assert asyncio.run(run()) == 1
+
+
+def test_the_pools_name_and_the_command_that_makes_it() -> None:
+    assert pool_name("my model/v2") == "opensearch_batch_my_model_v2"
+    assert pool_command("p").startswith("airflow pools set p 1 ")
