@@ -1,0 +1,77 @@
+"""A backfill with a limit, on real Airflow processes. The witness is the sandbox: how many jobs were live at once."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from stack.run import wait_for_dag
+from tests.e2e.test_runs import Box, eventually, rows_of, write_articles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stack.stack import Stack
+
+pytestmark = pytest.mark.e2e
+
+NIGHTS = 12
+LIMIT = 5
+FIRST = datetime.date(2026, 3, 1)
+BACKFILL_SECONDS = 600
+
+
+@pytest.fixture
+def box(stack: Stack) -> Iterator[Box]:
+    control = Box(stack.sandbox_url)
+    yield control
+    control.calm()
+
+
+def high_water(stack: Stack) -> dict[str, int]:
+    found: dict[str, int] = httpx.get(f"{stack.sandbox_url}/_sandbox/high-water", trust_env=False).json()
+    return found
+
+
+def submits(stack: Stack, body: dict[str, Any], state: str) -> int:
+    where = {"run_after_gte": body["from_date"], "task_id": "shard.submit_batch", "state": state, "limit": 1}
+    return int(stack.api("GET", "/dags/nightly_batch/dagRuns/~/taskInstances", params=where)["total_entries"])
+
+
+def test_a_backfill_of_many_nights_never_has_more_jobs_in_flight_than_the_limit(stack: Stack, box: Box) -> None:
+    """All nights run at once. Nothing ends until all the others wait: then there is room for one after the other."""
+    days = [FIRST + datetime.timedelta(days=n) for n in range(NIGHTS)]
+    for day in days:
+        write_articles(stack, day.isoformat(), 2)
+    jobs_before = len(box.ledger())
+    assert high_water(stack)["live_jobs"] == 0
+    box.pace("clock:3600")
+    wait_for_dag(stack, "nightly_batch")
+    stack.api("PATCH", "/dags/nightly_batch", {"is_paused": False})
+    body = {
+        "dag_id": "nightly_batch",
+        "from_date": f"{days[0]}T00:00:00Z",
+        "to_date": f"{days[-1]}T23:00:00Z",
+        "max_active_runs": NIGHTS,
+        "reprocess_behavior": "none",
+    }
+    backfill = stack.api("POST", "/backfills", body)["id"]
+    eventually("the others wait", lambda: submits(stack, body, "deferred") == NIGHTS - LIMIT, BACKFILL_SECONDS)
+    assert (len(box.ledger()) - jobs_before, high_water(stack)["live_jobs"]) == (LIMIT, LIMIT)
+    box.pace("clock:5")
+
+    def finished() -> list[dict[str, Any]]:
+        query = {"logical_date_gte": body["from_date"], "logical_date_lte": body["to_date"], "limit": 100}
+        runs = stack.api("GET", "/dags/nightly_batch/dagRuns", params=query)["dag_runs"]
+        ended = [run for run in runs if run["state"] in ("success", "failed")]
+        return ended if len(ended) == NIGHTS else []
+
+    runs = eventually(f"backfill {backfill}", finished, BACKFILL_SECONDS)
+    assert {run["state"] for run in runs} == {"success"}
+    assert high_water(stack)["jobs"] == LIMIT
+    assert len(box.ledger()) - jobs_before == NIGHTS
+    output = stack.home.data / "article-embeddings"
+    assert all(len(rows_of(output / day.isoformat())) == 2 for day in days)
