@@ -1,7 +1,7 @@
-"""python -m benchmarks.backfill: a backfill of 100 nights at once through real Airflow processes, with a limit of 5 jobs.
+"""python -m benchmarks.backfill: a backfill of 100 nights, all at once, through real Airflow processes.
 
-Not part of `make bench`, because it takes long. Prints one JSON object; exits 1 when a run failed, or when more jobs were
-ever live at the sandbox than the limit of dags/specs/nightly_articles.yaml.
+Not part of `make bench`, because it takes long. Prints one JSON object; exits 1 when a run failed, or when more jobs
+were ever live at the sandbox than the limit of dags/specs/nightly_articles.yaml.
 """
 
 from __future__ import annotations

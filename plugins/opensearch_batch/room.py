@@ -133,9 +133,13 @@ def submit_again(operator: Any, context: Context, outcome: dict[str, Any]) -> bo
 
 
 def current_jobs(jobs: Sequence[dict[str, Any]], memory: Any) -> list[dict[str, Any]]:
-    """Of each job the one that took its place, where there is one."""
-    noted = [(memory.get(job["key"]) or {}).get("job") or job for job in jobs]
-    return [new if new["attempt"] > old["attempt"] else old for old, new in zip(jobs, noted, strict=True)]
+    """Of each job the one that took its place, where there is one. Raise UnknownAnswer for what is not a Job."""
+    current = []
+    for old in map(Job.from_dict, jobs):
+        noted = (memory.get(old.key) or {}).get("job")
+        new = Job.from_dict(noted) if noted else old
+        current.append((new if new.attempt > old.attempt else old).to_dict())
+    return current
 
 
 def _model(operator: Any) -> str | None:

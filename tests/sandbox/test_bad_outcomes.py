@@ -36,9 +36,9 @@ class Case:
 CASES = [
     Case(
         "failed",
-        {"fault": "fail_batch", "code": "token_limit_exceeded", "message": "Enqueued token limit reached.", "line": 3},
-        0, {"token_limit_exceeded": 10}, "Enqueued token limit reached. (line 3)",
-        ("10 of 10 rows failed", "first row-0: 'Enqueued token limit", "Nothing of shard 0 was answered", "sent again"),
+        {"fault": "fail_batch", "code": "model_not_found", "message": "The model does not exist.", "line": 3},
+        0, {"model_not_found": 10}, "The model does not exist. (line 3)",
+        ("10 of 10 rows failed", "first row-0: 'The model does", "Nothing of shard 0 was answered", "sent again"),
     ),
     Case(
         "expired", {"fault": "expire", "fraction": 0.6}, 6, {"batch_expired": 4},
@@ -119,7 +119,7 @@ def test_a_hole_is_never_allowed(server: Server, model_id: str, run: Run) -> Non
 
 
 def test_one_bad_shard_does_not_take_the_others_with_it(server: Server, model_id: str, run: Run) -> None:
-    server.fault("fail_batch", code="token_limit_exceeded")
+    server.fault("fail_batch", code="model_not_found")
     outcomes = run.wait(run.submit(model_id, run.prepare(rows_of(ROWS), max_requests=4)))
     assert sorted(outcome["state"] for outcome in outcomes) == ["completed", "completed", "failed"]
     (bad,) = (outcome["job"]["shard"] for outcome in outcomes if outcome["state"] == "failed")
