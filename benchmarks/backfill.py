@@ -32,7 +32,7 @@ LOOK_SECONDS = 5.0
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nights", type=int, default=100)
-    parser.add_argument("--pace", default="clock:10", help="of the sandbox's batches (%(default)s)")
+    parser.add_argument("--pace", default="clock:60", help="of the sandbox's batches (%(default)s)")
     parser.add_argument("--minutes", type=float, default=90, help="give up after so long (%(default)s)")
     given = parser.parse_args()
     spec = yaml.safe_load((CHECKOUT / "dags" / "specs" / "nightly_articles.yaml").read_text(encoding="utf-8"))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from opensearch_batch.operators import SubmitBatchOperator
+from opensearch_batch.operators import PrepareInputOperator, SubmitBatchOperator
 from opensearch_batch.turn import TurnTrigger
-from tests.sandbox.bench import KEY, Run, Server, first_event, rebuilt, rows_of, sensor, submit_settings
+from tests.sandbox.bench import KEY, MODEL, Run, Server, first_event, rebuilt, rows_of, sensor, submit_settings
 
 POOL = "opensearch_batch_by_hand"
 
@@ -205,3 +205,23 @@ def test_what_is_submitted_again_needs_the_pool_too(server: Server, model_id: st
     outcomes, _ = waiting(run, jobs, max_jobs_in_flight=1, pool=POOL)
     assert outcomes[0]["state"] == "completed"
     assert high_water(server)["jobs"] == 1
+
+
+def test_no_shard_is_larger_than_the_limit_of_tokens(server: Server, run: Run) -> None:
+    model = {"name": MODEL, "parameters": {"dimensions": 8}}
+    bundles = run.execute(
+        PrepareInputOperator(
+            task_id="prepare",
+            spec={
+                "name": "limited",
+                "model": model,
+                "input": {"uri": run.write(rows_of(10))},
+                "output": {"uri": f"file://{run.out}"},
+                "work_uri": f"file://{run.folder}/work",
+                "limits": {"max_enqueued_tokens": 100},
+            },
+        )
+    )
+    sizes = [shard["bytes"] for bundle in bundles for shard in bundle]
+    assert len(sizes) > 1
+    assert max(sizes) <= 400
