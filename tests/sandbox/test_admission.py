@@ -40,6 +40,13 @@ def all_end(server: Server) -> None:
         assert time.monotonic() < deadline, f"{left} jobs are live"
 
 
+def looked_at(server: Server, job_id: str, status: str) -> None:
+    deadline = time.monotonic() + 20
+    key = {"Authorization": f"Bearer {KEY}"}
+    while (seen := server.http.get(f"/v1/batches/{job_id}", headers=key).json()["status"]) != status:
+        assert time.monotonic() < deadline, f"{job_id} is {seen}"
+
+
 def in_turns(server: Server, run: Run, operator: Any, deferred: TaskDeferred | None = None) -> tuple[Any, int]:
     """Execute; whenever it waits for its turn, all that is live ends. The result, and how often it waited."""
     waits = 0
@@ -178,6 +185,7 @@ def test_it_waits_for_fewer_jobs_than_it_was_turned_away_beside(server: Server, 
     other.submit(model_id, other.prepare(rows_of(1)))
     server.fault("fail_batch", code="token_limit_exceeded")
     jobs = run.submit(model_id, run.prepare(rows_of(2)))
+    looked_at(server, jobs[0]["provider_job_id"], "failed")
     operator = sensor(jobs)
     with pytest.raises(TaskDeferred) as turn:
         run.execute(operator)
