@@ -12,7 +12,7 @@ from opensearch_batch.pipeline import batch_inference
 from opensearch_batch.spec import BatchSpec
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-SUBMITTING = {"shard.submit_batch", "shard.wait_for_batch"}
+SUBMITTING = {f"{group}.{task}" for group in ("shard", "repair_1") for task in ("submit_batch", "wait_for_batch")}
 
 
 def pools_of(**arguments: Any) -> dict[str, str]:
