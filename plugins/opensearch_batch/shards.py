@@ -12,8 +12,8 @@ from typing import Protocol
 from opensearch_batch.errors import InputError
 from opensearch_batch.values import Value
 
-BUNDLES = 40
-"""A run has at most about this many mapped tasks; bundles grow instead."""
+BUNDLES = 10
+"""A run has at most this many mapped tasks a step, and triggers; bundles grow instead."""
 
 
 @dataclass(frozen=True)
