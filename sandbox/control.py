@@ -35,7 +35,7 @@ class Control:
             Route("/_sandbox/ready", self.ready),
             Route("/_sandbox/calls", self.calls, methods=["GET", "DELETE"]),
             Route("/_sandbox/ledger", self.ledger),
-            Route("/_sandbox/high-water", self.high_water),
+            Route("/_sandbox/high-water", self.high_water, methods=["GET", "DELETE"]),
             Route("/_sandbox/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/_sandbox/pace", self.pace, methods=["GET", "POST"]),
             Route("/_sandbox/poll", self.poll, methods=["POST"]),
@@ -61,6 +61,8 @@ class Control:
         return JSONResponse(jobs.ledger(self._box))
 
     async def high_water(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            jobs.forget_high_water(self._box)
         return JSONResponse(jobs.high_water(self._box))
 
     async def faults(self, request: Request) -> Response:

@@ -127,8 +127,14 @@ def note_high_water(box: Box) -> None:
     box.state.put(HIGH_WATER, HIGH_WATER, seen)
 
 
+def forget_high_water(box: Box) -> None:
+    """From here on only what is live now, and what comes, counts."""
+    now = high_water(box)
+    box.state.put(HIGH_WATER, HIGH_WATER, {name: now[f"live_{name}"] for name in ("jobs", "bytes")})
+
+
 def high_water(box: Box) -> dict[str, int]:
-    """Live jobs and their input bytes, now and at the worst moment since the last reset."""
+    """Live jobs and their input bytes, now and at the worst moment since it was forgotten."""
     live = [stored for stored in box.state.all(KIND) if stored.body["public"]["status"] not in FINAL]
     shown = [public for stored in live if (public := look(box, stored.id, counts=False))]
     sources = [box.state.get(files.KIND, job["input_file_id"]) for job in shown if job["status"] not in FINAL]
