@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from opensearch_batch.errors import SpecError, Transient, UnknownAnswer
+from opensearch_batch.errors import Refused, SpecError, Transient, UnknownAnswer
 from opensearch_batch.jobs import ended
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.values import Value
@@ -67,38 +67,58 @@ class NoRoom(Transient):
     """The job has to wait for its turn; nothing was uploaded or sent."""
 
     def __init__(self, wanted: Wanted, others: int) -> None:
-        super().__init__(f"{wanted.name} waits for its turn: {others} other jobs are in flight")
+        super().__init__(f"{wanted.name} waits for its turn: at least {others} other jobs are in flight")
         self.wanted = wanted
 
 
 class Listing(Protocol):
     """The part of a ProviderStore that counting needs."""
 
-    def recent_jobs(self, since: float) -> list[dict[str, Any]]: ...
+    def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]: ...
 
-    def recent_uploads(self, since: float) -> list[dict[str, Any]]: ...
+    def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]: ...
+
+    def file_bytes(self, file_id: str) -> int | None: ...
 
 
-def in_flight(store: Listing, provider: Provider, model: str | None, now: float) -> list[Place]:
+def in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[Place]:
     """Every job that may be live, of this model or of one not known yet; of any model where `model` is None.
 
-    Asks the provider for two lists, as far back as a job can live.
+    Reads the provider's lists as far back as a job can live, but no further than the limit of jobs: the live ones are
+    mostly the newest, and a list may have thousands that have ended. An input file that the provider does not have any
+    more counts as nothing.
     """
-    since = now - provider.JOB_LIFE_SECONDS
-    documents = store.recent_jobs(since)
-    uploads = {upload["id"]: upload for upload in store.recent_uploads(since)}
-    places, read = [], set()
-    for document in documents:
+    try:
+        return _in_flight(store, provider, model, limits, now)
+    except Refused as error:
+        raise Refused(
+            f"what is in flight cannot be counted, so no limit can hold: {error}. Give the key the right to list "
+            "batches and files, or take limits.max_jobs_in_flight and limits.max_enqueued_tokens away",
+            status=error.status,
+        ) from None
+
+
+def _in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[Place]:
+    live: list[tuple[str, str]] = []
+    read = set()
+    for document in store.recent_jobs(now - provider.JOB_LIFE_SECONDS):
         file_id = str(provider.input_file_id(document))
         read.add(file_id)
         if _may_be_live(document, provider, model):
-            size = uploads[file_id]["bytes"] if file_id in uploads else 0
-            places.append(Place(str(document["id"]), file_id, tokens_of(size)))
-    for upload in uploads.values():
+            live.append((str(document["id"]), file_id))
+        if limits.jobs is not None and len(live) >= limits.jobs:
+            return [Place(job_id, file_id, 0) for job_id, file_id in live]
+    sizes, places = {}, []
+    for upload in store.recent_uploads(
+        now - (ON_ITS_WAY_SECONDS if limits.tokens is None else provider.JOB_LIFE_SECONDS)
+    ):
+        sizes[upload["id"]] = upload["bytes"]
         ours = upload["filename"].startswith(UPLOADS) and upload["created_at"] > now - ON_ITS_WAY_SECONDS
         if ours and upload["id"] not in read:
             places.append(Place(None, upload["id"], tokens_of(upload["bytes"])))
-    return places
+    if limits.tokens is not None:
+        sizes |= {file_id: store.file_bytes(file_id) or 0 for _, file_id in live if file_id not in sizes}
+    return [Place(job_id, file_id, tokens_of(sizes.get(file_id, 0))) for job_id, file_id in live] + places
 
 
 def _may_be_live(document: Mapping[str, Any], provider: Provider, model: str | None) -> bool:

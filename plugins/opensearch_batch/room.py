@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from opensearch_batch import providers
 from opensearch_batch.adapter import cluster, open_provider_store
 from opensearch_batch.admission import Admission, Limits, NoRoom, Wanted, in_flight, pool_command, pool_name
-from opensearch_batch.errors import SpecError
+from opensearch_batch.errors import Refused, SpecError
 from opensearch_batch.jobs import Job
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.submission import Submitter
@@ -48,10 +48,10 @@ def check_pool(operator: Any) -> None:
 
 
 def admission_of(operator: Any, store: Any, *, below: int | None = None, below_until: float = 0.0) -> Admission:
-    vendor, model = providers.get(operator.provider), _model(operator)
+    vendor, model, limits = providers.get(operator.provider), _model(operator), limits_of(operator)
     return Admission(
-        limits=limits_of(operator),
-        count=lambda: in_flight(store, vendor, model, time.time()),
+        limits=limits,
+        count=lambda: in_flight(store, vendor, model, limits, time.time()),
         below=below,
         below_until=below_until,
     )
@@ -89,9 +89,19 @@ def turned_away(outcomes: Sequence[dict[str, Any]], provider: str) -> list[dict[
 def submit_again(operator: Any, context: Context, outcome: dict[str, Any]) -> bool:
     """Submit this job's rows anew and note the new job under the job's key. False: it stands as it ended.
 
-    It stands when it was turned away although nothing else was in flight, or has no shard. Raise NoRoom when it has
-    to wait: first for fewer jobs than there were when it was turned away, for an hour at most.
+    It stands when it was turned away although nothing else was in flight, when it has no shard, or when a new one is
+    refused: the results of the others in its bundle are not lost for that. Raise NoRoom when it has to wait: first for
+    fewer jobs than there were when it was turned away, for an hour at most.
     """
+    try:
+        return _submit_again(operator, context, outcome)
+    except Refused as error:
+        job = Job.from_dict(outcome["job"])
+        operator.log.warning("%s was turned away for want of room, and a new job was refused: %s", job.name, error)
+        return False
+
+
+def _submit_again(operator: Any, context: Context, outcome: dict[str, Any]) -> bool:
     job, memory = Job.from_dict(outcome["job"]), context["task_state_store"]
     others: Any = memory.get(f"others-{job.provider_job_id}")
     if job.shard is None or others == 0:
@@ -108,7 +118,7 @@ def submit_again(operator: Any, context: Context, outcome: dict[str, Any]) -> bo
     if bar is None:
         now = time.time()
         if others is None:
-            others = len(in_flight(store, providers.get(operator.provider), _model(operator), now))
+            others = len(in_flight(store, providers.get(operator.provider), _model(operator), Limits(), now))
         bar = {"below": max(1, int(others)), "since": now}
         memory.set(f"bar-{job.provider_job_id}", bar)
     admission = admission_of(operator, store, below=bar["below"], below_until=bar["since"] + FULL_WAIT_SECONDS)

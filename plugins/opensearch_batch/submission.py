@@ -141,7 +141,7 @@ class Submitter:
         target = _Target(key, int(note.get("attempt", 1)) + len(spent), file_id, None, (*before, *spent))
         if note.get("sent_at") and (found := self._settle(target, note["sent_at"])):
             return self._note(found.job, target.known)
-        self._admit(target.name, 0, file_id)
+        self._admit(target.name, (self.store.file_bytes(file_id) or 0) if self.admission else 0, file_id)
         return self._submit(target)
 
     def _admit(self, name: str, size_bytes: int, file_id: str | None) -> None:

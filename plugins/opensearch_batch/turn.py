@@ -89,14 +89,12 @@ class TurnTrigger(BaseTrigger):
         yield TriggerEvent({"version": self.VERSION, **came})  # type: ignore[no-untyped-call]
 
     async def _wait(self, wanted: Wanted) -> None:
-        limits = Limits(self.max_jobs, self.max_tokens)
-        key = (self.provider, self.provider_conn_id, self.model, limits, self.poll_seconds)
+        key = (self.provider, self.provider_conn_id, self.model, self._limits, self.poll_seconds)
         line, said_at = line_of(key), 0.0
-        count = self._counter()
         with line.joined(wanted) as waiter:
             while True:
                 try:
-                    await line.look(count, limits, self.poll_seconds * 0.8)
+                    await line.look(self._count, self._limits, self.poll_seconds * 0.8)
                 except Transient as error:
                     self.log.warning("%s: no answer from the provider, asking again: %s", wanted.name, error)
                 if not waiter.turn.is_set() and time.time() - said_at > TOLD_EVERY_SECONDS:
@@ -109,20 +107,23 @@ class TurnTrigger(BaseTrigger):
                 self.log.info("%s: its turn has come", wanted.name)
                 return
 
-    def _counter(self) -> Count:
-        """The provider is asked in a thread, with the SDK that workers use."""
-        from opensearch_batch.stores import ProviderStore, open_store
+    async def _count(self) -> list[Place]:
+        """In a thread, with the SDK that workers use. Any wait of the line may be the one that asks, so none keeps a
+        client of its own; and a key that was changed is the next one's key.
+        """
+        from opensearch_batch.stores import open_store
 
-        opened: list[ProviderStore] = []
         vendor = providers.get(self.provider)
+        limits, connection = self._limits, await BaseHook.aget_connection(self.provider_conn_id)
 
-        async def count() -> list[Place]:
-            if not opened:
-                connection = await BaseHook.aget_connection(self.provider_conn_id)
-                opened.append(await asyncio.to_thread(open_store, vendor, connection))
-            return await asyncio.to_thread(in_flight, opened[0], vendor, self.model, time.time())
+        def ask() -> list[Place]:
+            return in_flight(open_store(vendor, connection), vendor, self.model, limits, time.time())
 
-        return count
+        return await asyncio.to_thread(ask)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.max_jobs, self.max_tokens)
 
     async def _without_secret(self, text: str) -> str:
         """Events lie readable in Airflow's database, and a server may echo the key it refuses."""
@@ -162,7 +163,7 @@ class Line:
         self._promised: list[tuple[float, Place]] = []
 
     def __str__(self) -> str:
-        return f"{len(self._places)} jobs are in flight, {len(self.waiters)} wait in this triggerer"
+        return f"at least {len(self._places)} jobs are in flight, {len(self.waiters)} wait in this triggerer"
 
     @contextmanager
     def joined(self, wanted: Wanted) -> Iterator[Waiter]:
@@ -181,8 +182,10 @@ class Line:
         async with self._lock:
             if time.time() - self._looked_at < every_seconds:
                 return
-            places = await count()
-            now = self._looked_at = time.time()
+            try:
+                places = await count()
+            finally:  # where there was no answer too: not all who wait ask one after the other
+                now = self._looked_at = time.time()
             self._keep_promises(places, now)
             for waiter in sorted(self.waiters, key=lambda each: each.wanted.since):
                 if waiter.turn.is_set():

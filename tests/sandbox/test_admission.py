@@ -91,6 +91,47 @@ def test_a_shard_over_the_limit_of_tokens_is_refused_before_anything_is_sent(
     assert (server.ledger, server.uploads()) == ([], [])
 
 
+def test_a_file_that_parameters_name_counts_by_its_size(server: Server, model_id: str, run: Run) -> None:
+    server.pace("clock:600")
+    line = {"custom_id": "r", "method": "POST", "url": "/v1/embeddings", "body": {"model": MODEL, "input": "x"}}
+    parameters = {"input_file_id": server.upload([line])}
+    with pytest.raises(AirflowFailException, match="max_enqueued_tokens is 10"):
+        run.execute(submitting(model_id, None, parameters=parameters, max_enqueued_tokens=10))
+    assert server.ledger == []
+    assert len(run.execute(submitting(model_id, None, parameters=parameters, max_enqueued_tokens=100))) == 1
+
+
+def test_where_the_provider_does_not_list_its_jobs_nothing_is_sent(server: Server, model_id: str, run: Run) -> None:
+    bundle = run.prepare(rows_of(2))
+    server.fault("answer", method="GET", path="^/v1/batches$", status=403, body={"error": {"message": "no lists"}})
+    with pytest.raises(AirflowFailException, match="no limit can hold.*HTTP 403: .*no lists.*right to list"):
+        run.execute(submitting(model_id, bundle, max_jobs_in_flight=1))
+    assert (server.ledger, server.uploads()) == ([], [])
+
+
+def test_thousands_of_jobs_that_have_ended_are_read_by_pages_and_not_while_the_limit_is_full(
+    server: Server, model_id: str, run: Run
+) -> None:
+    line = {"custom_id": "r", "method": "POST", "url": "/v1/embeddings", "body": {"model": "m", "input": "x"}}
+    body = {"input_file_id": server.upload([line]), "endpoint": "/v1/embeddings", "completion_window": "24h"}
+    key = {"Authorization": f"Bearer {KEY}"}
+    for _ in range(250):
+        server.http.post("/v1/batches", json=body, headers=key).raise_for_status()
+    all_end(server)
+
+    def pages(kind: str) -> int:
+        return len([call for call in server.calls if (call["method"], call["path"]) == ("GET", f"/v1/{kind}")])
+
+    server.pace("clock:600")
+    server.ask("DELETE", "/_sandbox/calls")
+    run.execute(submitting(model_id, run.prepare(rows_of(1)), max_jobs_in_flight=1))
+    assert (pages("batches"), pages("files")) == (3, 2), "of the files one is to find earlier uploads"
+    server.ask("DELETE", "/_sandbox/calls")
+    with pytest.raises(TaskDeferred):
+        run.execute(submitting(model_id, run.prepare(rows_of(2)), max_jobs_in_flight=1))
+    assert (pages("batches"), pages("files")) == (1, 1)
+
+
 def test_jobs_of_others_with_the_same_key_count(server: Server, model_id: str, run: Run) -> None:
     server.pace("clock:600")
     line = {"custom_id": "r", "method": "POST", "url": "/v1/embeddings", "body": {"model": "m", "input": "x"}}
@@ -134,6 +175,12 @@ def test_what_the_wait_stores_holds_no_key(server: Server, model_id: str, run: R
     assert KEY not in event["error"]
 
 
+def deferred_of(run: Run, operator: Any) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        run.execute(operator)
+    return caught.value
+
+
 def waiting(run: Run, jobs: Any, **settings: Any) -> Any:
     """The sensor through all its waits, each trigger rebuilt from what Airflow stores."""
     operator = sensor(jobs, **settings)
@@ -163,6 +210,43 @@ def test_a_job_that_was_turned_away_goes_on_as_another(server: Server, model_id:
     report = run.fetch(outcomes)["report"]
     assert (report["answered"], report["failed"]) == (4, 0)
     assert sorted(job["status"] for job in server.ledger) == ["completed", "completed", "failed"]
+
+
+def test_of_a_bundle_those_turned_away_go_on_one_by_one_and_the_others_outcomes_are_kept(
+    server: Server, model_id: str, run: Run
+) -> None:
+    """With room for one job, the second has to wait for its turn while the first that was sent again runs."""
+    server.fault("fail_batch", code="token_limit_exceeded", times=2)
+    jobs = run.submit(model_id, run.prepare(rows_of(5), max_requests=1))
+    operator = sensor(jobs, max_jobs_in_flight=1, pool=POOL)
+    event = first_event(rebuilt(deferred_of(run, operator).trigger))
+    server.pace("clock:600")
+    with pytest.raises(TaskDeferred) as turn:
+        operator.execute_complete(run.context(operator), event)
+    assert (high_water(server)["live_jobs"], len(server.ledger)) == (1, 6)
+    all_end(server)
+    with pytest.raises(TaskDeferred) as ends:
+        operator.turn_came(run.context(operator), first_event(stored(turn.value.trigger)))
+    outcomes = operator.execute_complete(run.context(operator), first_event(rebuilt(ends.value.trigger)))
+    assert [each["state"] for each in outcomes] == ["completed"] * 5
+    again = [new["job"] for old, new in zip(jobs, outcomes, strict=True) if old != new["job"]]
+    assert [job["attempt"] for job in again] == [2, 2]
+    assert len(server.ledger) == 7
+    assert run.fetch(outcomes)["report"]["answered"] == 5
+
+
+def test_where_a_new_job_is_refused_the_others_outcomes_are_kept(server: Server, model_id: str, run: Run) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded")
+    jobs = run.submit(model_id, run.prepare(rows_of(6), max_requests=2))
+    stopped = deferred_of(run, sensor(jobs))
+    event = first_event(rebuilt(stopped.trigger))
+    server.fault("answer", method="GET", path="^/v1/batches$", status=403, body={"error": {"message": "no lists"}})
+    waits = sensor(jobs)
+    outcomes = waits.execute_complete(run.context(waits), event)
+    assert sorted(each["state"] for each in outcomes) == ["completed", "completed", "failed"]
+    assert len(server.ledger) == 3
+    afterwards, _ = waiting(run, jobs)
+    assert [each["state"] for each in afterwards] == ["completed"] * 3, "clearing the task tries again"
 
 
 def test_clearing_submit_and_wait_afterwards_finds_the_job_that_counts(server: Server, model_id: str, run: Run) -> None:

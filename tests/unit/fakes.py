@@ -60,6 +60,7 @@ class World:
     submissions: list[dict[str, Any]] = field(default_factory=list)
     accidents: list[Any] = field(default_factory=list)
     looked_at: list[str] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
     client_config: dict[str, Any] | None = None
     job_in_answer: bool = True
     lists_lag: bool = False
@@ -158,14 +159,20 @@ class World:
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         return [] if self.lists_lag else [dict(job) for job in self.jobs if job["input_file_id"] == input_file_id]
 
-    def recent_jobs(self, since: float) -> list[dict[str, Any]]:
-        return [dict(job) for job in reversed(self.jobs) if job.get("created_at", since) >= since]
+    def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
+        for job in reversed(self.jobs):
+            if job.get("created_at", since) >= since:
+                self.listed.append(job["id"])
+                yield dict(job)
 
-    def recent_uploads(self, since: float) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = [
-            {"id": key, "filename": name, "bytes": 100, "created_at": 0} for name, key in self.files[::-1]
-        ]
-        return [upload | self.about.get(upload["id"], {}) for upload in found]
+    def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
+        for name, key in reversed(self.files):
+            upload = {"id": key, "filename": name, "bytes": 100, "created_at": since, **self.about.get(key, {})}
+            if upload["created_at"] >= since:
+                yield upload
+
+    def file_bytes(self, file_id: str) -> int | None:
+        return self.about.get(file_id, {}).get("bytes")
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         return next(dict(job) for job in self.jobs if job["id"] == job_id)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +25,7 @@ from opensearch_batch.admission import (
     pool_command,
     pool_name,
 )
-from opensearch_batch.errors import SpecError
+from opensearch_batch.errors import Refused, SpecError, Unavailable
 from opensearch_batch.shards import Shard
 from opensearch_batch.submission import Submitter
 from opensearch_batch.turn import PROMISE_SECONDS, Line
@@ -41,8 +44,8 @@ def world(*jobs: dict[str, Any], uploads: tuple[dict[str, Any], ...] = ()) -> Wo
     return made
 
 
-def counted(made: World, model: str | None = MODEL) -> list[Place]:
-    return in_flight(made, providers.DEFAULT, model, NOW)
+def counted(made: World, model: str | None = MODEL, limits: Limits | None = None) -> list[Place]:
+    return in_flight(made, providers.DEFAULT, model, limits or Limits(tokens=1000), NOW)
 
 
 def place(n: int, tokens: int = 10) -> Place:
@@ -85,6 +88,27 @@ def test_jobs_older_than_any_can_live_are_not_read() -> None:
 def test_a_job_counts_as_a_quarter_of_its_files_bytes() -> None:
     made = world({}, {}, uploads=({"id": "file-0", "filename": "a.jsonl", "bytes": 401, "created_at": NOW},))
     assert [each.tokens for each in counted(made)] == [0, 101]
+
+
+def test_a_file_that_no_list_of_late_uploads_shows_is_asked_for() -> None:
+    made = world({"input_file_id": "file-old"}, {"input_file_id": "file-deleted"})
+    made.about["file-old"] = {"bytes": 401}
+    assert {each.file_id: each.tokens for each in counted(made)} == {"file-old": 101, "file-deleted": 0}
+
+
+def test_no_more_of_the_list_is_read_than_fills_the_limit_of_jobs() -> None:
+    made = world({"status": "completed"}, {}, {"status": "failed"}, {})
+    assert len(counted(made, limits=Limits(jobs=2))) == 2
+    assert made.listed == ["batch_3", "batch_2", "batch_1"]
+
+
+def test_where_the_provider_refuses_its_lists_no_limit_can_hold() -> None:
+    class Closed(World):
+        def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
+            raise Refused("list batches: HTTP 403: not with this key", status=403)
+
+    with pytest.raises(Refused, match=r"cannot be counted.*HTTP 403.*right to list.*max_jobs_in_flight"):
+        counted(Closed())
 
 
 def test_an_upload_of_ours_without_a_job_may_be_on_its_way() -> None:
@@ -146,7 +170,7 @@ def test_an_admission_counts_once_and_adds_what_it_admits() -> None:
     admission = Admission(Limits(jobs=3), count)
     admission.admit("shard 0", 40, None)
     admission.admit("shard 1", 40, None)
-    with pytest.raises(NoRoom, match="shard 2 waits for its turn: 3 other jobs"):
+    with pytest.raises(NoRoom, match="shard 2 waits for its turn: at least 3 other jobs"):
         admission.admit("shard 2", 40, None)
     assert (len(asked), admission.others) == (1, 2)
 
@@ -155,7 +179,7 @@ def test_a_submitter_without_room_uploads_nothing_and_keeps_finding_what_it_subm
     made, memory, clock = World(), Memory(), Clock()
 
     def submitter() -> Submitter:
-        admission = Admission(Limits(jobs=1), lambda: in_flight(made, providers.DEFAULT, None, 0.0))
+        admission = Admission(Limits(jobs=1), lambda: in_flight(made, providers.DEFAULT, None, Limits(jobs=1), 0.0))
         return Submitter(
             send=made.send,
             store=made,
@@ -246,6 +270,44 @@ def test_the_whole_line_asks_the_provider_once_an_interval() -> None:
         return provider.asked
 
     assert asyncio.run(run()) == 1
+
+
+def test_nor_does_it_where_the_provider_does_not_answer() -> None:
+    asked = []
+
+    async def down() -> list[Place]:
+        asked.append(1)
+        raise Unavailable("HTTP 503")
+
+    async def run() -> list[Any]:
+        line = Line()
+        return await asyncio.gather(*(line.look(down, Limits(jobs=1), 60) for _ in range(100)), return_exceptions=True)
+
+    assert [type(one) for one in asyncio.run(run()) if one] == [Unavailable]
+    assert len(asked) == 1
+
+
+def test_threads_that_share_an_admission_get_no_more_places_than_there_are() -> None:
+    asked, twice = [], threading.Event()
+
+    def count() -> list[Place]:
+        asked.append(1)
+        if len(asked) > 1:
+            twice.set()
+        twice.wait(0.2)
+        return [place(0)]
+
+    admission = Admission(Limits(jobs=4), count)
+
+    def admitted(n: int) -> bool:
+        try:
+            admission.admit(f"shard {n}", 40, None)
+        except NoRoom:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        assert (sum(pool.map(admitted, range(64))), len(asked)) == (3, 1)
 
 
 def test_the_pools_name_and_the_command_that_makes_it() -> None:

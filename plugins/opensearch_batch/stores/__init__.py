@@ -39,12 +39,18 @@ class ProviderStore(Protocol):
         """The provider's own documents of all jobs that read this file, oldest first."""
         ...
 
-    def recent_jobs(self, since: float) -> list[dict[str, Any]]:
-        """The provider's own documents of all jobs made after `since` (epoch seconds), whoever submitted them."""
+    def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
+        """The provider's own documents of all jobs made after `since` (epoch seconds), whoever submitted them, newest
+        first; asks for no more pages than are read.
+        """
         ...
 
-    def recent_uploads(self, since: float) -> list[dict[str, Any]]:
-        """`id`, `filename`, `bytes` and `created_at` of the batch input files made after `since`."""
+    def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
+        """`id`, `filename`, `bytes` and `created_at` of the batch input files made after `since`, newest first."""
+        ...
+
+    def file_bytes(self, file_id: str) -> int | None:
+        """None: the provider does not have the file any more."""
         ...
 
     def get_job(self, job_id: str) -> dict[str, Any]: ...

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import partial
-from itertools import takewhile
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opensearch_batch.errors import BatchError, Refused, Throttled, Unavailable
@@ -18,6 +16,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+NOT_FOUND = 404
 RESUMES = 8
 """A download may break off this many times in a row without progress before it is given up."""
 
@@ -60,7 +59,7 @@ class OpenAIFiles:
         try:
             return _asked(lambda: self._client.files.delete(file_id).deleted, f"delete file {file_id}")
         except Refused as error:
-            if error.status != 404:
+            if error.status != NOT_FOUND:
                 raise
             return False
 
@@ -70,13 +69,32 @@ class OpenAIFiles:
         ours = sorted((b for b in batches if b.input_file_id == input_file_id), key=lambda b: b.created_at)
         return [b.model_dump() for b in ours]
 
-    def recent_jobs(self, since: float) -> list[dict[str, Any]]:
-        """The list is newest first: reads no more pages than it must."""
-        return _asked(lambda: _newer(self._client.batches.list(limit=100), since), "list batches")
+    def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
+        return self._newest("/batches", {"limit": 100}, since)
 
-    def recent_uploads(self, since: float) -> list[dict[str, Any]]:
-        files = self._client.files
-        return _asked(lambda: _newer(files.list(purpose="batch", order="desc", limit=1000), since), "list files")
+    def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
+        return self._newest("/files", {"purpose": "batch", "order": "desc", "limit": 10_000}, since)
+
+    def _newest(self, path: str, query: dict[str, Any], since: float) -> Iterator[dict[str, Any]]:
+        """A page is asked for when the one before it has been read. The vendor's lists are newest first."""
+        last = None
+        while True:
+            page = self._page(path, query if last is None else query | {"after": last})
+            for item in page["data"]:
+                if item["created_at"] < since:
+                    return
+                yield item
+            if not page["data"] or page.get("has_more") is False or page["data"][-1]["id"] == last:
+                return
+            last = page["data"][-1]["id"]
+
+    def file_bytes(self, file_id: str) -> int | None:
+        try:
+            return _asked(lambda: self._client.files.retrieve(file_id).bytes, f"get file {file_id}")
+        except Refused as error:
+            if error.status != NOT_FOUND:
+                raise
+            return None
 
     def get_job(self, job_id: str) -> dict[str, Any]:
         return _asked(lambda: self._client.batches.retrieve(job_id).model_dump(), f"get batch {job_id}")
@@ -89,7 +107,7 @@ class OpenAIFiles:
         found: dict[str, dict[str, Any]] = {}
         query: dict[str, Any] = {"limit": 100}
         for _ in range(most_pages):
-            page = _asked(partial(self._page, query), "list batches")
+            page = self._page("/batches", query)
             jobs = page["data"]
             found |= {job["id"]: job for job in jobs if job["id"] in ids}
             too_old = since is not None and bool(jobs) and jobs[-1]["created_at"] < since
@@ -98,8 +116,12 @@ class OpenAIFiles:
             query["after"] = jobs[-1]["id"]
         return found
 
-    def _page(self, query: dict[str, Any]) -> dict[str, Any]:
-        return cast("dict[str, Any]", self._client.get("/batches", cast_to=object, options={"params": query}))
+    def _page(self, path: str, query: dict[str, Any]) -> dict[str, Any]:
+        what = f"list {path.removeprefix('/')}"
+        page = _asked(lambda: self._client.get(path, cast_to=object, options={"params": query}), what)
+        if not isinstance(page, dict) or not isinstance(page.get("data"), list):
+            raise Unavailable(f"{what}: what came is no list: {str(page)[:200]}")
+        return cast("dict[str, Any]", page)
 
     def cancel_job(self, job_id: str) -> None:
         _asked(lambda: self._client.batches.cancel(job_id), f"cancel batch {job_id}")
@@ -154,10 +176,6 @@ class OpenAIFiles:
             raise Unavailable(f"{type(error).__name__}: {error}") from None
         finally:
             opened.__exit__(None, None, None)
-
-
-def _newer(listed: Iterable[Any], since: float) -> list[dict[str, Any]]:
-    return [item.model_dump() for item in takewhile(lambda item: item.created_at >= since, listed)]
 
 
 def _asked(ask: Callable[[], T], what: str) -> T:
