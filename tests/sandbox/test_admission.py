@@ -123,12 +123,14 @@ def test_thousands_of_jobs_that_have_ended_are_read_by_pages_and_not_while_the_l
         return len([call for call in server.calls if (call["method"], call["path"]) == ("GET", f"/v1/{kind}")])
 
     server.pace("clock:600")
+    prepared = run.prepare(rows_of(1))
     server.ask("DELETE", "/_sandbox/calls")
-    run.execute(submitting(model_id, run.prepare(rows_of(1)), max_jobs_in_flight=1))
+    run.execute(submitting(model_id, prepared, max_jobs_in_flight=1))
     assert (pages("batches"), pages("files")) == (3, 2), "of the files one is to find earlier uploads"
+    prepared = run.prepare(rows_of(2))
     server.ask("DELETE", "/_sandbox/calls")
     with pytest.raises(TaskDeferred):
-        run.execute(submitting(model_id, run.prepare(rows_of(2)), max_jobs_in_flight=1))
+        run.execute(submitting(model_id, prepared, max_jobs_in_flight=1))
     assert (pages("batches"), pages("files")) == (1, 1)
 
 
