@@ -118,12 +118,12 @@ def test_a_round_whose_job_answers_nothing_leaves_named_rows_and_its_clear_sends
     box.order("expire", fraction=0.5)
     run = start_small_run(stack)
     eventually("the first job", lambda: len(box.ledger()) > len(known))
-    box.order("fail_batch", code="token_limit_exceeded", message="Enqueued token limit reached.")
+    box.order("fail_batch", code="server_error", message="The server had an error.")
 
     assert run.wait(RUN_SECONDS) == "failed"
     manifest, landed = manifest_of(stack, run)
     assert (len(landed["results"]), len(landed["failures"])) == (25, 25)
-    assert manifest["report"]["codes"] == {"token_limit_exceeded": 25}
+    assert manifest["report"]["codes"] == {"server_error": 25}
 
     clear(stack, run, "repair_1.submit_batch")
     assert run.wait(RUN_SECONDS) == "success"
