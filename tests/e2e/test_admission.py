@@ -71,6 +71,7 @@ def test_a_backfill_of_many_nights_never_has_more_jobs_in_flight_than_the_limit(
         return ended if len(ended) == NIGHTS else []
 
     runs = eventually(f"backfill {backfill}", finished, BACKFILL_SECONDS)
+    eventually("its end is noted", lambda: stack.api("GET", f"/backfills/{backfill}")["completed_at"])
     assert {run["state"] for run in runs} == {"success"}
     assert high_water(stack)["jobs"] == LIMIT
     assert len(box.ledger()) - jobs_before == NIGHTS

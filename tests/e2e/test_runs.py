@@ -126,9 +126,8 @@ def test_three_nights_are_backfilled_and_an_empty_one_is_no_failure(stack: Stack
     backfill = stack.api("POST", "/backfills", body)["id"]
 
     def finished() -> list[dict[str, Any]]:
-        found = stack.api("GET", "/dags/nightly_batch/dagRuns", params={"run_type": "backfill", "limit": 10})[
-            "dag_runs"
-        ]
+        between = {"logical_date_gte": body["from_date"], "logical_date_lte": body["to_date"]}
+        found = stack.api("GET", "/dags/nightly_batch/dagRuns", params=between)["dag_runs"]
         ended = [run for run in found if run["state"] in ("success", "failed")]
         return ended if len(ended) == 3 else []
 
