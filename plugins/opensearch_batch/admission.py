@@ -23,7 +23,8 @@ UPLOADS = "batch-"
 
 ON_ITS_WAY_SECONDS = 900.0
 """So long an upload of ours without a job counts as one: its submission may be under way after its worker was killed,
-or the provider's list may be behind. A guess on the safe side, not a published figure.
+or the provider's list of jobs may be behind. A guess on the safe side, not a published figure. Not seen is a job whose
+upload the list of files does not show either.
 """
 
 

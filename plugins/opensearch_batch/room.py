@@ -13,6 +13,7 @@ from opensearch_batch.admission import Admission, Limits, NoRoom, Wanted, in_fli
 from opensearch_batch.errors import Refused, SpecError
 from opensearch_batch.jobs import Job
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.stores.object_storage import size_of
 from opensearch_batch.submission import Submitter
 from opensearch_batch.turn import TurnTrigger
 
@@ -131,11 +132,14 @@ def _submit_again(operator: Any, context: Context, outcome: dict[str, Any]) -> b
         model_id=job.model_id,
         parameters=job.parameters or {},
         admission=admission,
+        is_there=lambda uri: size_of(uri) is not None,
     )
     try:
         again = submitter.submit_again(job)
     except NoRoom as full:
         raise NoRoom(replace(full.wanted, since=bar["since"]), int(bar["below"])) from None
+    if again.provider_job_id == job.provider_job_id:  # a repair round has its rows
+        return False
     if admission.others is not None:
         memory.set(f"others-{again.provider_job_id}", admission.others)
     operator.log.info("%s was turned away for want of room; it goes on as %s", job.name, again.name)

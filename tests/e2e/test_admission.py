@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from stack.run import wait_for_dag
+from stack.run import DagRun, wait_for_dag
 from tests.e2e.test_runs import Box, eventually, rows_of, write_articles
 
 if TYPE_CHECKING:
@@ -36,9 +36,11 @@ def high_water(stack: Stack) -> dict[str, int]:
     return found
 
 
-def submits(stack: Stack, body: dict[str, Any], state: str) -> int:
+def submits(stack: Stack, body: dict[str, Any], state: str) -> dict[str, Any]:
+    """One of them, and `total_entries`."""
     where = {"run_after_gte": body["from_date"], "task_id": "shard.submit_batch", "state": state, "limit": 1}
-    return int(stack.api("GET", "/dags/nightly_batch/dagRuns/~/taskInstances", params=where)["total_entries"])
+    found: dict[str, Any] = stack.api("GET", "/dags/nightly_batch/dagRuns/~/taskInstances", params=where)
+    return found
 
 
 def test_a_backfill_of_many_nights_never_has_more_jobs_in_flight_than_the_limit(stack: Stack, box: Box) -> None:
@@ -60,7 +62,15 @@ def test_a_backfill_of_many_nights_never_has_more_jobs_in_flight_than_the_limit(
         "reprocess_behavior": "none",
     }
     backfill = stack.api("POST", "/backfills", body)["id"]
-    eventually("the others wait", lambda: submits(stack, body, "deferred") == NIGHTS - LIMIT, BACKFILL_SECONDS)
+
+    def the_others_wait() -> bool:
+        return bool(submits(stack, body, "deferred")["total_entries"] == NIGHTS - LIMIT)
+
+    eventually("the others wait", the_others_wait, BACKFILL_SECONDS)
+    (task,) = submits(stack, body, "deferred")["task_instances"]
+    run = DagRun(stack, "nightly_batch", task["dag_run_id"])
+    said = f"shard 0 waits for its turn: at least {LIMIT} jobs are in flight"
+    eventually("its log says what it waits for", lambda: any(said in line for line in run.log(task)))
     assert (len(box.ledger()) - jobs_before, high_water(stack)["live_jobs"]) == (LIMIT, LIMIT)
     box.pace("clock:5")
 

@@ -123,14 +123,14 @@ def test_thousands_of_jobs_that_have_ended_are_read_by_pages_and_not_while_the_l
         return len([call for call in server.calls if (call["method"], call["path"]) == ("GET", f"/v1/{kind}")])
 
     server.pace("clock:600")
-    prepared = run.prepare(rows_of(1))
+    other = Run(run.folder, run_id="another")
+    first, second = run.prepare(rows_of(1)), other.prepare(rows_of(1))
     server.ask("DELETE", "/_sandbox/calls")
-    run.execute(submitting(model_id, prepared, max_jobs_in_flight=1))
+    run.execute(submitting(model_id, first, max_jobs_in_flight=1))
     assert (pages("batches"), pages("files")) == (3, 2), "of the files one is to find earlier uploads"
-    prepared = run.prepare(rows_of(2))
     server.ask("DELETE", "/_sandbox/calls")
     with pytest.raises(TaskDeferred):
-        run.execute(submitting(model_id, prepared, max_jobs_in_flight=1))
+        other.execute(submitting(model_id, second, max_jobs_in_flight=1))
     assert (pages("batches"), pages("files")) == (1, 1)
 
 
@@ -156,6 +156,17 @@ def test_a_submission_whose_worker_was_killed_keeps_its_place(server: Server, mo
     assert len(run.execute(submitting(model_id, bundles, max_jobs_in_flight=1))) == 1, (
         "its own upload is not in its way"
     )
+
+
+def test_a_job_that_the_list_does_not_show_yet_keeps_its_place(server: Server, model_id: str, run: Run) -> None:
+    server.pace("clock:600")
+    behind = {"object": "list", "data": [], "has_more": False}
+    server.fault("answer", method="GET", path="^/v1/batches$", status=200, body=behind, times=-1)
+    run.execute(submitting(model_id, run.prepare(rows_of(1)), max_jobs_in_flight=1))
+    other = Run(run.folder, run_id="another")
+    with pytest.raises(TaskDeferred):
+        other.execute(submitting(model_id, other.prepare(rows_of(1)), max_jobs_in_flight=1))
+    assert len(server.ledger) == 1
 
 
 def test_a_limit_without_a_pool_says_how_to_make_one(server: Server, model_id: str, run: Run) -> None:
@@ -289,6 +300,16 @@ def test_turned_away_with_nothing_else_in_flight_it_stands(server: Server, model
     outcomes, _ = waiting(run, run.submit(model_id, run.prepare(rows_of(2))))
     assert [(each["state"], each["error_code"]) for each in outcomes] == [("failed", "token_limit_exceeded")]
     assert len(server.ledger) == 2
+
+
+def test_what_a_repair_round_has_is_not_submitted_again(server: Server, model_id: str, run: Run) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded", times=2)
+    jobs = run.submit(model_id, run.prepare(rows_of(2)))
+    outcomes, _ = waiting(run, jobs)
+    assert run.fetch(outcomes, final=False, repair=True)["landed"][0]["repair"]["rows"] == 2
+    run.states.clear()
+    again, _ = waiting(run, jobs)
+    assert ([each["state"] for each in again], len(server.ledger)) == (["failed"], 2)
 
 
 def test_what_is_submitted_again_needs_the_pool_too(server: Server, model_id: str, run: Run) -> None:

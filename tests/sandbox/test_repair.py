@@ -102,7 +102,7 @@ def test_expired_rows_go_again_and_only_they(server: Server, model_id: str, run:
     [
         ({"fault": "cancel", "fraction": 0.3}, {"batch_cancelled": 7}),
         ({"fault": "expire", "fraction": 0}, {"batch_expired": 10}),
-        ({"fault": "fail_batch", "code": "server_error"}, {"server_error": 10}),
+        ({"fault": "fail_batch", "code": "rate_limit_exceeded"}, {"rate_limit_exceeded": 10}),
         ({"fault": "fail_rows", "count": 3, "code": "rate_limit_exceeded", "status_code": 429},
          {"rate_limit_exceeded": 3}),
         ({"fault": "fail_rows", "count": 2, "code": "server_error", "status_code": 500}, {"server_error": 2}),
