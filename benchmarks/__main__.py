@@ -7,14 +7,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import landing, preparing, results, unique_ids
+from benchmarks import landing, parsing, preparing, results, unique_ids
 from benchmarks.measure import Benchmark, Measured, Task, measure
 from benchmarks.server import serving
 
 BENCHMARKS: dict[str, Benchmark] = {
-    one.name: one for one in (landing.BENCHMARK, landing.PARQUET, preparing.BENCHMARK, unique_ids.BENCHMARK)
+    one.name: one
+    for one in (
+        landing.BENCHMARK,
+        landing.PARQUET,
+        preparing.BENCHMARK,
+        unique_ids.BENCHMARK,
+        parsing.BENCHMARK,
+    )
 }
-RESULTS = Path(__file__).with_name("RESULTS.md")
+TITLE = "Ours beside what users write by hand"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -22,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="name", help=f"default: {' '.join(BENCHMARKS)}")
     parser.add_argument("--scale", type=float, default=0.1, help="1 is the full size: 1 GB, 10 minutes (default: 0.1)")
     parser.add_argument("--rounds", type=int, default=5, help="medians are taken over so many (default: 5)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file for the table (default: %(default)s)")
+    parser.add_argument("--results", type=Path, default=results.FILE, help="file for the table (default: %(default)s)")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"no benchmark called {', '.join(sorted(unknown))}")
@@ -30,9 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--scale is above 0, --rounds at least 1")
     measured = run([BENCHMARKS[name] for name in chosen.names or BENCHMARKS], chosen.scale, chosen.rounds)
     command = " ".join(["python -m benchmarks", *chosen.names, f"--scale {chosen.scale:g} --rounds {chosen.rounds}"])
-    chosen.results.write_text(
-        results.page(measured, scale=chosen.scale, rounds=chosen.rounds, command=command), encoding="utf-8"
-    )
+    page = results.page(measured, scale=chosen.scale, rounds=chosen.rounds, command=command)
+    results.keep(chosen.results, TITLE, page)
     print(results.table(measured))
 
 

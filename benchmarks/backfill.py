@@ -1,7 +1,8 @@
 """python -m benchmarks.backfill: a backfill of 100 nights, all at once, through real Airflow processes.
 
-Not part of `make bench`, because it takes long. Prints one JSON object; exits 1 when a run failed, or when more jobs
-were ever live at the sandbox than the limit of dags/specs/nightly_articles.yaml.
+Not part of `make bench`, because it takes long. Prints one JSON object, keeps it as a table in
+RESULTS.md; exits 1 when a run failed, or when more jobs were ever live at the sandbox than the limit of
+dags/specs/nightly_articles.yaml.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 import yaml
 
+from benchmarks import results
 from stack.airflow import CHECKOUT
 from stack.processes import StackError
 from stack.run import wait_for_dag
@@ -27,6 +29,7 @@ DAG_ID = "nightly_batch"
 FIRST = datetime.date(2026, 1, 1)
 ROWS = 10
 LOOK_SECONDS = 5.0
+TITLE = "A backfill with a limit of jobs in flight"
 
 
 def main() -> int:
@@ -34,6 +37,7 @@ def main() -> int:
     parser.add_argument("--nights", type=int, default=100)
     parser.add_argument("--pace", default="clock:60", help="of the sandbox's batches (%(default)s)")
     parser.add_argument("--minutes", type=float, default=90, help="give up after so long (%(default)s)")
+    parser.add_argument("--results", type=Path, default=results.FILE, help="file for the table (default: %(default)s)")
     given = parser.parse_args()
     spec = yaml.safe_load((CHECKOUT / "dags" / "specs" / "nightly_articles.yaml").read_text(encoding="utf-8"))
     limit = int(spec["limits"]["max_jobs_in_flight"])
@@ -41,7 +45,22 @@ def main() -> int:
         found = backfilled(stack, given.nights, given.minutes * 60)
     found |= {"limit": limit, "pace": given.pace}
     print(json.dumps(found))
+    results.keep(given.results, TITLE, report(found))
     return 0 if found["succeeded"] == given.nights and found["most_live_jobs"] <= limit else 1
+
+
+def report(found: dict[str, Any]) -> str:
+    lines = [f"| {name.replace('_', ' ')} | {value} |" for name, value in found.items()]
+    return "\n".join(
+        [
+            f"Written by `{' '.join(['python -m benchmarks.backfill', *sys.argv[1:]])}`.",
+            f"Machine: {results.machine()}. All nights at once; the sandbox counts live jobs itself.",
+            "",
+            "| | |",
+            "|---|--:|",
+            *lines,
+        ]
+    )
 
 
 def backfilled(stack: Stack, nights: int, seconds: float) -> dict[str, Any]:

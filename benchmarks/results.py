@@ -10,6 +10,8 @@ from pathlib import Path
 
 from benchmarks.measure import Cost, Measured
 
+FILE = Path(__file__).with_name("RESULTS.md")
+HEADING = "# Benchmark results"
 HEAD = (
     "| work | reference | CPU s, ours | CPU s, reference | CPU ratio | peak MB, ours | peak MB, reference "
     "| rows/s, ours | rows/s, reference |\n|---|---|--:|--:|--:|--:|--:|--:|--:|"
@@ -41,10 +43,17 @@ def _ratio(own: Cost, reference: Cost) -> str:
     return f"{own.cpu_seconds / reference.cpu_seconds:.2f} ×" if reference.cpu_seconds else "–"
 
 
-def page(measured: Sequence[Measured], *, scale: float, rounds: int, command: str) -> str:
-    return f"""# Benchmark results
+def keep(file: Path, title: str, text: str) -> None:
+    """Write the section of this title, with today's date; the file's other sections stay as they are."""
+    head, *parts = (file.read_text(encoding="utf-8") if file.exists() else HEADING).split("\n## ")
+    sections = dict(part.split("\n", 1) for part in parts)
+    sections[title] = f"\n{datetime.now(UTC):%Y-%m-%d}. {text.strip()}\n"
+    written = [head.strip(), *(f"## {name}\n{body.rstrip()}" for name, body in sections.items())]
+    file.write_text("\n\n".join(written) + "\n", encoding="utf-8")
 
-Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}.
+
+def page(measured: Sequence[Measured], *, scale: float, rounds: int, command: str) -> str:
+    return f"""Written by `{command}`.
 Scale {scale:g} (1 is the full size), medians of {rounds} rounds.
 Machine: {machine()}.
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -20,13 +19,14 @@ from typing import Any
 
 import httpx
 
+from benchmarks import results
 from benchmarks.measure import ROOT, Unequal, environment
-from benchmarks.results import machine
 
 KEY = "sk-sandbox-not-a-secret"
 ML = "/_plugins/_ml"
 JOBS, TRIGGERS, ALARMS, POLL_SECONDS = 600, 10, 1000, 5.0
 SECONDS = 30.0
+TITLE = "Hundreds of waiting jobs in one triggerer"
 
 
 @contextmanager
@@ -143,6 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--triggers", type=int, default=TRIGGERS, help="of ours (default: %(default)s)")
     parser.add_argument("--alarms", type=int, default=ALARMS, help="triggers of others (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="to start all, then to wait, then to end")
+    parser.add_argument("--results", type=Path, default=results.FILE, help="file for the table (default: %(default)s)")
     given = parser.parse_args(arguments)
     if min(given.rounds, given.jobs, given.triggers, given.alarms) < 1 or given.seconds <= 0:
         parser.error("all numbers are above 0")
@@ -155,8 +156,13 @@ def main(arguments: list[str] | None = None) -> None:
             for rounds, here in zip(sides.values(), (ours, []), strict=True):
                 rounds.append(figures(run(Path(name), client, plan | {"waits": here}), given.seconds / POLL_SECONDS))
         print(f"round {number} of {given.rounds}: all events came", file=sys.stderr)
-    print(f"{machine()}, load {os.getloadavg()[0]:.1f}; medians of {given.rounds}, interval {POLL_SECONDS:g} s, ")
-    print(f"{given.alarms} triggers of others\n\n{table(sides)}")
+    text = (
+        f"Written by `{' '.join(['python -m benchmarks.waiting', *sys.argv[1:]])}`.\n"
+        f"Machine: {results.machine()}. Medians of {given.rounds} rounds, {given.alarms} triggers of others, "
+        f"an interval of {POLL_SECONDS:g} s.\n\n{table(sides)}"
+    )
+    results.keep(given.results, TITLE, text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import landing, preparing, unique_ids
+from benchmarks import landing, parsing, preparing, unique_ids
 from benchmarks.child import prepared
 from benchmarks.measure import Benchmark, Cost, Measured, Task, Unequal, run
-from benchmarks.results import page
+from benchmarks.results import keep, page
 from benchmarks.server import serving
 
 SCALE = 0.0002
@@ -112,6 +112,24 @@ def test_the_command_measures_in_processes_and_writes_the_page(
     assert "200 rows" in printed
     assert "Scale 0.0002" in written
     assert f"`python -m benchmarks unique_ids --scale {SCALE:g} --rounds 1`" in written
+
+
+def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
+    told = tmp_path / "RESULTS.md"
+    for title, text in (("One", "first"), ("Two", "| a table |"), ("One", "second")):
+        keep(told, title, text)
+    head, one, two = told.read_text(encoding="utf-8").split("\n## ")
+    assert head.strip() == "# Benchmark results"
+    assert (one.startswith("One\n"), "second" in one, "first" in one) == (True, True, False)
+    assert "| a table |" in two
+
+
+def test_a_dag_file_that_does_not_parse_ends_the_benchmark(served: Task) -> None:
+    results = results_of(parsing.BENCHMARK, served)
+    prepared(parsing.BENCHMARK.check, served, results)()
+    results[0]["errors"] = {"dags/batch_inference.py": "SyntaxError"}
+    with pytest.raises(Unequal, match="not as many DAGs"):
+        prepared(parsing.BENCHMARK.check, served, results)()
 
 
 def test_a_difference_found_in_a_process_ends_the_run(served: Task) -> None:
