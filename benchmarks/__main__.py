@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import landing, parsing, preparing, results, unique_ids
+from benchmarks import landing, parsing, peer, preparing, results, unique_ids
 from benchmarks.measure import Benchmark, Measured, Task, measure
 from benchmarks.server import serving
 
@@ -19,6 +19,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         preparing.BENCHMARK,
         unique_ids.BENCHMARK,
         parsing.BENCHMARK,
+        peer.LANDING,
+        peer.SUBMIT,
     )
 }
 TITLE = "Ours beside what users write by hand"

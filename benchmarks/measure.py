@@ -27,6 +27,8 @@ class Side:
 
     name: str
     call: str
+    python: Callable[[], str] = lambda: sys.executable
+    """The interpreter; asked before the work begins."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,12 @@ def measure(benchmark: Benchmark, task: Task, rounds: int, say: Say) -> Measured
     whose results differ.
     """
     made = run(benchmark.make, task)
-    idle = [run(side.call, task, idle=True)["peak_bytes"] for side in benchmark.sides]
+    idle = [run(side.call, task, side.python(), idle=True)["peak_bytes"] for side in benchmark.sides]
     rounds_of: list[list[Cost]] = [[] for _ in benchmark.sides]
     for number in range(1, rounds + 1):
         results = []
         for side, base, costs in zip(benchmark.sides, idle, rounds_of, strict=True):
-            ran = run(side.call, task)
+            ran = run(side.call, task, side.python())
             results.append(ran["result"])
             costs.append(Cost(ran["cpu_seconds"], ran["wall_seconds"], ran["peak_bytes"] - base))
         run(benchmark.check, task, results=results)
@@ -110,11 +112,11 @@ def measure(benchmark: Benchmark, task: Task, rounds: int, say: Say) -> Measured
     return Measured(benchmark, made["result"]["rows"], made["result"]["bytes"], medians)
 
 
-def run(call: str, task: Task, **more: Any) -> dict[str, Any]:
+def run(call: str, task: Task, python: str = sys.executable, **more: Any) -> dict[str, Any]:
     """Run one function in a new interpreter; raise Unequal or RuntimeError with what it said last."""
     given = json.dumps({"call": call, "task": vars(task), **more})
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.child"],
+        [python, "-m", "benchmarks.child"],
         input=given, capture_output=True, text=True, env=environment(task.folder), cwd=ROOT, check=False,
     )  # fmt: skip
     if done.returncode:

@@ -1,5 +1,6 @@
 """A file server on loopback with the paths of OpenAI's Files API: what lies in a folder can be downloaded, what is
-uploaded is counted, hashed and thrown away. It runs in a process of its own, so its CPU is nobody's.
+uploaded is counted, hashed and, unless it is asked for, thrown away. It runs in a process of its own, so its CPU is
+nobody's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 KEY = "sk-benchmark-not-a-secret"
+UPLOADS, KEEP_UPLOADS = "uploads", "keep-uploads"
+"""A file of the second name in the folder has uploads kept in the first."""
 
 
 @contextmanager
@@ -54,12 +57,18 @@ def application(folder: Path) -> Starlette:
         return FileResponse(folder / request.path_params["name"], media_type="application/octet-stream")
 
     async def upload(request: Request) -> Response:
-        size, digest = await _discard(request)
+        size, digest = await _read(request, folder if (folder / KEEP_UPLOADS).exists() else None)
         return JSONResponse(_file(f"file-{digest}", size))
+
+    def job(request: Request) -> Response:
+        """A batch that has ended, named after its output file."""
+        return JSONResponse(_job(request.path_params.get("name", "batch")))
 
     return Starlette(
         routes=[
             Route("/v1/files", upload, methods=["POST"]),
+            Route("/v1/batches", job, methods=["POST"]),
+            Route("/v1/batches/{name}", job),
             Route("/v1/files/{name}", about),
             Route("/v1/files/{name}/content", content),
         ]
@@ -71,8 +80,13 @@ def _file(name: str, size: int) -> dict[str, Any]:
     return {"id": name, "filename": name, "bytes": size, **fixed}
 
 
-async def _discard(request: Request) -> tuple[int, str]:
-    """Size and sha256 of the form's one file; nothing of it is kept."""
+def _job(name: str) -> dict[str, Any]:
+    fixed = {"object": "batch", "endpoint": "/v1/chat/completions", "completion_window": "24h", "created_at": 0}
+    return {"id": name, "status": "completed", "input_file_id": "file-1", "output_file_id": name, **fixed}
+
+
+async def _read(request: Request, keep_in: Path | None) -> tuple[int, str]:
+    """Size and sha256 of the form's one file, which goes to the folder's uploads, or away."""
     from python_multipart.multipart import MultipartParser, parse_options_header
 
     size, digest, in_file = 0, hashlib.sha256(), False
@@ -90,12 +104,20 @@ async def _discard(request: Request) -> tuple[int, str]:
         if in_file:
             size += end - start
             digest.update(memoryview(data)[start:end])
+            if kept:
+                kept.write(memoryview(data)[start:end])
 
+    if keep_in:
+        (keep_in / UPLOADS).mkdir(exist_ok=True)
+    kept = (keep_in / UPLOADS / "arriving").open("wb") if keep_in else None
     boundary = parse_options_header(request.headers["content-type"])[1][b"boundary"]
     parser = MultipartParser(boundary, {"on_part_begin": begin, "on_header_value": header, "on_part_data": part})
     async for chunk in request.stream():
         parser.write(chunk)
     parser.finalize()
+    if keep_in and kept:
+        kept.close()
+        (keep_in / UPLOADS / "arriving").rename(keep_in / UPLOADS / f"file-{digest.hexdigest()}")
     return size, digest.hexdigest()
 
 
