@@ -173,13 +173,14 @@ def join(
             tally.name("duplicates", answer.id)
         else:
             seen[answer.id] = True
-            dimensions = dimensions or answer.dimensions
-            if answer.answered and answer.dimensions == dimensions:
+            length = answer.dimensions
+            dimensions = dimensions or length
+            if answer.answered and length == dimensions:
                 tally.answered += 1
                 tally.usage += answer.usage
                 yield answer
             elif answer.answered:
-                said = f"the vector has {answer.dimensions} numbers, others of this job have {dimensions}"
+                said = f"the vector has {length} numbers, others of this job have {dimensions}"
                 yield tally.count(Failure(answer.id, OTHER_DIMENSIONS, said))
             else:
                 yield tally.count(Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone))

@@ -397,6 +397,23 @@ def test_one_broken_entry_is_told_and_leaves_the_others(entry: Any) -> None:
     assert read_many(line({"data": data})) == [None, Answer("row-1", vector=b"[2]", place=1)]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": [{"message": {"content": 'A "quoted"\nline, caf\u00e9'}}], "usage": {"prompt_tokens": 3}},
+        {"choices": [{"message": {"content": "first"}}, {"message": {"content": "second"}}]},
+        {"choices": [{"message": {"content": '{"embedding": [1, 2]}'}}], "usage": {"completion_tokens": 7}},
+        {"choices": [{"message": {"content": "x"}}], "usage": None, "error": None},
+    ],
+)
+def test_a_chat_answer_is_read_alike_with_and_without_a_shape_of_its_own(body: dict[str, Any]) -> None:
+    """What is not an object of numbers in `usage` is read the long way."""
+    usage = body.get("usage") or {}
+    odd = body | {"usage": usage | {"prompt_tokens": str(usage.get("prompt_tokens", 0))}}
+    assert read(line(body)) == read(line(odd))
+    assert read(line(body)).output == body["choices"][0]["message"]["content"]
+
+
 def test_a_refused_request_of_many_texts_is_one_reason() -> None:
     refused = line({"error": {"message": "Too long.", "type": "invalid_request_error", "code": "too_long"}}, 400)
     assert read_many(refused) == [Answer("row-1", code="too_long", message="Too long.")]

@@ -55,11 +55,11 @@ _parser = _Parser()
 
 def read_line(raw: bytes) -> Answer:
     """A vector's text is checked and handed on as it came, beside its numbers: neither is made from the other."""
-    return _embedded(raw) or _read_any(orjson.loads(raw))
+    return (_embedded(raw) if KEY in raw else _spoken(raw)) or _read_any(orjson.loads(raw))
 
 
 def _embedded(raw: bytes) -> Answer | None:
-    """The one shape that is worth a path of its own: an answered line with one vector. None for every other.
+    """An answered line with one vector, which is worth a path of its own. None for every other.
 
     Nothing of the parsed document may outlive this call, or the parser refuses the next one.
     """
@@ -85,6 +85,55 @@ def _embedded(raw: bytes) -> Answer | None:
     ):
         return None
     return Answer(custom_id, vector=text, numbers=numbers, usage=Usage(tokens))
+
+
+class _ChatTokens(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Message(msgspec.Struct):
+    content: str
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+
+
+class _Chat(msgspec.Struct):
+    choices: list[_Choice]
+    usage: _ChatTokens | None = None
+    error: None = None
+
+
+class _Answered(msgspec.Struct):
+    status_code: Literal[200]
+    body: _Chat
+
+
+class _Spoken(msgspec.Struct):
+    custom_id: str
+    response: _Answered
+    error: None = None
+
+
+_decode_spoken = msgspec.json.Decoder(_Spoken).decode
+
+
+def _spoken(raw: bytes) -> Answer | None:
+    """An answered line of a chat: likewise."""
+    try:
+        line = _decode_spoken(raw)
+        body = line.response.body
+        text = body.choices[0].message.content
+    except (msgspec.DecodeError, IndexError):
+        return None
+    if not text:
+        return None
+    tokens = body.usage
+    return Answer(
+        line.custom_id, text, usage=Usage(tokens.prompt_tokens, tokens.completion_tokens) if tokens else Usage()
+    )
 
 
 def _only_vector(raw: bytes) -> bytes | None:
