@@ -16,7 +16,7 @@ help:
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux"
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
 	@echo "make lint   ruff, mypy"
-	@echo "make bench  CPU and memory beside what users write by hand, into benchmarks/RESULTS.md (three minutes)"
+	@echo "make bench  CPU and memory beside what users write by hand and a peer (its venv is made once), into benchmarks/RESULTS.md"
 	@echo "make clean-provider MANIFESTS=…  delete at the provider what those manifests say has landed; --dry-run names it"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
