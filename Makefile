@@ -17,7 +17,7 @@ help:
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
 	@echo "make lint   ruff, mypy"
 	@echo "make bench  CPU and memory beside what users write by hand and a peer (its venv is made once), into benchmarks/RESULTS.md"
-	@echo "make clean-provider MANIFESTS=…  delete at the provider what those manifests say has landed; --dry-run names it"
+	@echo "make clean-provider MANIFESTS=… [KEEP_DAYS=…]  delete at the provider what those manifests say has landed; --dry-run names it"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
 demo: $(READY)
@@ -50,7 +50,7 @@ bench: $(READY)
 clean-provider: $(READY)
 	+@$(if $(MANIFESTS),,echo "name them: make clean-provider MANIFESTS=file:///…/manifest.json" >&2; exit 2;) \
 	PYTHONPATH=plugins $(PY) -m opensearch_batch.clean_provider \
-	  $(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--dry-run) $(foreach uri,$(MANIFESTS),'$(uri)')
+	  $(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--dry-run) $(if $(KEEP_DAYS),--keep-days $(KEEP_DAYS)) $(foreach uri,$(MANIFESTS),'$(uri)')
 
 clean:
 	rm -rf .venv .demo .mypy_cache .pytest_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Run a spec from a form: choose it, bound its rows, try another model, or only see the plan."""
+"""Run a spec from a form: choose it, bound its rows, try another model, or only see the plan. Pool: see pools.json."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ OVERRIDES = {
 
 @dag(schedule=None, params=PARAMS, tags=["batch inference"], doc_md=__doc__)
 def batch_inference() -> None:
-    run_spec(f"{SPECS}/{{{{ params.spec }}}}.yaml", overrides=OVERRIDES)
+    run_spec(f"{SPECS}/{{{{ params.spec }}}}.yaml", overrides=OVERRIDES, submit_pool="opensearch_batch_submits")
 
 
 batch_inference()

@@ -20,7 +20,7 @@ NIGHTLY = CronDataIntervalTimetable("0 2 * * *", timezone="UTC")
     doc_md=__doc__,
 )
 def nightly_batch() -> None:
-    batch_inference(SPEC)
+    batch_inference(SPEC, submit_pool="opensearch_batch_submits")
 
 
 nightly_batch()

@@ -137,7 +137,10 @@ def _store_of(manifest: Mapping[str, Any], conn_id: str | None) -> ProviderStore
     try:
         return open_store(vendor, BaseHook.get_connection(conn_id or said or vendor.CONNECTION))
     except AirflowNotFoundException as error:
-        raise InputError(f"{error}; define it, or name another one with --provider-conn-id") from None
+        name = f"AIRFLOW_CONN_{(conn_id or said or vendor.CONNECTION).upper()}"
+        raise InputError(
+            f"{error}; define it in the environment ({name}=…), or name another one with --provider-conn-id"
+        ) from None
 
 
 def _model(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias, Context
 
 from opensearch_batch.errors import Terminal
-from opensearch_batch.landing import MANIFEST, write_manifest
+from opensearch_batch.landing import MANIFEST, landed_before, write_manifest
 from opensearch_batch.plan import Plan
 from opensearch_batch.reconcile import NAMED, Landed, Left, Report, shards_named, sum_up
 
@@ -45,9 +45,18 @@ def close_run(
     spec: dict[str, Any],
     left: Sequence[Left] = (),
 ) -> dict[str, Any]:
-    """Write the manifest, then judge. Raise Terminal for a hole, or for more failed rows than allowed."""
+    """Write the manifest, then judge. Raise Terminal for a hole, or for more failed rows than allowed.
+
+    A manifest of an earlier try that had every shard stands where this one has not.
+    """
     report = sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left)
     run = context["dag_run"]
+    if report.absent and landed_before(report.manifest, run.dag_id, run.run_id):
+        failed = ", ".join(failed_before(context)[:NAMED]) or "a task before this one"
+        raise Terminal(
+            f"{shards_named(report.absent)} never landed in this try: {failed} failed, see the log there. What an "
+            f"earlier try landed stays as it is, with its manifest {report.manifest}"
+        )
     about = {
         "dag_id": run.dag_id,
         "run_id": run.run_id,
@@ -81,6 +90,13 @@ def _judge(context: Context, report: Report, landed: Sequence[Landed], max_faile
             f"{_first_words(report)}. {'All answers have landed; the' if report.answered else 'The'} reasons are in "
             f"{', '.join(report.failures)}.{cause if report.left else ''} {what_now(landed)}".rstrip()
         )
+
+
+def has_failed(context: Context, task_id: str) -> bool:
+    """One that is not mapped, in this run."""
+    run_id = context["dag_run"].run_id
+    states = context["ti"].get_task_states(dag_id=context["dag_run"].dag_id, task_ids=[task_id], run_ids=[run_id])
+    return bool(states.get(run_id, {}).get(task_id) == "failed")
 
 
 def failed_before(context: Context) -> list[str]:

@@ -19,7 +19,7 @@ from opensearch_batch.reconcile import Landed, Left, Report, Tally, fate, join
 from opensearch_batch.result_files import Format, JsonLines, open_results
 from opensearch_batch.shards import Shard
 from opensearch_batch.stores import ProviderStore
-from opensearch_batch.stores.object_storage import names_in, remove, write_object
+from opensearch_batch.stores.object_storage import names_in, open_binary, remove, size_of, write_object
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,10 @@ def _handed_on(job: Job, tally: Tally) -> AbstractContextManager[JsonLines | Non
 def write_manifest(
     report: Report, landed: list[Landed], about: dict[str, Any], run_key: str, left: Sequence[Left] = ()
 ) -> None:
-    """Write the manifest, then remove files of this run that it does not name (left by killed or cleared tries)."""
+    """Write the manifest, then remove files of this run that it does not name (left by killed or cleared tries).
+
+    None is removed while a shard is absent: an earlier try may have landed it, and the provider may no longer have it.
+    """
     files = [
         {"kind": kind, **entry} for part in landed for kind in ("results", "failures") if (entry := getattr(part, kind))
     ]
@@ -106,10 +109,21 @@ def write_manifest(
     folder = report.manifest.rsplit("/", 1)[0]
     content = {"version": 1, **about, "report": report.to_dict(), "files": files}
     write_object(report.manifest, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    if report.absent:
+        return
     named = {entry["uri"].rsplit("/", 1)[-1] for entry in files}
     for name in names_in(folder):
         if f"-{run_key}-" in name and name not in named:
             remove(f"{folder}/{name}")
+
+
+def landed_before(manifest: str, dag_id: str, run_id: str) -> bool:
+    """Whether every shard of this run has landed in an earlier try, as the manifest there says."""
+    if size_of(manifest) is None:
+        return False
+    with open_binary(manifest) as source:
+        told = orjson.loads(source.read())
+    return (told["dag_id"], told["run_id"], told["report"]["absent"]) == (dag_id, run_id, [])
 
 
 def _asked(job: Job, store: ProviderStore, provider: Provider) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:

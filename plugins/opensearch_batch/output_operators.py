@@ -9,8 +9,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from opensearch_batch import providers
 from opensearch_batch.adapter import BatchOperator, flat, open_provider_store
-from opensearch_batch.closing import close_run, instance, landed_plan, run_key
-from opensearch_batch.errors import SpecError
+from opensearch_batch.closing import close_run, has_failed, instance, landed_plan, run_key
+from opensearch_batch.errors import SpecError, Terminal
 from opensearch_batch.spec import BatchSpec
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ class ReportOperator(BatchOperator):
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
         if not made["plan"]:
             raise SpecError(f"there is no plan: {self.planned_by} did not succeed, and its log says why")
+        if has_failed(context, self.planned_by):  # what it made was made by an earlier try
+            raise Terminal(f"{self.planned_by} failed, and its log says why; what landed before stays as it is")
         spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}")

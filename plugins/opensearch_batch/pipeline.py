@@ -80,7 +80,10 @@ def batch_inference(
     repairs = []
     for number in range(1, rounds + 1):
         repair = PrepareRepairOperator(
-            task_id=f"prepare_repair_{number}", spec=resolved, landed=landed[-1], trigger_rule=TriggerRule.ALL_DONE
+            task_id=f"prepare_repair_{number}",
+            spec=resolved,
+            landed=landed[-1],
+            trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
         )
         repairs.append(repair.task_id)
         landed.append(round_of(f"repair_{number}", repair.output, last=number == rounds))

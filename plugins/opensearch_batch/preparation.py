@@ -57,11 +57,15 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
 
 def room_of(limits: LimitSection, provider: Provider) -> Room:
     """Raise SpecError for a limit above the provider's."""
+    allowed = _within("max_bytes", limits.max_bytes, provider.MAX_BYTES)
+    # No shard may be over the limit of enqueued tokens by itself: it would never get a turn.
+    enqueued = allowed if limits.max_enqueued_tokens is None else 4 * limits.max_enqueued_tokens
     return Room(
         requests=_within("max_requests", limits.max_requests, provider.MAX_REQUESTS),
-        bytes=_shard_bytes(limits, provider.MAX_BYTES),
+        bytes=min(allowed, enqueued),
         inputs=_within("max_inputs", limits.max_inputs, provider.MAX_INPUTS),
         tokens=limits.max_tokens,
+        bytes_by="max_bytes" if allowed <= enqueued else "max_enqueued_tokens",
     )
 
 
@@ -102,12 +106,6 @@ def _grouped(records: Iterable[Record], spec: BatchSpec, room: Room) -> Iterator
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
         text_bytes = sum(len(text.encode()) for text in texts)
         yield Request(raw, text_bytes, str(group[0].line), len(group), ids_line(ids))
-
-
-def _shard_bytes(limits: LimitSection, most: int) -> int:
-    """No shard may be over the limit of enqueued tokens by itself: it would never get a turn."""
-    allowed, enqueued = _within("max_bytes", limits.max_bytes, most), limits.max_enqueued_tokens
-    return allowed if enqueued is None else min(allowed, 4 * enqueued)
 
 
 def _within(name: str, wanted: int | None, most: int) -> int:

@@ -22,8 +22,8 @@ class PrepareRepairOperator(BatchOperator):
     """Gather the rows that FetchOutputOperator(repair=True) handed on into shards; return the bundles, one for each
     mapped group of the round. Skips itself, and so its round, when there are none.
 
-    XCom `taken` tells ReportOperator(repaired_by=[…]) which rows are in which shard. Give it trigger_rule="all_done",
-    so that a shard that fails does not keep the others from being repaired.
+    XCom `taken` tells ReportOperator(repaired_by=[…]) which rows are in which shard. Give it
+    trigger_rule="all_done_min_one_success", so that a shard that fails does not keep the others from being repaired.
 
     :param landed: what the fetches of the round before returned.
     :param max_requests: rows a shard; default: the spec's, else the provider's.

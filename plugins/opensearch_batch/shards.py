@@ -88,6 +88,8 @@ class Room:
     bytes: int
     inputs: int | None = None
     tokens: int | None = None
+    bytes_by: str = "max_bytes"
+    """The limit of the spec that `bytes` comes from."""
 
     def has(self, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
         return (
@@ -100,7 +102,7 @@ class Room:
     def refuse(self, request: Request) -> InputError:
         """Why not even a shard of its own can take it, and what to do."""
         if len(request.raw) > self.bytes:
-            what, limit = f"a request of {len(request.raw)} bytes, a shard may have {self.bytes}", "max_bytes"
+            what, limit = f"a request of {len(request.raw)} bytes, a shard may have {self.bytes}", self.bytes_by
         elif self.inputs is not None and request.rows > self.inputs:
             what, limit = f"a request of {request.rows} texts, a shard may have {self.inputs}", "max_inputs"
         else:

@@ -30,7 +30,7 @@ def limited(**limits: int) -> BatchSpec:
 def test_every_pool_the_dags_name_is_made_with_one_slot(bag: dict[str, Any]) -> None:
     made = json.loads((DAGS / "pools.json").read_text(encoding="utf-8"))
     named = {pool for dag in bag["dags"].values() for pool in dag["pools"] if pool != "default_pool"}
-    assert named == set(made) == {"opensearch_batch_article-embedding"}
+    assert named == set(made) == {"opensearch_batch_submits"}
     assert {(pool["slots"], pool["include_deferred"]) for pool in made.values()} == {(1, False)}
 
 

@@ -216,7 +216,9 @@ def test_a_file_that_is_gone_at_the_provider(server: Server, model_id: str, run:
     outcomes = run.wait(run.submit(model_id, run.prepare(rows_of(3))))
     for file_id in outcomes[0]["outputs"]:
         server.http.delete(f"/v1/files/{file_id}", headers={"Authorization": "Bearer any"}).raise_for_status()
-    with pytest.raises(AirflowFailException, match="HTTP 404.*No such File object"):
+    with pytest.raises(
+        AirflowFailException, match="the provider no longer has this file; it was deleted or has expired"
+    ):
         run.fetch(outcomes)
     assert run.files() == []
 
@@ -243,6 +245,36 @@ def test_the_report_of_a_run_whose_shard_never_arrived_is_a_hole(server: Server,
     report = run.manifest["report"]
     assert (report["records"], report["answered"], report["missing"]) == (ROWS, 6, 4)
     assert len(lines_of(report["results"][0])) + len(lines_of(report["results"][1])) == 6
+
+
+def test_what_has_landed_stays_when_a_later_try_cannot_land_it_again(server: Server, model_id: str, run: Run) -> None:
+    """After the clean-up at the provider nobody could land it once more."""
+    outcomes = run.wait(
+        run.submit(model_id, run.prepare(rows_of(ROWS), max_requests=4, output_uri=f"file://{run.out}"))
+    )
+    report = ReportOperator(task_id="report", planned_by="prepare", landed=[run.fetch(outcomes, final=False)])
+    run.execute(report)
+    whole, landed = run.files(), run.landed("results")
+    for file_id in outcomes[0]["outputs"]:
+        server.http.delete(f"/v1/files/{file_id}", headers={"Authorization": "Bearer any"}).raise_for_status()
+    with pytest.raises(AirflowFailException, match="no longer has this file"):
+        run.fetch(outcomes, final=False)
+    run.task_states = {"fetch_0": "failed"}
+    again = ReportOperator(task_id="report", planned_by="prepare", landed=[None])
+    with pytest.raises(
+        AirflowFailException, match=r"shards 0, 1, 2 never landed in this try: fetch \[0\] failed.* stays"
+    ):
+        run.execute(again)
+    assert (run.files(), run.landed("results")) == (whole, landed)
+    assert len(landed) == ROWS
+
+
+def test_a_report_does_not_judge_by_what_an_earlier_try_prepared(server: Server, model_id: str, run: Run) -> None:
+    outcomes = run.wait(run.submit(model_id, run.prepare(rows_of(ROWS), output_uri=f"file://{run.out}")))
+    fetched = run.fetch(outcomes, final=False)
+    run.task_states = {"prepare": "failed"}
+    with pytest.raises(AirflowFailException, match="prepare failed, and its log says why; what landed before stays"):
+        run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=[fetched]))
 
 
 def test_a_report_without_a_plan_says_where_to_look(run: Run) -> None:

@@ -173,7 +173,7 @@ def test_a_refused_key_and_a_connection_that_is_not_there_are_named(
     run.through(model_id, rows_of(2))
     manifest, before = f"file://{run.out}/manifest.json", files_at(server)
     assert main([manifest, "--keep-days", "0", "--provider-conn-id", "nowhere"]) == 1
-    assert "name another one with --provider-conn-id" in capsys.readouterr().err
+    assert "(AIRFLOW_CONN_NOWHERE=…), or name another one with --provider-conn-id" in capsys.readouterr().err
     body = {"error": {"message": "Incorrect API key."}}
     server.fault("answer", method="GET", path="/v1/batches/", status=401, body=body)
     assert main([manifest, "--keep-days", "0"]) == 1

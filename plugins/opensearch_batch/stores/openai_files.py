@@ -140,7 +140,12 @@ class OpenAIFiles:
 
     def _chunks(self, file_id: str) -> Iterator[bytes]:
         """Resume by Range where the server honours it, else by reading the file again up to where it broke."""
-        size = _asked(lambda: self._client.files.retrieve(file_id).bytes, f"get file {file_id}")
+        if (size := self.file_bytes(file_id)) is None:
+            raise Refused(
+                f"download {file_id}: the provider no longer has this file; it was deleted or has expired there. What "
+                "landed before stays as it is. To have its rows again, give them to a new run.",
+                status=NOT_FOUND,
+            )
         at, without_progress = 0, 0
         while at < size:
             before = at
