@@ -26,6 +26,8 @@ from benchmarks.server import KEEP_UPLOADS, UPLOADS
 PEER = "apache-airflow-providers-common-ai==1.0.0"
 ENDPOINT = "/v1/chat/completions"
 ROWS, ANSWER_WORDS = 50_000, 160
+PROMPT_WORDS = 670
+"""So that 50,000 requests are just under 200 MB as the peer writes them: it refuses more."""
 SHARD, TOLD, SHARDS = "chat-shard.jsonl", "chat", "chat-shards"
 
 
@@ -59,7 +61,7 @@ SUBMIT = Benchmark(
     title="build and upload chat requests (`preparation.prepare`, `OpenAIFiles.upload`)",
     sides=(
         Side("ours", "peer:submit"),
-        Side(f"{PEER}: a list, `validate_requests`, `submit`", "peer_side:submit", python),
+        Side(f"{PEER}: a list, `compute_fingerprint`, `validate_requests`, `submit`", "peer_side:submit", python),
     ),
     make="peer:make_prompts",
     check="peer:check_submitted",
@@ -136,7 +138,7 @@ def check_landed(task: Task, results: list[dict[str, Any]]) -> Work:
 
 def make_prompts(task: Task) -> Work:
     task.path(KEEP_UPLOADS).touch()
-    return preparing.make(task)
+    return preparing.make(task, PROMPT_WORDS)
 
 
 def submit(task: Task) -> Work:

@@ -1,5 +1,6 @@
 """The sides of peer.py that run the peer: apache-airflow-providers-common-ai, in a venv of its own, through the code
-that its LLMBatchOperator calls (validate_requests and submit of the adapter, stream_results_to_jsonl).
+that its LLMBatchOperator calls, in its order: compute_fingerprint, validate_requests and submit of the adapter;
+stream_results_to_jsonl.
 """
 
 from __future__ import annotations
@@ -38,15 +39,22 @@ def land(task: Task) -> Work:
 
 
 def submit(task: Task) -> Work:
-    """The prompts are read into a list, because that is what the operator takes."""
+    """The prompts are read into a list, because that is what the operator takes. The fingerprint is by what it knows
+    its own batch again, as ours does by the sha256 of each shard.
+    """
     adapter, spec = _adapter(task.url), _spec()
+    compute_fingerprint = import_module("airflow.providers.common.ai.batch.state").compute_fingerprint
 
     def work() -> dict[str, Any]:
         with task.path(PROMPTS).open(encoding="utf-8") as source:
             requests = [{"prompt": json.loads(line)["text"]} for line in source]
+        fingerprint = compute_fingerprint(
+            requests=requests, llm_conn_id="peer", model_id=f"openai:{MODEL}", system_prompt="", max_tokens=MAX_TOKENS,
+            request_params=None, output_schema="str",
+        )  # fmt: skip
         given = {"model": MODEL, "output_spec": spec, "idempotency_key": KEY16, "max_tokens": MAX_TOKENS}
         adapter.validate_requests(requests, **given)
-        return {"uploads": [adapter.submit(requests, input_fingerprint="0" * 64, **given).provider_input_ref]}
+        return {"uploads": [adapter.submit(requests, input_fingerprint=fingerprint, **given).provider_input_ref]}
 
     return work
 

@@ -35,12 +35,12 @@ BENCHMARK = Benchmark(
 )
 
 
-def make(task: Task) -> Work:
+def make(task: Task, words: int = TEXT_WORDS) -> Work:
     import orjson
 
     def work() -> dict[str, Any]:
         chance = random.Random(1)
-        texts = [" ".join(chance.choices(WORDS, k=TEXT_WORDS)) for _ in range(512)]
+        texts = [" ".join(chance.choices(WORDS, k=words)) for _ in range(512)]
         with task.path(INPUT).open("wb") as out:
             for number in range(task.of(ROWS)):
                 row = {"id": f"{chance.getrandbits(64):016x}", "text": f"{number} {texts[number % 512]}"}
