@@ -11,7 +11,15 @@ from pathlib import Path
 from benchmarks.measure import Cost, Measured
 
 FILE = Path(__file__).with_name("RESULTS.md")
-HEADING = "# Benchmark results"
+HEADING = """# Benchmark results
+
+A section is written by the run that it names, and replaced by the next run of its kind; the others stay.
+
+Beside others: each side runs in a process of its own; sides take turns, and after every round their results are checked
+to be equal. CPU is user and system time of the work, without imports and without the loopback server that serves and
+takes the files. Peak is the process's largest resident memory above that of one which imports the same and does
+nothing.
+"""
 HEAD = (
     "| work | reference | CPU s, ours | CPU s, reference | CPU ratio | peak MB, ours | peak MB, reference "
     "| rows/s, ours | rows/s, reference |\n|---|---|--:|--:|--:|--:|--:|--:|--:|"
@@ -45,10 +53,10 @@ def _ratio(own: Cost, reference: Cost) -> str:
 
 def keep(file: Path, title: str, text: str) -> None:
     """Write the section of this title, with today's date; the file's other sections stay as they are."""
-    head, *parts = (file.read_text(encoding="utf-8") if file.exists() else HEADING).split("\n## ")
+    parts = file.read_text(encoding="utf-8").split("\n## ")[1:] if file.exists() else []
     sections = dict(part.split("\n", 1) for part in parts)
     sections[title] = f"\n{datetime.now(UTC):%Y-%m-%d}. {text.strip()}\n"
-    written = [head.strip(), *(f"## {name}\n{body.rstrip()}" for name, body in sections.items())]
+    written = [HEADING.strip(), *(f"## {name}\n{body.rstrip()}" for name, body in sections.items())]
     file.write_text("\n\n".join(written) + "\n", encoding="utf-8")
 
 
@@ -58,10 +66,6 @@ Scale {scale:g} (1 is the full size), medians of {rounds} rounds.
 Machine: {machine()}.
 
 {table(measured)}
-
-Each side runs in a process of its own; sides take turns, and after every round their results are checked to be equal.
-CPU is user and system time of the work, without imports and without the loopback server that serves and takes the
-files. Peak is the process's largest resident memory above that of one which imports the same and does nothing.
 """
 
 

@@ -12,7 +12,7 @@ from benchmarks import __main__ as command
 from benchmarks import landing, parsing, preparing, unique_ids
 from benchmarks.child import prepared
 from benchmarks.measure import Benchmark, Cost, Measured, Task, Unequal, run
-from benchmarks.results import keep, page
+from benchmarks.results import HEADING, keep, page
 from benchmarks.server import serving
 
 SCALE = 0.0002
@@ -119,7 +119,7 @@ def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
     for title, text in (("One", "first"), ("Two", "| a table |"), ("One", "second")):
         keep(told, title, text)
     head, one, two = told.read_text(encoding="utf-8").split("\n## ")
-    assert head.strip() == "# Benchmark results"
+    assert head.strip() == HEADING.strip()
     assert (one.startswith("One\n"), "second" in one, "first" in one) == (True, True, False)
     assert "| a table |" in two
 
