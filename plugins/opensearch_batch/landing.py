@@ -45,7 +45,7 @@ def land(
     ids, groups = _asked(job, store, provider)
     tally = Tally(repair=repair and job.shard is not None)
     part = Shard.from_dict(job.shard).part if job.shard else job.key[-12:]
-    lines = (line for file_id in outcome.outputs for line in store.lines(file_id))
+    lines = chain.from_iterable(map(store.lines, outcome.outputs))
     with ExitStack() as stack:
         about = {"model_id": job.model_id, "run": run_key, "shard": part, "batch_id": job.provider_job_id}
         results = stack.enter_context(open_results(f"{output_uri}/results-{run_key}-{part}", output_format, about))

@@ -162,13 +162,13 @@ def join(
     """
     seen = dict.fromkeys(ids, False)
     dimensions = 0
-    for answer in (answer for raw in lines if raw.strip() for answer in _read(raw, provider, groups)):
+    for answer in _read(lines, provider, groups):
         if answer is None:
             tally.unreadable += 1
-        elif answer.id not in seen:
+        elif (known := seen.get(answer.id)) is None:
             tally.foreign += 1
             tally.name("foreign", answer.id)
-        elif seen[answer.id]:
+        elif known:
             tally.duplicates += 1
             tally.name("duplicates", answer.id)
         else:
@@ -189,15 +189,18 @@ def join(
             yield tally.count(Failure(row_id, fate.code, fate.message, fate.passing))
 
 
-def _read(raw: bytes, provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:
-    """None for a line, or a part of one, that cannot be read."""
-    try:
-        if groups is None:
-            yield provider.read_line(raw)
-        else:
-            yield from by_row(provider.read_many(raw), groups)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        yield None
+def _read(lines: Iterable[bytes], provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:
+    """None for a line, or a part of one, that cannot be read. Blank lines are passed over."""
+    for raw in lines:
+        if not raw.strip():
+            continue
+        try:
+            if groups is None:
+                yield provider.read_line(raw)
+            else:
+                yield from by_row(provider.read_many(raw), groups)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            yield None
 
 
 @dataclass(frozen=True)

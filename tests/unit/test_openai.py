@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.errors import SpecError, UnknownAnswer
@@ -225,7 +226,7 @@ def embedded(embedding: Any, **more: Any) -> dict[str, Any]:
 )
 def test_a_vector_is_handed_on_as_it_came(usage: dict[str, Any], tokens: int) -> None:
     answer = read(embedded([0.5, -1.0, 1e-8], **usage))
-    assert answer == Answer("row-1", vector=b"[0.5, -1.0, 1e-08]", usage=Usage(tokens))
+    assert replace(answer, numbers=None) == Answer("row-1", vector=b"[0.5, -1.0, 1e-08]", usage=Usage(tokens))
     assert answer.dimensions == 3
 
 
@@ -238,6 +239,7 @@ ODD = b'{"custom_id": "row-1", %b"response": {"status_code": 200, "body": {"data
         (b"", b'"embedding" : [0.25, 2]'),
         (b"", b'"embed\\u0064ing": [0.25, 2]'),
         (b'"x": {"embedding": [9, 9]}, ', b'"embedding": [0.25, 2]'),
+        (b'"x": "' + b"far" * 1000 + b'", ', b'"embedding": [0.25, 2]'),
         (b'"x": {"embedding": 9}, ', b'"embedding": [0.25, 2]'),
         (b"", b'"embedding": [0.25, 2], "x": {"embedding": [9, 9]}'),
         (b'"a\\"embedding": [9, 9], ', b'"embedding" : [0.25, 2]'),

@@ -39,6 +39,8 @@ NOT_IN_NUMBERS = (b'"', b"n", b"t", b"f", b"{")
 
 
 KEY = b'"embedding":'
+KEY_WITHIN = 1024
+"""Bytes of a line in which the key of its only vector stands; where it comes later the line is read the long way."""
 
 
 class _Parser(threading.local):
@@ -55,7 +57,8 @@ _parser = _Parser()
 
 def read_line(raw: bytes) -> Answer:
     """A vector's text is checked and handed on as it came, beside its numbers: neither is made from the other."""
-    return (_embedded(raw) if KEY in raw else _spoken(raw)) or _read_any(orjson.loads(raw))
+    read = _embedded if raw.find(KEY, 0, KEY_WITHIN) >= 0 else _spoken
+    return read(raw) or _read_any(orjson.loads(raw))
 
 
 def _embedded(raw: bytes) -> Answer | None:

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from opensearch_batch.values import Value
+import msgspec
 
 RemoteState = Literal["running", "cancelling", "completed", "failed", "expired", "cancelled"]
 ENDED: frozenset[RemoteState] = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
-@dataclass(frozen=True)
-class Usage(Value):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens that the provider counted, not our estimate."""
 
     input_tokens: int = 0
@@ -46,14 +45,15 @@ class RemoteJob:
     """The vendor's name for it; None as long as the vendor does not say."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """One line of an output file: either `output` (text) or `vector` (an answer), or `code` and `message` (a reason).
 
     A vector is the JSON text of its numbers as it came, or single-precision values where they came as such. `numbers`
     is a buffer of the text's numbers as doubles, where reading the line has made them. `place` is which of its
     request's texts it answers, from 0; None is the whole request. The usage of a request of many texts stands with the
     first of its answers.
+
+    No dataclass: one is made for each row, and a frozen one takes as long as reading the row.
     """
 
     id: str
@@ -61,9 +61,9 @@ class Answer:
     vector: bytes | array[float] | None = None
     code: str = ""
     message: str = ""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     place: int | None = None
-    numbers: Any = field(default=None, compare=False, repr=False)
+    numbers: Any = None
     passing: bool = False
     """Of a reason: the same row may be answered when it is sent again."""
     alone: bool = False

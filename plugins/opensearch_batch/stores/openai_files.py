@@ -129,12 +129,11 @@ class OpenAIFiles:
     def lines(self, file_id: str) -> Iterator[bytes]:
         rest: list[bytes] = []  # joined once: the answer to a request of many texts is as long as hundreds of chunks
         for chunk in self._chunks(file_id):
-            begin = 0
-            while (end := chunk.find(b"\n", begin)) >= 0:
-                rest.append(chunk[begin:end])
+            first, *others = chunk.split(b"\n")
+            rest.append(first)
+            for line in others:
                 yield b"".join(rest)
-                rest, begin = [], end + 1
-            rest.append(chunk[begin:])
+                rest = [line]
         if last := b"".join(rest):
             yield last
 
