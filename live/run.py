@@ -23,7 +23,7 @@ from opensearch_batch.jobs import Job
 from opensearch_batch.ml_commons import Call
 from opensearch_batch.plan import Plan
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.reconcile import Report
+from opensearch_batch.report import Report
 from opensearch_batch.shards import Shard
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.submission import Submitter, file_name, shard_key

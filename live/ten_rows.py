@@ -20,7 +20,7 @@ from opensearch_batch.ml_commons import Call
 from opensearch_batch.plan import Plan
 from opensearch_batch.preparation import prepare
 from opensearch_batch.providers.protocol import Provider, RemoteJob
-from opensearch_batch.reconcile import Report, sum_up
+from opensearch_batch.report import Report, sum_up
 from opensearch_batch.shards import Shard
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stores import ProviderStore

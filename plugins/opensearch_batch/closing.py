@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,8 @@ from airflow.sdk import Asset, AssetAlias, Context
 from opensearch_batch.errors import Terminal
 from opensearch_batch.landing import MANIFEST, landed_before, write_manifest
 from opensearch_batch.plan import Plan
-from opensearch_batch.reconcile import NAMED, Landed, Left, Report, shards_named, sum_up
+from opensearch_batch.reconcile import NAMED, Landed, Left
+from opensearch_batch.report import Report, shards_named, sum_up
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +49,16 @@ def close_run(
 ) -> dict[str, Any]:
     """Write the manifest, then judge. Raise Terminal for a hole, or for more failed rows than allowed.
 
-    A manifest of an earlier try that had every shard stands where this one has not.
+    Where a task before this one failed, what `landed` says may be an earlier try's; the manifest of an earlier try that
+    landed every shard stands then.
     """
     report = sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left)
     run = context["dag_run"]
-    if report.absent and landed_before(report.manifest, run.dag_id, run.run_id):
-        failed = ", ".join(failed_before(context)[:NAMED]) or "a task before this one"
+    failed = failed_before(context)[:NAMED]
+    if failed and landed_before(report.manifest, run.dag_id, run.run_id):
         raise Terminal(
-            f"{shards_named(report.absent)} never landed in this try: {failed} failed, see the log there. What an "
-            f"earlier try landed stays as it is, with its manifest {report.manifest}"
+            f"{', '.join(failed)} failed in this try, see the log there. What an earlier try landed stays as it is, "
+            f"with its manifest {report.manifest}"
         )
     about = {
         "dag_id": run.dag_id,
@@ -68,14 +71,14 @@ def close_run(
     log.info("%s", report)
     for row in report.examples:
         log.warning("%s failed: %s: %s", row["id"], row["code"], row["message"])
-    _judge(context, report, landed, max_failed_fraction)
+    _judge(report, landed, failed, max_failed_fraction)
     tell_assets(context, report, spec.get("name") or run.dag_id)
     return report.to_dict()
 
 
-def _judge(context: Context, report: Report, landed: Sequence[Landed], max_failed_fraction: float) -> None:
-    failed = failed_before(context)[:NAMED] if report.absent or report.left else []
-    cause = f" {', '.join(failed)} failed, see the log there." if failed else ""
+def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_failed_fraction: float) -> None:
+    """`failed` are the tasks that did."""
+    cause = f" {', '.join(failed)} failed, see the log there." if failed and not report.all_landed else ""
     if report.left:
         log.warning(
             "%d rows were handed on to a repair round and did not land there; they keep their earlier reason.%s",
@@ -92,20 +95,13 @@ def _judge(context: Context, report: Report, landed: Sequence[Landed], max_faile
         )
 
 
-def has_failed(context: Context, task_id: str) -> bool:
-    """One that is not mapped, in this run."""
-    run_id = context["dag_run"].run_id
-    states = context["ti"].get_task_states(dag_id=context["dag_run"].dag_id, task_ids=[task_id], run_ids=[run_id])
-    return bool(states.get(run_id, {}).get(task_id) == "failed")
-
-
 def failed_before(context: Context) -> list[str]:
     """The tasks before this one that failed in this run, e.g. "shard.submit_batch [3]", and none that only followed."""
     names = sorted(context["task"].get_flat_relative_ids(upstream=True))
     run = context["dag_run"]
     states = context["ti"].get_task_states(dag_id=run.dag_id, task_ids=names, run_ids=[run.run_id])
     failed = sorted(name for name, state in states.get(run.run_id, {}).items() if state == "failed")
-    return [name if name in names else "{} [{}]".format(*name.rsplit("_", 1)) for name in failed]
+    return [name if name in names else re.sub(r"_(\d+)$", r" [\1]", name) for name in failed]
 
 
 def what_now(landed: Sequence[Landed]) -> str:

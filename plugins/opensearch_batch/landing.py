@@ -15,7 +15,8 @@ import orjson
 from opensearch_batch.asked import row_groups, row_ids
 from opensearch_batch.jobs import Job, Outcome
 from opensearch_batch.providers.protocol import Answer, Provider
-from opensearch_batch.reconcile import Landed, Left, Report, Tally, fate, join
+from opensearch_batch.reconcile import Landed, Left, Tally, fate, join
+from opensearch_batch.report import Report
 from opensearch_batch.result_files import Format, JsonLines, open_results
 from opensearch_batch.shards import Shard
 from opensearch_batch.stores import ProviderStore
@@ -55,11 +56,10 @@ def land(
         for row in join(ids, lines, provider, end, tally, groups):
             if isinstance(row, Answer):
                 results.add(row)
+            elif handed_on and tally.hands_on(row):
+                handed_on.add_line({**row.line, "alone": row.alone})
             else:
-                if handed_on and tally.hands_on(row):
-                    handed_on.add_line({**row.line, "alone": row.alone})
-                else:
-                    failures.add_line(row.line)
+                failures.add_line(row.line)
         written = {"results": results.commit(), "failures": failures.commit()}
         if handed_on:
             written["repair"] = handed_on.commit()
@@ -100,7 +100,8 @@ def write_manifest(
 ) -> None:
     """Write the manifest, then remove files of this run that it does not name (left by killed or cleared tries).
 
-    None is removed while a shard is absent: an earlier try may have landed it, and the provider may no longer have it.
+    None is removed while a shard has not landed: an earlier try may have landed it, and the provider may no longer
+    have it.
     """
     files = [
         {"kind": kind, **entry} for part in landed for kind in ("results", "failures") if (entry := getattr(part, kind))
@@ -109,7 +110,7 @@ def write_manifest(
     folder = report.manifest.rsplit("/", 1)[0]
     content = {"version": 1, **about, "report": report.to_dict(), "files": files}
     write_object(report.manifest, orjson.dumps(content, option=orjson.OPT_INDENT_2))
-    if report.absent:
+    if not report.all_landed:
         return
     named = {entry["uri"].rsplit("/", 1)[-1] for entry in files}
     for name in names_in(folder):
@@ -118,12 +119,15 @@ def write_manifest(
 
 
 def landed_before(manifest: str, dag_id: str, run_id: str) -> bool:
-    """Whether every shard of this run has landed in an earlier try, as the manifest there says."""
+    """Whether every shard of this run, those of its repair rounds too, has landed in an earlier try, as the manifest
+    there says.
+    """
     if size_of(manifest) is None:
         return False
     with open_binary(manifest) as source:
         told = orjson.loads(source.read())
-    return (told["dag_id"], told["run_id"], told["report"]["absent"]) == (dag_id, run_id, [])
+    same_run = (told.get("dag_id"), told.get("run_id")) == (dag_id, run_id)
+    return same_run and Report.from_dict(told["report"]).all_landed
 
 
 def _asked(job: Job, store: ProviderStore, provider: Provider) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from opensearch_batch import providers
 from opensearch_batch.adapter import BatchOperator, flat, open_provider_store
-from opensearch_batch.closing import close_run, has_failed, instance, landed_plan, run_key
+from opensearch_batch.closing import close_run, failed_before, instance, landed_plan, run_key
 from opensearch_batch.errors import SpecError, Terminal
 from opensearch_batch.spec import BatchSpec
 
@@ -116,7 +116,7 @@ class ReportOperator(BatchOperator):
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
         if not made["plan"]:
             raise SpecError(f"there is no plan: {self.planned_by} did not succeed, and its log says why")
-        if has_failed(context, self.planned_by):  # what it made was made by an earlier try
+        if self.planned_by in failed_before(context):  # what it made was made by an earlier try
             raise Terminal(f"{self.planned_by} failed, and its log says why; what landed before stays as it is")
         spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
         if plan.dry_run:

@@ -13,7 +13,7 @@ from opensearch_batch.admission import Admission, Limits, NoRoom, Wanted, in_fli
 from opensearch_batch.errors import Refused, SpecError
 from opensearch_batch.jobs import Job
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.stores.object_storage import size_of
+from opensearch_batch.stores.object_storage import exists
 from opensearch_batch.submission import Submitter
 from opensearch_batch.turn import TurnTrigger
 
@@ -132,7 +132,7 @@ def _submit_again(operator: Any, context: Context, outcome: dict[str, Any]) -> b
         model_id=job.model_id,
         parameters=job.parameters or {},
         admission=admission,
-        is_there=lambda uri: size_of(uri) is not None,
+        is_there=exists,
     )
     try:
         again = submitter.submit_again(job)

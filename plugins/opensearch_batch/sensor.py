@@ -14,13 +14,14 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 from opensearch_batch import providers
 from opensearch_batch.adapter import cancel_jobs, fill_connections, flat, worker_ask
 from opensearch_batch.admission import NoRoom
-from opensearch_batch.errors import Terminal, Transient, UnknownAnswer
+from opensearch_batch.errors import Transient, UnknownAnswer
 from opensearch_batch.headway import of_outcomes
 from opensearch_batch.jobs import Job, ended, outcome, progress
 from opensearch_batch.links import ProviderLink, TaskLink
 from opensearch_batch.looking import drive, look
 from opensearch_batch.retry import airflow_errors, patient
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.stored_trigger import read_event
 from opensearch_batch.trigger import BatchTrigger
 from opensearch_batch.turn import read_turn
 from opensearch_batch.waiting import SEVERAL
@@ -130,19 +131,16 @@ class BatchSensor(BaseSensorOperator):
         """Check the event as the untrusted input it is."""
         with airflow_errors():
             self._prepare(context)
-            if not isinstance(event, dict) or event.get("version") != BatchTrigger.VERSION:
-                raise UnknownAnswer(f"event of another version ({str(event)[:200]}); clear this task to wait anew")
-            if event.get("timed_out"):
+            told = read_event(event)
+            if told.get("timed_out"):
                 self._forget_deadline(context)
-                self._give_up(str(event.get("progress") or "")[:200])
-            if message := event.get("error"):
-                raise (Terminal if event.get("terminal") else Transient)(message)
-            outcomes: list[dict[str, Any]] = event.get("outcomes") or []
+                self._give_up(str(told.get("progress") or "")[:200])
+            outcomes: list[dict[str, Any]] = told.get("outcomes") or []
             if {entry["job"]["provider_job_id"] for entry in outcomes} != {
                 job["provider_job_id"] for job in self.linked_jobs
             }:
                 raise UnknownAnswer("the event does not speak of this task's jobs; clear this task to wait anew")
-            waited = event.get("waited_seconds")
+            waited = told.get("waited_seconds")
             return self._counting(context, outcomes, float(waited) if isinstance(waited, int | float) else None)
 
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:

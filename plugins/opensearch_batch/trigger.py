@@ -16,14 +16,14 @@ from typing import Any
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from opensearch_batch import providers
-from opensearch_batch.errors import BatchError, SpecError, Transient
+from opensearch_batch.errors import BatchError
 from opensearch_batch.jobs import Job, ended
 from opensearch_batch.looking import Ask, AskCluster, adrive, cancel, look
 from opensearch_batch.pacing import pause_seconds
 from opensearch_batch.roster import AskList, Roster, shared
+from opensearch_batch.stored_trigger import VERSION, StoredTrigger
 from opensearch_batch.waiting import AT_ONCE, SEVERAL, Wait
 
 FRESH = 0.75
@@ -38,20 +38,28 @@ _CANCELLING: set[asyncio.Task[None]] = set()
 _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
 
 
-class BatchTrigger(BaseTrigger):
-    """Polls until every job has ended or `deadline` (epoch seconds) has passed. Yields one event, then ends:
+class BatchTrigger(StoredTrigger):
+    """Polls until every job has ended or `deadline` (epoch seconds) has passed. Its event has {"outcomes": […],
+    "waited_seconds"} or {"timed_out": True, "progress": text}.
 
-    {"version", "outcomes": […], "waited_seconds"}, {"version", "timed_out": True, "progress": text} or
-    {"version", "error": text, "terminal": bool}.
-    All arguments are plain JSON and lie readable in Airflow's database: connections go by id. `version` is that of the
-    arguments, so that a wait begun before a deploy goes on after it. `told` is what the task's log says already,
-    `since` (epoch seconds; default: now) when the wait began.
+    `told` is what the task's log says already, `since` (epoch seconds; default: now) when the wait began.
 
     From SEVERAL jobs on the provider's list is walked, once for all such waits in this process; a job then gets a look
     of its own when the list shows that it has ended, when it does not show it, and in turn.
     """
 
-    VERSION = 1
+    ARGUMENTS = (
+        "jobs",
+        "provider",
+        "opensearch_conn_id",
+        "provider_conn_id",
+        "poll_seconds",
+        "deadline",
+        "cancel_on_kill",
+        "told",
+        "since",
+    )
+    CONNECTIONS = ("provider_conn_id", "opensearch_conn_id")
 
     def __init__(
         self,
@@ -67,11 +75,7 @@ class BatchTrigger(BaseTrigger):
         since: float | None = None,
         version: int = VERSION,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        if version != self.VERSION:
-            raise SpecError(
-                f"a wait of version {version} cannot go on here (version {self.VERSION}); clear its task to wait anew"
-            )
+        super().__init__(version)
         self.jobs = jobs
         self.provider = provider
         self.opensearch_conn_id = opensearch_conn_id
@@ -82,39 +86,9 @@ class BatchTrigger(BaseTrigger):
         self.told = told or []
         self.since = time.time() if since is None else since
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = (
-            "jobs",
-            "provider",
-            "opensearch_conn_id",
-            "provider_conn_id",
-            "poll_seconds",
-            "deadline",
-            "cancel_on_kill",
-            "told",
-            "since",
-        )
-        return "opensearch_batch.trigger.BatchTrigger", {"version": self.VERSION} | {
-            name: getattr(self, name) for name in names
-        }
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        try:
-            async with self._asking() as ask:
-                event = await self._wait(ask)
-        except AirflowNotFoundException as error:
-            event = {"error": str(error), "terminal": True}
-        except BatchError as error:
-            text = await self._without_secrets(f"{type(error).__name__}: {error}")
-            event = {"error": text, "terminal": not isinstance(error, Transient)}
-        yield TriggerEvent({"version": self.VERSION, **event})  # type: ignore[no-untyped-call]
-
-    async def _without_secrets(self, text: str) -> str:
-        """Events lie readable in Airflow's database, and a server may echo the key it refuses."""
-        for conn_id in (self.provider_conn_id, self.opensearch_conn_id):
-            if secret := (await BaseHook.aget_connection(conn_id)).password:
-                text = text.replace(secret, "***")
-        return text
+    async def wait(self) -> dict[str, Any]:
+        async with self._asking() as ask:
+            return await self._wait(ask)
 
     async def _wait(self, ask: Callable[[Ask | AskList], Awaitable[Any]]) -> dict[str, Any]:
         jobs, pause = [Job.from_dict(job) for job in self.jobs], self.poll_seconds

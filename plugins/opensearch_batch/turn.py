@@ -10,19 +10,18 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from opensearch_batch import providers
 from opensearch_batch.admission import Limits, Place, Wanted, has_room, in_flight
-from opensearch_batch.errors import BatchError, SpecError, Terminal, Transient, UnknownAnswer
+from opensearch_batch.errors import Transient
+from opensearch_batch.stored_trigger import VERSION, StoredTrigger, read_event
 
 PROMISE_SECONDS = 120.0
 """A turn that was given counts as a job until a new one shows, or for so long."""
@@ -32,15 +31,23 @@ TOLD_EVERY_SECONDS = 300.0
 Count = Callable[[], Awaitable[list[Place]]]
 
 
-class TurnTrigger(BaseTrigger):
-    """Polls until there is room for `wanted` (a Wanted). Yields one event, then ends: {"version", "carried", "since"}
-    or {"version", "error": text, "terminal": bool}.
+class TurnTrigger(StoredTrigger):
+    """Polls until there is room for `wanted` (a Wanted). Its event has {"carried", "since"}.
 
-    `carried` comes back as it was given: what the task has to know when it goes on. All arguments are plain JSON and
-    lie readable in Airflow's database. `version` is that of the arguments.
+    `carried` comes back as it was given: what the task has to know when it goes on.
     """
 
-    VERSION = 1
+    ARGUMENTS = (
+        "wanted",
+        "max_jobs",
+        "max_tokens",
+        "model",
+        "provider",
+        "provider_conn_id",
+        "poll_seconds",
+        "carried",
+    )
+    CONNECTIONS = ("provider_conn_id",)
 
     def __init__(
         self,
@@ -55,11 +62,7 @@ class TurnTrigger(BaseTrigger):
         carried: Any = None,
         version: int = VERSION,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        if version != self.VERSION:
-            raise SpecError(
-                f"a wait of version {version} cannot go on here (version {self.VERSION}); clear its task to wait anew"
-            )
+        super().__init__(version)
         self.wanted = wanted
         self.max_jobs = max_jobs
         self.max_tokens = max_tokens
@@ -69,24 +72,10 @@ class TurnTrigger(BaseTrigger):
         self.poll_seconds = poll_seconds
         self.carried = carried
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = ("wanted", "max_jobs", "max_tokens", "model", "provider", "provider_conn_id", "poll_seconds", "carried")
-        return "opensearch_batch.turn.TurnTrigger", {"version": self.VERSION} | {
-            name: getattr(self, name) for name in names
-        }
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
+    async def wait(self) -> dict[str, Any]:
         wanted = Wanted.from_dict(self.wanted)
-        came: dict[str, Any]
-        try:
-            await self._wait(wanted)
-            came = {"carried": self.carried, "since": wanted.since}
-        except AirflowNotFoundException as error:
-            came = {"error": str(error), "terminal": True}
-        except BatchError as error:
-            text = await self._without_secret(f"{type(error).__name__}: {error}")
-            came = {"error": text, "terminal": not isinstance(error, Transient)}
-        yield TriggerEvent({"version": self.VERSION, **came})  # type: ignore[no-untyped-call]
+        await self._wait(wanted)
+        return {"carried": self.carried, "since": wanted.since}
 
     async def _wait(self, wanted: Wanted) -> None:
         key = (self.provider, self.provider_conn_id, self.model, self._limits, self.poll_seconds)
@@ -125,23 +114,11 @@ class TurnTrigger(BaseTrigger):
     def _limits(self) -> Limits:
         return Limits(self.max_jobs, self.max_tokens)
 
-    async def _without_secret(self, text: str) -> str:
-        """Events lie readable in Airflow's database, and a server may echo the key it refuses."""
-        secret = (await BaseHook.aget_connection(self.provider_conn_id)).password
-        return text.replace(secret, "***") if secret else text
-
 
 def read_turn(event: Any) -> tuple[Any, float]:
-    """`carried` and `since` of a TurnTrigger's event; raise what the event says went wrong."""
-    if not isinstance(event, dict) or event.get("version") != TurnTrigger.VERSION:
-        raise UnknownAnswer(f"event of another version ({str(event)[:200]}); clear this task to wait anew")
-    if message := event.get("error"):
-        _raise(message, terminal=bool(event.get("terminal")))
-    return event.get("carried"), float(event.get("since") or 0.0)
-
-
-def _raise(message: str, *, terminal: bool) -> NoReturn:
-    raise (Terminal if terminal else Transient)(message)
+    """`carried` and `since` of a TurnTrigger's event; raises as `read_event` does."""
+    told = read_event(event)
+    return told.get("carried"), float(told.get("since") or 0.0)
 
 
 @dataclass(eq=False)

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, T
 
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import CreateConnectorOperator, RegisterModelOperator
+from opensearch_batch.stored_trigger import VERSION
 from opensearch_batch.trigger import BatchTrigger
 from tests.sandbox.bench import KEY, Run, Server, first_event, rebuilt, rows_of, sensor
 from tests.sandbox.test_registration import DOCS_PAGE
@@ -166,7 +167,7 @@ def test_an_event_of_another_version_or_of_other_jobs_is_refused(server: Server,
         with pytest.raises(AirflowFailException, match="event of another version .*clear this task"):
             waiting.execute_complete(run.context(waiting), event)
     with pytest.raises(AirflowFailException, match="does not speak of this task's jobs"):
-        waiting.execute_complete(run.context(waiting), {"version": BatchTrigger.VERSION, "outcomes": []})
+        waiting.execute_complete(run.context(waiting), {"version": VERSION, "outcomes": []})
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
@@ -191,7 +192,7 @@ def test_the_deadline_is_kept_over_retries_and_made_anew_once_it_has_passed(
     assert deadlines[0] == deadlines[1] == pytest.approx(time.time() + 100, abs=30)
     waiting = sensor(jobs, timeout=100)
     with pytest.raises(AirflowSensorTimeout, match=f"jobs {jobs[0]['provider_job_id']} had not ended 100 s"):
-        waiting.execute_complete(run.context(waiting), {"version": BatchTrigger.VERSION, "timed_out": True})
+        waiting.execute_complete(run.context(waiting), {"version": VERSION, "timed_out": True})
     assert run.states["wait"] == {}
 
 

@@ -21,12 +21,11 @@ from opensearch_batch.reconcile import (
     Fate,
     Landed,
     Left,
-    Report,
     Tally,
     fate,
     join,
-    sum_up,
 )
+from opensearch_batch.report import Report, sum_up
 
 VENDOR = providers.DEFAULT
 Rows = list[Answer | Failure]

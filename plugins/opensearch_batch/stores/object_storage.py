@@ -93,6 +93,10 @@ def size_of(uri: str) -> int | None:
         return None
 
 
+def exists(uri: str) -> bool:
+    return size_of(uri) is not None
+
+
 def remove(uri: str, *, recursive: bool = False) -> None:
     """Remove the object; an absent one is no error."""
     path = _path(uri)
