@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
-import pytest
 
 from opensearch_batch.operators import (
     CreateConnectorOperator,
@@ -20,6 +19,9 @@ from opensearch_batch.operators import (
     SubmitBatchOperator,
 )
 from tests.sandbox.bench import Run, Server, first_event, rebuilt, sensor
+
+if TYPE_CHECKING:
+    import pytest
 
 REGION = "us-east-1"
 BUCKET = "corpus"
