@@ -64,7 +64,7 @@ class Bedrock:
     ) -> tuple[Callable[[dict[str, Any], Caller], dict[str, Any]], dict[str, Any]]:
         given: Any = dict(request.query_params)
         if JOBS.search(path) and request.method == "GET":
-            operation, name = self._invocations.list, "ListModelInvocationJobs"
+            operation, name = self._invocations.list_jobs, "ListModelInvocationJobs"
             given = {key: _number(key, value) if key in NUMBERS else value for key, value in given.items()}
         elif (found := JOB.match(path)) and (request.method, bool(found["id"]), bool(found["stop"])) in ROUTES:
             name = ROUTES[request.method, bool(found["id"]), bool(found["stop"])]

@@ -1,8 +1,8 @@
 """The models behind SageMaker jobs and endpoints, in the shape of Hugging Face's inference containers.
 
-{"inputs": "text"} or {"inputs": ["text", …]}. A model gives one vector a text; one whose name has gpt, llm or chat in it
-gives generated text, which is a stand-in. That is the shape only: real containers for feature extraction give a vector
-a token unless their model pools, https://huggingface.co/docs/sagemaker/inference
+{"inputs": "text"} or {"inputs": ["text", …]}. A model gives one vector a text; one whose name has gpt, llm or chat in
+it gives generated text, which is a stand-in. That is the shape only: real containers for feature extraction give a
+vector a token unless their model pools, https://huggingface.co/docs/sagemaker/inference
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ class Invocations:
         self.worker.take(arn)
         return {}
 
-    def list(self, asked: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    def list_jobs(self, asked: dict[str, Any], caller: Caller) -> dict[str, Any]:
         after, before = _seconds(asked.get("submitTimeAfter")), _seconds(asked.get("submitTimeBefore"))
         found = [body for body in self._own(caller) if _is_wanted(body, asked, after, before)]
         found = newest_first(

@@ -41,7 +41,7 @@ class SageMaker:
             "CreateTransformJob": self._transforms.create,
             "DescribeTransformJob": self._transforms.describe,
             "StopTransformJob": self._transforms.stop_job,
-            "ListTransformJobs": self._transforms.list,
+            "ListTransformJobs": self._transforms.list_jobs,
             "CreateModel": self._models.create,
             "DescribeModel": self._models.describe,
             "DeleteModel": self._models.delete,

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from sandbox.box import Box
 
 FINAL = ("Completed", "Failed", "Stopped")
-TAKEN = (
-    "Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})"
-)
+TAKEN = "Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})"
 NO_OBJECTS = (
     'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists in the '
     'selected region ({region}), that objects exist under that S3 prefix, and that the role "{role}" has '
@@ -120,7 +118,7 @@ class Transforms:
             self.jobs.look(arn, counts=False)
         return {}
 
-    def list(self, asked: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    def list_jobs(self, asked: dict[str, Any], caller: Caller) -> dict[str, Any]:
         found = [body for id_ in self.jobs.ids() if id_.startswith(_arn("", caller)) and (body := self._seen(id_))]
         found = [body for body in found if _is_wanted(body, asked)]
         order = {
@@ -184,7 +182,9 @@ def ledger(transforms: Transforms) -> list[dict[str, Any]]:
                 "created_at": int(public["CreationTime"]),
                 "instance_type": resources["InstanceType"],
                 "instance_count": resources["InstanceCount"],
-                "billable_seconds": max(1, math.ceil(ended - begun)) * resources["InstanceCount"] if begun and ended else 0,
+                "billable_seconds": max(1, math.ceil(ended - begun)) * resources["InstanceCount"]
+                if begun and ended
+                else 0,
             }
         )
     return found
@@ -193,7 +193,8 @@ def ledger(transforms: Transforms) -> list[dict[str, Any]]:
 def _summary(body: Document) -> dict[str, Any]:
     public = body["public"]
     names = (
-        "TransformJobName", "TransformJobArn", "CreationTime", "TransformEndTime", "TransformJobStatus", "FailureReason",
+        "TransformJobName", "TransformJobArn", "CreationTime", "TransformEndTime", "TransformJobStatus",
+        "FailureReason",
     )  # fmt: skip
     shown = {name: public[name] for name in names if name in public}
     return shown | {"LastModifiedTime": _milliseconds(body["work"]["changed_at"])}

@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import boto3
 import httpx
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from tests.contract.cluster import until
 
@@ -65,12 +67,17 @@ class Cloud:
     def order(self, fault: str, **params: Any) -> None:
         httpx.post(f"{self.url}/_sandbox/faults", json={"fault": fault, **params}).raise_for_status()
 
-    def plain(self, service: str, path: str, body: dict[str, Any]) -> httpx.Response:
-        """A signed call without an SDK: the operation is in the path."""
-        raw, url = json.dumps(body), f"{self.url}/aws/{path}"
-        request = AWSRequest("POST", url, headers={"content-type": "application/json"}, data=raw)
+    def forget_faults(self) -> None:
+        httpx.delete(f"{self.url}/_sandbox/faults").raise_for_status()
+
+    def plain(
+        self, service: str, path: str, body: dict[str, Any] | None = None, *, method: str = "POST"
+    ) -> httpx.Response:
+        """A signed call without an SDK, to a path as it is."""
+        raw, url = b"" if body is None else json.dumps(body).encode(), f"{self.url}/aws/{path}"
+        request = AWSRequest(method, url, headers={"content-type": "application/json"}, data=raw)
         SigV4Auth(Credentials("AKIASANDBOX", "sandbox-secret-key"), service, self.region).add_auth(request)
-        return httpx.post(url, headers=dict(request.headers), content=raw)
+        return httpx.request(method, url, headers=dict(request.headers), content=raw)
 
     def pace(self, pace: str) -> None:
         httpx.post(f"{self.url}/_sandbox/pace", json={"pace": pace}).raise_for_status()
@@ -161,8 +168,7 @@ def texts(count: int) -> list[dict[str, Any]]:
 
 def records(count: int) -> list[dict[str, Any]]:
     return [
-        {"recordId": f"record{index:05}", "modelInput": {"inputText": f"text number {index}"}}
-        for index in range(count)
+        {"recordId": f"record{index:05}", "modelInput": {"inputText": f"text number {index}"}} for index in range(count)
     ]
 
 
@@ -176,3 +182,12 @@ def states(look: Callable[[], str], ends: tuple[str, ...]) -> list[str]:
 
     until(note, lambda state: state in ends)
     return list(dict.fromkeys(found))
+
+
+def refused(call: Callable[[], Any]) -> tuple[str, str]:
+    """Code and message of the refusal."""
+    with pytest.raises(ClientError) as caught:
+        call()
+    assert 400 <= caught.value.response["ResponseMetadata"]["HTTPStatusCode"] <= 501
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
