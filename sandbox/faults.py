@@ -37,6 +37,8 @@ PARAMETERS: dict[str, set[str]] = {
     "cut_download": {"after_bytes"},
     "slow_download": {"bytes_per_second"},
     "min_records": {"count"},
+    "deny": {"method", "path", "every"},
+    "expire_credentials": set(),
     "deploy_fail": set(),
     "deploy_partial": set(),
     **{name: {"method", "path", "every"} for name in TROUBLES},
@@ -56,7 +58,7 @@ BATCH_FAULTS = (
 )  # fmt: skip
 # Hold until they are cleared, unless told otherwise.
 LASTING = ("down", "min_records")
-FACES = {"openai": "/v1", "ml_commons": "/_plugins"}
+FACES = {"openai": "/v1", "ml_commons": "/_plugins", "aws": "/aws"}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ NUMBERS = ("maxResults",)
 
 
 class Bedrock:
-    names = ("bedrock",)
+    scopes = ("bedrock",)
 
     def __init__(self, box: Box, objects: Objects) -> None:
         self._invocations = Invocations(box, objects)
@@ -50,14 +50,11 @@ class Bedrock:
         return self._invocations.ledger()
 
     async def answer(self, request: Request, caller: Caller, path: str, body: bytes) -> Response:
-        try:
-            if found := MODEL.search(path):
-                return await asyncio.to_thread(_invoke, request, unquote(found[1]), body)
-            operation, given = self._find(request, path, body)
-            answer = await asyncio.to_thread(operation, given, caller)
-            return Response(json.dumps(answer), media_type="application/json")
-        except AWSError as error:
-            return refusal(error)
+        if found := MODEL.search(path):
+            return await asyncio.to_thread(_invoke, request, unquote(found[1]), body)
+        operation, given = self._find(request, path, body)
+        answer = await asyncio.to_thread(operation, given, caller)
+        return Response(json.dumps(answer), media_type="application/json")
 
     def _find(
         self, request: Request, path: str, body: bytes
@@ -114,11 +111,3 @@ def _number(name: str, text: str) -> int:
         return int(text)
     except ValueError:
         raise AWSError(400, "ValidationException", f"'{name}' is not a number: {text!r}") from None
-
-
-def refusal(error: AWSError) -> Response:
-    """As protocol REST JSON has it: the code is in a header."""
-    return Response(
-        json.dumps({"message": error.message}), status_code=error.status, media_type="application/json",
-        headers={"x-amzn-errortype": error.code},
-    )  # fmt: skip

@@ -32,7 +32,7 @@ ENDPOINT = re.compile(r"(?:^|/)endpoints/([^/]+)/invocations$")
 
 
 class SageMaker:
-    names = ("sagemaker",)
+    scopes = ("sagemaker",)
 
     def __init__(self, box: Box, objects: Objects) -> None:
         self._models = Models(box)
@@ -57,12 +57,9 @@ class SageMaker:
         return transforms.ledger(self._transforms)
 
     async def answer(self, request: Request, caller: Caller, path: str, body: bytes) -> Response:
-        try:
-            if found := ENDPOINT.search(path):
-                return await asyncio.to_thread(self._invoke, unquote(found[1]), caller, request, body)
-            return await asyncio.to_thread(self._operate, request, caller, path, body)
-        except AWSError as error:
-            return refusal(error)
+        if found := ENDPOINT.search(path):
+            return await asyncio.to_thread(self._invoke, unquote(found[1]), caller, request, body)
+        return await asyncio.to_thread(self._operate, request, caller, path, body)
 
     def _operate(self, request: Request, caller: Caller, path: str, body: bytes) -> Response:
         target = request.headers.get("x-amz-target", "")
@@ -91,11 +88,3 @@ class SageMaker:
         headers = {"x-amzn-invoked-production-variant": "AllTraffic"}
         raw = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
         return Response(raw, media_type="application/json", headers=headers)
-
-
-def refusal(error: AWSError) -> Response:
-    """As protocol JSON 1.1 has it; the runtime's REST clients read the header."""
-    body = {"__type": error.code, "message": error.message}
-    return Response(
-        json.dumps(body), status_code=error.status, media_type=JSON, headers={"x-amzn-errortype": error.code}
-    )

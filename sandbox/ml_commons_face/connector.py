@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.ml_commons_face.errors import OpenSearchError, illegal_argument, not_served
+from sandbox.ml_commons_face.errors import OpenSearchError, illegal_argument
 from sandbox.ml_commons_face.template import as_text, fill
 
 # In the order of ConnectorAction.getRemoteServerFromURL, https://github.com/opensearch-project/ml-commons
 KNOWN_PROVIDERS = ("sagemaker", "openai", "bedrock", "cohere")
+BY_TRANSFORM_JOB_NAME = '{ "TransformJobName" : "${parameters.TransformJobName}"}'
 UNCONFIGURED = {
     "BATCH_PREDICT_STATUS": "Please configure the action type to get the batch job details in the connector",
     "CANCEL_BATCH_PREDICT": "Please configure the action type to cancel the batch job in the connector",
@@ -33,6 +34,7 @@ class Connector:
     credential: dict[str, str]
     actions: tuple[Action, ...]
     client_config: dict[str, Any]
+    protocol: str = "http"
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Connector:
@@ -50,7 +52,7 @@ class Connector:
         )
         parameters = {key: as_text(value) for key, value in (body.get("parameters") or {}).items()}
         credential = {key: str(value) for key, value in (body.get("credential") or {}).items()}
-        return cls(parameters, credential, actions, body.get("client_config") or {})
+        return cls(parameters, credential, actions, body.get("client_config") or {}, body.get("protocol") or "http")
 
     def find(self, type: str) -> Action | None:
         return next((action for action in self.actions if action.type == type), None)
@@ -76,11 +78,17 @@ class Connector:
         provider = next((name for name in KNOWN_PROVIDERS if name in url), None)
         if provider is None:
             raise OpenSearchError(500, "unsupported_operation_exception", UNCONFIGURED[type])
-        if provider in ("sagemaker", "bedrock"):
-            raise not_served(f"the default status and cancel actions of {provider}")
         if own is not None:
             return own
+        is_cancel = type == "CANCEL_BATCH_PREDICT"
+        if provider == "sagemaker":
+            operation = "StopTransformJob" if is_cancel else "DescribeTransformJob"
+            url = url.replace("CreateTransformJob", operation)
+            return Action(type, "POST", url, submit.headers, BY_TRANSFORM_JOB_NAME)
+        if provider == "bedrock":
+            url += "/${parameters.processedJobArn}"
+            return Action(type, "POST" if is_cancel else "GET", url + "/stop" * is_cancel, submit.headers, None)
         url += "/${parameters.id}"
-        if type == "CANCEL_BATCH_PREDICT":
+        if is_cancel:
             return Action(type, "POST", f"{url}/cancel", submit.headers, None)
         return Action(type, "GET", url, submit.headers, None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
-from sandbox.ml_commons_face import bodies
+from sandbox.ml_commons_face import bodies, sigv4
 from sandbox.ml_commons_face.documents import now_ms, visible
 from sandbox.ml_commons_face.errors import OpenSearchError, illegal_argument, no_index, not_served, status_exception
 from sandbox.ml_commons_face.search import search, tokens
@@ -121,7 +121,9 @@ class Connectors:
                 reason = f"Unsupported connector protocol. Please use one of [{', '.join(PROTOCOLS)}]"
                 raise illegal_argument(reason)
             raise illegal_argument(f"Can't find class for type {body['protocol']}")
-        if body["protocol"] != "http":
+        if body["protocol"] == sigv4.PROTOCOL:
+            sigv4.check(body["credential"], body.get("parameters") or {})
+        elif body["protocol"] != "http":
             raise not_served(f"connectors of the protocol {body['protocol']}")
         self._check_actions(body.get("actions") or [])
         self._check_trust(self._document(body))

@@ -64,13 +64,14 @@ class Predict:
 
     async def _submit(self, model: Stored, connector: Connector, body: dict[str, Any]) -> Response:
         action = connector.action("BATCH_PREDICT")
-        if action.post_process_function or action.pre_process_function:
-            raise not_served("pre- and post-process functions of batch actions")
+        if action.pre_process_function or action.post_process_function not in (None, process_functions.BATCH_JOB_ARN):
+            raise not_served("pre- and post-process functions of batch actions but for Bedrock's job ARN")
         parameters, allowed = _parameters(connector, body), self._private_ip_enabled(model)
         reply = await self._remote.call(
             connector, action, connector.predict_headers(), parameters, private_ip_enabled=allowed
         )
-        remote_job = as_job(reply.content) | {"dlq": None}
+        content = process_functions.with_job_arn(reply.content) if action.post_process_function else reply.content
+        remote_job = as_job(content) | {"dlq": None}
         self._check_indexable(remote_job)
         now = now_ms()
         task = self._indices.tasks.create(
@@ -93,7 +94,7 @@ class Predict:
         action = connector.action("PREDICT")
         parameters = _parameters(connector, body)
         if "text_docs" in body:
-            parameters |= process_functions.before(action.pre_process_function, body["text_docs"])
+            parameters |= process_functions.before(action.pre_process_function, body["text_docs"], parameters)
         reply = await self._remote.call(
             connector, action, action.headers, parameters, private_ip_enabled=self._private_ip_enabled(model)
         )

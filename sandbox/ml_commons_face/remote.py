@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from sandbox.ml_commons_face import targets, template
+from sandbox.ml_commons_face import sigv4, targets, template
 from sandbox.ml_commons_face.errors import OpenSearchError, illegal_argument, status_exception
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ class Remote:
         headers = template.headers(header_templates, connector.credential)
         if not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = "application/json"
+        if connector.protocol == sigv4.PROTOCOL:
+            raw = (body or "").encode("utf-8", "surrogatepass")
+            headers = sigv4.signed(connector, action.method, url, headers, raw, is_3x=self._box.is_3x)
         response = await self._send(connector, action, url, headers, body)
         return self._read(action, response)
 

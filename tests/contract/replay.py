@@ -119,12 +119,12 @@ class Replay:
 
     def _send(self, exchange: Exchange) -> tuple[int, Any]:
         if exchange.name not in AT_THE_SAME_MOMENT:
-            return self._call(exchange)
+            return self.call(exchange)
         with ThreadPoolExecutor(AT_ONCE_CALLS) as pool:
-            answers = list(pool.map(lambda _: self._call(exchange), range(AT_ONCE_CALLS)))
+            answers = list(pool.map(lambda _: self.call(exchange), range(AT_ONCE_CALLS)))
         return next((answer for answer in answers if answer[0] == exchange.status), answers[0])
 
-    def _call(self, exchange: Exchange) -> tuple[int, Any]:
+    def call(self, exchange: Exchange) -> tuple[int, Any]:
         body = exchange.body if exchange.body is None or isinstance(exchange.body, str) else _json(exchange.body)
         response = self.http.request(
             exchange.method,

@@ -6,26 +6,24 @@ import json
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import boto3
 import httpx
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from sandbox.aws_face.keys import ACCESS_KEY, SECRET_KEY
+from tests.contract.aws import REGION, client
 from tests.contract.cluster import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REGION = "us-east-1"
 BUCKET = "corpus"
 MODEL = "embedder"
 ROLE = "arn:aws:iam::123456789012:role/batch"
 TITAN = "amazon.titan-embed-text-v2:0"
-ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30, s3={"addressing_style": "path"})
 TRANSFORM_ENDS = ("Completed", "Failed", "Stopped")
 INVOCATION_ENDS = ("Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired")
 
@@ -35,25 +33,15 @@ class Cloud:
 
     def __init__(self, url: str, region: str = REGION) -> None:
         self.url, self.region = url, region
-        self.s3 = self._client("s3")
-        self.sagemaker = self._client("sagemaker")
-        self.sagemaker_runtime = self._client("sagemaker-runtime")
-        self.bedrock = self._client("bedrock")
-        self.bedrock_runtime = self._client("bedrock-runtime")
-
-    def _client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=f"{self.url}/aws",
-            region_name=self.region,
-            aws_access_key_id="AKIASANDBOX",
-            aws_secret_access_key="sandbox-secret-key",
-            config=ONCE,
-        )
+        self.s3 = client(url, "s3", region=region)
+        self.sagemaker = client(url, "sagemaker", region=region)
+        self.sagemaker_runtime = client(url, "sagemaker-runtime", region=region)
+        self.bedrock = client(url, "bedrock", region=region)
+        self.bedrock_runtime = client(url, "bedrock-runtime", region=region)
 
     def close(self) -> None:
-        for client in (self.s3, self.sagemaker, self.sagemaker_runtime, self.bedrock, self.bedrock_runtime):
-            client.close()
+        for made in (self.s3, self.sagemaker, self.sagemaker_runtime, self.bedrock, self.bedrock_runtime):
+            made.close()
 
     def prepare(self) -> None:
         self.s3.create_bucket(Bucket=BUCKET)
@@ -76,7 +64,7 @@ class Cloud:
         """A signed call without an SDK, to a path as it is."""
         raw, url = b"" if body is None else json.dumps(body).encode(), f"{self.url}/aws/{path}"
         request = AWSRequest(method, url, headers={"content-type": "application/json"}, data=raw)
-        SigV4Auth(Credentials("AKIASANDBOX", "sandbox-secret-key"), service, self.region).add_auth(request)
+        SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), service, self.region).add_auth(request)
         return httpx.request(method, url, headers=dict(request.headers), content=raw)
 
     def pace(self, pace: str) -> None:
