@@ -141,7 +141,9 @@ class Jobs:
         way = self.life.way(work)
         if work["final"]:
             return
-        for phase in way[: self._steps(work, way) + 1]:
+        # The worker may have come to its end since it was last looked for results to publish.
+        most = len(way) if work["published"] else len(way) - 1
+        for phase in way[: min(self._steps(work, way) + 1, most)]:
             if phase not in work["entered"]:
                 work["entered"].append(phase)
                 self.life.enter(public, work, phase, time.time())
