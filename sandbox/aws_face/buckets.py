@@ -24,6 +24,7 @@ from sandbox.ids import opensearch_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from werkzeug.datastructures import Headers
 
@@ -72,6 +73,15 @@ class Buckets:
             finally:
                 _forget_instances()
         return int(status.split()[0]), headers, body
+
+    def look(self, environ: dict[str, Any], bucket: str, key: str) -> tuple[int, Headers, BinaryIO | None]:
+        """moto's answer to HEAD, and the object's content if it is there; the caller closes it."""
+        with _LOCK:
+            status, headers, _ = self.respond(environ | {"REQUEST_METHOD": "HEAD"}, bucket, key)
+            stored = self._state.get(OBJECT, _id(bucket, key))
+            if status != 200 or stored is None:
+                return status, headers, None
+            return status, headers, (self._state.files / stored.body["file"]).open("rb")
 
     def has_bucket(self, bucket: str) -> bool:
         return self._state.get(BUCKET, bucket) is not None

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from starlette.responses import Response
 
+from sandbox.aws_face.caller import AWSError
+
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
+    from werkzeug.datastructures import Headers
 
     from sandbox.aws_face.buckets import Buckets
     from sandbox.aws_face.caller import Caller
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 256 * 1024
 SLOW_PIECES_PER_SECOND = 20
+RANGE = re.compile(r"bytes=(?=\d|-\d)(\d*)-(\d*)", re.ASCII)
 # Of the wire, not of the answer.
 LEFT_OUT = ("content-length", "transfer-encoding", "connection", "server", "date")
 
@@ -31,26 +38,39 @@ class S3:
 
     async def answer(self, request: Request, caller: Caller, path: str, body: bytes) -> Response:
         bucket, _, key = unquote(path.lstrip("/")).partition("/")
-        one_key = key or None
-        status, headers, content = await asyncio.to_thread(
-            self._buckets.respond, _environ(request, caller, path, body), bucket, one_key
-        )
-        kept = {name: value for name, value in headers.items() if name.lower() not in LEFT_OUT}
-        length = headers.get("content-length")
-        if request.method == "HEAD" or not content:
-            if length is not None:
-                kept["content-length"] = length
-            return Response(b"", status, kept)
-        if request.method != "GET" or status >= 300 or not one_key:
-            return Response(content, status, kept)
+        environ = _environ(request, path, body)
+        if request.method == "GET" and key and _is_plain(request):
+            response = await asyncio.to_thread(self._download, request, environ, bucket, key)
+            if response is not None:
+                return response
+        status, headers, content = await asyncio.to_thread(self._buckets.respond, environ, bucket, key or None)
+        kept = _kept(headers)
+        if request.method == "HEAD" and "content-length" in headers:
+            kept["content-length"] = headers["content-length"]
+        return Response(content, status, kept)
+
+    def _download(self, request: Request, environ: dict[str, Any], bucket: str, key: str) -> Response | None:
+        """From the file, as moto would read all of it for each part of it; None if moto has something else to say."""
+        whole = {name: value for name, value in environ.items() if name != "HTTP_RANGE"}
+        _, headers, file = self._buckets.look(whole, bucket, key)
+        if file is None:
+            return None
+        size = file.seek(0, io.SEEK_END)
+        kept, status, first, length = _kept(headers), 200, 0, size
+        if asked := RANGE.fullmatch(request.headers.get("range", "")):
+            first, length = _span(asked[1], asked[2], size)
+            if length <= 0:
+                file.close()
+                raise AWSError(416, "InvalidRange", "The requested range is not satisfiable")
+            status = 206
+            kept = {name: value for name, value in kept.items() if not name.lower().startswith("x-amz-checksum-")}
+            kept["content-range"] = f"bytes {first}-{first + length - 1}/{size}"
+        kept["content-length"] = str(length)
+        file.seek(first)
         cut, slow = self._box.faults.take("cut_download"), self._box.faults.take("slow_download")
-        return Outgoing(
-            content,
-            status,
-            kept,
-            int(cut.number("after_bytes", 0)) if cut else None,
-            slow.number("bytes_per_second", 0) if slow else None,
-        )
+        stop_after = int(cut.number("after_bytes", 0)) if cut else None
+        speed = slow.number("bytes_per_second", 0) if slow else None
+        return Outgoing(file, length, status, kept, stop_after, speed)
 
     def start(self) -> None: ...
 
@@ -67,34 +87,57 @@ class Outgoing(Response):
 
     def __init__(
         self,
-        content: bytes,
+        file: BinaryIO,
+        length: int,
         status: int,
         headers: dict[str, str],
         stop_after: int | None,
         bytes_per_second: float | None,
     ) -> None:
-        super().__init__(content, status, headers)
+        super().__init__(None, status, headers)
+        self._file, self._length = file, length
         self._stop_after, self._bytes_per_second = stop_after, bytes_per_second
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        content = bytes(self.body)
-        end = len(content) if self._stop_after is None else min(len(content), self._stop_after)
+        left = self._length if self._stop_after is None else min(self._length, self._stop_after)
+        is_cut = left < self._length
         piece = PIECE_BYTES
         if self._bytes_per_second:
             piece = max(1, min(piece, int(self._bytes_per_second / SLOW_PIECES_PER_SECOND)))
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for start in range(0, end, piece):
-            data = content[start : min(end, start + piece)]
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-            if self._bytes_per_second:
-                await asyncio.sleep(len(data) / self._bytes_per_second)
-        if end < len(content):
+        with self._file:
+            while left > 0:
+                data = await asyncio.to_thread(self._file.read, min(piece, left))
+                left -= len(data)
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+                if self._bytes_per_second:
+                    await asyncio.sleep(len(data) / self._bytes_per_second)
+        if is_cut:
             await scope["state"]["hang_up"]()
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _environ(request: Request, caller: Caller, path: str, body: bytes) -> dict[str, Any]:
+def _is_plain(request: Request) -> bool:
+    """Nothing asked beyond the object: no version, part, tags or headers of one's own for the answer."""
+    return all(name == "x-id" or name.startswith("X-Amz-") for name in request.query_params)
+
+
+def _span(first: str, last: str, size: int) -> tuple[int, int]:
+    """Where a range begins and how long it is, by https://www.rfc-editor.org/rfc/rfc9110#name-byte-ranges."""
+    if not first:
+        length = min(int(last), size)
+        return size - length, length
+    start = int(first)
+    end = min(int(last) if last else size - 1, size - 1)
+    return start, end - start + 1
+
+
+def _kept(headers: Headers) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in LEFT_OUT}
+
+
+def _environ(request: Request, path: str, body: bytes) -> dict[str, Any]:
     """PEP 3333. Named localhost, or moto would take a host with a dot for one with the bucket in its name."""
     query = request.url.query
     environ: dict[str, Any] = {

@@ -54,6 +54,10 @@ def test_an_upload_in_parts_and_a_part_of_it_back(s3: Any) -> None:
     ranged = s3.get_object(Bucket="corpus", Key="big", Range=f"bytes={PART_BYTES - 3}-{PART_BYTES + 3}")
     assert ranged["Body"].read() == content[PART_BYTES - 3 : PART_BYTES + 4]
     assert ranged["ResponseMetadata"]["HTTPStatusCode"] == 206
+    assert ranged["ContentRange"] == f"bytes {PART_BYTES - 3}-{PART_BYTES + 3}/{len(content)}"
+    assert s3.get_object(Bucket="corpus", Key="big", Range="bytes=-4")["Body"].read() == content[-4:]
+    past = f"bytes={len(content)}-"
+    assert refused(lambda: s3.get_object(Bucket="corpus", Key="big", Range=past)) == (416, "InvalidRange")
     whole = io.BytesIO()
     s3.download_fileobj("corpus", "big", whole, Config=parts)
     assert whole.getvalue() == content

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.contract.cluster import KEY, ML, Cluster, connector, rows
+from tests.contract.cluster import KEY, ML, Cluster, connector
 from tests.contract.conftest import Provider
 
 FOLDER = Path(__file__).parents[2] / "sandbox"
 LISTED: list[str] = re.findall(
-    r"^- (.+)$", (FOLDER / "README.md").read_text().partition("## What it does not serve")[2], re.MULTILINE
+    r"^- (.+(?:\n  .+)*)$", (FOLDER / "README.md").read_text().partition("## What it does not serve")[2], re.MULTILINE
 )
 
 
@@ -35,22 +35,12 @@ def model(**changes: Any) -> Callable[[Cluster, Provider], dict[str, str]]:
     return lambda cluster, provider: {"model": cluster.model(cluster.connector(**changes))}
 
 
-def task_at(provider_name: str) -> Callable[[Cluster, Provider], dict[str, str]]:
-    """Of a connector without actions for status and cancel, whose address has the provider's name in it."""
-
-    def submit(cluster: Cluster, provider: Provider) -> dict[str, str]:
-        actions = connector(cluster.url)["actions"][:2]
-        actions[1]["url"] += f"?at={provider_name}"
-        model_id = cluster.model(cluster.connector(actions=actions))
-        return {"task": str(cluster.submit(model_id, provider.upload(rows(1)))["task_id"])}
-
-    return submit
-
-
-def with_function(action: int, which: str) -> Callable[[Cluster, Provider], dict[str, str]]:
+def with_function(
+    action: int, which: str, name: str = "connector.of.another.provider"
+) -> Callable[[Cluster, Provider], dict[str, str]]:
     def prepare(cluster: Cluster, provider: Provider) -> dict[str, str]:
         actions = connector(cluster.url)["actions"]
-        actions[action][which] = "connector.of.another.provider"
+        actions[action][which] = name
         return {"model": cluster.model(cluster.connector(actions=actions))}
 
     return prepare
@@ -71,10 +61,8 @@ ASKED = [
         named("connectors of the protocol"),
         "POST",
         f"{ML}/connectors/_create",
-        connector("http://127.0.0.1:9", protocol="aws_sigv4"),
+        connector("http://127.0.0.1:9", protocol="mcp_sse"),
     ),
-    Asked(named("the default status"), "GET", f"{ML}/tasks/{{task}}", None, task_at("sagemaker")),
-    Asked(named("the default status"), "POST", f"{ML}/tasks/{{task}}/_cancel", None, task_at("bedrock")),
     Asked(
         named("pre- and post-process"),
         "POST",
@@ -95,6 +83,13 @@ ASKED = [
         f"{ML}/models/{{model}}/_predict",
         TEXTS,
         with_function(0, "post_process_function"),
+    ),
+    Asked(
+        named("more than one text"),
+        "POST",
+        f"{ML}/models/{{model}}/_predict",
+        {"text_docs": ["a", "b"]},
+        with_function(0, "pre_process_function", "connector.pre_process.bedrock.embedding"),
     ),
     Asked(
         named("models with function_name"),

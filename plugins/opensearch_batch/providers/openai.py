@@ -21,6 +21,7 @@ NAME = "openai"
 CONNECTION = "openai_default"
 BASE_URL = "https://api.openai.com/v1"
 CREDENTIAL = {"openAI_key": "<key>"}
+EXPIRING: frozenset[str] = frozenset()
 ENDPOINTS = ("/v1/embeddings", "/v1/chat/completions", "/v1/responses")
 MIN_REQUESTS = 1
 MAX_REQUESTS = 50_000
@@ -166,7 +167,7 @@ def request_id(line: Mapping[str, Any]) -> str:
     return str(line["custom_id"])
 
 
-def output_tokens_at_most(endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
     if endpoint == "/v1/embeddings":
         return 0
     return next((int(parameters[name]) for name in OUTPUT_LIMITS if name in parameters), None)

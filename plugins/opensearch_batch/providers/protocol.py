@@ -107,6 +107,8 @@ class Provider(Protocol):
     """API paths that rows can be sent to; the first is the default."""
     CREDENTIAL: Mapping[str, str]
     """Names of the connector's credential, with placeholder values."""
+    EXPIRING: frozenset[str]
+    """Names in a credential that tell that it ends by itself."""
     JobSettings: type[BaseModel]
     """What `model.job` of a spec may, or must, hold."""
     MIN_REQUESTS: int
@@ -170,7 +172,7 @@ class Provider(Protocol):
         """The name that `request` wrote into this line."""
         ...
 
-    def output_tokens_at_most(self, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+    def output_tokens_at_most(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
         """What one row's answer may cost in output tokens; 0 where there are none, None where nothing bounds it."""
         ...
 
