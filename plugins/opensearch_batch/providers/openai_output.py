@@ -58,7 +58,27 @@ _parser = _Parser()
 def read_line(raw: bytes) -> Answer:
     """A vector's text is checked and handed on as it came, beside its numbers: neither is made from the other."""
     read = _embedded if raw.find(KEY, 0, KEY_WITHIN) >= 0 else _spoken
-    return read(raw) or _read_any(orjson.loads(raw))
+    return read(raw) or _read_slowly(raw)
+
+
+def _read_slowly(raw: bytes) -> Answer:
+    line = orjson.loads(raw)
+    plain = _with_open_body(line)
+    return read_line(plain) if plain else _read_any(line)
+
+
+def _with_open_body(line: Mapping[str, Any]) -> bytes | None:
+    """The line with the JSON that its `response.body` is the text of; None where that is no such text.
+
+    ogx 1.5.0 writes such lines (tests/real/test_compatible.py), OpenAI does not. The JSON stands in the new line as it
+    came: `_embedded` hands a vector's text on.
+    """
+    response = line.get("response")
+    body = response.get("body") if isinstance(response, dict) else None
+    if not isinstance(body, str) or not body.startswith("{"):
+        return None
+    orjson.loads(body)  # else it could end its place in the line before its own end
+    return orjson.dumps({**line, "response": {**response, "body": orjson.Fragment(body)}})
 
 
 def _embedded(raw: bytes) -> Answer | None:
@@ -165,7 +185,7 @@ def _read_any(line: Mapping[str, Any]) -> Answer:
     """A line of either file; the error file holds refused requests (in `response`) and unrun ones (in `error`)."""
     custom_id, response = str(line["custom_id"]), line.get("response") or {}
     body = response.get("body") or {}
-    if error := line.get("error") or body.get("error"):
+    if error := line.get("error") or (body.get("error") if isinstance(body, dict) else None):
         status = response.get("status_code")
         code = str(error.get("code") or error.get("type") or status)
         return Answer(custom_id, code=code, message=str(error.get("message", "")), passing=passes(code, status))
@@ -219,7 +239,11 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
     try:
         line = _embedded_many(raw)
     except msgspec.DecodeError:
-        yield _only_a_reason(_read_any(orjson.loads(raw)))
+        slowly = orjson.loads(raw)
+        if plain := _with_open_body(slowly):
+            yield from read_many(plain)
+        else:
+            yield _only_a_reason(_read_any(slowly))
         return
     body = line.response.body
     usage = Usage(body.usage.prompt_tokens if body.usage else 0)
