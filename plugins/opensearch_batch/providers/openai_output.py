@@ -74,7 +74,9 @@ def _with_open_body(line: Mapping[str, Any]) -> bytes | None:
     came: `_embedded` hands a vector's text on.
     """
     response = line.get("response")
-    body = response.get("body") if isinstance(response, dict) else None
+    if not isinstance(response, dict):
+        return None
+    body = response.get("body")
     if not isinstance(body, str) or not body.startswith("{"):
         return None
     orjson.loads(body)  # else it could end its place in the line before its own end
