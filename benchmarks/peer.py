@@ -161,7 +161,7 @@ def submit(task: Task) -> Work:
     def work() -> dict[str, Any]:
         _, bundles = prepare(spec, "run", folder)
         shards = [shard for bundle in bundles for shard in bundle]
-        return {"uploads": [store.upload(shard.uri, f"{shard.index}.jsonl", shard.bytes) for shard in shards]}
+        return {"uploads": [store.upload(shard, f"{shard.index}.jsonl") for shard in shards]}
 
     return work
 

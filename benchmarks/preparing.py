@@ -70,7 +70,7 @@ def ours(task: Task) -> Work:
     def work() -> dict[str, Any]:
         _, bundles = prepare(spec, "run", folder)
         shards = [shard for bundle in bundles for shard in bundle]
-        ids = [store.upload(shard.uri, f"{shard.index}.jsonl", shard.bytes) for shard in shards]
+        ids = [store.upload(shard, f"{shard.index}.jsonl") for shard in shards]
         return {"uploads": ids, "files": [urlsplit(shard.uri).path for shard in shards]}
 
     return work

@@ -63,11 +63,12 @@ def of_job(send: Send, store: ProviderStore, provider: Provider, job: Job, file_
     ]
     if job.task_id is None:
         return checks
-    query = provider.find_query(str(job.input_file_id))
+    query = provider.find_query(str(job.input_file_id)) or provider.task_query(job.provider_job_id)
     return [
         *checks,
         _asked(
-            "a task is found by its input file", lambda: _among(send(ml_commons.search_tasks(query)), str(job.task_id))
+            "a task is found by its input file",
+            lambda: _among(send(ml_commons.search_tasks(query)), str(job.task_id)),
         ),
         _status_read(send, job.task_id),
     ]

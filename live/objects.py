@@ -12,12 +12,13 @@ import tenacity
 from live.state import State
 from live.target import Target
 from opensearch_batch import ml_commons
-from opensearch_batch.connector_body import credential, prepare_body
+from opensearch_batch.connector_body import prepare_body
 from opensearch_batch.errors import BatchError
 from opensearch_batch.ml_commons import Call, Hit
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.registration import ensure_connector, ensure_group, ensure_model
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.stores import store_class
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ _TRIES, _PAUSE_SECONDS = 5, 1
 def make_connector(send: Send, target: Target, vendor: Provider, spec: BatchSpec, state: State) -> str:
     model = spec.model
     raw = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, target.provider_url)
-    body = prepare_body(raw, base_url=target.provider_url, vendor_url=vendor.BASE_URL)
-    connector_id = ensure_connector(send, body, credential(vendor.CREDENTIAL, target.provider_conn), on_change="error")
+    secrets = store_class(vendor).credential(vendor.CREDENTIAL, target.provider_conn)
+    connector_id = ensure_connector(send, prepare_body(raw), secrets, on_change="error")
     _note(state, "connector", connector_id)
     return connector_id
 

@@ -12,7 +12,7 @@ from airflow.sdk import BaseHook
 from live.masking import Mask, basic
 from opensearch_batch.hook import OWN_OPTIONS, MLCommonsHook
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.stores import base_url
+from opensearch_batch.stores import store_class
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -40,7 +40,7 @@ def read_target(opensearch_conn_id: str, provider_conn_id: str, vendor: Provider
     provider = BaseHook.get_connection(provider_conn_id)
     hook = MLCommonsHook(opensearch_conn_id)
     hook.get_conn()
-    provider_url = base_url(provider, vendor.BASE_URL)
+    provider_url = store_class(vendor).base_url(provider, vendor.BASE_URL)
     return Target(
         opensearch_conn_id=opensearch_conn_id,
         provider_conn=provider,

@@ -21,10 +21,14 @@ from opensearch_batch.spec import BatchSpec
 
 
 class BatchOperator(BaseOperator):
-    """Base of the operators; `run_step` may raise any BatchError."""
+    """Base of the operators; `run_step` may raise any BatchError.
 
-    template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id")
-    template_fields_renderers = {"spec": "json"}
+    :param job: what the vendor's job needs besides its rows, as `model.job` of a spec; needed where something is
+        submitted or registered, and only by vendors that need anything.
+    """
+
+    template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "job")
+    template_fields_renderers = {"spec": "json", "job": "json"}
     ui_color = "#d9eef7"
 
     def __init__(
@@ -34,6 +38,7 @@ class BatchOperator(BaseOperator):
         provider: str = "",
         opensearch_conn_id: str = "",
         provider_conn_id: str = "",
+        job: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**patient(kwargs))
@@ -41,6 +46,7 @@ class BatchOperator(BaseOperator):
         self.provider = provider
         self.opensearch_conn_id = opensearch_conn_id
         self.provider_conn_id = provider_conn_id
+        self.job = job
 
     def execute(self, context: Context) -> Any:
         with airflow_errors():
@@ -60,12 +66,15 @@ def fill_connections(operator: Any) -> None:
     operator.opensearch_conn_id = operator.opensearch_conn_id or (
         spec.connections.opensearch if spec else "opensearch_default"
     )
+    if spec and not getattr(operator, "job", None):
+        operator.job = spec.model.job
 
 
 def open_provider_store(operator: Any) -> Any:
     from opensearch_batch.stores import open_store
 
-    return open_store(providers.get(operator.provider), BaseHook.get_connection(operator.provider_conn_id))
+    connection = BaseHook.get_connection(operator.provider_conn_id)
+    return open_store(providers.get(operator.provider), connection, getattr(operator, "job", None))
 
 
 def cluster(operator: Any) -> Any:

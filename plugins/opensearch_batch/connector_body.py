@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key",
 BATCH_ACTIONS = ("batch_predict_status", "cancel_batch_predict")
 
 
-def prepare_body(body: Mapping[str, Any], *, base_url: str | None, vendor_url: str) -> dict[str, Any]:
-    """The body without its credential, pointed at `base_url` where one is given, its hash in the description.
+def prepare_body(body: Mapping[str, Any], moved: Callable[[str], str] | None = None) -> dict[str, Any]:
+    """The body without its credential, its URLs `moved` to another server of the same API, its hash in the description.
 
     Status and cancel actions that leave the vendor's own host get an empty request body: without one ML Commons
     replaces them by a default it can only make for the vendor's host (ConnectorUtils.createConnectorAction).
@@ -25,8 +25,8 @@ def prepare_body(body: Mapping[str, Any], *, base_url: str | None, vendor_url: s
     made = {key: value for key, value in body.items() if key != "credential"}
     for action in body.get("actions", []):
         refuse_literal_keys(action)
-    if base_url and base_url != vendor_url:
-        made["actions"] = [_moved(action, vendor_url, base_url) for action in body.get("actions", [])]
+    if moved:
+        made["actions"] = [_moved(action, moved) for action in body.get("actions", [])]
     description = str(body.get("description") or f"{body.get('name')} for batch inference from Airflow")
     return {**made, "description": f"{description} (body sha256: {body_hash(made)})"}
 
@@ -69,22 +69,10 @@ def refuse_literal_credential(names: Mapping[str, Any]) -> None:
             )
 
 
-def credential(names: Mapping[str, Any], connection: Any) -> dict[str, str]:
-    """The connector's credential from a connection. Raise SpecError for a key written into the body."""
-    refuse_literal_credential(names)
-    extra = connection.extra_dejson
-    only = len(names) == 1
-    found = {name: extra.get(name) or (connection.password if only else None) for name in names}
-    if missing := [name for name, value in found.items() if not value]:
-        where = "its password" if only else f"its extra: {', '.join(missing)}"
-        raise SpecError(f"connection {connection.conn_id!r} lacks the provider's key; put it into {where}")
-    return {name: str(value) for name, value in found.items()}
-
-
-def _moved(action: Mapping[str, Any], vendor_url: str, base_url: str) -> dict[str, Any]:
-    moved = dict(action)
-    if str(action.get("url", "")).startswith(vendor_url):
-        moved["url"] = base_url + str(action["url"])[len(vendor_url) :]
+def _moved(action: Mapping[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:
+    there, url = dict(action), str(action.get("url", ""))
+    if (other := moved(url)) != url:
+        there["url"] = other
         if str(action.get("action_type")).lower() in BATCH_ACTIONS:
-            moved.setdefault("request_body", "{}")
-    return moved
+            there.setdefault("request_body", "{}")
+    return there

@@ -11,7 +11,8 @@ BatchError
 │   └── UnknownAnswer        an answer, state or event that this version does not know
 └── Transient                try again later
     ├── Unavailable          down, starting, overloaded, or the answer was lost on the way
-    │   └── NotTaken         this node took nothing and sent nothing on: another one may take it at once
+    │   ├── NotTaken         this node took nothing and sent nothing on: another one may take it at once
+    │   └── KeyExpired       the credentials were good for a time that is over: read the connection again
     ├── Throttled            asked to slow down
     │   └── TaskLimit        the cluster counts too many open batch tasks
     └── OutcomeUnknown       a submission may or may not have reached the provider: look before the next one
@@ -71,6 +72,10 @@ class Unavailable(Transient):
 
 class NotTaken(Unavailable):
     """This node took nothing and sent nothing on: the same call may be sent again at once, and another node take it."""
+
+
+class KeyExpired(Unavailable):
+    """The credentials were good for a time that is over: whoever keeps a client makes a new one from the connection."""
 
 
 class Throttled(Transient):

@@ -66,6 +66,7 @@ class Outcome(Value):
     output_tokens: int
     error_code: str | None = None
     error_message: str | None = None
+    instance_seconds: float = 0.0
 
 
 def read_task(document: Mapping[str, Any], provider: Provider) -> RemoteJob:
@@ -97,10 +98,13 @@ def outcome(job: Job, remote: RemoteJob) -> Outcome:
         output_tokens=remote.usage.output_tokens,
         error_code=remote.error_code,
         error_message=remote.error_message,
+        instance_seconds=remote.usage.instance_seconds,
     )
 
 
 def progress(remote: RemoteJob) -> str:
     """n of N for the log."""
     failed = f", {remote.requests_failed} failed" if remote.requests_failed else ""
+    if not remote.requests_total:
+        return remote.status
     return f"{remote.status}, {remote.requests_done} of {remote.requests_total}{failed}"

@@ -14,7 +14,7 @@ import orjson
 
 from opensearch_batch.asked import row_groups, row_ids
 from opensearch_batch.jobs import Job, Outcome
-from opensearch_batch.providers.protocol import Answer, Provider
+from opensearch_batch.providers.protocol import Answer, Provider, Usage
 from opensearch_batch.reconcile import Landed, Left, Tally, fate, join
 from opensearch_batch.report import Report
 from opensearch_batch.result_files import Format, JsonLines, open_results
@@ -46,14 +46,13 @@ def land(
     ids, groups = _asked(job, store, provider)
     tally = Tally(repair=repair and job.shard is not None)
     part = Shard.from_dict(job.shard).part if job.shard else job.key[-12:]
-    lines = chain.from_iterable(map(store.lines, outcome.outputs))
     with ExitStack() as stack:
         about = {"model_id": job.model_id, "run": run_key, "shard": part, "batch_id": job.provider_job_id}
         results = stack.enter_context(open_results(f"{output_uri}/results-{run_key}-{part}", output_format, about))
         failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{run_key}-{part}.jsonl"))
         handed_on = stack.enter_context(_handed_on(job, tally))
         end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
-        for row in join(ids, lines, provider, end, tally, groups):
+        for row in join(ids, store.answers(outcome), provider, end, tally, groups):
             if isinstance(row, Answer):
                 results.add(row)
             elif handed_on and tally.hands_on(row):
@@ -64,6 +63,7 @@ def land(
         if handed_on:
             written["repair"] = handed_on.commit()
     _warn(job, outcome, tally)
+    usage = store.usage(outcome) or Usage(outcome.input_tokens, outcome.output_tokens, outcome.instance_seconds)
     return Landed(
         job=outcome.job,
         state=outcome.state,
@@ -74,8 +74,9 @@ def land(
         duplicates=tally.duplicates,
         foreign=tally.foreign,
         unreadable=tally.unreadable,
-        input_tokens=outcome.input_tokens or tally.usage.input_tokens,
-        output_tokens=outcome.output_tokens or tally.usage.output_tokens,
+        input_tokens=usage.input_tokens or tally.usage.input_tokens,
+        output_tokens=usage.output_tokens or tally.usage.output_tokens,
+        instance_seconds=usage.instance_seconds,
         codes=tally.codes,
         named=tally.named,
         examples=tally.examples,

@@ -37,10 +37,11 @@ class ProviderLink(BaseOperatorLink):
         if not job:
             return ""
         from opensearch_batch import providers
-        from opensearch_batch.stores import base_url
+        from opensearch_batch.stores import store_class
 
         provider = providers.get(operator.provider)  # type: ignore[attr-defined]
-        at = base_url(BaseHook.get_connection(operator.provider_conn_id), provider.BASE_URL)  # type: ignore[attr-defined]
+        connection = BaseHook.get_connection(operator.provider_conn_id)  # type: ignore[attr-defined]
+        at = store_class(provider).base_url(connection, provider.BASE_URL)
         job_id = job["provider_job_id"]
         return provider.job_link(job_id) if at == provider.BASE_URL else at + provider.job_path(job_id)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from airflow.sdk import BaseHook, Context
@@ -10,7 +11,7 @@ from airflow.sdk.log import mask_secret
 
 from opensearch_batch import providers
 from opensearch_batch.adapter import BatchOperator, cluster
-from opensearch_batch.connector_body import credential, load_body, prepare_body, refuse_literal_credential
+from opensearch_batch.connector_body import load_body, prepare_body, refuse_literal_credential
 from opensearch_batch.errors import SpecError
 from opensearch_batch.spec import BatchSpec
 
@@ -54,20 +55,22 @@ class CreateConnectorOperator(BatchOperator):
 
     def run_step(self, context: Context) -> str:
         from opensearch_batch.registration import ensure_connector, replace_connector
-        from opensearch_batch.stores import base_url
+        from opensearch_batch.stores import store_class
 
         vendor = providers.get(self.provider)
         connection = BaseHook.get_connection(self.credential_conn_id or self.provider_conn_id)
         spec = BatchSpec.of(self.spec) if self.spec else None
+        store = store_class(vendor)
+        moved: Callable[[str], str] | None = None
         if self.body is not None:
             raw = load_body(self.body)
-            moved = (
-                base_url(BaseHook.get_connection(self.base_url_from), vendor.BASE_URL) if self.base_url_from else None
-            )
+            if self.base_url_from:
+                there = store.base_url(BaseHook.get_connection(self.base_url_from), vendor.BASE_URL)
+                moved = partial(vendor.moved, base_url=there)
         elif spec:
-            moved = base_url(connection, vendor.BASE_URL)
-            model = spec.model
-            raw = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, moved)
+            model, there = spec.model, store.base_url(connection, vendor.BASE_URL)
+            job = {**store.settings(connection), **(self.job or {})}
+            raw = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, there, job)
         else:
             raise SpecError("CreateConnectorOperator needs body= or spec=")
         if not {"connection_timeout", "read_timeout", "max_retry_times"} <= set(raw.get("client_config") or {}):
@@ -77,8 +80,8 @@ class CreateConnectorOperator(BatchOperator):
                 "Set connection_timeout 30, read_timeout 60, max_retry_times 0.",
                 raw.get("name"),
             )
-        body = prepare_body(raw, base_url=moved, vendor_url=vendor.BASE_URL)
-        secrets = credential(raw.get("credential") or vendor.CREDENTIAL, connection)
+        body = prepare_body(raw, moved)
+        secrets = store.credential(raw.get("credential") or vendor.CREDENTIAL, connection)
         for secret in secrets.values():
             mask_secret(secret)
         send = cluster(self)

@@ -160,14 +160,15 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         from opensearch_batch.preflight import check
 
         vendor, limits = providers.get(spec.model.provider), spec.limits
+        storage_bytes = limits.max_provider_bytes or vendor.STORAGE_BYTES
         try:
-            stored_bytes = open_provider_store(self).stored_bytes()
+            stored_bytes = None if storage_bytes is None else open_provider_store(self).stored_bytes()
         except AirflowNotFoundException:  # by hand, only the submit may know another one's id
             stored_bytes = None
         found = check(
             plan,
             stored_bytes=stored_bytes,
-            storage_bytes=limits.max_provider_bytes or vendor.STORAGE_BYTES,
+            storage_bytes=storage_bytes,
             window_hours=vendor.WINDOW_HOURS,
             max_jobs_in_flight=limits.max_jobs_in_flight,
             max_enqueued_tokens=limits.max_enqueued_tokens,

@@ -14,7 +14,7 @@ from opensearch_batch.values import Value
 @dataclass(frozen=True)
 class Plan(Value):
     """`estimated_tokens` is input only, bytes / 4; money is None where no price is known. Prices are US dollars a
-    million tokens.
+    million tokens, or an hour of a machine, where the provider bills those: then nothing can be estimated.
     """
 
     run_key: str
@@ -27,9 +27,12 @@ class Plan(Value):
     estimated_usd: float | None
     dry_run: bool = False
     output_tokens_at_most: int | None = 0
+    usd_per_instance_hour: float | None = None
 
     def __str__(self) -> str:
         money = "no price known" if self.estimated_usd is None else f"about ${self.estimated_usd:.4f}"
+        if self.usd_per_instance_hour is not None:
+            money = f"${self.usd_per_instance_hour:g} an instance-hour"
         if self.output_tokens_at_most is None:
             money += " for the input alone"
         return (
@@ -44,13 +47,15 @@ def counted(number: int, noun: str) -> str:
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars a million tokens, batch discount applied."""
+    """US dollars a million tokens, batch discount applied; and an hour of a machine."""
 
-    input_usd: float
-    output_usd: float
+    input_usd: float = 0.0
+    output_usd: float = 0.0
+    instance_hour_usd: float = 0.0
 
     def of(self, usage: Usage) -> float:
-        return (usage.input_tokens * self.input_usd + usage.output_tokens * self.output_usd) / 1e6
+        tokens = (usage.input_tokens * self.input_usd + usage.output_tokens * self.output_usd) / 1e6
+        return tokens + usage.instance_seconds / 3600 * self.instance_hour_usd
 
 
 def make_plan(
@@ -61,6 +66,7 @@ def make_plan(
     dry_run: bool,
     max_cost_usd: float | None,
     output_tokens_a_row: int | None = 0,
+    usd_per_instance_hour: float | None = None,
 ) -> Plan:
     """Raise BudgetExceeded when the estimate is above `max_cost_usd`, or when there is a bound and no price to hold
     it against.
@@ -79,6 +85,7 @@ def make_plan(
         estimated_usd=price.of(Usage(tokens, output or 0)) if price else None,
         dry_run=dry_run,
         output_tokens_at_most=output,
+        usd_per_instance_hour=usd_per_instance_hour,
     )
     if max_cost_usd is not None and tokens:
         if plan.estimated_usd is None:
@@ -101,12 +108,14 @@ def price_of(provider: Provider, model: str, usd_per_million_tokens: float | Non
     """
     if usd_per_million_tokens is not None:
         return Price(usd_per_million_tokens, usd_per_million_tokens)
+    if provider.PRICE_ID is None:
+        return None
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
 
     try:
         inward, outward = (
-            float(calc_price(tokens, model_ref=model, provider_id=provider.NAME).total_price)
+            float(calc_price(tokens, model_ref=model, provider_id=provider.PRICE_ID).total_price)
             * provider.BATCH_PRICE_FACTOR
             for tokens in (Tokens(input_tokens=1_000_000), Tokens(output_tokens=1_000_000))
         )

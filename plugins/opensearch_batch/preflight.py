@@ -15,7 +15,7 @@ from opensearch_batch.values import Value
 @dataclass(frozen=True)
 class Preflight(Value):
     """`stored_bytes` are the provider's files of all runs and purposes (None: it was not asked), `storage_bytes` what
-    may lie there.
+    may lie there (None: no bound).
 
     `fills`: how often what may be in flight at once is filled; None where no limit of jobs or tokens is given.
     `hours_at_most`: after so long the provider has ended every batch, if each fill is submitted when the one before it
@@ -27,7 +27,7 @@ class Preflight(Value):
     upload_bytes: int
     estimated_tokens: int
     stored_bytes: int | None
-    storage_bytes: int
+    storage_bytes: int | None
     window_hours: float
     fills: int | None = None
     hours_at_most: float | None = None
@@ -38,9 +38,10 @@ class Preflight(Value):
         else:
             when = f"in flight at once in {self.fills} fills, so ended within {self.hours_at_most:g} hours"
         stored = "what lies there" if self.stored_bytes is None else f"{self.stored_bytes} that lie there"
+        room = "" if self.storage_bytes is None else f", which holds {self.storage_bytes} with {stored}"
         return (
-            f"{self.records} rows, {self.shards} files, {self.upload_bytes} bytes to upload to the provider, which "
-            f"holds {self.storage_bytes} with {stored}; an estimated {self.estimated_tokens} tokens, {when}"
+            f"{self.records} rows, {self.shards} files, {self.upload_bytes} bytes to upload to the provider{room}; "
+            f"an estimated {self.estimated_tokens} tokens, {when}"
         )
 
 
@@ -48,7 +49,7 @@ def check(
     plan: Plan,
     *,
     stored_bytes: int | None,
-    storage_bytes: int,
+    storage_bytes: int | None,
     window_hours: float,
     max_jobs_in_flight: int | None = None,
     max_enqueued_tokens: int | None = None,
@@ -74,7 +75,7 @@ def check(
         hours_at_most=None if most is None else most * window_hours,
     )
     taken = stored_bytes or 0
-    if taken + plan.bytes > storage_bytes:
+    if storage_bytes is not None and taken + plan.bytes > storage_bytes:
         raise Terminal(
             f"this run uploads {plan.bytes} bytes, and the provider has room for "
             f"{max(0, storage_bytes - taken)}: {taken} of {storage_bytes} bytes are taken. Nothing was "

@@ -44,6 +44,7 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
             dry_run=spec.dry_run,
             max_cost_usd=spec.limits.max_cost_usd,
             output_tokens_a_row=provider.output_tokens_at_most(spec.model.endpoint, spec.model.parameters),
+            usd_per_instance_hour=spec.limits.usd_per_instance_hour,
         )
         if not plan.records and not spec.may_be_empty:
             found = "no rows" if matches(spec.input.uri) else "matches no object"

@@ -51,6 +51,7 @@ class Landed(Value):
     failures: dict[str, Any] | None = None
     passing: dict[str, int] = field(default_factory=dict)
     repair: dict[str, Any] | None = None
+    instance_seconds: float = 0.0
 
     @property
     def round(self) -> int:

@@ -46,6 +46,7 @@ class Report(Value):
     passing: dict[str, int] = field(default_factory=dict)
     repaired: int = 0
     left: int = 0
+    instance_seconds: float = 0.0
 
     @property
     def all_landed(self) -> bool:
@@ -64,9 +65,12 @@ class Report(Value):
         return [*found, f"{shards_named(self.absent)} never landed"] if self.absent else found
 
     def __str__(self) -> str:
-        money = (
-            "" if self.actual_usd is None else f", ${self.actual_usd:.4f} (estimated ${self.estimated_usd or 0:.4f})"
-        )
+        money = "" if self.actual_usd is None else f", ${self.actual_usd:.4f}"
+        if self.actual_usd is not None and self.estimated_usd is not None:
+            money += f" (estimated ${self.estimated_usd:.4f})"
+        used = f"{self.actual_tokens} tokens"
+        if self.instance_seconds:
+            used = f"{self.instance_seconds:.0f} instance-seconds"
         extra = "".join(
             f", {n} {kind}" for kind, n in (("duplicates", self.duplicates), ("foreign", self.foreign)) if n
         )
@@ -74,7 +78,7 @@ class Report(Value):
         return (
             f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed, "
             f"{self.missing} missing{extra}; "
-            f"{counted(len(self.jobs), 'job')}, {self.actual_tokens} tokens{money}; manifest {self.manifest}"
+            f"{counted(len(self.jobs), 'job')}, {used}{money}; manifest {self.manifest}"
         )
 
 
@@ -91,11 +95,13 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
     total = {name: sum(getattr(part, name) for part in parts) for name in _SUMS}
     total["failed"] += sum(rest.tally.failed for rest in left)
     counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
-    usage = Usage(total["input_tokens"], total["output_tokens"])
+    usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
     total["missing"] = plan.records - total["answered"] - total["failed"]
     price = None
     if plan.input_usd_per_million is not None and plan.output_usd_per_million is not None:
         price = Price(plan.input_usd_per_million, plan.output_usd_per_million)
+    elif plan.usd_per_instance_hour is not None:
+        price = Price(instance_hour_usd=plan.usd_per_instance_hour)
     return Report(
         records=plan.records,
         shards=plan.shards,
@@ -118,7 +124,8 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
     )
 
 
-_SUMS = ("answered", "failed", "duplicates", "foreign", "unreadable", "input_tokens", "output_tokens")
+_COUNTED = ("answered", "failed", "duplicates", "foreign", "unreadable")
+_SUMS = (*_COUNTED, "input_tokens", "output_tokens", "instance_seconds")
 
 
 def _job_line(part: Landed) -> dict[str, Any]:

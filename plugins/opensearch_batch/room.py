@@ -73,6 +73,7 @@ def wait_for_turn(
             provider_conn_id=operator.provider_conn_id,
             poll_seconds=poll_seconds,
             carried=carried,
+            job=operator.job,
         ),
         method_name=method_name,
     )

@@ -52,7 +52,7 @@ class BatchSensor(BaseSensorOperator):
         and need the same `pool=`.
     """
 
-    template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "jobs")
+    template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "job", "jobs")
     template_fields_renderers = {"jobs": "json", "spec": "json"}
     operator_extra_links = (TaskLink(), ProviderLink())
     ui_color = "#d9eef7"
@@ -65,6 +65,7 @@ class BatchSensor(BaseSensorOperator):
         provider: str = "",
         opensearch_conn_id: str = "",
         provider_conn_id: str = "",
+        job: dict[str, Any] | None = None,
         deferrable: bool = True,
         cancel_on_kill: bool = True,
         max_jobs_in_flight: int | None = None,
@@ -78,6 +79,7 @@ class BatchSensor(BaseSensorOperator):
         self.provider = provider
         self.opensearch_conn_id = opensearch_conn_id
         self.provider_conn_id = provider_conn_id
+        self.job = job
         self.deferrable = deferrable
         self.cancel_on_kill = cancel_on_kill
         self.max_jobs_in_flight = max_jobs_in_flight

@@ -26,8 +26,13 @@ class ModelSection(_Section):
         providers.DEFAULT.NAME, description="Vendor whose API is spoken; compatible servers count as that vendor."
     )
     name: str = Field(description="The vendor's model id.", examples=["text-embedding-3-small"])
-    endpoint: str = Field("/v1/embeddings", description="API path that each row is sent to.")
+    endpoint: str = Field(
+        "/v1/embeddings", description="API path that each row is sent to; default: the provider's first."
+    )
     parameters: dict[str, Any] = Field({}, description="Sent with every row, e.g. dimensions or max_tokens.")
+    job: dict[str, Any] = Field(
+        {}, description="What the vendor's job needs besides its rows, e.g. files_uri; docs/providers says which."
+    )
     texts_per_request: int = Field(
         1, ge=1, description="Texts a request, for embeddings; one text the provider refuses fails all of its request."
     )
@@ -40,9 +45,22 @@ class ModelSection(_Section):
         description="When the cluster's connector differs from this spec. redeploy disturbs searches for seconds.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _default_endpoint(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "endpoint" not in values and isinstance(name := values.get("provider"), str):
+            return {**values, "endpoint": providers.get(name).ENDPOINTS[0]}
+        return values
+
     @model_validator(mode="after")
     def _known(self) -> ModelSection:
         provider = providers.get(self.provider)
+        try:
+            provider.JobSettings.model_validate(self.job)
+        except ValidationError as error:
+            raise SpecError(
+                "; ".join(f"model.job.{_explain(item, provider.JobSettings)}" for item in error.errors())
+            ) from None
         if self.endpoint not in provider.ENDPOINTS:
             raise SpecError(f"model.endpoint {self.endpoint!r} is not one of {', '.join(provider.ENDPOINTS)}")
         if self.texts_per_request > (most := provider.MAX_TEXTS_A_REQUEST.get(self.endpoint, 1)):
@@ -79,6 +97,9 @@ class OutputSection(_Section):
 class LimitSection(_Section):
     """Lower than the provider's own limits, or money."""
 
+    min_requests: int | None = Field(
+        None, ge=1, description="Fewest requests a job may have at the provider; default: what the vendor publishes."
+    )
     max_requests: int | None = Field(None, ge=1, description="Requests a shard; a request is a row by default.")
     max_bytes: int | None = Field(None, ge=1, description="Bytes a shard.")
     max_inputs: int | None = Field(None, ge=1, description="Texts a shard, where a request has several.")
@@ -94,6 +115,9 @@ class LimitSection(_Section):
     )
     usd_per_million_tokens: float | None = Field(
         None, ge=0, description="Batch price; default: half the list price of genai-prices."
+    )
+    usd_per_instance_hour: float | None = Field(
+        None, ge=0, description="Price of a machine, where the provider bills those; for the report."
     )
     max_cost_usd: float | None = Field(
         None, ge=0, description="Refuse a plan estimated above this; answers count at their max_tokens."
@@ -140,6 +164,17 @@ class BatchSpec(_Section):
     )
     work_is_shared: bool = Field(False, description="Declare that a file:// work_uri is mounted on every worker.")
     dry_run: bool = Field(False, description="Plan only: rows, shards, tokens, money. Nothing is sent.")
+
+    @model_validator(mode="after")
+    def _can_be_priced(self) -> BatchSpec:
+        limits = self.limits
+        unpriced = providers.get(self.model.provider).PRICE_ID is None and limits.usd_per_million_tokens is None
+        if unpriced and limits.max_cost_usd is not None:
+            raise SpecError(
+                "limits.max_cost_usd cannot hold: this provider bills the time of machines, which no plan knows. "
+                "Bound that in model.job"
+            )
+        return self
 
     @property
     def registered_as(self) -> str:
@@ -192,6 +227,8 @@ class BatchSpec(_Section):
     def resolve(self, **placeholders: str | None) -> BatchSpec:
         """Fill in ${ENVIRONMENT} variables and {name} placeholders. Raise SpecError for one without a value."""
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
+        if isinstance(place := self.model.job.get("files_uri"), str):
+            at["model.job.files_uri"] = place
         filled = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         return self.override({**filled, "input.allow_empty": self.may_be_empty})
 

@@ -24,15 +24,18 @@ from typing import Any, Protocol
 
 from opensearch_batch import ml_commons
 from opensearch_batch.admission import UPLOADS, Admission
-from opensearch_batch.errors import BatchError, OutcomeUnknown, SpecError, TaskLimit, Transient, Unavailable
+from opensearch_batch.errors import BatchError, OutcomeUnknown, Refused, SpecError, TaskLimit, Transient, Unavailable
 from opensearch_batch.jobs import Job, is_spent
-from opensearch_batch.ml_commons import Call, Hit
+from opensearch_batch.ml_commons import Call
 from opensearch_batch.providers.protocol import Provider, RemoteJob
 from opensearch_batch.shards import Shard
 from opensearch_batch.stores import ProviderStore
 from opensearch_batch.task_limit import give_back_places
 
 log = logging.getLogger(__name__)
+
+BATCH = "BATCH_PREDICTION"
+"""The task_type of a batch."""
 
 LIST_LAG_SECONDS = 900.0
 """What a provider's list of jobs may be behind its own answers; a guess on the safe side, not a published figure."""
@@ -119,7 +122,7 @@ class Submitter:
                 attempt, file_id = attempt + 1, None
         self._admit(shard.name, shard.bytes, file_id)
         if not file_id:
-            file_id = self.store.upload(shard.uri, file_name(key, attempt), shard.bytes)
+            file_id = self.store.upload(shard, file_name(key, attempt))
         return self._submit(_Target(key, attempt, file_id, shard))
 
     def submit_parameters(self) -> Job:
@@ -136,7 +139,7 @@ class Submitter:
             file_id = self.provider.input_file_id(connector_of(self.send, self.model_id).get("parameters") or {})
         if file_id is None:
             raise SpecError("neither parameters nor the connector name an input file, and no shards are given")
-        before = note["known"] if "known" in note else [job["id"] for job in self.store.find_jobs(file_id)]
+        before = note["known"] if "known" in note else list(map(self.provider.job_id, self.store.find_jobs(file_id)))
         spent = [note["job"]["provider_job_id"]] if note.get("job") else []
         target = _Target(key, int(note.get("attempt", 1)) + len(spent), file_id, None, (*before, *spent))
         if note.get("sent_at") and (found := self._settle(target, note["sent_at"])):
@@ -204,17 +207,28 @@ class Submitter:
         self.memory.set(target.key, note | {"sent_at": sent_at})
         parameters = {**self.parameters, **self.provider.submit_parameters(target.file_id)}
         try:
-            answer = self.send(ml_commons.batch_predict(self.model_id, parameters))
-            if not answer.get("remote_job"):  # before 2.18
-                raise OutcomeUnknown(f"task {answer.get('task_id')} came without its job.")
+            task_id, job_id = self._send(parameters)
         except OutcomeUnknown as error:
             return self._found_again(target, sent_at, error)
         except BatchError:
             self.memory.set(target.key, note)
             raise
-        job = self._job(target, answer["task_id"], self.provider.read_job(answer["remote_job"]).id)
+        job = self._job(target, task_id, job_id)
         log.info("%s: submitted as %s, file %s", target.name, job.name, target.file_id)
         return self._note(job, target.known)
+
+    def _send(self, parameters: Mapping[str, Any]) -> tuple[str, str]:
+        """Ids of the task and of the provider's job. Raise OutcomeUnknown where the answer does not say them."""
+        try:
+            answer = self.send(ml_commons.batch_predict(self.model_id, parameters))
+        except Refused as error:
+            if not (meant := self.provider.refusal(str(error))):
+                raise
+            raise meant(str(error), status=error.status) from None
+        job_id = self.provider.job_id(answer.get("remote_job") or {})
+        if not job_id:  # before 2.18 there was no remote_job
+            raise OutcomeUnknown(f"task {answer.get('task_id')} came without its job.")
+        return str(answer["task_id"]), job_id
 
     def _found_again(self, target: _Target, sent_at: float, error: OutcomeUnknown) -> Job:
         """The job of a submission whose answer did not say it."""
@@ -249,13 +263,13 @@ class Submitter:
 
         Where the cluster does not answer, only a job that can be used counts as found.
         """
-        hits: list[Hit] = []
+        tasks: dict[str, str] = {}
         no_answer: Transient | None = None
-        try:
-            hits = self.send(ml_commons.search_tasks(self.provider.find_query(target.file_id)))
-        except Transient as error:
-            no_answer = error
-        tasks = {hit.source["remote_job"]["id"]: hit.id for hit in hits if _is_batch(hit)}
+        if query := self.provider.find_query(target.file_id):
+            try:
+                tasks = self._tasks(query)
+            except Transient as error:
+                no_answer = error
         jobs = {job_id: self._job(target, task_id, job_id) for job_id, task_id in tasks.items()}
         ours = [job for job_id, job in jobs.items() if job_id not in target.known]
         for job in ours:
@@ -263,12 +277,26 @@ class Submitter:
                 return _Found(job, usable=True)
         for remote in map(self.provider.read_job, self.store.find_jobs(target.file_id)):
             if remote.id not in target.known:
-                ours.append(jobs.get(remote.id) or self._job(target, None, remote.id))
+                ours.append(jobs.get(remote.id) or self._job(target, self._task_of(remote.id), remote.id))
                 if not is_spent(remote):
                     return _Found(ours[-1], usable=True)
         if no_answer:
             raise no_answer
         return _Found(ours[-1], usable=False) if ours else None
+
+    def _tasks(self, query: Mapping[str, Any]) -> dict[str, str]:
+        """Task ids by job id."""
+        hits = [hit for hit in self.send(ml_commons.search_tasks(query)) if hit.source.get("task_type") == BATCH]
+        found = {self.provider.job_id(hit.source.get("remote_job") or {}): hit.id for hit in hits}
+        return {job_id: task_id for job_id, task_id in found.items() if job_id}
+
+    def _task_of(self, job_id: str) -> str | None:
+        """None where the cluster has no task of this job, or does not answer: then it is followed at the provider."""
+        try:
+            return self._tasks(self.provider.task_query(job_id)).get(job_id)
+        except Transient as error:
+            log.warning("job %s: no answer from the cluster about its task: %s", job_id, error)
+            return None
 
     def _look(self, job: Job) -> RemoteJob:
         return self.provider.read_job(self.store.get_job(job.provider_job_id))
@@ -324,7 +352,3 @@ def file_name(key: str, attempt: int) -> str:
 def attempt_of(name: str) -> int:
     match = re.search(r"-a(\d+)\.jsonl$", name)
     return int(match[1]) if match else 0
-
-
-def _is_batch(hit: Hit) -> bool:
-    return hit.source.get("task_type") == "BATCH_PREDICTION" and bool((hit.source.get("remote_job") or {}).get("id"))

@@ -18,7 +18,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from opensearch_batch import providers
-from opensearch_batch.errors import BatchError
+from opensearch_batch.errors import BatchError, KeyExpired
 from opensearch_batch.jobs import Job, ended
 from opensearch_batch.looking import Ask, AskCluster, adrive, cancel, look
 from opensearch_batch.pacing import pause_seconds
@@ -116,8 +116,7 @@ class BatchTrigger(StoredTrigger):
             connection = await BaseHook.aget_connection(self.provider_conn_id)
         except AirflowNotFoundException:
             return None
-        secret = hashlib.sha256((connection.password or "").encode()).hexdigest()
-        place = (self.provider, connection.schema, connection.host, connection.port, secret)
+        place = (self.provider, hashlib.sha256(connection.get_uri().encode()).hexdigest())
         return stack.enter_context(shared(place, ids))
 
     async def on_kill(self) -> None:
@@ -185,9 +184,13 @@ class BatchTrigger(StoredTrigger):
                 connection = await BaseHook.aget_connection(self.provider_conn_id)
                 opened.append(await _in_thread(open_store, providers.get(self.provider), connection))
             store = opened[0]
-            if isinstance(step, AskList):
-                return await _in_thread(store.list_jobs, step.ids, step.most_pages, step.since)
-            return await _in_thread(store.cancel_job if step.cancel else store.get_job, step.job_id)
+            try:
+                if isinstance(step, AskList):
+                    return await _in_thread(store.list_jobs, step.ids, step.most_pages, step.since)
+                return await _in_thread(store.cancel_job if step.cancel else store.get_job, step.job_id)
+            except KeyExpired:  # a wait may be longer than credentials last: the next look reads them anew
+                opened.clear()
+                raise
 
         async with MLCommonsAsyncHook(self.opensearch_conn_id).sender() as send:
             yield ask

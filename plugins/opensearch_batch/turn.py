@@ -46,6 +46,7 @@ class TurnTrigger(StoredTrigger):
         "provider_conn_id",
         "poll_seconds",
         "carried",
+        "job",
     )
     CONNECTIONS = ("provider_conn_id",)
 
@@ -60,6 +61,7 @@ class TurnTrigger(StoredTrigger):
         provider_conn_id: str,
         poll_seconds: float,
         carried: Any = None,
+        job: dict[str, Any] | None = None,
         version: int = VERSION,
     ) -> None:
         super().__init__(version)
@@ -71,6 +73,7 @@ class TurnTrigger(StoredTrigger):
         self.provider_conn_id = provider_conn_id
         self.poll_seconds = poll_seconds
         self.carried = carried
+        self.job = job
 
     async def wait(self) -> dict[str, Any]:
         wanted = Wanted.from_dict(self.wanted)
@@ -106,7 +109,7 @@ class TurnTrigger(StoredTrigger):
         limits, connection = self._limits, await BaseHook.aget_connection(self.provider_conn_id)
 
         def ask() -> list[Place]:
-            return in_flight(open_store(vendor, connection), vendor, self.model, limits, time.time())
+            return in_flight(open_store(vendor, connection, self.job), vendor, self.model, limits, time.time())
 
         return await asyncio.to_thread(ask)
 

@@ -216,7 +216,7 @@ def test_no_secret_is_written_even_where_answers_quote_them(person: Person, serv
 def test_an_interrupted_run_goes_on_and_pays_once(person: Person, server: Server, number: signal.Signals) -> None:
     server.pace("clock:3600")
     with person.begins("--yes") as process:
-        read_until(process, "validating, ")
+        read_until(process, "validating")
         process.send_signal(number)
         rest, _ = process.communicate()
     assert process.returncode == (UNFINISHED if number == signal.SIGINT else -number)
@@ -250,7 +250,7 @@ def test_a_job_that_the_cluster_may_not_see_is_followed_at_the_provider(person: 
     refusal = {"error": {"reason": "Trusted connector endpoints regex is not configured.", "root_cause": []}}
     server.pace("clock:3600")
     with person.begins("--yes") as process:
-        read_until(process, "validating, ")
+        read_until(process, "validating")
         server.fault("answer", method="GET", path="/_plugins/_ml/tasks/", status=400, body=refusal, times=-1)
         said = read_until(process, "it is followed at the provider")
         server.pace("instant")

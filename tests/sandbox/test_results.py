@@ -28,8 +28,8 @@ outcome, url, key, output_uri, run_key = json.loads(sys.argv[1])
 store = OpenAIFiles(url, key)
 
 class Halved:
-    def lines(self, file_id):
-        lines = list(store.lines(file_id))
+    def answers(self, outcome):
+        lines = list(store.answers(outcome))
         yield from lines[: len(lines) // 2]
         print("half", flush=True)
         sys.stdin.read()

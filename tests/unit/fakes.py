@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch_batch.errors import BatchError, OutcomeUnknown, Unavailable
+from opensearch_batch.jobs import Outcome
 from opensearch_batch.ml_commons import Call, Hit
+from opensearch_batch.providers.protocol import Usage
+from opensearch_batch.shards import Shard
 
 
 class Killed(BaseException):
@@ -138,7 +141,7 @@ class World:
 
         self.accidents.append(accident)
 
-    def upload(self, uri: str, name: str, size_bytes: int) -> str:
+    def upload(self, shard: Shard, name: str) -> str:
         file_id = f"file-{len(self.files) + 1}"
         self.files.append((name, file_id))
         return file_id
@@ -184,4 +187,10 @@ class World:
         raise AssertionError("a submission cancels nothing")
 
     def lines(self, file_id: str) -> Iterator[bytes]:
+        raise AssertionError("a submission downloads nothing")
+
+    def answers(self, outcome: Outcome) -> Iterator[bytes]:
+        raise AssertionError("a submission downloads nothing")
+
+    def usage(self, outcome: Outcome) -> Usage | None:
         raise AssertionError("a submission downloads nothing")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import json
 import re
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from opensearch_batch.connector_body import body_hash, credential, load_body, prepare_body
+from opensearch_batch.connector_body import body_hash, load_body, prepare_body
 from opensearch_batch.errors import SpecError
+from opensearch_batch.providers import openai
+from opensearch_batch.stores.keyed import credential
 
 VENDOR = "https://api.openai.com/v1"
 BODY: dict[str, Any] = {
@@ -32,7 +35,7 @@ BODY: dict[str, Any] = {
 
 
 def prepared(body: dict[str, Any] = BODY, base_url: str | None = None) -> dict[str, Any]:
-    return prepare_body(body, base_url=base_url, vendor_url=VENDOR)
+    return prepare_body(body, partial(openai.moved, base_url=base_url) if base_url else None)
 
 
 def digest(body: dict[str, Any]) -> str:

@@ -123,12 +123,12 @@ class Bundle:
         self.listings = 0
         self._turn = threading.Lock()
 
-    def upload(self, uri: str, name: str, size_bytes: int) -> str:
+    def upload(self, shard: Shard, name: str) -> str:
         with self._turn:
-            if (number := int(uri.removeprefix("mem://"))) in self.refuse:
+            if (number := int(shard.uri.removeprefix("mem://"))) in self.refuse:
                 self.refuse.discard(number)
                 raise Unavailable("upload: HTTP 503")
-            return self.world.upload(uri, name, size_bytes)
+            return self.world.upload(shard, name)
 
     def find_uploads(self, prefix: str) -> dict[str, str]:
         self.listings += 1

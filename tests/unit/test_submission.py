@@ -312,7 +312,7 @@ def test_a_spent_job_found_without_memory_makes_way_too(case: Case) -> None:
 
 def test_the_highest_attempt_counts(case: Case) -> None:
     for attempt in (1, 3, 2):
-        file_id = case.world.upload("", file_name(KEY, attempt), 1)
+        file_id = case.world.upload(SHARD, file_name(KEY, attempt))
         case.world.new_task(case.world.new_job(file_id, "failed" if attempt < 3 else "in_progress"))
     job = case.submitter().submit(SHARD)
     assert (job.attempt, job.input_file_id, job.provider_job_id) == (3, "file-2", "batch_2")
@@ -321,7 +321,7 @@ def test_the_highest_attempt_counts(case: Case) -> None:
 
 def test_attempt_ten_is_higher_than_attempt_nine(case: Case) -> None:
     for attempt in (9, 10):
-        case.world.new_task(case.world.new_job(case.world.upload("", file_name(KEY, attempt), 1), "failed"))
+        case.world.new_task(case.world.new_job(case.world.upload(SHARD, file_name(KEY, attempt)), "failed"))
     assert case.submitter().submit(SHARD).attempt == 11
 
 
@@ -346,7 +346,7 @@ def test_a_lost_answer_of_attempt_2_is_found(case: Case) -> None:
 
 
 def test_of_several_jobs_of_a_file_one_that_can_be_used_counts(case: Case) -> None:
-    file_id = case.world.upload("", file_name(KEY, 1), 1)
+    file_id = case.world.upload(SHARD, file_name(KEY, 1))
     for status in ("failed", "in_progress", "failed"):
         case.world.new_task(case.world.new_job(file_id, status))
     assert case.submitter().submit(SHARD).provider_job_id == "batch_2"
@@ -354,7 +354,7 @@ def test_of_several_jobs_of_a_file_one_that_can_be_used_counts(case: Case) -> No
 
 
 def test_a_spent_task_does_not_hide_a_live_job_that_only_the_provider_has(case: Case) -> None:
-    file_id = case.world.upload("", file_name(KEY, 1), 1)
+    file_id = case.world.upload(SHARD, file_name(KEY, 1))
     case.world.new_task(case.world.new_job(file_id, "failed"))
     case.world.new_job(file_id, "in_progress")
     job = case.submitter().submit(SHARD)
@@ -364,7 +364,7 @@ def test_a_spent_task_does_not_hide_a_live_job_that_only_the_provider_has(case: 
 
 def test_a_stale_task_document_does_not_hide_that_the_job_failed(case: Case) -> None:
     """The cluster's document still says validating; the provider says failed."""
-    file_id = case.world.upload("", file_name(KEY, 1), 1)
+    file_id = case.world.upload(SHARD, file_name(KEY, 1))
     job = case.world.new_job(file_id)
     case.world.tasks["task-1"] = dict(job)
     job.update(status="failed")
@@ -389,7 +389,7 @@ def test_the_key_shows_nothing_of_the_run(case: Case) -> None:
 
 
 def test_an_unknown_status_of_a_found_job_is_raised_and_nothing_is_sent(case: Case) -> None:
-    file_id = case.world.upload("", file_name(KEY, 1), 1)
+    file_id = case.world.upload(SHARD, file_name(KEY, 1))
     case.world.new_job(file_id, "paused")
     with pytest.raises(UnknownAnswer, match="'paused' is not known"):
         case.submitter().submit(SHARD)

@@ -97,10 +97,10 @@ def test_a_status_nobody_knows_is_raised_from_the_list_too(wait: Wait, world: Wo
 
 def test_a_job_is_told_when_its_status_changes(wait: Wait, world: World, said: list[tuple[int, str]]) -> None:
     rounds(wait, 3)
-    assert sorted(text.rpartition(": ")[2] for _, text in said) == ["in_progress, 0 of 0"] * 5
+    assert sorted(text.rpartition(": ")[2] for _, text in said) == ["in_progress"] * 5
     world.status["batch_0"] = "completed"
     rounds(wait, 2)
-    assert said[5:] == [(logging.INFO, "job batch_0 (task task-0): completed, 0 of 0")]
+    assert said[5:] == [(logging.INFO, "job batch_0 (task task-0): completed")]
 
 
 def test_how_far_it_is_is_told_when_it_changes_at_most_every_five_minutes_and_once_an_hour(

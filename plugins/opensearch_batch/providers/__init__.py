@@ -1,8 +1,13 @@
-"""The vendors this package knows. Adding one: a file beside this one, and its module in PROVIDERS."""
+"""The vendors this package knows, and those of other packages.
+
+Adding one here: a file beside this one, and its module in PROVIDERS. One in a package of its own is an entry point of
+the group `opensearch_batch.providers`: its name is the provider's NAME, its object a module like those here.
+"""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
+from importlib.metadata import entry_points
 from typing import cast
 
 from opensearch_batch.errors import SpecError
@@ -11,13 +16,17 @@ from opensearch_batch.providers.protocol import Provider
 
 PROVIDERS: tuple[Provider, ...] = (cast("Provider", openai),)
 DEFAULT = PROVIDERS[0]
+ENTRY_POINTS = "opensearch_batch.providers"
 
 
 def get(name: str) -> Provider:
     """Raise SpecError, naming the nearest known provider, for a name that is not one."""
     known = {provider.NAME: provider for provider in PROVIDERS}
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-        raise SpecError(f"unknown provider {name!r}; {hint}")
-    return known[name]
+    if name in known:
+        return known[name]
+    added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in added:
+        return cast("Provider", added[name].load())
+    near = get_close_matches(name, [*known, *added], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted([*known, *added]))}"
+    raise SpecError(f"unknown provider {name!r}; {hint}")

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
+from pydantic import BaseModel, ConfigDict
 
-from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.errors import Transient, UnknownAnswer
 from opensearch_batch.providers import openai_output
 from opensearch_batch.providers.protocol import RemoteJob, RemoteState, Usage
 
@@ -21,6 +22,7 @@ CONNECTION = "openai_default"
 BASE_URL = "https://api.openai.com/v1"
 CREDENTIAL = {"openAI_key": "<key>"}
 ENDPOINTS = ("/v1/embeddings", "/v1/chat/completions", "/v1/responses")
+MIN_REQUESTS = 1
 MAX_REQUESTS = 50_000
 MAX_BYTES = 200 * 1024 * 1024
 MAX_INPUTS = 50_000
@@ -34,6 +36,7 @@ WINDOW_HOURS = 24.0
 JOB_LIFE_SECONDS = 3 * 86400.0
 NO_ROOM_CODES = frozenset({"token_limit_exceeded"})
 """https://github.com/openai/openai-python/issues/2084 shows one: accepted, then `failed` with this code."""
+PRICE_ID = "openai"
 BATCH_PRICE_FACTOR = 0.5
 STORE = "opensearch_batch.stores.openai_files.OpenAIFiles"
 
@@ -66,7 +69,20 @@ _FUNCTIONS = {
 }
 
 
-def connector(name: str, model: str, endpoint: str, parameters: Mapping[str, Any], base_url: str) -> dict[str, Any]:
+class JobSettings(BaseModel):
+    """A batch needs nothing but its file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def connector(
+    name: str,
+    model: str,
+    endpoint: str,
+    parameters: Mapping[str, Any],
+    base_url: str,
+    job: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Online and batch actions over one key.
 
     All actions carry the same headers: ML Commons sends those of `predict` for a batch and its status reads.
@@ -119,6 +135,10 @@ def connector(name: str, model: str, endpoint: str, parameters: Mapping[str, Any
     }
 
 
+def moved(url: str, base_url: str) -> str:
+    return base_url + url[len(BASE_URL) :] if url.startswith(BASE_URL) else url
+
+
 def request(
     name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -157,8 +177,21 @@ def submit_parameters(input_file_id: str) -> dict[str, Any]:
     return {"input_file_id": input_file_id}
 
 
+def refusal(message: str) -> type[Transient] | None:
+    """Its statuses tell: too many requests are 429, and a file may be submitted any number of times."""
+    return None
+
+
 def find_query(input_file_id: str) -> dict[str, Any]:
     return {"term": {"remote_job.input_file_id": input_file_id}}
+
+
+def task_query(job_id: str) -> dict[str, Any]:
+    return {"term": {"remote_job.id": job_id}}
+
+
+def job_id(remote_job: Mapping[str, Any]) -> str | None:
+    return remote_job.get("id")
 
 
 def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
@@ -176,17 +209,17 @@ def _undated(model: str) -> str:
 
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     """Counts may arrive as floats: ML Commons 2.x stores every number as one."""
-    status, job_id = remote_job.get("status"), remote_job.get("id")
-    if status not in STATES or not job_id:
+    status, found_id = remote_job.get("status"), job_id(remote_job)
+    if status not in STATES or not found_id:
         raise UnknownAnswer(
-            f"batch {job_id!r}: status {status!r} is not known to this version (known: {', '.join(STATES)}). "
+            f"batch {found_id!r}: status {status!r} is not known to this version (known: {', '.join(STATES)}). "
             "The job was left alone: look at it at the provider, and clear this task once it has ended."
         )
     counts, usage = remote_job.get("request_counts") or {}, remote_job.get("usage") or {}
     first: Mapping[str, Any] = next(iter((remote_job.get("errors") or {}).get("data") or []), {})
     where = f" (line {int(first['line'])})" if first.get("line") else ""
     return RemoteJob(
-        id=str(job_id),
+        id=str(found_id),
         state=STATES[status],
         status=status,
         outputs=tuple(f for f in (remote_job.get("output_file_id"), remote_job.get("error_file_id")) if f),

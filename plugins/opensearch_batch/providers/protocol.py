@@ -5,28 +5,40 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
+
+from opensearch_batch.errors import Transient
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 RemoteState = Literal["running", "cancelling", "completed", "failed", "expired", "cancelled"]
 ENDED: frozenset[RemoteState] = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens that the provider counted, not our estimate."""
+    """What the provider counted, not our estimate. `instance_seconds`: of all machines, where those are billed."""
 
     input_tokens: int = 0
     output_tokens: int = 0
+    instance_seconds: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.instance_seconds + other.instance_seconds,
+        )
 
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """One look at the provider's job. `outputs` are file ids in the order to read them: answers before errors.
-    `created_at` is in epoch seconds.
+    """One look at the provider's job. `outputs` are ids for the store to read, in this order: answers before errors.
+    `created_at` is in epoch seconds. `requests_total` is 0 where the vendor does not say.
+
+    `has_answers` is only to be relied on in what a ProviderStore says of an ended job; in doubt it is True.
     """
 
     id: str
@@ -90,9 +102,15 @@ class Provider(Protocol):
     CONNECTION: str
     """Default id of the Airflow connection that holds the key and, as host, the base URL."""
     BASE_URL: str
+    """Of the vendor's own API; empty where that depends on what the connection says."""
     ENDPOINTS: tuple[str, ...]
+    """API paths that rows can be sent to; the first is the default."""
     CREDENTIAL: Mapping[str, str]
     """Names of the connector's credential, with placeholder values."""
+    JobSettings: type[BaseModel]
+    """What `model.job` of a spec may, or must, hold."""
+    MIN_REQUESTS: int
+    """A file with fewer is refused by the vendor."""
     MAX_REQUESTS: int
     MAX_BYTES: int
     MAX_INPUTS: int
@@ -100,23 +118,38 @@ class Provider(Protocol):
     MAX_TEXTS_A_REQUEST: Mapping[str, int]
     """By endpoint; one where it is not named."""
     MAX_TEXT_BYTES_A_REQUEST: int
-    STORAGE_BYTES: int
-    """What all files of an account may have together."""
+    STORAGE_BYTES: int | None
+    """What all files of an account may have together; None: as much as one pays for."""
     WINDOW_HOURS: float
     """Within so long of its submission a batch has ended, with or without answers."""
     JOB_LIFE_SECONDS: float
     """After this no job is live any more, however slow its end; on the safe side."""
     NO_ROOM_CODES: frozenset[str]
     """Error codes of a job that was accepted and then failed because too much was enqueued."""
+    PRICE_ID: str | None
+    """The vendor's id in genai-prices; None where it does not bill tokens."""
     BATCH_PRICE_FACTOR: float
     """Batch price over list price."""
     STORE: str
     """Dotted path of the class that moves this vendor's files (stores/)."""
 
     def connector(
-        self, name: str, model: str, endpoint: str, parameters: Mapping[str, Any], base_url: str
+        self,
+        name: str,
+        model: str,
+        endpoint: str,
+        parameters: Mapping[str, Any],
+        base_url: str,
+        job: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Body of connectors/_create, credentials as ${credential.…} placeholders."""
+        """Body of connectors/_create, credentials as ${credential.…} placeholders.
+
+        `job` is the spec's `model.job`, over what the connection says of the same (StoreClass.settings).
+        """
+        ...
+
+    def moved(self, url: str, base_url: str) -> str:
+        """The vendor's own URL at another server of its API; any other URL as it is."""
         ...
 
     def request(
@@ -145,11 +178,29 @@ class Provider(Protocol):
         """`parameters` of _batch_predict that make the job read this file."""
         ...
 
-    def find_query(self, input_file_id: str) -> dict[str, Any]:
-        """tasks/_search query that finds the jobs submitted with this file."""
+    def refusal(self, message: str) -> type[Transient] | None:
+        """What the vendor's words in a refused submission mean, where that is not the end of it: Throttled for "later",
+        OutcomeUnknown where a job of this name exists already. None for all else.
+        """
         ...
 
-    def input_file_id(self, remote_job: Mapping[str, Any]) -> str | None: ...
+    def find_query(self, input_file_id: str) -> dict[str, Any] | None:
+        """tasks/_search query that finds the jobs submitted with this file; None where the vendor's answer to a
+        submission does not name it, so that the cluster cannot know.
+        """
+        ...
+
+    def task_query(self, job_id: str) -> dict[str, Any]:
+        """tasks/_search query that finds the tasks of this job."""
+        ...
+
+    def job_id(self, remote_job: Mapping[str, Any]) -> str | None:
+        """Also of the answer to a submission, which may hold nothing else."""
+        ...
+
+    def input_file_id(self, remote_job: Mapping[str, Any]) -> str | None:
+        """Of a job, or of the parameters of a submission."""
+        ...
 
     def is_same_model(self, one: str, other: str) -> bool:
         """Whether two names may mean the same model; in doubt they do."""

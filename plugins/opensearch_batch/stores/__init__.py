@@ -4,23 +4,26 @@ write.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
-
-from opensearch_batch.errors import SpecError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-    from opensearch_batch.providers.protocol import Provider
+    from opensearch_batch.jobs import Outcome
+    from opensearch_batch.providers.protocol import Provider, Usage
+    from opensearch_batch.shards import Shard
 
 
 class ProviderStore(Protocol):
     """A vendor's files and its own view of the jobs. Calls raise Terminal or Transient; reads are repeated inside."""
 
-    def upload(self, uri: str, name: str, size_bytes: int) -> str:
-        """Stream the object at `uri` into a file called `name`; return its id. Not repeated inside."""
+    def upload(self, shard: Shard, name: str) -> str:
+        """Stream the shard's object into an input file called `name`; return its id. Not repeated inside.
+
+        A broken one is not found under this name afterwards.
+        """
         ...
 
     def find_uploads(self, prefix: str) -> dict[str, str]:
@@ -53,7 +56,9 @@ class ProviderStore(Protocol):
         """None: the provider does not have the file any more."""
         ...
 
-    def get_job(self, job_id: str) -> dict[str, Any]: ...
+    def get_job(self, job_id: str) -> dict[str, Any]:
+        """The provider's own document; of a job that ended it tells `read_job` whether there are answers."""
+        ...
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
         """The provider's own documents of those of these jobs that its list shows, by id. The walk begins at the
@@ -68,24 +73,40 @@ class ProviderStore(Protocol):
         """The file's lines without their ends; a download that breaks off is taken up again, never cut short."""
         ...
 
+    def answers(self, outcome: Outcome) -> Iterator[bytes]:
+        """Of all outputs of an ended job, the lines that the provider's `read_line` reads, answers before reasons."""
+        ...
 
-def open_store(provider: Provider, connection: Connection) -> ProviderStore:
-    """Raise SpecError when the connection has no key."""
-    if not connection.password:
-        raise SpecError(f"connection {connection.conn_id!r} has no password; put the provider's key there")
+    def usage(self, outcome: Outcome) -> Usage | None:
+        """What the vendor says of the whole job beside its answers; None where the job or its answers tell all."""
+        ...
+
+
+class StoreClass(Protocol):
+    """What a vendor takes from an Airflow connection. Classmethods of its ProviderStore."""
+
+    def opened(self, connection: Connection, default_url: str, job: Mapping[str, Any]) -> ProviderStore:
+        """Raise SpecError when the connection, or `job` (a spec's `model.job`), lacks what a call needs."""
+        ...
+
+    def base_url(self, connection: Connection, default_url: str) -> str:
+        """Of the server to talk to; `default_url` for the vendor's own."""
+        ...
+
+    def settings(self, connection: Connection) -> dict[str, Any]:
+        """What of `job` the connection knows."""
+        ...
+
+    def credential(self, names: Mapping[str, Any], connection: Connection) -> dict[str, str]:
+        """The connector's. `names` as a body prints them; SpecError where the connection lacks one."""
+        ...
+
+
+def open_store(provider: Provider, connection: Connection, job: Mapping[str, Any] | None = None) -> ProviderStore:
+    return store_class(provider).opened(connection, provider.BASE_URL, job or {})
+
+
+def store_class(provider: Provider) -> StoreClass:
+    """Imports the vendor's SDK, or nothing: that is up to it."""
     module, name = provider.STORE.rsplit(".", 1)
-    return cast(
-        "ProviderStore",
-        getattr(import_module(module), name)(base_url(connection, provider.BASE_URL), connection.password),
-    )
-
-
-def base_url(connection: Connection, default: str) -> str:
-    """The connection's host: a base URL (with its /v1), or host and port of a server; none means the vendor's own."""
-    host = (connection.host or "").rstrip("/")
-    if not host:
-        return default
-    if "://" in host:
-        return host
-    port = f":{connection.port}" if connection.port else ""
-    return f"{connection.schema or 'https'}://{host}{port}/v1"
+    return cast("StoreClass", getattr(import_module(module), name))

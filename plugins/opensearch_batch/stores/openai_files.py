@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opensearch_batch.errors import BatchError, Refused, Throttled, Unavailable
+from opensearch_batch.stores.keyed import KeyedStore
 from opensearch_batch.stores.object_storage import open_binary
 
 if TYPE_CHECKING:
     from openai import OpenAI
+
+    from opensearch_batch.jobs import Outcome
+    from opensearch_batch.shards import Shard
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +30,7 @@ class _Larger(Unavailable):
     """Asking for the rest would not help."""
 
 
-class OpenAIFiles:
+class OpenAIFiles(KeyedStore):
     """`base_url` ends in /v1; any server that speaks the same API serves."""
 
     def __init__(self, base_url: str, key: str) -> None:
@@ -34,17 +39,17 @@ class OpenAIFiles:
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK's client says a line a request
         self._client: OpenAI = OpenAI(base_url=base_url, api_key=key, max_retries=4, timeout=120)
 
-    def upload(self, uri: str, name: str, size_bytes: int) -> str:
+    def upload(self, shard: Shard, name: str) -> str:
         """An open file goes to the SDK: it would read a path into memory whole. Its retries would send the rest of a
         half-read file, so there are none here.
         """
-        with open_binary(uri) as source:
+        with open_binary(shard.uri) as source:
             client = self._client.with_options(max_retries=0)
             made = _asked(lambda: client.files.create(file=(name, source), purpose="batch"), f"upload {name}")
-        if made.bytes != size_bytes:
+        if made.bytes != shard.bytes:
             # Under this name the next try would take it for whole.
             _asked(lambda: self._client.files.delete(made.id), f"delete the broken upload {made.id} ({name})")
-            raise Unavailable(f"upload {name}: the provider held {made.bytes} of {size_bytes} bytes; deleted again")
+            raise Unavailable(f"upload {name}: the provider held {made.bytes} of {shard.bytes} bytes; deleted again")
         return made.id
 
     def find_uploads(self, prefix: str) -> dict[str, str]:
@@ -125,6 +130,12 @@ class OpenAIFiles:
 
     def cancel_job(self, job_id: str) -> None:
         _asked(lambda: self._client.batches.cancel(job_id), f"cancel batch {job_id}")
+
+    def answers(self, outcome: Outcome) -> Iterator[bytes]:
+        return chain.from_iterable(map(self.lines, outcome.outputs))
+
+    def usage(self, outcome: Outcome) -> None:
+        """The job tells, or its answers do."""
 
     def lines(self, file_id: str) -> Iterator[bytes]:
         rest: list[bytes] = []  # joined once: the answer to a request of many texts is as long as hundreds of chunks
