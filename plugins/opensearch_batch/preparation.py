@@ -43,7 +43,9 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
             price,
             dry_run=spec.dry_run,
             max_cost_usd=spec.limits.max_cost_usd,
-            output_tokens_a_row=provider.output_tokens_at_most(spec.model.endpoint, spec.model.parameters),
+            output_tokens_a_row=provider.output_tokens_at_most(
+                spec.model.name, spec.model.endpoint, spec.model.parameters
+            ),
             usd_per_instance_hour=spec.limits.usd_per_instance_hour,
         )
         if not plan.records and not spec.may_be_empty:
@@ -67,6 +69,7 @@ def room_of(limits: LimitSection, provider: Provider) -> Room:
         inputs=_within("max_inputs", limits.max_inputs, provider.MAX_INPUTS),
         tokens=limits.max_tokens,
         bytes_by="max_bytes" if allowed <= enqueued else "max_enqueued_tokens",
+        least=provider.MIN_REQUESTS if limits.min_requests is None else limits.min_requests,
     )
 
 

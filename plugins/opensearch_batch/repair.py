@@ -5,6 +5,7 @@ The same rows make the same shards however often this is repeated, so that their
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from opensearch_batch.result_files import JsonLines
 from opensearch_batch.shards import Request, Room, Shard, write_shards
 from opensearch_batch.stores.object_storage import open_binary, remove
 from opensearch_batch.values import Value
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ def prepare_repair(
         for parts in fetched:
             bundle: list[Shard] = []
             for group in _groups(parts):
+                handed_on = sum(int((part.repair or {})["rows"]) for part in group)
+                if handed_on < room.least:
+                    log.warning("%d rows are too few for a job (%d): they keep their reasons", handed_on, room.least)
+                    continue
                 with closing(_rows_again(group, provider)) as rows:
                     grouped = any(part.job["shard"].get("ids_uri") for part in group)
                     open_ids = opener(folder, ".ids.jsonl", first=count) if grouped else None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from opensearch_batch.errors import InputError
@@ -90,6 +92,8 @@ class Room:
     tokens: int | None = None
     bytes_by: str = "max_bytes"
     """The limit of the spec that `bytes` comes from."""
+    least: int = 1
+    """Requests; a shard with fewer is refused by the provider."""
 
     def has(self, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
         return (
@@ -127,10 +131,9 @@ def write_shards(
 
     Raise InputError for a request that no shard has room for; shards before it have been written by then.
     """
-    source = iter(requests)
-    held = next(source, None)
+    source = _Ahead(requests, room.least)
     index = 0
-    while held is not None:
+    while (held := source.head) is not None:
         if not room.has(1, len(held.raw), held.rows, held.text_bytes):
             raise room.refuse(held)
         uri, opened = open_sink(index)
@@ -139,21 +142,63 @@ def write_shards(
         with ExitStack() as stack:
             sink = stack.enter_context(opened)
             ids = stack.enter_context(opened_ids) if opened_ids else None
-            while held is not None and room.has(
+            while (held := source.head) is not None and room.has(
                 count + 1, size + len(held.raw), rows + held.rows, text_bytes + held.text_bytes
             ):
+                if count >= room.least and source.is_least and not source.fits(room, count, size, rows, text_bytes):
+                    break
                 sink.write(held.raw)
                 if ids:
                     ids.write(held.ids)
                 digest.update(held.raw)
                 count, size, rows = count + 1, size + len(held.raw), rows + held.rows
                 text_bytes += held.text_bytes
-                held = next(source, None)
+                source.take()
+            if count < room.least:
+                raise InputError(
+                    f"shard {index} would have {counted(count)}, and the provider takes no job with fewer than "
+                    f"{room.least}: give it more rows, or say limits.min_requests if your account may have fewer."
+                )
             if ids:
                 ids.commit()
             sink.commit()
         yield Shard(index, uri, digest.hexdigest(), rows, size, estimate_tokens(text_bytes), ids_uri)
         index += 1
+
+
+class _Ahead:
+    """The requests, with the next ones held: so that the last shard is left as many as it must have."""
+
+    def __init__(self, requests: Iterable[Request], least: int) -> None:
+        self._source = iter(requests)
+        self._least = least
+        self._held = deque(islice(self._source, least + 1))
+
+    @property
+    def head(self) -> Request | None:
+        return self._held[0] if self._held else None
+
+    def take(self) -> None:
+        self._held.popleft()
+        self._held.extend(islice(self._source, 1))
+
+    @property
+    def is_least(self) -> bool:
+        """No more will come, and what is there is just enough for a shard of its own."""
+        return len(self._held) == self._least
+
+    def fits(self, room: Room, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
+        """Whether all that is held goes in beside these."""
+        return room.has(
+            requests + len(self._held),
+            size + sum(len(each.raw) for each in self._held),
+            inputs + sum(each.rows for each in self._held),
+            text_bytes + sum(each.text_bytes for each in self._held),
+        )
+
+
+def counted(requests: int) -> str:
+    return "1 request" if requests == 1 else f"{requests} requests"
 
 
 def estimate_tokens(text_bytes: int) -> int:

@@ -200,3 +200,20 @@ def test_bundles_grow_instead_of_their_number(count: int) -> None:
     assert all(bundles)
     if count <= BUNDLES:
         assert [len(part) for part in bundles] == [1] * count
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(200, [100, 100]), (205, [100, 95, 10]), (209, [100, 99, 10]), (210, [100, 100, 10]), (10, [10])],
+)
+def test_the_last_shard_gets_as_many_as_the_provider_asks_for(count: int, expected: list[int]) -> None:
+    shards = list(write_shards(requests(*[10] * count), lambda index: (f"mem://{index}", Memory({}, "")), LEAST))
+    assert [shard.records for shard in shards] == expected
+
+
+def test_too_few_requests_for_a_job_are_refused() -> None:
+    with pytest.raises(InputError, match="would have 9 requests.*fewer than 10.*limits.min_requests"):
+        list(write_shards(requests(*[10] * 9), lambda index: (f"mem://{index}", Memory({}, "")), LEAST))
+
+
+LEAST = Room(requests=100, bytes=10_000, least=10)

@@ -168,7 +168,7 @@ def request_id(line: Mapping[str, Any]) -> str:
     return str(line["custom_id"])
 
 
-def output_tokens_at_most(endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
     if endpoint == "/v1/embeddings":
         return 0
     return next((int(parameters[name]) for name in OUTPUT_LIMITS if name in parameters), None)

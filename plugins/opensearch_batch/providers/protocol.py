@@ -170,7 +170,7 @@ class Provider(Protocol):
         """The name that `request` wrote into this line."""
         ...
 
-    def output_tokens_at_most(self, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+    def output_tokens_at_most(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
         """What one row's answer may cost in output tokens; 0 where there are none, None where nothing bounds it."""
         ...
 

@@ -6,12 +6,14 @@ import json
 import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from opensearch_batch.errors import BatchError, Refused, SpecError, Throttled, Unavailable
 from opensearch_batch.stores.keyed import KeyedStore, password
 from opensearch_batch.stores.object_storage import open_binary
+from opensearch_batch.stores.resuming import in_lines, resumed
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -26,12 +28,6 @@ T = TypeVar("T")
 
 NOT_FOUND = 404
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
-RESUMES = 8
-"""A download may break off this many times in a row without progress before it is given up."""
-
-
-class _Larger(Unavailable):
-    """Asking for the rest would not help."""
 
 
 class OpenAIFiles(KeyedStore):
@@ -154,15 +150,7 @@ class OpenAIFiles(KeyedStore):
         """The job tells, or its answers do."""
 
     def lines(self, file_id: str) -> Iterator[bytes]:
-        rest: list[bytes] = []  # joined once: the answer to a request of many texts is as long as hundreds of chunks
-        for chunk in self._chunks(file_id):
-            first, *others = chunk.split(b"\n")
-            rest.append(first)
-            for line in others:
-                yield b"".join(rest)
-                rest = [line]
-        if last := b"".join(rest):
-            yield last
+        return in_lines(self._chunks(file_id))
 
     def _chunks(self, file_id: str) -> Iterator[bytes]:
         """Resume by Range where the server honours it, else by reading the file again up to where it broke."""
@@ -172,24 +160,7 @@ class OpenAIFiles(KeyedStore):
                 "landed before stays as it is. To have its rows again, give them to a new run.",
                 status=NOT_FOUND,
             )
-        at, without_progress = 0, 0
-        while at < size:
-            before = at
-            try:
-                for chunk in self._from(file_id, at):
-                    at += len(chunk)
-                    if at > size:
-                        raise _Larger(
-                            f"download of {file_id}: more came than the {size} bytes the provider says it has"
-                        )
-                    yield chunk
-            except _Larger:
-                raise
-            except Unavailable as error:
-                log.warning("download of %s broke off after %d of %d bytes: %s", file_id, at, size, error)
-            without_progress = 0 if at > before else without_progress + 1
-            if without_progress > RESUMES:
-                raise Unavailable(f"download of {file_id} stopped {RESUMES} times at {at} of {size} bytes")
+        return resumed(file_id, size, partial(self._from, file_id))
 
     def _from(self, file_id: str, at: int) -> Iterator[bytes]:
         from httpx2 import HTTPError
