@@ -236,6 +236,8 @@ def test_a_job_is_cancelled(
     assert cancel_jobs(waiting, jobs) == []
     [outcome] = run.wait(jobs)
     assert (outcome["state"], outcome["outputs"]) == ("cancelled", [])
+    report = run.fetch([outcome], max_failed_fraction=1)["report"]
+    assert (report["answered"], report["codes"]) == (0, {"job_cancelled": 20})
     if host == namespace.ADDRESS:
         assert cluster.stored_task(jobs[0]["task_id"])["state"] == "CANCELLED"
 
@@ -305,6 +307,8 @@ def test_a_server_killed_in_the_middle_never_ends_its_job(
         assert f"had not ended {WAIT_SECONDS} s after the first look" in str(error)
         assert "they were cancelled" in str(error)
         assert ogx.job(job_id)["status"] == "cancelling", "for good: nobody works on it"
+        with pytest.raises(AirflowSensorTimeout, match="had not ended 1 s after the first look"):
+            run.wait(jobs, timeout=1)
 
         models.reset()
         (run.folder / "another").mkdir()
