@@ -6,11 +6,15 @@ SOURCES := plugins dags sandbox stack live tests benchmarks
 # A real OpenSearch as the cluster of demo and up: OPENSEARCH=2.19.6 or 3.6.0.
 OPENSEARCH :=
 REAL := $(if $(OPENSEARCH),--opensearch $(OPENSEARCH))
+# The vendor of the demo: PROVIDER=sagemaker, bedrock or cohere.
+PROVIDER :=
+VENDOR := $(if $(PROVIDER),--provider $(PROVIDER))
 
 .PHONY: demo up test test-real live lint bench clean clean-provider help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
+	@echo "            PROVIDER=sagemaker, bedrock or cohere: with that vendor's jobs instead of OpenAI's"
 	@echo "make up     the same Airflow and sandbox (OPENSEARCH=… too), and the run is yours"
 	@echo "make test   all tests but those that need a real OpenSearch"
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux; with Python 3.12 also ogx, a batch server that is not ours"
@@ -21,7 +25,7 @@ help:
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
 demo: $(READY)
-	@$(PY) -m stack demo $(REAL)
+	@$(PY) -m stack demo $(REAL) $(VENDOR)
 
 up: $(READY)
 	@$(PY) -m stack up --sandbox $(REAL)

@@ -36,6 +36,8 @@ PARAMETERS: dict[str, set[str]] = {
     "cancel": {"fraction"},
     "cut_download": {"after_bytes"},
     "slow_download": {"bytes_per_second"},
+    "deny": {"method", "path", "every"},
+    "expire_credentials": set(),
     "deploy_fail": set(),
     "deploy_partial": set(),
     **{name: {"method", "path", "every"} for name in TROUBLES},
@@ -52,7 +54,7 @@ BATCH_FAULTS = (
     "lose_row", "duplicate_row", "foreign_row", "cut_row", "fail_rows", "all_rows_fail", "reorder",
     "fail_batch", "expire", "cancel",
 )  # fmt: skip
-FACES = {"openai": "/v1", "ml_commons": "/_plugins"}
+FACES = {"openai": "/v1", "ml_commons": "/_plugins", "aws": "/aws"}
 
 
 @dataclass(frozen=True)

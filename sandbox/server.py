@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from sandbox import refusals
+from sandbox.aws_face.face import AWSFace
 from sandbox.box import open_box
 from sandbox.control import Control
 from sandbox.gate import Gate
@@ -30,7 +31,24 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
-def build(box: Box, worker: Worker) -> ASGIApp:
+class Work:
+    """What runs beside the calls, of all faces."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        self.worker, self.aws = Worker(box), AWSFace(box)
+
+    def start(self) -> None:
+        self.worker.start()
+        self.aws.start()
+
+    def stop(self) -> None:
+        self.aws.stop()
+        self.worker.stop()
+
+
+def build(work: Work) -> ASGIApp:
+    box = work.box
     ml_commons = MLCommonsFace(box)
 
     @contextlib.asynccontextmanager
@@ -40,8 +58,9 @@ def build(box: Box, worker: Worker) -> ASGIApp:
 
     app = Starlette(
         routes=[
-            *Control(box, worker.stop, worker.start, ml_commons.poll).routes(),
-            *OpenAIFace(box, worker).routes(),
+            *Control(box, work.stop, work.start, ml_commons.poll).routes(),
+            *OpenAIFace(box, work.worker).routes(),
+            *work.aws.routes(),
             *ml_commons.routes(),
         ],
         exception_handlers=refusals.HANDLERS,
@@ -90,6 +109,7 @@ class Sandbox:
         self._thread: threading.Thread | None = None
         self._server: _Announcing | None = None
         self.box: Box | None = None
+        self.work: Work | None = None
 
     @property
     def url(self) -> str:
@@ -98,8 +118,8 @@ class Sandbox:
 
     def start(self) -> Self:
         """Returns when calls are answered; raises OSError if the port is taken."""
-        listener, server, worker = self._prepare()
-        self._thread = threading.Thread(target=self._serve, args=(listener, server, worker), name="sandbox")
+        listener, server, work = self._prepare()
+        self._thread = threading.Thread(target=self._serve, args=(listener, server, work), name="sandbox")
         self._thread.start()
         server.listening.wait()
         return self
@@ -114,9 +134,9 @@ class Sandbox:
 
     def serve(self, when_listening: Callable[[], None]) -> None:
         """In the foreground, until SIGINT or SIGTERM; `when_listening` is called once, when calls are answered."""
-        listener, server, worker = self._prepare()
+        listener, server, work = self._prepare()
         server.when_listening = when_listening
-        self._serve(listener, server, worker)
+        self._serve(listener, server, work)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -124,30 +144,30 @@ class Sandbox:
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
-    def _prepare(self) -> tuple[socket.socket, _Announcing, Worker]:
+    def _prepare(self) -> tuple[socket.socket, _Announcing, Work]:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self.host, self.port))
         self.port = listener.getsockname()[1]
         self.box = open_box(*self._settings)
-        worker = Worker(self.box)
+        self.work = work = Work(self.box)
         config = uvicorn.Config(
-            build(self.box, worker),
+            build(work),
             log_level="warning",
             access_log=False,
             proxy_headers=False,
             timeout_graceful_shutdown=1,
         )
         self._server = _Announcing(config)
-        return listener, self._server, worker
+        return listener, self._server, work
 
-    def _serve(self, listener: socket.socket, server: _Announcing, worker: Worker) -> None:
-        box = worker.box
-        worker.start()
+    def _serve(self, listener: socket.socket, server: _Announcing, work: Work) -> None:
+        box = work.box
+        work.start()
         try:
             server.run(sockets=[listener])
         finally:
-            worker.stop()
+            work.stop()
             box.state.close()
             listener.close()
             server.listening.set()

@@ -20,6 +20,7 @@ from stack.processes import StackError
 from stack.run import wait_for_dag
 from stack.screen import Screen
 from stack.stack import Stack
+from stack.vendors import VENDORS
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -58,6 +59,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     real.add_argument("--opensearch", choices=UNSECURED, help="a real OpenSearch as the cluster; needs Java and Maven")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", parents=[real], help="run embed_stdlib_docs once and show what came of it")
+    demo.add_argument("--provider", choices=VENDORS, default=VENDORS[0], help="the vendor (%(default)s)")
     demo.add_argument("--pace", default="clock:6", help="of the sandbox's batches: instant, polls:N or clock:SECONDS")
     up = commands.add_parser(
         "up", parents=[real], help="Airflow with these DAGs until Ctrl-C; connections: your own AIRFLOW_CONN_*"
@@ -80,7 +82,7 @@ def _demo(given: argparse.Namespace, screen: Screen) -> int:
     _announce_fetch(given, screen)
     try:
         with Stack(given.home, opensearch=given.opensearch, pace=given.pace, on_step=screen.step) as stack:
-            run_demo(stack, screen, summary)
+            run_demo(stack, screen, summary, given.provider)
             summary["seconds"] = round(time.monotonic() - began, 1)
             if screen.stays:
                 _stay(stack, screen)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import urllib.parse
 
+from sandbox.aws_face.keys import ACCESS_KEY, SECRET_KEY
+
+REGION = "us-east-1"
+
 
 def cluster(url: str) -> dict[str, str]:
     at = urllib.parse.urlsplit(url)
@@ -14,9 +18,16 @@ def cluster(url: str) -> dict[str, str]:
 
 
 def provider(url: str) -> dict[str, str]:
-    """A sandbox as the provider: its API is below /v1, any key will do."""
-    key = "sk-sandbox-not-a-secret"
-    return _variable("openai_default", {"conn_type": "openai", "host": f"{url}/v1", "password": key})
+    """A sandbox as every provider: those with one key take any, AWS the one that is written down for it."""
+    openai = {"conn_type": "openai", "host": f"{url}/v1", "password": "sk-sandbox-not-a-secret"}
+    cohere = {"conn_type": "http", "host": url, "password": "co-sandbox-not-a-secret"}
+    there = {"region_name": REGION, "endpoint_url": f"{url}/aws"}
+    aws = {"conn_type": "aws", "login": ACCESS_KEY, "password": SECRET_KEY, "extra": there}
+    return {
+        **_variable("openai_default", openai),
+        **_variable("cohere_default", cohere),
+        **_variable("aws_default", aws),
+    }
 
 
 def _variable(conn_id: str, connection: dict[str, object]) -> dict[str, str]:

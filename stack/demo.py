@@ -1,4 +1,4 @@
-"""The demo: one run of ``embed_stdlib_docs`` from its trigger to the questions it can answer afterwards."""
+"""The demo: one run of a vendor's ``embed_stdlib_docs`` from its trigger to the questions it can answer afterwards."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import httpx
 
 from stack.run import ENDED, DagRun, end_unfinished, wait_for_dag
 from stack.search import QUESTIONS, embed, local_path, nearest
+from stack.vendors import VENDORS, dag_of, set_up
 
 if TYPE_CHECKING:
     from stack.screen import Screen
     from stack.stack import Stack
 
-DAG_ID = "embed_stdlib_docs"
 HITS = 3
 RUN_SECONDS = 15 * 60
 
@@ -41,20 +41,22 @@ def empty_summary() -> dict[str, Any]:
     }
 
 
-def run_demo(stack: Stack, screen: Screen, summary: dict[str, Any]) -> None:
+def run_demo(stack: Stack, screen: Screen, summary: dict[str, Any], vendor: str = VENDORS[0]) -> None:
     """Run it, show it, and fill in the summary; ``answered`` stays None in it when the run did not succeed."""
-    wait_for_dag(stack, DAG_ID)
-    for old in end_unfinished(stack, DAG_ID):
+    dag_id = dag_of(vendor)
+    set_up(vendor, stack.sandbox_url)
+    wait_for_dag(stack, dag_id)
+    for old in end_unfinished(stack, dag_id):
         screen.line(f"          ended {old}, which an interrupted demo left under way")
     began = time.time()
-    run = DagRun.trigger(stack, DAG_ID)
-    screen.line(f"          {DAG_ID} started: {run.url}")
+    run = DagRun.trigger(stack, dag_id)
+    screen.line(f"          {dag_id} started: {run.url}")
     counts = _watch(run, screen, began)
     if run.state() != "success":
         summary["records"] = counts.total or None
         _show_failure(run, screen)
         return
-    screen.step(f"{DAG_ID}: {counts.done:,} of {counts.total:,} records", time.time() - began)
+    screen.step(f"{dag_id}: {counts.done:,} of {counts.total:,} records", time.time() - began)
     report = run.xcom("report")
     summary.update({name: report[name] for name in ("records", "answered", "failed", "missing", "duplicates")})
     summary["jobs"] = len(report["jobs"])
@@ -81,17 +83,15 @@ def _watch(run: DagRun, screen: Screen, began: float) -> RunCounts:
 
 def _count(run: DagRun, began: float) -> RunCounts:
     plan = run.xcom("prepare_input", "plan") or {}
-    done = sum(job["request_counts"]["completed"] + job["request_counts"]["failed"] for job in _jobs(run.stack, began))
+    done = sum(job["done"] for job in _jobs(run.stack, began))
     return RunCounts(done, int(plan.get("records", 0)), _stage(run.tasks()))
 
 
 def _jobs(stack: Stack, began: float) -> list[dict[str, Any]]:
     """The provider's jobs of this run: on a sandbox of one's own, those that are not older."""
     with httpx.Client(base_url=stack.sandbox_url, trust_env=False, timeout=30) as client:
-        headers = {"Authorization": "Bearer sk-sandbox-not-a-secret"}
-        answer = client.get("/v1/batches", params={"limit": 100}, headers=headers).raise_for_status()
-    jobs = [job for job in answer.json()["data"] if job["created_at"] >= int(began)]
-    return [job for job in jobs if job.get("request_counts")]
+        jobs = client.get("/_sandbox/ledger").raise_for_status().json()
+    return [job for job in jobs if job["created_at"] >= int(began)]
 
 
 def _stage(tasks: list[dict[str, Any]]) -> str:
@@ -152,7 +152,7 @@ def _first_line(name: str) -> str:
 
 def _show_failure(run: DagRun, screen: Screen) -> None:
     screen.line()
-    screen.line(f"{DAG_ID} did not succeed: {run.state()}. {run.url}")
+    screen.line(f"{run.dag_id} did not succeed: {run.state()}. {run.url}")
     failed = [task for task in run.tasks() if task["state"] == "failed"]
     for task in failed[:3]:
         where = f"[{task['map_index']}]" if task["map_index"] >= 0 else ""

@@ -40,7 +40,7 @@ def embed(cluster_url: str, model_id: str, text: str) -> list[float]:
     """By the model the run used, registered in the cluster."""
     path = f"/_plugins/_ml/models/{urllib.parse.quote(model_id, safe='')}/_predict"
     with httpx.Client(base_url=cluster_url, trust_env=False, timeout=60) as client:
-        answer = client.post(path, json={"parameters": {"input": [text]}})
+        answer = client.post(path, json={"text_docs": [text]})
     if answer.is_error:
         raise StackError(f"POST {path}: HTTP {answer.status_code} {answer.text[:500]}")
     return _vector(answer.json())

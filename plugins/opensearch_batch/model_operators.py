@@ -13,6 +13,7 @@ from opensearch_batch import providers
 from opensearch_batch.adapter import BatchOperator, cluster
 from opensearch_batch.connector_body import load_body, prepare_body, refuse_literal_credential
 from opensearch_batch.errors import SpecError
+from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.spec import BatchSpec
 
 
@@ -28,7 +29,8 @@ class CreateConnectorOperator(BatchOperator):
     :param on_change: what to do when a connector of this name has another body: "error" (default) shows the
         difference, "redeploy" undeploys its models, updates it and deploys them again.
     :param rotate_credential: write the connection's key into the existing connector (undeploys for seconds). A new
-        key is not noticed otherwise: the cluster never shows the one it has.
+        key is not noticed otherwise: the cluster never shows the one it has. Temporary keys (a session token) are
+        written in each run with on_change "redeploy".
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "body", "base_url_from", "credential_conn_id")
@@ -54,7 +56,7 @@ class CreateConnectorOperator(BatchOperator):
         self.rotate_credential = rotate_credential
 
     def run_step(self, context: Context) -> str:
-        from opensearch_batch.registration import ensure_connector, replace_connector
+        from opensearch_batch.registration import ensure_connector
         from opensearch_batch.stores import store_class
 
         vendor = providers.get(self.provider)
@@ -84,13 +86,21 @@ class CreateConnectorOperator(BatchOperator):
         secrets = store.credential(raw.get("credential") or vendor.CREDENTIAL, connection)
         for secret in secrets.values():
             mask_secret(secret)
-        send = cluster(self)
-        connector_id = ensure_connector(
-            send, body, secrets, on_change=self.on_change or (spec.model.on_change if spec else "error")
+        on_change = self.on_change or (spec.model.on_change if spec else "error")
+        return ensure_connector(
+            cluster(self), body, secrets, on_change=on_change, renew=self._renews(secrets, vendor, on_change)
         )
-        if self.rotate_credential:
-            replace_connector(send, connector_id, {"credential": secrets})
-        return connector_id
+
+    def _renews(self, secrets: Mapping[str, str], vendor: Provider, on_change: str) -> bool:
+        """Keys that end by themselves are written anew before a submit, where the model may be disturbed for it."""
+        ends = bool(vendor.EXPIRING & secrets.keys())
+        if ends and on_change != "redeploy":
+            self.log.warning(
+                "these keys are temporary (%s). An existing connector keeps those it has, because new ones mean a "
+                "redeployment: on_change=redeploy writes them in each run. Or use keys that stay.",
+                ", ".join(sorted(vendor.EXPIRING & secrets.keys())),
+            )
+        return self.rotate_credential or (ends and on_change == "redeploy")
 
 
 class RegisterModelOperator(BatchOperator):

@@ -38,8 +38,13 @@ USED_AS_IT_IS_AFTER = 10
 """So many more looks after the last of these a model on some nodes only is used as it is."""
 
 
-def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str) -> str:
-    """The id of the one connector of this name and body. Raise SpecError, with the difference, for another body."""
+def ensure_connector(
+    send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str, renew: bool = False
+) -> str:
+    """The id of the one connector of this name and body. Raise SpecError, with the difference, for another body.
+
+    `renew`: one that was there already gets this credential, and is redeployed for it.
+    """
 
     def find() -> list[Hit]:
         return [
@@ -60,6 +65,8 @@ def ensure_connector(send: Send, body: Mapping[str, Any], credential: Mapping[st
         hit for hit in same if is_current(send(ml_commons.get_connector(hit.id)))
     ]:
         log.info("connector %s (%s) is as it should be", _oldest(current).id, body["name"])
+        if renew:
+            replace_connector(send, _oldest(current).id, {"credential": dict(credential)})
         return _oldest(current).id
     stale = _oldest(same)
     if on_change != "redeploy":

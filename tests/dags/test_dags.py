@@ -24,7 +24,7 @@ PIPELINE = {
     "report",
 }
 DAGS = {
-    "embed_stdlib_docs": PIPELINE | {"extract_docstrings"},
+    **{f"embed_stdlib_docs{vendor}": PIPELINE | {"extract_docstrings"} for vendor in ("", "_bedrock", "_sagemaker")},
     "batch_inference": PIPELINE,
     "nightly_batch": PIPELINE,
 }

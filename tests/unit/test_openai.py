@@ -444,5 +444,5 @@ def test_providers_are_found_by_name_and_a_wrong_one_is_told_the_nearest() -> No
     assert providers.get("openai").NAME == "openai"
     with pytest.raises(SpecError, match=re.escape("unknown provider 'open-ai'; did you mean 'openai'?")):
         providers.get("open-ai")
-    with pytest.raises(SpecError, match="known: openai"):
+    with pytest.raises(SpecError, match="known: .*openai"):
         providers.get("xyzzy")

@@ -24,6 +24,7 @@ CONNECTION = "aws_default"
 BASE_URL = ""
 ENDPOINTS = ("/invoke",)
 CREDENTIAL = {"access_key": "<key>", "secret_key": "<key>", "session_token": "<token>"}
+EXPIRING = frozenset(["session_token"])
 # Quotas of an account: https://docs.aws.amazon.com/general/latest/gr/bedrock.html, "batch inference job".
 MIN_REQUESTS = 100
 MAX_REQUESTS = 50_000

@@ -21,6 +21,7 @@ NAME = "openai"
 CONNECTION = "openai_default"
 BASE_URL = "https://api.openai.com/v1"
 CREDENTIAL = {"openAI_key": "<key>"}
+EXPIRING: frozenset[str] = frozenset()
 ENDPOINTS = ("/v1/embeddings", "/v1/chat/completions", "/v1/responses")
 MIN_REQUESTS = 1
 MAX_REQUESTS = 50_000

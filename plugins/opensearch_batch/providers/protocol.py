@@ -107,6 +107,8 @@ class Provider(Protocol):
     """API paths that rows can be sent to; the first is the default."""
     CREDENTIAL: Mapping[str, str]
     """Names of the connector's credential, with placeholder values."""
+    EXPIRING: frozenset[str]
+    """Names in a credential that tell that it ends by itself."""
     JobSettings: type[BaseModel]
     """What `model.job` of a spec may, or must, hold."""
     MIN_REQUESTS: int

@@ -25,6 +25,7 @@ CONNECTION = "aws_default"
 BASE_URL = ""
 ENDPOINTS = ("/invocations",)
 CREDENTIAL = {"access_key": "<key>", "secret_key": "<key>", "session_token": "<token>"}
+EXPIRING = frozenset(["session_token"])
 MIN_REQUESTS = 1
 # Bounds of ours, not of the vendor: a job's files are many, and their number is not limited.
 MAX_REQUESTS = 50_000

@@ -128,6 +128,9 @@ def asked(ask: Callable[[], T], what: str) -> T:
         ParamValidationError,
         PartialCredentialsError,
     )
+    from botocore.exceptions import (
+        ConnectionError as NoConnection,
+    )
 
     try:
         return ask()
@@ -135,7 +138,7 @@ def asked(ask: Callable[[], T], what: str) -> T:
         raise _refusal(what, error) from None
     except (NoCredentialsError, PartialCredentialsError, ParamValidationError) as error:
         raise SpecError(f"{what}: {error}") from None
-    except HTTPClientError as error:
+    except (HTTPClientError, NoConnection) as error:
         raise Unavailable(f"{what}: no answer from AWS ({error}). Is the region right?") from None
     except BotoCoreError as error:
         raise SpecError(f"{what}: {error}") from None

@@ -1,0 +1,45 @@
+"""What a person sets up on a vendor's side before its demo can run, made in the sandbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.aws_face.keys import ACCESS_KEY, ACCOUNT, SECRET_KEY
+from stack.connections import REGION
+
+VENDORS = ("openai", "sagemaker", "bedrock", "cohere")
+BUCKET = "opensearch-batch"
+MODEL = "stdlib-embedding"
+"""As dags/specs/embed_stdlib_docs_sagemaker.yaml names them."""
+
+
+def dag_of(vendor: str) -> str:
+    return "embed_stdlib_docs" if vendor == VENDORS[0] else f"embed_stdlib_docs_{vendor}"
+
+
+def set_up(vendor: str, sandbox_url: str) -> None:
+    """May be repeated."""
+    if vendor in ("sagemaker", "bedrock"):
+        _client("s3", sandbox_url).create_bucket(Bucket=BUCKET)
+    if vendor == "sagemaker":
+        _make_model(_client("sagemaker", sandbox_url))
+
+
+def _make_model(client: Any) -> None:
+    if any(model["ModelName"] == MODEL for model in client.list_models(NameContains=MODEL)["Models"]):
+        return
+    image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/embedding:1"
+    role = f"arn:aws:iam::{ACCOUNT}:role/transform"
+    client.create_model(ModelName=MODEL, ExecutionRoleArn=role, PrimaryContainer={"Image": image})
+
+
+def _client(service: str, sandbox_url: str) -> Any:
+    import boto3
+
+    return boto3.client(
+        service,
+        endpoint_url=f"{sandbox_url}/aws",
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+    )
