@@ -212,6 +212,14 @@ def test_a_row_the_model_refuses_is_told_and_the_others_stand(ogx: Ogx, run: Run
     assert "maximum context length" in failed["message"]
 
 
+def test_rows_that_a_busy_model_server_refused_go_into_the_repair_round(ogx: Ogx, models: Provider, run: Run) -> None:
+    models.order("answer", method="POST", path="/v1/embeddings", status=503, body="busy", times=-1)
+    plan = spec()
+    jobs = run.submit(model_of(run, plan), prepared(run, plan, rows_of(10)))
+    [landed] = run.fetch(run.wait(jobs), repair=True, final=False)["landed"]
+    assert (landed["answered"], landed["failed"], landed["passing"]) == (0, 0, {"request_failed": 10})
+
+
 def test_a_submission_that_is_repeated_finds_its_job(ogx: Ogx, run: Run) -> None:
     """By its file's name there and by the list of jobs, both of which ogx keeps as OpenAI does."""
     plan = spec()

@@ -55,6 +55,26 @@ def test_an_error_without_a_response_is_a_reason_under_its_type() -> None:
     assert list(openai.read_many(REFUSED)) == [answer]
 
 
+@pytest.mark.parametrize(
+    ("message", "passing"),
+    [
+        ("Error code: 503", True),
+        ("Error code: 429 - Slow down.", True),
+        ("Connection error.", True),
+        ("Request timed out.", True),
+        ("Error code: 401 - no", False),
+        ("Error code: 5030", False),
+        ("The text says: Error code: 503", False),
+        ("", False),
+    ],
+)
+def test_what_the_model_server_behind_may_answer_later_is_passing(message: str, passing: bool) -> None:
+    """503, 429, 401 and the connection error as ogx 1.5.0 words them."""
+    failed = json.dumps({"custom_id": "row-1", "error": {"type": "request_failed", "message": message}}).encode()
+    answer = openai.read_line(failed)
+    assert (answer.code, answer.message, answer.passing) == ("request_failed", message, passing)
+
+
 def line(body: Any, status: int = 200) -> bytes:
     return json.dumps({"custom_id": "row-1", "response": {"status_code": status, "body": body}}).encode()
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 import threading
 from array import array
@@ -32,6 +33,14 @@ PASSING_STATUSES = frozenset([408, 409, 429])
 FOR_GOOD = frozenset(["insufficient_quota", "billing_hard_limit_reached"])
 """Told with a status that passes, but only a person can end them
 (https://platform.openai.com/docs/guides/error-codes)."""
+
+
+RELAYED = "request_failed"
+"""What ogx 1.5.0 says of each row that its model server did not answer; the reason stands in the message, in the words
+of the SDK that it asks with (https://github.com/openai/openai-python/blob/main/src/openai/_exceptions.py).
+"""
+RELAYED_STATUS = re.compile(r"Error code: (\d{3})\b")
+UNANSWERED = ("Connection error.", "Request timed out.")
 
 
 NOT_IN_NUMBERS = (b'"', b"n", b"t", b"f", b"{")
@@ -189,8 +198,9 @@ def _read_any(line: Mapping[str, Any]) -> Answer:
     body = response.get("body") or {}
     if error := line.get("error") or (body.get("error") if isinstance(body, dict) else None):
         status = response.get("status_code")
-        code = str(error.get("code") or error.get("type") or status)
-        return Answer(custom_id, code=code, message=str(error.get("message", "")), passing=passes(code, status))
+        code, message = str(error.get("code") or error.get("type") or status), str(error.get("message", ""))
+        passing = passes(code, status) or (code == RELAYED and _relayed_passes(message))
+        return Answer(custom_id, code=code, message=message, passing=passing)
     if (status := response["status_code"]) != 200:
         return Answer(
             custom_id, code=str(status), message=orjson.dumps(body).decode()[:500], passing=passes(str(status), status)
@@ -287,6 +297,11 @@ def passes(code: str, status: int | None = None) -> bool:
     if code in FOR_GOOD:
         return False
     return code in PASSING or (isinstance(status, int) and (status in PASSING_STATUSES or status >= 500))
+
+
+def _relayed_passes(message: str) -> bool:
+    told = RELAYED_STATUS.match(message)
+    return message in UNANSWERED or (told is not None and passes("", int(told[1])))
 
 
 def _text(body: Mapping[str, Any]) -> tuple[str, str]:
