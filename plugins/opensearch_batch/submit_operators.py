@@ -4,6 +4,7 @@ them, CancelBatchOperator.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ class SubmitBatchOperator(BatchOperator):
             store=store,
             provider=providers.get(self.provider),
             memory=OneAtATime(context["task_state_store"]),
-            run=f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}",
+            run=self._run_name(context),
             model_id=self.model_id,
             parameters=self.parameters or {},
             settle_seconds=self.settle_seconds,
@@ -110,6 +111,15 @@ class SubmitBatchOperator(BatchOperator):
             wanted = replace(waiting[0], since=since or waiting[0].since)
             wait_for_turn(self, wanted, self._poll_seconds(), "turn_came", carried=self.linked_jobs)
         return self.linked_jobs
+
+    def _run_name(self, context: Context) -> str:
+        """What makes jobs of the same rows different ones."""
+        name = f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}"
+        if providers.get(self.provider).MODEL_IN_LINES:
+            return name
+        model = BatchSpec.of(self.spec).model if self.spec else None
+        asked = json.dumps([model.name, model.parameters], sort_keys=True) if model else ""
+        return f"{name}|{self.model_id}|{asked}"
 
     def _poll_seconds(self) -> float:
         return self.poll_seconds or (BatchSpec.of(self.spec).wait.poll_seconds if self.spec else 60.0)

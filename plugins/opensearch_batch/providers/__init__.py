@@ -11,10 +11,10 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.providers import bedrock, openai, sagemaker
+from opensearch_batch.providers import bedrock, cohere, openai, sagemaker
 from opensearch_batch.providers.protocol import Provider
 
-PROVIDERS: tuple[Provider, ...] = tuple(cast("Provider", module) for module in (openai, sagemaker, bedrock))
+PROVIDERS: tuple[Provider, ...] = tuple(cast("Provider", module) for module in (openai, sagemaker, bedrock, cohere))
 DEFAULT = PROVIDERS[0]
 ENTRY_POINTS = "opensearch_batch.providers"
 

@@ -26,6 +26,7 @@ ENDPOINTS = ("/invoke",)
 CREDENTIAL = {"access_key": "<key>", "secret_key": "<key>", "session_token": "<token>"}
 EXPIRING = frozenset(["session_token"])
 # Quotas of an account: https://docs.aws.amazon.com/general/latest/gr/bedrock.html, "batch inference job".
+MODEL_IN_LINES = False
 MIN_REQUESTS = 100
 MAX_REQUESTS = 50_000
 MAX_BYTES = 1024**3

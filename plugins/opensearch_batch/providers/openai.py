@@ -23,6 +23,7 @@ BASE_URL = "https://api.openai.com/v1"
 CREDENTIAL = {"openAI_key": "<key>"}
 EXPIRING: frozenset[str] = frozenset()
 ENDPOINTS = ("/v1/embeddings", "/v1/chat/completions", "/v1/responses")
+MODEL_IN_LINES = True
 MIN_REQUESTS = 1
 MAX_REQUESTS = 50_000
 MAX_BYTES = 200 * 1024 * 1024

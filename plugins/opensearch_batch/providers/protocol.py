@@ -111,6 +111,8 @@ class Provider(Protocol):
     """Names in a credential that tell that it ends by itself."""
     JobSettings: type[BaseModel]
     """What `model.job` of a spec may, or must, hold."""
+    MODEL_IN_LINES: bool
+    """Whether each request names model and parameters. Where not, they too tell which jobs are the same."""
     MIN_REQUESTS: int
     """A file with fewer is refused by the vendor."""
     MAX_REQUESTS: int

@@ -26,6 +26,7 @@ BASE_URL = ""
 ENDPOINTS = ("/invocations",)
 CREDENTIAL = {"access_key": "<key>", "secret_key": "<key>", "session_token": "<token>"}
 EXPIRING = frozenset(["session_token"])
+MODEL_IN_LINES = False
 MIN_REQUESTS = 1
 # Bounds of ours, not of the vendor: a job's files are many, and their number is not limited.
 MAX_REQUESTS = 50_000

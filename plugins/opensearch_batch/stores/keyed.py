@@ -11,22 +11,22 @@ from opensearch_batch.errors import SpecError
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-VERSION_PATH = "/v1"
-"""What is added to a connection's host and port; a base URL says its own."""
-
 
 class KeyedStore:
     """Base of their stores, which are made of a base URL and the key."""
+
+    VERSION_PATH = "/v1"
+    """What is added to a connection's host and port; a base URL says its own."""
 
     def __init__(self, base_url: str, key: str) -> None: ...
 
     @classmethod
     def opened(cls, connection: Connection, default_url: str, job: Mapping[str, Any]) -> Self:
-        return cls(base_url(connection, default_url), password(connection))
+        return cls(cls.base_url(connection, default_url), password(connection))
 
     @classmethod
     def base_url(cls, connection: Connection, default_url: str) -> str:
-        return base_url(connection, default_url)
+        return base_url(connection, default_url, cls.VERSION_PATH)
 
     @classmethod
     def settings(cls, connection: Connection) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def credential(names: Mapping[str, Any], connection: Any) -> dict[str, str]:
     return {name: str(value) for name, value in found.items()}
 
 
-def base_url(connection: Connection, default: str) -> str:
+def base_url(connection: Connection, default: str, version_path: str = KeyedStore.VERSION_PATH) -> str:
     """The connection's host: a base URL (with its /v1), or host and port of a server; none means the vendor's own."""
     host = (connection.host or "").rstrip("/")
     if not host:
@@ -63,4 +63,4 @@ def base_url(connection: Connection, default: str) -> str:
     if "://" in host:
         return host
     port = f":{connection.port}" if connection.port else ""
-    return f"{connection.schema or 'https'}://{host}{port}{VERSION_PATH}"
+    return f"{connection.schema or 'https'}://{host}{port}{version_path}"
