@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -26,9 +27,11 @@ class Control:
         stop_work: Callable[[], None],
         start_work: Callable[[], None],
         poll: Callable[[], Awaitable[int]],
+        charged: Callable[[], list[dict[str, Any]]],
     ) -> None:
+        """`charged`: the jobs of the faces other than OpenAI's, in the ledger's form."""
         self._box = box
-        self._stop_work, self._start_work, self._poll = stop_work, start_work, poll
+        self._stop_work, self._start_work, self._poll, self._charged = stop_work, start_work, poll, charged
 
     def routes(self) -> list[Route]:
         return [
@@ -58,7 +61,7 @@ class Control:
         return JSONResponse(self._box.calls.all())
 
     async def ledger(self, request: Request) -> Response:
-        return JSONResponse(jobs.ledger(self._box))
+        return JSONResponse([*jobs.ledger(self._box), *await asyncio.to_thread(self._charged)])
 
     async def high_water(self, request: Request) -> Response:
         if request.method == "DELETE":

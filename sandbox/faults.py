@@ -11,7 +11,7 @@ from sandbox.cluster_trouble import TROUBLES
 from sandbox.ids import opensearch_id
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
     from sandbox.state import State
 
@@ -36,6 +36,7 @@ PARAMETERS: dict[str, set[str]] = {
     "cancel": {"fraction"},
     "cut_download": {"after_bytes"},
     "slow_download": {"bytes_per_second"},
+    "min_records": {"count"},
     "deny": {"method", "path", "every"},
     "expire_credentials": set(),
     "deploy_fail": set(),
@@ -49,11 +50,14 @@ REQUIRED: dict[str, set[str]] = {
     "list_lag": {"seconds"},
     "cut_download": {"after_bytes"},
     "slow_download": {"bytes_per_second"},
+    "min_records": {"count"},
 }
 BATCH_FAULTS = (
     "lose_row", "duplicate_row", "foreign_row", "cut_row", "fail_rows", "all_rows_fail", "reorder",
     "fail_batch", "expire", "cancel",
 )  # fmt: skip
+# Hold until they are cleared, unless told otherwise.
+LASTING = ("down", "min_records")
 FACES = {"openai": "/v1", "ml_commons": "/_plugins", "aws": "/aws"}
 
 
@@ -89,7 +93,7 @@ def parse(order: object) -> tuple[str, int, dict[str, Any]]:
     name = params.pop("fault", None)
     if name not in PARAMETERS:
         raise ValueError(f"unknown fault {name!r}: one of {', '.join(sorted(PARAMETERS))}")
-    times = params.pop("times", -1 if name == "down" else 1)
+    times = params.pop("times", -1 if name in LASTING else 1)
     if not isinstance(times, int) or isinstance(times, bool) or times == 0 or times < -1:
         raise ValueError(f"{name}: times is a number above 0, or -1 for always")
     if unknown := set(params) - PARAMETERS[name]:
@@ -140,9 +144,9 @@ class Faults:
                 return fault
         return None
 
-    def take_for_batch(self) -> dict[str, dict[str, Any]]:
-        """What the batch that is being created will suffer, by fault name."""
-        found = {name: self.take(name) for name in BATCH_FAULTS}
+    def take_for_batch(self, names: Iterable[str] = BATCH_FAULTS) -> dict[str, dict[str, Any]]:
+        """What the batch that is being created will suffer, by fault name; `names` are those that its vendor knows."""
+        found = {name: self.take(name) for name in names}
         return {name: fault.params for name, fault in found.items() if fault is not None}
 
     def is_down(self, path: str) -> bool:

@@ -58,7 +58,7 @@ def build(work: Work) -> ASGIApp:
 
     app = Starlette(
         routes=[
-            *Control(box, work.stop, work.start, ml_commons.poll).routes(),
+            *Control(box, work.stop, work.start, ml_commons.poll, work.aws.ledger).routes(),
             *OpenAIFace(box, work.worker).routes(),
             *work.aws.routes(),
             *ml_commons.routes(),

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route
 
 from sandbox.aws_face import signature
+from sandbox.aws_face.bedrock import Bedrock
 from sandbox.aws_face.buckets import Buckets
 from sandbox.aws_face.caller import AWSError, Caller
 from sandbox.aws_face.errors import render, trouble
 from sandbox.aws_face.keys import ACCOUNT, Keys
 from sandbox.aws_face.s3 import S3
+from sandbox.aws_face.sagemaker import SageMaker
 from sandbox.aws_face.sts import STS
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 MOUNT = "/aws"
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 # Those that see the buckets without HTTP.
-SERVICES: tuple[Callable[[Box, Objects], Service], ...] = (STS,)
+SERVICES: tuple[Callable[[Box, Objects], Service], ...] = (STS, SageMaker, Bedrock)
 # In front of a path that names its service.
 NAMES = {
     "sagemaker": ("sagemaker", "sagemaker-runtime"),

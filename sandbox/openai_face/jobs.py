@@ -109,6 +109,7 @@ def ledger(box: Box) -> list[dict[str, Any]]:
         lines = source.body["lines"] if source else 0
         found.append(
             {
+                "provider": "openai",
                 "id": public["id"],
                 "input_file_id": public["input_file_id"],
                 "model": stored.body["work"]["model"],

@@ -1,0 +1,49 @@
+"""The models behind SageMaker jobs and endpoints, in the shape of Hugging Face's inference containers.
+
+{"inputs": "text"} or {"inputs": ["text", …]}. A model gives one vector a text; one whose name has gpt, llm or chat in
+it gives generated text, which is a stand-in. That is the shape only: real containers for feature extraction give a
+vector a token unless their model pools, https://huggingface.co/docs/sagemaker/inference
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sandbox import embedding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GENERATES = re.compile(r"gpt|llm|chat", re.IGNORECASE)
+QUOTED_CHARACTERS = 200
+
+
+class BadRequest(Exception):
+    """What the container answers 400 for."""
+
+
+def texts_of(body: object) -> list[str]:
+    if not isinstance(body, dict) or "inputs" not in body:
+        raise BadRequest("the request has no 'inputs'")
+    given = body["inputs"]
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
+        raise BadRequest("'inputs' is text or a list of texts, none of them empty")
+    return texts
+
+
+def answer_all(model: str, requests: Sequence[list[str]]) -> list[Any]:
+    """One answer a request, each a list with one entry a text; numpy vectors, for orjson's OPT_SERIALIZE_NUMPY."""
+    if GENERATES.search(model):
+        return [[{"generated_text": stand_in(text)} for text in texts] for texts in requests]
+    vectors = embedding.vectors(embedding.tokenize([text for texts in requests for text in texts]))
+    answers, begin = [], 0
+    for texts in requests:
+        answers.append(list(vectors[begin : begin + len(texts)]))
+        begin += len(texts)
+    return answers
+
+
+def stand_in(text: str) -> str:
+    return f"[sandbox stand-in: no model was asked] The request ended with: {text[:QUOTED_CHARACTERS]}"
