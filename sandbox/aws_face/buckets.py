@@ -107,12 +107,15 @@ class Buckets:
         return _pieces(file)
 
     def write(self, bucket: str, key: str, content: Path) -> None:
+        with _LOCK:
+            # It clears away what a kill left among the drafts, so it comes before the copy.
+            self._open()
         copy = self._state.work / f"{FILE_PREFIX}{opensearch_id()}"
         shutil.copyfile(content, copy)
         with _LOCK:
             self._open()
             if bucket not in self._backend.buckets:
-                copy.unlink()
+                copy.unlink(missing_ok=True)
                 raise KeyError(f"s3://{bucket}")
             made = self._backend.put_object(bucket, key, NOT_MADE, disable_notification=True)
             made.contentsize = copy.stat().st_size
@@ -140,9 +143,10 @@ class Buckets:
         for stored in self._state.all(OBJECT):
             self._load(stored.body)
         known = {stored.body["file"] for stored in self._state.all(OBJECT)}
-        for path in self._state.files.glob(f"{FILE_PREFIX}*"):
-            if path.name not in known:
-                path.unlink(missing_ok=True)
+        for folder in (self._state.files, self._state.work):
+            for path in folder.glob(f"{FILE_PREFIX}*"):
+                if folder == self._state.work or path.name not in known:
+                    path.unlink(missing_ok=True)
         _forget_instances()
 
     def _load(self, body: dict[str, Any]) -> None:
