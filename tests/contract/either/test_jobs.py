@@ -49,6 +49,7 @@ def test_a_job_from_submission_to_completion(cluster: Cluster, provider: Provide
         "input_file_id": file_id,
         "model": "text-embedding-3-small",
         "requests": 3,
+        "done": 3,
         "status": "completed",
         "created_at": submitted["remote_job"]["created_at"],
     }
