@@ -19,6 +19,7 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sandbox.aws_face.caller import AWSError
 from sandbox.ids import opensearch_id
 
 if TYPE_CHECKING:
@@ -106,12 +107,15 @@ class Buckets:
         return _pieces(file)
 
     def write(self, bucket: str, key: str, content: Path) -> None:
+        with _LOCK:
+            # It clears away what a kill left among the drafts, so it comes before the copy.
+            self._open()
         copy = self._state.work / f"{FILE_PREFIX}{opensearch_id()}"
         shutil.copyfile(content, copy)
         with _LOCK:
             self._open()
             if bucket not in self._backend.buckets:
-                copy.unlink()
+                copy.unlink(missing_ok=True)
                 raise KeyError(f"s3://{bucket}")
             made = self._backend.put_object(bucket, key, NOT_MADE, disable_notification=True)
             made.contentsize = copy.stat().st_size
@@ -124,7 +128,10 @@ class Buckets:
     def _open(self) -> None:
         if self._backend is not None:
             return
-        from moto.moto_server.werkzeug_app import create_backend_app
+        try:
+            from moto.moto_server.werkzeug_app import create_backend_app
+        except ImportError as error:
+            raise AWSError(501, "NotImplemented", f"S3 needs moto[s3], flask and flask-cors here: {error}") from None
 
         self._app = create_backend_app("s3")
         self._account = str(next(_numbers))
@@ -136,9 +143,10 @@ class Buckets:
         for stored in self._state.all(OBJECT):
             self._load(stored.body)
         known = {stored.body["file"] for stored in self._state.all(OBJECT)}
-        for path in self._state.files.glob(f"{FILE_PREFIX}*"):
-            if path.name not in known:
-                path.unlink(missing_ok=True)
+        for folder in (self._state.files, self._state.work):
+            for path in folder.glob(f"{FILE_PREFIX}*"):
+                if folder == self._state.work or path.name not in known:
+                    path.unlink(missing_ok=True)
         _forget_instances()
 
     def _load(self, body: dict[str, Any]) -> None:

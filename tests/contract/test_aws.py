@@ -204,6 +204,8 @@ def test_buckets_and_keys_outlive_a_restart(tmp_path: Path) -> None:
         before = s3.head_object(Bucket="corpus", Key="a")["LastModified"]
         temporary = assumed(box.url, "s3")
         box.stop()
+        for folder in ("files", "work"):
+            (tmp_path / folder / "s3-half-written").write_bytes(b"what a kill left")
         box.start()
         got = temporary.get_object(Bucket="corpus", Key="a")
         assert (got["Body"].read(), got["ETag"], got["Metadata"]) == (b"first", put["ETag"], {"of": "me"})
@@ -211,7 +213,20 @@ def test_buckets_and_keys_outlive_a_restart(tmp_path: Path) -> None:
         assert [item["Key"] for item in s3.list_objects_v2(Bucket="corpus")["Contents"]] == ["a"]
         s3.put_object(Bucket="corpus", Key="a", Body=b"second")
         assert s3.get_object(Bucket="corpus", Key="a")["Body"].read() == b"second"
-        assert len(list((tmp_path / "files").iterdir())) == 1
+        assert [len(list((tmp_path / folder).iterdir())) for folder in ("files", "work")] == [1, 0]
+    finally:
+        box.stop()
+
+
+def test_a_bucket_stays_in_its_region(tmp_path: Path) -> None:
+    box = Sandbox(tmp_path).start()
+    try:
+        s3 = client(box.url, "s3", region="eu-central-1")
+        s3.create_bucket(Bucket="corpus", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        box.stop()
+        box.start()
+        assert s3.get_bucket_location(Bucket="corpus")["LocationConstraint"] == "eu-central-1"
+        assert refused(lambda: s3.create_bucket(Bucket="corpus"))[0] in (400, 409)
     finally:
         box.stop()
 
