@@ -58,7 +58,7 @@ BATCH_FAULTS = (
 )  # fmt: skip
 # Hold until they are cleared, unless told otherwise.
 LASTING = ("down", "min_records")
-FACES = {"openai": "/v1", "ml_commons": "/_plugins", "aws": "/aws"}
+FACES = {"openai": "/v1", "ml_commons": "/_plugins", "aws": "/aws", "cohere": "/v1/embed-jobs"}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from sandbox.cohere_face.errors import CohereError
 from sandbox.ml_commons_face.errors import OpenSearchError
 from sandbox.openai_face.errors import OpenAIError
 
@@ -42,7 +43,7 @@ async def http_error(request: Request, exc: Exception) -> Response:
 
 
 async def own_error(request: Request, exc: Exception) -> Response:
-    if isinstance(exc, OpenAIError | OpenSearchError):
+    if isinstance(exc, OpenAIError | OpenSearchError | CohereError):
         return JSONResponse(exc.to_dict(), status_code=exc.status)
     raise exc
 
@@ -61,4 +62,5 @@ HANDLERS: dict[Any, Callable[[Request, Exception], Any]] = {
     HTTPException: http_error,
     OpenAIError: own_error,
     OpenSearchError: own_error,
+    CohereError: own_error,
 }

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from sandbox import refusals
 from sandbox.aws_face.face import AWSFace
 from sandbox.box import open_box
+from sandbox.cohere_face.face import CohereFace
 from sandbox.control import Control
 from sandbox.gate import Gate
 from sandbox.ml_commons_face.face import MLCommonsFace
@@ -36,15 +37,21 @@ class Work:
 
     def __init__(self, box: Box) -> None:
         self.box = box
-        self.worker, self.aws = Worker(box), AWSFace(box)
+        self.worker, self.aws, self.cohere = Worker(box), AWSFace(box), CohereFace(box)
 
     def start(self) -> None:
         self.worker.start()
         self.aws.start()
+        self.cohere.start()
 
     def stop(self) -> None:
+        self.cohere.stop()
         self.aws.stop()
         self.worker.stop()
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Of the faces other than OpenAI's."""
+        return [*self.aws.ledger(), *self.cohere.ledger()]
 
 
 def build(work: Work) -> ASGIApp:
@@ -58,9 +65,10 @@ def build(work: Work) -> ASGIApp:
 
     app = Starlette(
         routes=[
-            *Control(box, work.stop, work.start, ml_commons.poll, work.aws.ledger).routes(),
+            *Control(box, work.stop, work.start, ml_commons.poll, work.ledger).routes(),
             *OpenAIFace(box, work.worker).routes(),
             *work.aws.routes(),
+            *work.cohere.routes(),
             *ml_commons.routes(),
         ],
         exception_handlers=refusals.HANDLERS,

@@ -93,6 +93,7 @@ def test_a_status_nobody_knows_is_raised() -> None:
         ("ThrottlingException: Too many requests", Throttled),
         ("ServiceQuotaExceededException: concurrent jobs", Throttled),
         ("ConflictException: job name already exists", OutcomeUnknown),
+        ("ValidationException: The provided job name is currently in use.", OutcomeUnknown),
         ("ValidationException: The provided model identifier is invalid.", None),
     ],
 )

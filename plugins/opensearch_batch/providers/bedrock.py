@@ -58,7 +58,7 @@ STATES: dict[str, RemoteState] = {
 PASSING = frozenset(["408", "424", "429"])
 
 LATER = re.compile(r"ThrottlingException|Too many requests|ServiceQuotaExceededException|ServiceUnavailable")
-TAKEN = re.compile(r"ConflictException")
+TAKEN = re.compile(r"ConflictException|job name is currently in use")
 
 PLAIN_ID = re.compile(r"[A-WYZa-wyz0-9][A-Za-z0-9]*")
 

@@ -1,0 +1,1 @@
+"""Cohere: datasets, embed jobs and embeddings."""

@@ -1,0 +1,224 @@
+"""/v1/embed-jobs: https://docs.cohere.com/reference/create-embed-job. Real vectors, in the order of the dataset."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from starlette.responses import JSONResponse
+
+from sandbox.cohere_face import datasets, parts
+from sandbox.cohere_face.datasets import Datasets
+from sandbox.cohere_face.embedding import JOB_MODELS, check, json_of, vectors_of
+from sandbox.cohere_face.errors import CohereError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from sandbox.box import Box
+
+log = logging.getLogger(__name__)
+
+KIND = "cohere_embed_job"
+FAULTS = ("lose_row", "duplicate_row", "foreign_row", "reorder", "fail_batch", "cancel")
+CHUNK_ROWS = 256
+FINAL = ("complete", "cancelled", "failed")
+STEPS = 2
+"""Reads, or parts of the pace's time, from processing to its end."""
+
+
+class Stopped(Exception):
+    """The sandbox goes down, or the job was cancelled: leave it."""
+
+
+class EmbedJobs:
+    def __init__(self, box: Box, held: Datasets) -> None:
+        self._box, self._datasets = box, held
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    async def create(self, request: Request) -> Response:
+        body = await json_of(request)
+        check(body.get("model"), body.get("input_type"), JOB_MODELS)
+        dataset = self._datasets.find(str(body.get("dataset_id")))
+        if not self._datasets.is_validated(dataset):
+            raise CohereError(400, f"dataset {dataset['id']} is not validated")
+        if body.get("embedding_types") not in (None, ["float"]):
+            raise CohereError(501, f"the sandbox does not serve embedding_types {body['embedding_types']}")
+        id_ = str(uuid4())
+        public = {
+            "job_id": id_,
+            "name": body.get("name"),
+            "status": "processing",
+            "created_at": datetime.now(UTC).isoformat(),
+            "input_dataset_id": dataset["id"],
+            "output_dataset_id": None,
+            "model": body["model"],
+            "truncate": body.get("truncate", "END"),
+            "meta": {"api_version": {"version": "1"}},
+        }
+        work = {
+            "made_at": time.time(),
+            "reads": 0,
+            "faults": self._box.faults.take_for_batch(FAULTS),
+            "done": None,
+            "output": None,
+            "rows": 0,
+            "tokens": 0,
+            "cancelled_at": None,
+        }
+        self._box.state.put(KIND, id_, {"public": public, "work": work})
+        self._queue.put(id_)
+        return JSONResponse({"job_id": id_, "meta": public["meta"]})
+
+    async def list_all(self, request: Request) -> Response:
+        lag = self._box.faults.take("list_lag", request.method, request.url.path)
+        horizon = time.time() - lag.number("seconds", 0) if lag else float("inf")
+        ids = [each.id for each in self._box.state.all(KIND) if each.body["work"]["made_at"] <= horizon]
+        return JSONResponse({"embed_jobs": [self._look(id_, counts=False) for id_ in reversed(ids)]})
+
+    async def get(self, request: Request) -> Response:
+        return JSONResponse(self._look(request.path_params["id"], counts=True))
+
+    async def cancel(self, request: Request) -> Response:
+        public = self._look(request.path_params["id"], counts=False)
+        if public["status"] in FINAL:
+            raise CohereError(400, f"embed job {public['job_id']} is {public['status']} and cannot be cancelled")
+        self._box.state.update(KIND, public["job_id"], _cancelled)
+        return JSONResponse({})
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every job that was accepted."""
+        found = []
+        for each in self._box.state.all(KIND):
+            public = self._look(each.id, counts=False)
+            found.append(
+                {
+                    "provider": "cohere",
+                    "id": each.id,
+                    "name": public["name"],
+                    "input": public["input_dataset_id"],
+                    "model": public["model"],
+                    "requests": each.body["work"]["rows"],
+                    "status": public["status"],
+                    "created_at": int(each.body["work"]["made_at"]),
+                    "input_tokens": each.body["work"]["tokens"],
+                }
+            )
+        return found
+
+    def start(self) -> None:
+        self._stopping.clear()
+        self._queue = queue.SimpleQueue()
+        for each in self._box.state.all(KIND):
+            if each.body["work"]["done"] is None:
+                self._queue.put(each.id)
+        self._thread = threading.Thread(target=self._run, name="sandbox-cohere", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _look(self, id: str, *, counts: bool) -> dict[str, Any]:
+        def change(body: dict[str, Any]) -> None:
+            body["work"]["reads"] += counts
+            self._advance(body)
+
+        stored = self._box.state.update(KIND, id, change)
+        if stored is None:
+            raise CohereError(404, f"embed job with id {id} not found")
+        public: dict[str, Any] = stored.body["public"]
+        return public
+
+    def _advance(self, body: dict[str, Any]) -> None:
+        public, work = body["public"], body["work"]
+        if public["status"] in FINAL or work["done"] is None:
+            return
+        since = work["cancelled_at"] or {"at": work["made_at"], "reads": 0}
+        if self._box.pace.steps(work["reads"] - since["reads"], time.time() - since["at"], STEPS) < STEPS:
+            return
+        public["status"] = work["done"]
+        if work["done"] == "complete":
+            public["output_dataset_id"] = work["output"]
+            public["meta"] = {**public["meta"], "billed_units": {"input_tokens": work["tokens"]}}
+
+    def _run(self) -> None:
+        while (id_ := self._queue.get()) is not None:
+            try:
+                self._execute(id_)
+            except Stopped:
+                continue
+            except Exception:
+                log.exception("embed job %s: the sandbox itself failed", id_)
+                self._tell(id_, done="failed")
+
+    def _execute(self, id: str) -> None:
+        stored = self._box.state.get(KIND, id)
+        if stored is None or stored.body["work"]["done"] is not None:
+            return
+        public, faults = stored.body["public"], stored.body["work"]["faults"]
+        if "fail_batch" in faults or "cancel" in faults:
+            self._tell(id, done="failed" if "fail_batch" in faults else "cancelled")
+            return
+        source = self._box.state.get(datasets.KIND, public["input_dataset_id"])
+        if source is None:
+            self._tell(id, done="failed")
+            return
+        output = f"embeds-{id}"
+        kept = source.body["kept"]
+        rows = damaged(self._embedded(id, source.body["parts"]), faults)
+        schema, made = parts.write(self._box.state.files, output, rows, kept, embedded=True)
+        body = datasets.document(output, f"embeds for {public['input_dataset_id']}", datasets.RESULT, kept)
+        self._box.state.put(datasets.KIND, output, body | {"schema": schema, "parts": made})
+        self._tell(id, done="complete", output=output)
+
+    def _embedded(self, id: str, source: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        rows, count, tokens = parts.read(self._box.state.files, source), 0, 0
+        while some := list(itertools.islice(rows, CHUNK_ROWS)):
+            stored = self._box.state.get(KIND, id)
+            if self._stopping.is_set() or stored is None or stored.body["work"]["done"] is not None:
+                raise Stopped
+            vectors, added = vectors_of([row["text"] for row in some])
+            count, tokens = count + len(some), tokens + added
+            self._tell(id, rows=count, tokens=tokens)
+            for row, vector in zip(some, vectors, strict=True):
+                yield {**row, "embeddings": {"float": vector}}
+
+    def _tell(self, id: str, **known: Any) -> None:
+        self._box.state.update(KIND, id, lambda body: body["work"].update(known))
+
+
+def _cancelled(body: dict[str, Any]) -> None:
+    work = body["work"]
+    body["public"]["status"] = "cancelling"
+    work.update(done="cancelled", cancelled_at={"at": time.time(), "reads": work["reads"]})
+
+
+def damaged(rows: Iterator[dict[str, Any]], faults: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows as ordered: some lost, told twice, strange, or the first ones turned round."""
+    lost = int(faults.get("lose_row", {}).get("count", 1)) if "lose_row" in faults else 0
+    twice = int(faults.get("duplicate_row", {}).get("count", 1)) if "duplicate_row" in faults else 0
+    strange = int(faults.get("foreign_row", {}).get("count", 1)) if "foreign_row" in faults else 0
+    rows = itertools.islice(rows, lost, None)
+    if "reorder" in faults:
+        rows = itertools.chain(list(itertools.islice(rows, CHUNK_ROWS))[::-1], rows)
+    for number, row in enumerate(rows):
+        if number < strange:
+            yield {**row, "text": "nobody asked for this", **({"id": "nobody"} if "id" in row else {})}
+        yield row
+        if number < twice:
+            yield row
