@@ -131,6 +131,7 @@ class Transform:
         while chunk := list(itertools.islice(records, CHUNK_RECORDS)):
             self._check()
             yield from self._answer(chunk)
+            self._jobs.tell(self._id, self._run_number, counts={"records": self._rows})
 
     def _answer(self, chunk: list[tuple[bool, bytes]]) -> Iterator[tuple[bool, bytes]]:
         parsed = [self._parse(raw) for _, raw in chunk]
