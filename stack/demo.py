@@ -13,7 +13,7 @@ import httpx
 
 from stack.run import ENDED, DagRun, end_unfinished, wait_for_dag
 from stack.search import QUESTIONS, embed, local_path, nearest
-from stack.vendors import VENDORS, dag_of, set_up
+from stack.vendors import VENDORS, ask_for, dag_of, set_up
 
 if TYPE_CHECKING:
     from stack.screen import Screen
@@ -62,7 +62,7 @@ def run_demo(stack: Stack, screen: Screen, summary: dict[str, Any], vendor: str 
     summary["jobs"] = len(report["jobs"])
     summary["results"] = [str(local_path(uri)) for uri in report["results"]]
     _show_report(report, screen)
-    _show_answers(stack, run, report, screen)
+    _show_answers(stack, run, report, screen, vendor)
 
 
 def succeeded(summary: dict[str, Any]) -> bool:
@@ -124,9 +124,10 @@ def _show_report(report: dict[str, Any], screen: Screen) -> None:
         screen.line(f"  {local_path(uri)}")
 
 
-def _show_answers(stack: Stack, run: DagRun, report: dict[str, Any], screen: Screen) -> None:
+def _show_answers(stack: Stack, run: DagRun, report: dict[str, Any], screen: Screen, vendor: str) -> None:
     model_id = str(run.xcom("register_model"))
-    vectors = [embed(stack.cluster_url, model_id, question) for question in QUESTIONS]
+    asked = [ask_for(vendor, question) for question in QUESTIONS]
+    vectors = [embed(stack.cluster_url, model_id, parameters) for parameters in asked]
     files = [local_path(uri) for uri in report["results"]]
     screen.line()
     screen.line("Five questions, embedded by the same model through the cluster")

@@ -36,11 +36,11 @@ class Hit:
     id: str
 
 
-def embed(cluster_url: str, model_id: str, text: str) -> list[float]:
+def embed(cluster_url: str, model_id: str, parameters: dict[str, Any]) -> list[float]:
     """By the model the run used, registered in the cluster."""
     path = f"/_plugins/_ml/models/{urllib.parse.quote(model_id, safe='')}/_predict"
     with httpx.Client(base_url=cluster_url, trust_env=False, timeout=60) as client:
-        answer = client.post(path, json={"text_docs": [text]})
+        answer = client.post(path, json={"parameters": parameters})
     if answer.is_error:
         raise StackError(f"POST {path}: HTTP {answer.status_code} {answer.text[:500]}")
     return _vector(answer.json())

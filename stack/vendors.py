@@ -17,6 +17,13 @@ def dag_of(vendor: str) -> str:
     return "embed_stdlib_docs" if vendor == VENDORS[0] else f"embed_stdlib_docs_{vendor}"
 
 
+def ask_for(vendor: str, text: str) -> dict[str, Any]:
+    """`parameters` of a _predict, as the vendor's connector names them."""
+    if vendor == "bedrock":
+        return {"inputText": text}
+    return {"texts": [text]} if vendor == "cohere" else {"input": [text]}
+
+
 def set_up(vendor: str, sandbox_url: str) -> None:
     """May be repeated."""
     if vendor in ("sagemaker", "bedrock"):

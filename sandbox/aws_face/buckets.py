@@ -19,6 +19,7 @@ import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sandbox.aws_face.caller import AWSError
 from sandbox.ids import opensearch_id
 
 if TYPE_CHECKING:
@@ -124,7 +125,10 @@ class Buckets:
     def _open(self) -> None:
         if self._backend is not None:
             return
-        from moto.moto_server.werkzeug_app import create_backend_app
+        try:
+            from moto.moto_server.werkzeug_app import create_backend_app
+        except ImportError as error:
+            raise AWSError(501, "NotImplemented", f"S3 needs moto[s3], flask and flask-cors here: {error}") from None
 
         self._app = create_backend_app("s3")
         self._account = str(next(_numbers))

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 # Seconds when client_config names none: 30 since 3.6, before that 30,000 by a confusion of units.
 READ_TIMEOUT = {"2.19.6": 30_000.0, "3.6.0": 30.0}
+# A throttled call comes as 400 from SageMaker; the plugin tells it by this header, whatever the body.
+AWS_ERROR = "x-amzn-ErrorType"
+THROTTLED = (
+    "Error from remote service: The request was denied due to remote server throttling. "
+    "To change the retry policy and behavior, please update the connector client_config."
+)
 NO_TRUSTED_ENDPOINTS = (
     "Trusted connector endpoints regex is not configured. "
     "Please set plugins.ml_commons.trusted_connector_endpoints_regex."
@@ -125,6 +131,8 @@ class Remote:
 
     def _read(self, action: Action, response: httpx.Response) -> Reply:
         text = response.text
+        if response.status_code >= 300 and response.headers.get(AWS_ERROR, "").startswith("ThrottlingException"):
+            raise status_exception(response.status_code, THROTTLED)
         if response.status_code >= 300 and text:
             raise status_exception(response.status_code, f"Error from remote service: {text}")
         if action.type == "CANCEL_BATCH_PREDICT" and response.status_code < 300:

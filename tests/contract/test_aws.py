@@ -216,6 +216,19 @@ def test_buckets_and_keys_outlive_a_restart(tmp_path: Path) -> None:
         box.stop()
 
 
+def test_a_bucket_stays_in_its_region(tmp_path: Path) -> None:
+    box = Sandbox(tmp_path).start()
+    try:
+        s3 = client(box.url, "s3", region="eu-central-1")
+        s3.create_bucket(Bucket="corpus", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        box.stop()
+        box.start()
+        assert s3.get_bucket_location(Bucket="corpus")["LocationConstraint"] == "eu-central-1"
+        assert refused(lambda: s3.create_bucket(Bucket="corpus"))[0] in (400, 409)
+    finally:
+        box.stop()
+
+
 def test_two_sandboxes_of_a_process_share_nothing(tmp_path: Path) -> None:
     with Sandbox(tmp_path / "1") as one, Sandbox(tmp_path / "2") as two:
         for box in (one, two):

@@ -10,6 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.errors import Unavailable
+from stack.vendors import ask_for
 from tests.sandbox.bench import ML, Server, rows_of
 from tests.vendors.vendors import Scene
 
@@ -22,7 +23,9 @@ def test_every_row_is_answered_once_by_the_model_that_answers_searches(scene: Sc
     assert counted == {"records": ROWS, "answered": ROWS, "failed": 0, "missing": 0, "duplicates": 0, "foreign": 0}
     results = scene.run.landed("results")
     assert set(results) == {f"row {n}/ü" for n in range(ROWS)}
-    said = server.ask("POST", f"{ML}/models/{scene.model_id}/_predict", {"text_docs": ["text number 7"]})
+    said = server.ask(
+        "POST", f"{ML}/models/{scene.model_id}/_predict", {"parameters": ask_for(scene.vendor.name, "text number 7")}
+    )
     online = said["inference_results"][0]["output"][0]["data"]
     assert results["row 7/ü"]["embedding"] == pytest.approx(online, abs=1e-6)
     assert results["row 8/ü"]["embedding"] != pytest.approx(online, abs=1e-6)

@@ -54,13 +54,14 @@ def _make_model(server: Server) -> None:
 
 @dataclass(frozen=True)
 class Vendor:
-    """`create` and `look` are regular expressions for the paths that make and show a job."""
+    """`create` (a regular expression), `look` and `stop` are parts of the paths that make, show and end a job."""
 
     name: str
     model: dict[str, Any]
     set_up: Callable[[Server], None]
     create: str
     look: str
+    stop: str
     connections: Callable[[Server], dict[str, str]]
     limits: dict[str, Any] = field(default_factory=dict)
 
@@ -89,6 +90,7 @@ SAGEMAKER = Vendor(
     _make_model,
     "CreateTransformJob",
     "DescribeTransformJob",
+    "StopTransformJob",
     lambda server: {"AIRFLOW_CONN_AWS_DEFAULT": aws_connection(server)},
 )
 BEDROCK = Vendor(
@@ -101,6 +103,7 @@ BEDROCK = Vendor(
     _make_bucket,
     "model-invocation-job$",
     "model-invocation-job/",
+    "/stop",
     lambda server: {"AIRFLOW_CONN_AWS_DEFAULT": aws_connection(server)},
 )
 VENDORS = (SAGEMAKER, BEDROCK)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from opensearch_batch.errors import Unavailable
+from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.providers import bedrock, s3_layout
 from opensearch_batch.stores.aws import asked, plain
 from opensearch_batch.stores.object_storage import open_binary
@@ -82,7 +82,11 @@ class InvocationJobs(S3Jobs):
         return found
 
     def cancel_job(self, job_id: str) -> None:
-        asked(lambda: self._jobs.stop_model_invocation_job(jobIdentifier=job_id), f"stop job {job_id}")
+        try:
+            asked(lambda: self._jobs.stop_model_invocation_job(jobIdentifier=job_id), f"stop job {job_id}")
+        except Refused:
+            if self.get_job(job_id)["status"] not in ("Stopping", "Stopped"):
+                raise
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
         for output in outcome.outputs:

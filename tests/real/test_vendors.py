@@ -1,0 +1,87 @@
+"""The other vendors' jobs through real servers: connector, batch, status and cancel of each, and the rows that come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from opensearch_batch.operators import CancelBatchOperator
+from stack import namespace
+from stack.vendors import ask_for
+from tests.sandbox.bench import ML, Server, rows_of
+from tests.vendors.vendors import VENDORS, Scene, Vendor, make_scene
+
+if TYPE_CHECKING:
+    from tests.real.by_hand import Use
+    from tests.real.cluster import Cluster
+    from tests.real.provider import Provider
+    from tests.sandbox.bench import Run
+
+ROWS = 120
+
+
+@pytest.fixture(params=VENDORS, ids=lambda vendor: vendor.name)
+def scene(
+    request: pytest.FixtureRequest,
+    cluster: Cluster,
+    provider: Provider,
+    use: Use,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scene:
+    vendor: Vendor = request.param
+    use(cluster.url)
+    run.run_id = f"manual__{uuid4()}"  # a cluster keeps tasks, and jobs are named after run and rows
+    return make_scene(vendor, Server(provider.url), run, monkeypatch)
+
+
+def of_the_cluster(scene: Scene, path: str) -> int:
+    """Calls whose path ends like this, or goes on like this, that no SDK made."""
+    calls = [call for call in scene.server.calls if path in call["path"]]
+    return sum("Boto" not in call["headers"].get("user-agent", "") for call in calls)
+
+
+def is_seen(scene: Scene, cluster: Cluster) -> bool:
+    """Whether the cluster reads and cancels jobs there: of a signed connector 2.19.6 does not ask where it leads."""
+    return namespace.ADDRESS in scene.server.url or cluster.node.version == "2.19.6"
+
+
+def test_a_run(scene: Scene, cluster: Cluster) -> None:
+    bundles = scene.ready([{"id": f"row {n}/ü", "text": f"text number {n}"} for n in range(ROWS)])
+    (job,) = scene.submit(bundles)
+    before = cluster.stored_task(job["task_id"])
+    assert (before["state"], before["remote_job"]["dlq"]) == ("RUNNING", None)
+    report = scene.report(scene.fetch(scene.wait([job])))
+    assert (report["answered"], report["failed"], report["missing"]) == (ROWS, 0, 0)
+    assert len(scene.vendor.jobs(scene.server)) == 1
+    looked = of_the_cluster(scene, scene.vendor.look)
+    assert (looked > 0, cluster.stored_task(job["task_id"])["state"]) == (
+        (True, "COMPLETED") if is_seen(scene, cluster) else (False, "RUNNING")
+    )
+    asked = ask_for(scene.vendor.name, "text number 7")
+    said = cluster.ok("POST", f"{ML}/models/{scene.model_id}/_predict", {"parameters": asked})
+    online = said["inference_results"][0]["output"][0]["data"]
+    assert scene.run.landed("results")["row 7/ü"]["embedding"] == pytest.approx(online, abs=1e-6)
+
+
+def test_a_cancel(scene: Scene, cluster: Cluster) -> None:
+    scene.server.pace("polls:1000")
+    jobs = scene.submit(scene.ready(rows_of(ROWS)))
+    scene.run.execute(CancelBatchOperator(task_id="cancel", jobs=jobs, spec=scene.spec))
+    assert (of_the_cluster(scene, scene.vendor.stop) > 0) == is_seen(scene, cluster)
+    scene.server.pace("instant")
+    (outcome,) = scene.wait(jobs)
+    assert outcome["state"] == "cancelled"
+    if is_seen(scene, cluster):
+        assert cluster.stored_task(jobs[0]["task_id"])["state"] == "CANCELLED"
+
+
+def test_a_lost_answer(scene: Scene, cluster: Cluster) -> None:
+    bundles = scene.ready(rows_of(ROWS))
+    scene.server.fault("lost_answer", path=scene.vendor.create)
+    (job,) = scene.submit(bundles)
+    assert job["task_id"] is None
+    assert scene.report(scene.fetch(scene.wait([job])))["answered"] == ROWS
+    assert len(scene.vendor.jobs(scene.server)) == 1
