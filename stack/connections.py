@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import urllib.parse
+from typing import TYPE_CHECKING
 
 from sandbox.aws_face.keys import ACCESS_KEY, SECRET_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REGION = "us-east-1"
 
@@ -30,5 +34,5 @@ def provider(url: str) -> dict[str, str]:
     }
 
 
-def _variable(conn_id: str, connection: dict[str, object]) -> dict[str, str]:
+def _variable(conn_id: str, connection: Mapping[str, object]) -> dict[str, str]:
     return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(connection)}

@@ -157,7 +157,8 @@ def write_shards(
             if count < room.least:
                 raise InputError(
                     f"shard {index} would have {counted(count)}, and the provider takes no job with fewer than "
-                    f"{room.least}: give it more rows, or say limits.min_requests if your account may have fewer."
+                    f"{room.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if your "
+                    "account may have fewer."
                 )
             if ids:
                 ids.commit()

@@ -167,7 +167,7 @@ def _refusal(what: str, error: Any) -> BatchError:
 
 def _says_absent(said: str) -> bool:
     """DescribeTransformJob tells of an unknown job as a validation error, by its text alone."""
-    return "Could not find requested job" in said or "could not be found" in said
+    return "could not find" in said.lower()
 
 
 def plain(document: Mapping[str, Any]) -> dict[str, Any]:
