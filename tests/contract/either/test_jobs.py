@@ -44,6 +44,7 @@ def test_a_job_from_submission_to_completion(cluster: Cluster, provider: Provide
     assert "task_id" not in task
     (job,) = cluster.sandbox("ledger")
     assert job == {
+        "provider": "openai",
         "id": submitted["remote_job"]["id"],
         "input_file_id": file_id,
         "model": "text-embedding-3-small",
