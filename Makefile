@@ -17,7 +17,7 @@ help:
 	@echo "            PROVIDER=sagemaker, bedrock or cohere: with that vendor's jobs instead of OpenAI's"
 	@echo "make up     the same Airflow and sandbox (OPENSEARCH=… too), and the run is yours"
 	@echo "make test   all tests but those that need a real OpenSearch"
-	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux"
+	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux; with Python 3.12 also ogx, a batch server that is not ours"
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
 	@echo "make lint   ruff, mypy"
 	@echo "make bench  CPU and memory beside what users write by hand and a peer (its venv is made once), into benchmarks/RESULTS.md"
@@ -37,6 +37,7 @@ test: $(READY)
 test-real: $(READY)
 	@$(PY) -m stack.opensearch check
 	@$(PY) -m stack.opensearch fetch
+	@$(PY) -m tests.real.ogx_venv || echo "the tests with ogx will be skipped" >&2
 	$(PY) -m stack.namespace -- $(PY) -m pytest -m real
 
 live: $(READY)

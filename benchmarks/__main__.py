@@ -40,8 +40,13 @@ def main(arguments: list[str] | None = None) -> None:
     for one in measured:
         command = f"python -m benchmarks {one.benchmark.name} --scale {chosen.scale:g} --rounds {chosen.rounds}"
         page = results.page([one], scale=chosen.scale, rounds=chosen.rounds, command=command)
-        results.keep(chosen.results, f"Beside others: {one.benchmark.name}", page)
+        results.keep(chosen.results, title(one.benchmark, chosen.scale), page)
     print(results.table(measured))
+
+
+def title(benchmark: Benchmark, scale: float) -> str:
+    """A section of its own for each size: a quick run leaves the full size's figures."""
+    return f"Beside others: {benchmark.name}" + ("" if scale == 1 else f", scale {scale:g}")
 
 
 def run(benchmarks: list[Benchmark], scale: float, rounds: int) -> list[Measured]:

@@ -111,7 +111,13 @@ def test_the_command_measures_in_processes_and_writes_the_page(
     assert printed.strip() in written
     assert "200 rows" in printed
     assert "Scale 0.0002" in written
+    assert "\n## Beside others: unique_ids, scale 0.0002\n" in written
     assert f"`python -m benchmarks unique_ids --scale {SCALE:g} --rounds 1`" in written
+
+
+def test_a_quick_run_leaves_the_figures_of_the_full_size() -> None:
+    assert command.title(unique_ids.BENCHMARK, 1) == "Beside others: unique_ids"
+    assert command.title(unique_ids.BENCHMARK, 0.1) == "Beside others: unique_ids, scale 0.1"
 
 
 def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,13 +59,17 @@ one_bundle()
 
 
 @pytest.fixture(scope="module")
-def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """With a DAG of this test's own: the project's map their bundles, one shard each in runs as small as a test's."""
-    folder = tmp_path_factory.mktemp("bundles")
-    (folder / "dags").mkdir()
-    (folder / "dags" / "one_bundle.py").write_text(DAG)
-    with Stack(folder / "home", dags=folder / "dags") as started:
-        yield started
+def own_stack() -> Iterator[Stack]:
+    """With a DAG of this test's own: the project's map their bundles, one shard each in runs as small as a test's.
+
+    The home is not in pytest's own folder: see conftest.py.
+    """
+    with tempfile.TemporaryDirectory(prefix="opensearch-batch-bundles-") as name:
+        folder = Path(name)
+        (folder / "dags").mkdir()
+        (folder / "dags" / "one_bundle.py").write_text(DAG)
+        with Stack(folder / "home", dags=folder / "dags") as started:
+            yield started
 
 
 def test_of_twelve_shards_two_fail_to_upload_and_each_is_paid_once(own_stack: Stack) -> None:

@@ -9,7 +9,9 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil  # type: ignore[import-untyped]
@@ -21,8 +23,7 @@ from stack.processes import MARK, Part, StackError, left_over
 from stack.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.e2e
 
@@ -79,9 +80,16 @@ def test_a_home_has_one_stack(stack: Stack) -> None:
         Stack(stack.home.path).start()
 
 
-def test_nothing_outlives_a_killed_command_and_the_next_one_recovers(tmp_path: Path) -> None:
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Not in pytest's own folder: see conftest.py."""
+    with tempfile.TemporaryDirectory(prefix="opensearch-batch-command-") as folder:
+        yield Path(folder) / "home"
+
+
+def test_nothing_outlives_a_killed_command_and_the_next_one_recovers(home: Path) -> None:
     """SIGKILL leaves no time to clear up: the keepers have to notice. Then SIGTERM, in a start on the same home."""
-    first = Command(tmp_path)
+    first = Command(home)
     first.wait_for("Airflow is at")
     processes = first.processes()
     assert len(processes) > len(COMMANDS)
@@ -89,16 +97,16 @@ def test_nothing_outlives_a_killed_command_and_the_next_one_recovers(tmp_path: P
     first.process.kill()
 
     wait_until(lambda: not any(process.is_running() for process in processes), seconds=30)
-    assert left_over(tmp_path) == []
+    assert left_over(home) == []
 
-    second = Command(tmp_path)
+    second = Command(home)
     second.wait_for("PostgreSQL")
     processes = second.processes()
     second.process.terminate()
     assert second.process.wait(30) == 128 + signal.SIGTERM
     assert processes
     assert not any(process.is_running() for process in processes)
-    assert left_over(tmp_path) == []
+    assert left_over(home) == []
 
 
 def test_a_stopped_part_takes_its_orphans_along(tmp_path: Path) -> None:

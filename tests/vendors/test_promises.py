@@ -54,7 +54,7 @@ def test_a_lost_answer_is_found_again(scene: Scene, server: Server, lost_by: str
 def test_an_answer_that_comes_late_is_waited_for(scene: Scene, server: Server) -> None:
     bundles = scene.ready(rows_of(120))
     server.fault("late_accept", path=scene.vendor.create, seconds=0.6)
-    (job,) = scene.submit(bundles, settle_seconds=20.0, retries=3)
+    (job,) = scene.submit(bundles, settle_seconds=2.0, retries=3)
     assert scene.report(scene.fetch(scene.wait([job])))["answered"] == 120
     assert len(scene.vendor.jobs(server)) == 1
 

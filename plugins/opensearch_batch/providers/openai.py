@@ -89,9 +89,11 @@ def connector(
     All actions carry the same headers: ML Commons sends those of `predict` for a batch and its status reads.
     Status and cancel carry a body because ML Commons replaces a body-less action by a default that only knows the
     vendor's own host. The read time-out bounds how long the cluster may still be sending after our client gave up;
-    retries inside the cluster could submit twice, so there are none.
+    retries inside the cluster could submit twice, so there are none. `auth_header` of `job`, which is the connection's,
+    names a header for the bare key where a gateway takes no bearer token.
     """
-    headers = {"Authorization": "Bearer ${credential.openAI_key}"}
+    header = (job or {}).get("auth_header")
+    headers = {header: "${credential.openAI_key}"} if header else {"Authorization": "Bearer ${credential.openAI_key}"}
     online = {key: value for key, value in parameters.items() if key not in BATCH_ONLY}
     fixed = "".join(f", {_json(key)}: {_json(value)}" for key, value in sorted(online.items()))
     batches = f"{base_url}/batches"

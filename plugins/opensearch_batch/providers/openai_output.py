@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 import threading
 from array import array
@@ -34,6 +35,14 @@ FOR_GOOD = frozenset(["insufficient_quota", "billing_hard_limit_reached"])
 (https://platform.openai.com/docs/guides/error-codes)."""
 
 
+RELAYED = "request_failed"
+"""What ogx 1.5.0 says of each row that its model server did not answer; the reason stands in the message, in the words
+of the SDK that it asks with (https://github.com/openai/openai-python/blob/main/src/openai/_exceptions.py).
+"""
+RELAYED_STATUS = re.compile(r"Error code: (\d{3})\b")
+UNANSWERED = ("Connection error.", "Request timed out.")
+
+
 NOT_IN_NUMBERS = (b'"', b"n", b"t", b"f", b"{")
 """Bytes that begin everything JSON knows but numbers and lists: text, null, true, false, objects."""
 
@@ -58,7 +67,29 @@ _parser = _Parser()
 def read_line(raw: bytes) -> Answer:
     """A vector's text is checked and handed on as it came, beside its numbers: neither is made from the other."""
     read = _embedded if raw.find(KEY, 0, KEY_WITHIN) >= 0 else _spoken
-    return read(raw) or _read_any(orjson.loads(raw))
+    return read(raw) or _read_slowly(raw)
+
+
+def _read_slowly(raw: bytes) -> Answer:
+    line = orjson.loads(raw)
+    plain = _with_open_body(line)
+    return read_line(plain) if plain else _read_any(line)
+
+
+def _with_open_body(line: Mapping[str, Any]) -> bytes | None:
+    """The line with the JSON that its `response.body` is the text of; None where that is no such text.
+
+    ogx 1.5.0 writes such lines (tests/real/test_compatible.py), OpenAI does not. The JSON stands in the new line as it
+    came: `_embedded` hands a vector's text on.
+    """
+    response = line.get("response")
+    if not isinstance(response, dict):
+        return None
+    body = response.get("body")
+    if not isinstance(body, str) or not body.startswith("{"):
+        return None
+    orjson.loads(body)  # else it could end its place in the line before its own end
+    return orjson.dumps({**line, "response": {**response, "body": orjson.Fragment(body)}})
 
 
 def _embedded(raw: bytes) -> Answer | None:
@@ -165,10 +196,11 @@ def _read_any(line: Mapping[str, Any]) -> Answer:
     """A line of either file; the error file holds refused requests (in `response`) and unrun ones (in `error`)."""
     custom_id, response = str(line["custom_id"]), line.get("response") or {}
     body = response.get("body") or {}
-    if error := line.get("error") or body.get("error"):
+    if error := line.get("error") or (body.get("error") if isinstance(body, dict) else None):
         status = response.get("status_code")
-        code = str(error.get("code") or error.get("type") or status)
-        return Answer(custom_id, code=code, message=str(error.get("message", "")), passing=passes(code, status))
+        code, message = str(error.get("code") or error.get("type") or status), str(error.get("message", ""))
+        passing = passes(code, status) or (code == RELAYED and _relayed_passes(message))
+        return Answer(custom_id, code=code, message=message, passing=passing)
     if (status := response["status_code"]) != 200:
         return Answer(
             custom_id, code=str(status), message=orjson.dumps(body).decode()[:500], passing=passes(str(status), status)
@@ -219,7 +251,11 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
     try:
         line = _embedded_many(raw)
     except msgspec.DecodeError:
-        yield _only_a_reason(_read_any(orjson.loads(raw)))
+        slowly = orjson.loads(raw)
+        if plain := _with_open_body(slowly):
+            yield from read_many(plain)
+        else:
+            yield _only_a_reason(_read_any(slowly))
         return
     body = line.response.body
     usage = Usage(body.usage.prompt_tokens if body.usage else 0)
@@ -261,6 +297,11 @@ def passes(code: str, status: int | None = None) -> bool:
     if code in FOR_GOOD:
         return False
     return code in PASSING or (isinstance(status, int) and (status in PASSING_STATUSES or status >= 500))
+
+
+def _relayed_passes(message: str) -> bool:
+    told = RELAYED_STATUS.match(message)
+    return message in UNANSWERED or (told is not None and passes("", int(told[1])))
 
 
 def _text(body: Mapping[str, Any]) -> tuple[str, str]:

@@ -22,9 +22,7 @@ class KeyedStore:
 
     @classmethod
     def opened(cls, connection: Connection, default_url: str, job: Mapping[str, Any]) -> Self:
-        if not connection.password:
-            raise SpecError(f"connection {connection.conn_id!r} has no password; put the provider's key there")
-        return cls(base_url(connection, default_url), connection.password)
+        return cls(base_url(connection, default_url), password(connection))
 
     @classmethod
     def base_url(cls, connection: Connection, default_url: str) -> str:
@@ -37,6 +35,12 @@ class KeyedStore:
     @classmethod
     def credential(cls, names: Mapping[str, Any], connection: Connection) -> dict[str, str]:
         return credential(names, connection)
+
+
+def password(connection: Connection) -> str:
+    if not connection.password:
+        raise SpecError(f"connection {connection.conn_id!r} has no password; put the provider's key there")
+    return connection.password
 
 
 def credential(names: Mapping[str, Any], connection: Any) -> dict[str, str]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from opensearch_batch.errors import BatchError, Refused, Throttled, Unavailable
-from opensearch_batch.stores.keyed import KeyedStore
+from opensearch_batch.errors import BatchError, Refused, SpecError, Throttled, Unavailable
+from opensearch_batch.stores.keyed import KeyedStore, password
 from opensearch_batch.stores.object_storage import open_binary
 from opensearch_batch.stores.resuming import in_lines, resumed
 
 if TYPE_CHECKING:
+    from airflow.sdk import Connection
     from openai import OpenAI
 
     from opensearch_batch.jobs import Outcome
@@ -24,16 +27,29 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOT_FOUND = 404
+HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
 class OpenAIFiles(KeyedStore):
-    """`base_url` ends in /v1; any server that speaks the same API serves."""
+    """`base_url` ends in /v1; any server that speaks the same API serves. The key goes out as a bearer token, or bare
+    in `auth_header` where a gateway wants it so.
+    """
 
-    def __init__(self, base_url: str, key: str) -> None:
-        from openai import OpenAI
+    def __init__(self, base_url: str, key: str, auth_header: str = "") -> None:
+        from openai import DefaultHttpxClient, OpenAI
 
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK's client says a line a request
-        self._client: OpenAI = OpenAI(base_url=base_url, api_key=key, max_retries=4, timeout=120)
+        client = DefaultHttpxClient(event_hooks={"request": [_key_in(auth_header, key)]}) if auth_header else None
+        self._client: OpenAI = OpenAI(base_url=base_url, api_key=key, max_retries=4, timeout=120, http_client=client)
+
+    @classmethod
+    def opened(cls, connection: Connection, default_url: str, job: Mapping[str, Any]) -> Self:
+        return cls(cls.base_url(connection, default_url), password(connection), _auth_header(connection))
+
+    @classmethod
+    def settings(cls, connection: Connection) -> dict[str, Any]:
+        header = _auth_header(connection)
+        return {"auth_header": header} if header else {}
 
     def upload(self, shard: Shard, name: str) -> str:
         """An open file goes to the SDK: it would read a path into memory whole. Its retries would send the rest of a
@@ -162,6 +178,27 @@ class OpenAIFiles(KeyedStore):
             raise Unavailable(f"{type(error).__name__}: {error}") from None
         finally:
             opened.__exit__(None, None, None)
+
+
+def _auth_header(connection: Connection) -> str:
+    """Of the connection's extra; empty for a bearer token. Not by `extra_dejson`, which asks for the extra's words to
+    be masked: a triggerer's threads read it too, and there is no secret in it.
+    """
+    try:
+        named = json.loads(connection.extra or "{}").get("auth_header", "")
+    except (AttributeError, ValueError):
+        raise SpecError(f"connection {connection.conn_id!r}: its extra is no JSON object") from None
+    if not isinstance(named, str) or (named and not HEADER_NAME.fullmatch(named)):
+        raise SpecError(f"connection {connection.conn_id!r}: auth_header {named!r} is no name of a header")
+    return "" if named.lower() == "authorization" else named
+
+
+def _key_in(header: str, key: str) -> Callable[[Any], None]:
+    def move(request: Any) -> None:
+        del request.headers["Authorization"]
+        request.headers[header] = key
+
+    return move
 
 
 def _asked(ask: Callable[[], T], what: str) -> T:
