@@ -51,7 +51,7 @@ def run_demo(stack: Stack, screen: Screen, summary: dict[str, Any], vendor: str 
     began = time.time()
     run = DagRun.trigger(stack, dag_id)
     screen.line(f"          {dag_id} started: {run.url}")
-    counts = _watch(run, screen, began)
+    counts = _watch(run, screen, vendor, began)
     if run.state() != "success":
         summary["records"] = counts.total or None
         _show_failure(run, screen)
@@ -69,29 +69,29 @@ def succeeded(summary: dict[str, Any]) -> bool:
     return bool(summary["records"]) and summary["answered"] == summary["records"] and not summary["missing"]
 
 
-def _watch(run: DagRun, screen: Screen, began: float) -> RunCounts:
+def _watch(run: DagRun, screen: Screen, vendor: str, began: float) -> RunCounts:
     deadline = time.monotonic() + RUN_SECONDS
     with screen.progress() as progress:
         while True:
             ended = run.state() in ENDED
-            counts = _count(run, began)
+            counts = _count(run, vendor, began)
             progress.show(counts)
             if ended or time.monotonic() > deadline:
                 return counts
             time.sleep(0.5)
 
 
-def _count(run: DagRun, began: float) -> RunCounts:
+def _count(run: DagRun, vendor: str, began: float) -> RunCounts:
     plan = run.xcom("prepare_input", "plan") or {}
-    done = sum(job["done"] for job in _jobs(run.stack, began))
+    done = sum(job.get("done", job["requests"]) for job in _jobs(run.stack, vendor, began))
     return RunCounts(done, int(plan.get("records", 0)), _stage(run.tasks()))
 
 
-def _jobs(stack: Stack, began: float) -> list[dict[str, Any]]:
+def _jobs(stack: Stack, vendor: str, began: float) -> list[dict[str, Any]]:
     """The provider's jobs of this run: on a sandbox of one's own, those that are not older."""
     with httpx.Client(base_url=stack.sandbox_url, trust_env=False, timeout=30) as client:
         jobs = client.get("/_sandbox/ledger").raise_for_status().json()
-    return [job for job in jobs if job["created_at"] >= int(began)]
+    return [job for job in jobs if job.get("provider", VENDORS[0]) == vendor and job["created_at"] >= int(began)]
 
 
 def _stage(tasks: list[dict[str, Any]]) -> str:
@@ -118,6 +118,8 @@ def _show_report(report: dict[str, Any], screen: Screen) -> None:
         estimated, actual = report.get(f"estimated_{name}"), report.get(f"actual_{name}")
         shown = [format(value, unit) if value is not None else "unknown" for value in (estimated, actual)]
         screen.line(f"  {name:<17}{shown[1]:>9}  (estimated {shown[0]})")
+    if seconds := report.get("instance_seconds"):
+        screen.line(f"  {'instance-seconds':<17}{seconds:>9,.0f}")
     screen.line()
     screen.line("Results")
     for uri in (*report["results"], report["manifest"]):

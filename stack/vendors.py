@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from sandbox.aws_face.keys import ACCESS_KEY, ACCOUNT, SECRET_KEY
@@ -33,7 +34,10 @@ def set_up(vendor: str, sandbox_url: str) -> None:
 
 
 def _make_model(client: Any) -> None:
-    if any(model["ModelName"] == MODEL for model in client.list_models(NameContains=MODEL)["Models"]):
+    from botocore.exceptions import ClientError
+
+    with suppress(ClientError):
+        client.describe_model(ModelName=MODEL)
         return
     image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/embedding:1"
     role = f"arn:aws:iam::{ACCOUNT}:role/transform"

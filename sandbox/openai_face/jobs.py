@@ -114,6 +114,7 @@ def ledger(box: Box) -> list[dict[str, Any]]:
                 "input_file_id": public["input_file_id"],
                 "model": stored.body["work"]["model"],
                 "requests": stored.body["work"]["counts"]["total"] or lines,
+                "done": public["request_counts"]["completed"] + public["request_counts"]["failed"],
                 "status": public["status"],
                 "created_at": public["created_at"],
             }
