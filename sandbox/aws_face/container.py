@@ -1,8 +1,9 @@
 """The models behind SageMaker jobs and endpoints, in the shape of Hugging Face's inference containers.
 
-{"inputs": "text"} or {"inputs": ["text", …]}. A model gives one vector a text; one whose name has gpt, llm or chat in
-it gives generated text, which is a stand-in. That is the shape only: real containers for feature extraction give a
-vector a token unless their model pools, https://huggingface.co/docs/sagemaker/inference
+{"inputs": "text"} or {"inputs": ["text", …]}, or the text or the list alone: a job sends that whose InputFilter picks
+the text, as in ML Commons' batch_inference_sagemaker_connector_blueprint.md. A model gives one vector a text; one whose
+name has gpt, llm or chat in it gives generated text, which is a stand-in. That is the shape only: real containers for
+feature extraction give a vector a token unless their model pools, https://huggingface.co/docs/sagemaker/inference
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ class BadRequest(Exception):
 
 
 def texts_of(body: object) -> list[str]:
-    if not isinstance(body, dict) or "inputs" not in body:
+    given = body.get("inputs") if isinstance(body, dict) else body
+    if given is None:
         raise BadRequest("the request has no 'inputs'")
-    given = body["inputs"]
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
-        raise BadRequest("'inputs' is text or a list of texts, none of them empty")
+        raise BadRequest("the input is text or a list of texts, none of them empty")
     return texts
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 CHUNK_RECORDS = 256
 MANIFEST = "manifest.json.out"
-# Bedrock's words of Amazon's page on customization jobs; that batch jobs have the same was not verified.
-# https://docs.aws.amazon.com/bedrock/latest/userguide/model-customization-troubleshoot.html
+# Bedrock's words for customization jobs; that batch jobs have the same was not verified.
+# https://docs.aws.amazon.com/bedrock/latest/userguide/fine-tuning-troubleshooting.html
 NOT_READABLE = "Could not validate GetObject permissions to access Amazon S3 bucket: {bucket} at key {key}"
 NOT_WRITABLE = (
     "Amazon S3 perms missing (PutObject): Could not validate PutObject permissions to access S3 bucket: {bucket} at "

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 CHUNK_RECORDS = 256
 MEGABYTE = 1024 * 1024
 DEFAULT_PAYLOAD_MB = 6
-# The limit for a job that leaves it open; https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html
 MOST_PAYLOAD_MB = 100
 CONTENT_TYPES = ("application/json", "application/jsonlines")
 ACCEPTED = (None, "", "*/*", *CONTENT_TYPES)
-# Both as AWS words them: https://github.com/aws/deep-learning-containers/issues/586 has the second.
+# Users quote both, the second in https://github.com/aws/deep-learning-containers/issues/586; that AWS chooses between
+# them as here, ClientError for what a container answers 4xx, was not verified.
 BAD_RECORD = "ClientError: See job logs for more information"
 BAD_ALGORITHM = "AlgorithmError: See job logs for more information"
 
@@ -131,6 +132,7 @@ class Transform:
         while chunk := list(itertools.islice(records, CHUNK_RECORDS)):
             self._check()
             yield from self._answer(chunk)
+            self._jobs.tell(self._id, self._run_number, counts={"records": self._rows})
 
     def _answer(self, chunk: list[tuple[bool, bytes]]) -> Iterator[tuple[bool, bytes]]:
         parsed = [self._parse(raw) for _, raw in chunk]

@@ -1,6 +1,7 @@
 """Transform jobs as the API has them: what may be asked for, and what the status calls show.
 
-Messages are AWS's where a public source has them; the tests name them. Two roles are told apart by the end of their
+The refusal of an input without objects is that of https://github.com/aws/amazon-sagemaker-examples/issues/2414; of a
+job that is not there no public source tells AWS's words. Two roles are told apart by the end of their
 name: `-denied` may not read, `-read-only` may not write.
 """
 

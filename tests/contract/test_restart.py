@@ -25,8 +25,8 @@ ROWS = 8_000
 
 
 def test_a_batch_killed_in_the_middle_is_whole_after_a_restart(tmp_path: Path) -> None:
-    port = _free_port()
-    first = _start(port, tmp_path)
+    port = free_port()
+    first = start_sandbox(port, tmp_path)
     try:
         cluster, provider = Cluster(f"http://127.0.0.1:{port}"), Provider(f"http://127.0.0.1:{port}")
         model_id = cluster.model()
@@ -39,7 +39,7 @@ def test_a_batch_killed_in_the_middle_is_whole_after_a_restart(tmp_path: Path) -
     finally:
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
-    second = _start(port, tmp_path)
+    second = start_sandbox(port, tmp_path)
     try:
         cluster, provider = Cluster(f"http://127.0.0.1:{port}"), Provider(f"http://127.0.0.1:{port}")
         task = until(lambda: cluster.ok("GET", f"/tasks/{task_id}"), lambda found: found["state"] == "COMPLETED")
@@ -80,13 +80,13 @@ def test_a_reset_forgets_everything(cluster: Cluster, provider: Provider) -> Non
     assert provider.end(provider.start()).status == "completed"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _start(port: int, data: Path) -> subprocess.Popen[bytes]:
+def start_sandbox(port: int, data: Path) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "--port", str(port), "--data", str(data)], cwd=ROOT, env=dict(_environment())
     )

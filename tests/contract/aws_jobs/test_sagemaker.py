@@ -64,6 +64,13 @@ def test_filters_choose_what_goes_in_and_what_comes_out(cloud: Cloud) -> None:
     assert sorted(row) == ["SageMakerOutput", "id"]
 
 
+def test_a_filter_may_pick_the_text_itself(cloud: Cloud) -> None:
+    cloud.put("in/a.jsonl", [{"id": "row-0", "text": "a text"}])
+    cloud.transformed(cloud.transform(DataProcessing={"InputFilter": "$.text", "JoinSource": "Input"}))
+    (row,) = cloud.lines("out/a.jsonl.out")
+    assert len(row["SageMakerOutput"][0]) == 256
+
+
 @pytest.mark.parametrize("strategy", ["SingleRecord", "MultiRecord"])
 def test_json_lines_may_share_a_request(cloud: Cloud, strategy: str) -> None:
     cloud.put("in/a.jsonl", texts(10))
