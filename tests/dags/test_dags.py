@@ -24,7 +24,7 @@ PIPELINE = {
     "report",
 }
 DAGS = {
-    **{f"embed_stdlib_docs{vendor}": PIPELINE | {"extract_docstrings"} for vendor in ("", "_bedrock", "_sagemaker")},
+    **{f"embed_stdlib_docs{vendor}": PIPELINE | {"extract_docstrings"} for vendor in ("", "_bedrock", "_cohere", "_sagemaker")},
     "batch_inference": PIPELINE,
     "nightly_batch": PIPELINE,
 }

@@ -67,8 +67,8 @@ def test_a_run(scene: Scene, cluster: Cluster) -> None:
 
 
 def test_a_cancel(scene: Scene, cluster: Cluster) -> None:
-    scene.server.pace("polls:1000")
     jobs = scene.submit(scene.ready(rows_of(ROWS)))
+    scene.server.pace("polls:1000")
     scene.run.execute(CancelBatchOperator(task_id="cancel", jobs=jobs, spec=scene.spec))
     assert (of_the_cluster(scene, scene.vendor.stop) > 0) == is_seen(scene, cluster)
     scene.server.pace("instant")

@@ -80,8 +80,8 @@ def test_a_cluster_that_cannot_look_is_left_for_the_provider(scene: Scene, serve
 def test_a_job_is_cancelled_through_the_cluster_or_at_the_provider(scene: Scene, server: Server, cluster: str) -> None:
     from opensearch_batch.operators import CancelBatchOperator
 
-    server.pace("polls:1000")
     jobs = scene.submit(scene.ready(rows_of(120)))
+    server.pace("polls:1000")
     if cluster == "is down":
         server.fault("down", face="ml_commons")
     scene.run.execute(CancelBatchOperator(task_id="cancel", jobs=jobs, spec=scene.spec))
@@ -103,7 +103,7 @@ def test_a_wrong_key_is_refused_before_anything_is_sent(
 ) -> None:
     bundles = scene.ready(rows_of(120))
     for name, value in scene.vendor.connections(server).items():
-        wrong = json.loads(value) | {"password": "wrong"}
+        wrong = json.loads(value) | {"password": "co-wrong"}
         monkeypatch.setenv(name, json.dumps(wrong))
     with pytest.raises(AirflowFailException, match="HTTP 40[13]"):
         scene.submit(bundles)
@@ -116,7 +116,7 @@ def test_a_key_that_only_the_cluster_has_wrong_is_told_as_the_connectors(
     bundles = scene.prepare(rows_of(120))
     right = scene.vendor.connections(server)
     for name, value in right.items():
-        monkeypatch.setenv(name, json.dumps(json.loads(value) | {"password": "wrong"}))
+        monkeypatch.setenv(name, json.dumps(json.loads(value) | {"password": "co-wrong"}))
     scene.register()
     for name, value in right.items():
         monkeypatch.setenv(name, value)

@@ -106,7 +106,18 @@ BEDROCK = Vendor(
     "/stop",
     lambda server: {"AIRFLOW_CONN_AWS_DEFAULT": aws_connection(server)},
 )
-VENDORS = (SAGEMAKER, BEDROCK)
+COHERE = Vendor(
+    "cohere",
+    {"name": "embed-english-v3.0"},
+    lambda server: None,
+    "/v1/embed-jobs$",
+    "/v1/embed-jobs/",
+    "/cancel",
+    lambda server: {
+        "AIRFLOW_CONN_COHERE_DEFAULT": json.dumps({"conn_type": "http", "host": server.url, "password": "co-fake-key"})
+    },
+)
+VENDORS = (SAGEMAKER, BEDROCK, COHERE)
 
 
 @dataclass
