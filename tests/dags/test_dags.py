@@ -23,8 +23,12 @@ PIPELINE = {
     "repair_1.fetch_output",
     "report",
 }
+DEMOS = [f"embed_stdlib_docs{vendor}" for vendor in ("", "_bedrock", "_cohere", "_sagemaker")]
 DAGS = {
-    **{f"embed_stdlib_docs{vendor}": PIPELINE | {"extract_docstrings"} for vendor in ("", "_bedrock", "_cohere", "_sagemaker")},
+    **{
+        f"embed_stdlib_docs{vendor}": PIPELINE | {"extract_docstrings"}
+        for vendor in ("", "_bedrock", "_cohere", "_sagemaker")
+    },
     "batch_inference": PIPELINE,
     "nightly_batch": PIPELINE,
 }
