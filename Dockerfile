@@ -5,7 +5,7 @@ FROM apache/airflow:3.3.2-python3.11 AS airflow
 # boto3 stays as it is in the image, where aiobotocore pins it.
 COPY --chown=airflow:root requirements.txt docker/constraints.txt /tmp/requirements/
 RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" \
-        --requirement /tmp/requirements/requirements.txt --constraint /tmp/requirements/constraints.txt \
+        --requirement /tmp/requirements/requirements.txt cohere fastavro --constraint /tmp/requirements/constraints.txt \
     && pip check
 
 # A new volume takes over the owner of the folder it is mounted on.
@@ -18,7 +18,7 @@ COPY --chown=airflow:root dags /opt/airflow/dags
 
 FROM airflow AS sandbox
 
-RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" wordllama python-multipart \
+RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" wordllama python-multipart fastavro flask flask-cors "moto[s3]" \
         --constraint /tmp/requirements/constraints.txt
 
 USER root

@@ -35,7 +35,7 @@ def uploaded(client: cohere.Client, rows: list[dict[str, Any]], tmp_path: Path, 
     with path.open("rb") as data:
         made = client.datasets.create(name="rows", type="embed-input", data=data, **options)
     assert made.id
-    return made.id
+    return str(made.id)
 
 
 def finished(client: cohere.Client, dataset_id: str, **options: Any) -> Any:
