@@ -7,6 +7,7 @@ import json
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch import clean_provider
 from opensearch_batch.errors import Unavailable
 from stack.vendors import ask_for
 from tests.sandbox.bench import ML, Server, rows_of
@@ -133,3 +134,16 @@ def test_a_dead_provider_is_tried_again_and_paid_once(scene: Scene, server: Serv
     assert scene.vendor.jobs(server) == []
     scene.submit(bundles)
     assert len(scene.vendor.jobs(server)) == 1
+
+
+def test_what_has_landed_may_be_deleted_at_the_provider_and_nothing_else(
+    scene: Scene, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.through(rows_of(120))
+    other = scene.submit(scene.prepare(rows_of(130)), task_id="another")
+    manifest = f"file://{scene.run.out}/manifest.json"
+    assert clean_provider.main([manifest, "--keep-days", "0"]) == 0
+    assert "2 files deleted" in capsys.readouterr().out
+    assert clean_provider.main([manifest, "--keep-days", "0"]) == 0
+    assert "0 files deleted" in capsys.readouterr().out
+    assert scene.fetch(scene.wait(other), task_id="fetch_other")["landed"][0]["answered"] == 130

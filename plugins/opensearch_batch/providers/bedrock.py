@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient, UnknownAnswer
+from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.providers import bedrock_models, s3_layout
-from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage
+from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage, unknown_status
 
 NAME = "bedrock"
 CONNECTION = "aws_default"
@@ -206,11 +206,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     """`OutputFiles` is the store's: how many output files lie there."""
     status, found_id = remote_job.get("status"), job_id(remote_job)
     if status not in STATES or not found_id:
-        raise UnknownAnswer(
-            f"model invocation job {found_id!r}: status {status!r} is not known to this version (known: "
-            f"{', '.join(STATES)}). The job was left alone: look at it at the provider, and clear this task once it "
-            "has ended."
-        )
+        raise unknown_status(f"model invocation job {found_id!r}", status, STATES)
     output = ((remote_job.get("outputDataConfig") or {}).get("s3OutputDataConfig") or {}).get("s3Uri")
     state = STATES[status]
     with_output = state in ("completed", "expired", "cancelled")

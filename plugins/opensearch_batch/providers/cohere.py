@@ -17,8 +17,8 @@ import msgspec
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from opensearch_batch.errors import Throttled, Transient, UnknownAnswer
-from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage
+from opensearch_batch.errors import Throttled, Transient
+from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage, unknown_status
 
 NAME = "cohere"
 CONNECTION = "cohere_default"
@@ -176,10 +176,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     """Why a job failed is not in its record."""
     status, found_id = remote_job.get("status"), job_id(remote_job)
     if status not in STATES or not found_id:
-        raise UnknownAnswer(
-            f"embed job {found_id!r}: status {status!r} is not known to this version (known: {', '.join(STATES)}). "
-            "The job was left alone: look at it at the provider, and clear this task once it has ended."
-        )
+        raise unknown_status(f"embed job {found_id!r}", status, STATES)
     output = remote_job.get("output_dataset_id")
     billed = (remote_job.get("meta") or {}).get("billed_units") or {}
     complete = STATES[status] == "completed"

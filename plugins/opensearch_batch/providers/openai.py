@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from opensearch_batch.errors import Transient, UnknownAnswer
+from opensearch_batch.errors import Transient
 from opensearch_batch.providers import openai_output
-from opensearch_batch.providers.protocol import RemoteJob, RemoteState, Usage
+from opensearch_batch.providers.protocol import RemoteJob, RemoteState, Usage, unknown_status
 
 NAME = "openai"
 CONNECTION = "openai_default"
@@ -215,10 +215,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     """Counts may arrive as floats: ML Commons 2.x stores every number as one."""
     status, found_id = remote_job.get("status"), job_id(remote_job)
     if status not in STATES or not found_id:
-        raise UnknownAnswer(
-            f"batch {found_id!r}: status {status!r} is not known to this version (known: {', '.join(STATES)}). "
-            "The job was left alone: look at it at the provider, and clear this task once it has ended."
-        )
+        raise unknown_status(f"batch {found_id!r}", status, STATES)
     counts, usage = remote_job.get("request_counts") or {}, remote_job.get("usage") or {}
     first: Mapping[str, Any] = next(iter((remote_job.get("errors") or {}).get("data") or []), {})
     where = f" (line {int(first['line'])})" if first.get("line") else ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from opensearch_batch.errors import Transient
+from opensearch_batch.errors import Transient, UnknownAnswer
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -55,6 +55,14 @@ class RemoteJob:
     created_at: float | None = None
     model: str | None = None
     """The vendor's name for it; None as long as the vendor does not say."""
+
+
+def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAnswer:
+    """Of a job, e.g. "batch 'batch_1'": nothing is done about it."""
+    return UnknownAnswer(
+        f"{job}: status {status!r} is not known to this version (known: {', '.join(known)}). "
+        "The job was left alone: look at it at the provider, and clear this task once it has ended."
+    )
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

@@ -16,9 +16,9 @@ import msgspec
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient, UnknownAnswer
+from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.providers import containers, s3_layout
-from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage
+from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage, unknown_status
 
 NAME = "sagemaker"
 CONNECTION = "aws_default"
@@ -231,10 +231,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     """`OutputFiles` is the store's: how many output files lie there."""
     status, found_id = remote_job.get("TransformJobStatus"), job_id(remote_job)
     if status not in STATES or not found_id:
-        raise UnknownAnswer(
-            f"transform job {found_id!r}: status {status!r} is not known to this version (known: {', '.join(STATES)}). "
-            "The job was left alone: look at it at the provider, and clear this task once it has ended."
-        )
+        raise unknown_status(f"transform job {found_id!r}", status, STATES)
     reason = str(remote_job.get("FailureReason") or "")
     output = (remote_job.get("TransformOutput") or {}).get("S3OutputPath")
     began, ended = remote_job.get("TransformStartTime"), remote_job.get("TransformEndTime")
@@ -266,7 +263,7 @@ class _Refusal(msgspec.Struct):
 
 
 class _Unanswered(msgspec.Struct):
-    """A line of the store's own about a row whose file has no output; `rows` are those of the file."""
+    """A line of the store's own about a row whose file has no output; `rows` are those that may be at fault."""
 
     id: str
     refused: _Refusal

@@ -121,7 +121,10 @@ class TransformJobs(S3Jobs):
                 raise
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
-        """File by file; the rows of a file without output are told with the job's reason, where it failed."""
+        """File by file; the rows of a file without output are told with the job's reason, where it failed.
+
+        Where none of several files has output it is no single record's fault, and no row of them goes again alone.
+        """
         if not outcome.outputs:
             return
         folder, output = str(outcome.job["input_file_id"]), outcome.outputs[0].rstrip("/") + "/"
@@ -133,12 +136,12 @@ class TransformJobs(S3Jobs):
             else:
                 without.append(source.uri)
         if outcome.state == "failed":
+            one_is_bad = bool(outputs) or len(without) == 1
+            code, message = outcome.error_code or "job_failed", outcome.error_message or ""
             for uri in without:
                 rows = [line for line in self._files.lines(uri) if line.strip()]
                 for line in rows:
-                    yield sagemaker.unanswered(
-                        line, outcome.error_code or "job_failed", outcome.error_message or "", len(rows)
-                    )
+                    yield sagemaker.unanswered(line, code, message, len(rows) if one_is_bad else 1)
 
     def _joined(self, source: str, made: str, size: int) -> Iterator[bytes]:
         """As they came where the job joined them; else each with the record at its place, if there are as many."""
