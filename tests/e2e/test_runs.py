@@ -194,6 +194,18 @@ def test_a_killed_submit_is_found_again_instead_of_paid_again(stack: Stack, box:
     jobs_before = len(box.ledger())
     box.order("delay", method="POST", path="/v1/batches", seconds=6)
     run = start_small_run(stack)
+    kill_the_submit(stack, run)
+    eventually("the job that nobody noted", lambda: len(box.ledger()) == jobs_before + 1)
+
+    assert run.wait(RUN_SECONDS) == "success"
+    assert len(box.ledger()) == jobs_before + 1
+    assert next(t["try_number"] for t in run.tasks() if t["task_id"] == "shard.submit_batch") == 2
+    assert run.xcom("report")["answered"] == 50
+
+
+def kill_the_submit(stack: Stack, run: DagRun) -> None:
+    """The worker of shard 0, once it waits for the cluster."""
+    box_port = int(stack.sandbox_url.rpartition(":")[2])
 
     def submitting() -> list[psutil.Process]:
         if states(run).get(("shard.submit_batch", 0)) != "running":
@@ -204,15 +216,8 @@ def test_a_killed_submit_is_found_again_instead_of_paid_again(stack: Stack, box:
         except psutil.NoSuchProcess:  # one ended while it was looked at: look again
             return []
 
-    box_port = int(stack.sandbox_url.rpartition(":")[2])
     for process in eventually("a worker that talks to the cluster", submitting):
         process.kill()
-    eventually("the job that nobody noted", lambda: len(box.ledger()) == jobs_before + 1)
-
-    assert run.wait(RUN_SECONDS) == "success"
-    assert len(box.ledger()) == jobs_before + 1
-    assert next(t["try_number"] for t in run.tasks() if t["task_id"] == "shard.submit_batch") == 2
-    assert run.xcom("report")["answered"] == 50
 
 
 def _has_connection(process: psutil.Process, port: int) -> bool:

@@ -7,7 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from opensearch_batch import ml_commons
+from opensearch_batch.errors import BatchError
+from opensearch_batch.hook import MLCommonsHook
 from opensearch_batch.operators import CancelBatchOperator
+from opensearch_batch.providers import cohere
 from stack import namespace
 from stack.vendors import ask_for
 from tests.sandbox.bench import ML, Server, rows_of
@@ -86,3 +90,29 @@ def test_a_lost_answer(scene: Scene, cluster: Cluster) -> None:
     assert job["task_id"] is None
     assert scene.report(scene.fetch(scene.wait([job])))["answered"] == ROWS
     assert len(scene.vendor.jobs(scene.server)) == 1
+
+
+@pytest.mark.parametrize("provider", ["testnet"], indirect=True)
+@pytest.mark.parametrize("asks_for", ["${parameters.id}", "b1"])
+def test_v2_batches_cannot_be_followed(
+    cluster: Cluster, provider: Provider, use: Use, run: Run, monkeypatch: pytest.MonkeyPatch, asks_for: str
+) -> None:
+    """Why Cohere's embed jobs are used: the batch stands below a key of its own, and so does its status."""
+    use(cluster.url)
+    scene = make_scene(COHERE, Server(provider.url), run, monkeypatch)
+    ended = {"batch": {"id": "b1", "status": "BATCH_STATUS_COMPLETED"}}
+    scene.server.fault("answer", path="/v2/batches", status=200, body=ended, times=-1)
+    body = cohere.connector("v2", "embed-v4.0", "/v1/embed", {}, provider.url)
+    for action in body["actions"][1:]:
+        action["url"] = f"{provider.url}/v2/batches"
+    body["actions"][2]["url"] += f"/{asks_for}"
+    monkeypatch.setattr(cohere, "connector", lambda *arguments: body)
+    bundles = scene.ready(rows_of(2))
+    send = MLCommonsHook().send
+    task_id = send(ml_commons.batch_predict(scene.model_id, {"dataset_id": bundles[0][0]["sha256"]}))["task_id"]
+    if asks_for == "b1":
+        task = send(ml_commons.get_task(task_id))
+        assert (task["state"], task["remote_job"]["batch"]) == ("RUNNING", ended["batch"])
+    else:
+        with pytest.raises(BatchError):
+            send(ml_commons.get_task(task_id))
