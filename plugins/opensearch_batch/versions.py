@@ -223,6 +223,22 @@ VERSION_NOTES = (
         ),
     ),
     VersionNote(
+        "private address of a connector that signs",
+        "2.19.6, not 3.6",
+        "Of an aws_sigv4 connector 2.19.6 does not ask where it leads: status and cancel work there too.",
+        f"{_AT}/2.19.6.0/{_REMOTE}/AwsConnectorExecutor.java",
+        "tests/real/test_vendors.py::test_a_run",
+    ),
+    VersionNote(
+        "empty answer to a cancel",
+        "seen on 3.6.0",
+        "Where a connector that signs cancels, and the provider's answer is empty, the cancel is refused, although the "
+        "provider stops the job: it is stopped once more at the provider, where that does no harm.",
+        f"{_AT}/3.6.0.0/{_REMOTE}/MLSdkAsyncHttpResponseHandler.java",
+        "tests/real/test_vendors.py::test_a_cancel",
+        (Said("look", 400, _ILLEGAL, "Unsupported response type", Refused),),
+    ),
+    VersionNote(
         "empty answer",
         "all",
         "An empty answer of the provider, an error or not, is 400 to 3.1, then 502 or the provider's status: in either "
