@@ -20,14 +20,14 @@ from stack.processes import StackError
 from stack.run import wait_for_dag
 from stack.screen import Screen
 from stack.stack import Stack
-from stack.vendors import VENDORS
+from stack.vendors import VENDORS, dag_of, set_up
 
 if TYPE_CHECKING:
     from types import FrameType
 
 UNSECURED = [version for version, each in RELEASES.items() if not each.is_secured]
 # Of the DAGs only these run when somebody says so; nightly_batch has a schedule and stays paused.
-READY_TO_RUN = ("embed_stdlib_docs", "batch_inference")
+READY_TO_RUN = (*map(dag_of, VENDORS), "batch_inference")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -105,6 +105,9 @@ def _up(given: argparse.Namespace, screen: Screen) -> int:
             pace=given.pace,
             on_step=screen.step,
         ) as stack:
+            if given.sandbox:
+                for vendor in VENDORS:
+                    set_up(vendor, stack.sandbox_url)
             for dag_id in READY_TO_RUN:
                 wait_for_dag(stack, dag_id)
                 stack.api("PATCH", f"/dags/{dag_id}", {"is_paused": False})
