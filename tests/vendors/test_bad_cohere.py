@@ -18,7 +18,9 @@ def scene(server: Server, run: Run, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 def datasets(server: Server) -> list[dict[str, object]]:
-    answer = server.http.get("/v1/datasets", headers={"Authorization": "Bearer co-fake-key"})
+    """Inputs alone: a job's output is a dataset too, as soon as it is made."""
+    only = {"datasetType": "embed-input"}
+    answer = server.http.get("/v1/datasets", params=only, headers={"Authorization": "Bearer co-fake-key"})
     found: list[dict[str, object]] = answer.raise_for_status().json()["datasets"]
     return found
 
