@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sandbox.aws_face import foundation, lines
-from sandbox.aws_face.damage import Damage, is_ordered_to_fail
 from sandbox.aws_face.foundation import Answer
-from sandbox.aws_face.jobs import Superseded
+from sandbox.backlog import Stopped
+from sandbox.damage import Damage, is_ordered_to_fail
 from sandbox.ids import derived
 from sandbox.openai_face.results import shuffle_file
 
@@ -65,7 +65,7 @@ class Invocation:
     def run(self) -> None:
         try:
             self._invoke()
-        except Superseded:
+        except Stopped:
             for path in self._jobs.box.state.work.glob(f"{self._name('')}*"):
                 path.unlink()
             raise

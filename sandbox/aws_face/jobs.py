@@ -11,15 +11,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sandbox.backlog import Stopped
+
 if TYPE_CHECKING:
     from sandbox.aws_face.objects import Objects
     from sandbox.box import Box
 
 Document = dict[str, Any]
-
-
-class Superseded(Exception):
-    """The job was stopped, or the sandbox goes down: this run of it counts no more."""
 
 
 class Life(Protocol):
@@ -97,7 +95,7 @@ class Jobs:
         return stored.body if stored else None
 
     def tell(self, id: str, run: int, **known: Any) -> None:
-        """What the worker knows now; raises Superseded if the run it belongs to counts no more."""
+        """What the worker knows now; raises Stopped if the run it belongs to counts no more."""
         counted = False
 
         def change(body: Document) -> None:
@@ -108,7 +106,7 @@ class Jobs:
 
         self.box.state.update(self.life.kind, id, change)
         if not counted:
-            raise Superseded
+            raise Stopped
 
     def change(self, id: str, **known: Any) -> None:
         self.box.state.update(self.life.kind, id, lambda body: body["work"].update(known))

@@ -15,8 +15,8 @@ import orjson
 
 from sandbox.aws_face import container, filters, lines
 from sandbox.aws_face.container import BadRequest
-from sandbox.aws_face.damage import Damage, is_ordered_to_fail
-from sandbox.aws_face.jobs import Superseded
+from sandbox.backlog import Stopped
+from sandbox.damage import Damage, is_ordered_to_fail
 from sandbox.ids import derived
 from sandbox.openai_face.results import shuffle_file
 
@@ -59,7 +59,7 @@ class Transform:
     def run(self) -> None:
         try:
             self._transform()
-        except Superseded:
+        except Stopped:
             for path in self._jobs.box.state.work.glob(f"transform-{derived(self._id)}-*"):
                 path.unlink()
             raise

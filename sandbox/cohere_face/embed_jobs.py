@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
-import queue
-import threading
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +10,7 @@ from uuid import uuid4
 
 from starlette.responses import JSONResponse
 
+from sandbox.backlog import Backlog, Stopped
 from sandbox.cohere_face import datasets, parts
 from sandbox.cohere_face.datasets import Datasets
 from sandbox.cohere_face.embedding import JOB_MODELS, check, json_of, vectors_of
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
     from sandbox.box import Box
 
-log = logging.getLogger(__name__)
 
 KIND = "cohere_embed_job"
 FAULTS = ("lose_row", "duplicate_row", "foreign_row", "reorder", "fail_batch", "cancel")
@@ -36,16 +33,11 @@ STEPS = 2
 """Reads, or parts of the pace's time, from processing to its end."""
 
 
-class Stopped(Exception):
-    """The sandbox goes down, or the job was cancelled: leave it."""
-
-
 class EmbedJobs:
     def __init__(self, box: Box, held: Datasets) -> None:
         self._box, self._datasets = box, held
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._backlog = Backlog("sandbox-cohere", self._execute, self._failed)
+        self.stop = self._backlog.stop
 
     async def create(self, request: Request) -> Response:
         body = await json_of(request)
@@ -78,7 +70,7 @@ class EmbedJobs:
             "cancelled_at": None,
         }
         self._box.state.put(KIND, id_, {"public": public, "work": work})
-        self._queue.put(id_)
+        self._backlog.take(id_)
         return JSONResponse({"job_id": id_, "meta": public["meta"]})
 
     async def list_all(self, request: Request) -> Response:
@@ -118,20 +110,8 @@ class EmbedJobs:
         return found
 
     def start(self) -> None:
-        self._stopping.clear()
-        self._queue = queue.SimpleQueue()
-        for each in self._box.state.all(KIND):
-            if each.body["work"]["done"] is None:
-                self._queue.put(each.id)
-        self._thread = threading.Thread(target=self._run, name="sandbox-cohere", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._queue.put(None)
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        found = self._box.state.all(KIND)
+        self._backlog.start(each.id for each in found if each.body["work"]["done"] is None)
 
     def _look(self, id: str, *, counts: bool) -> dict[str, Any]:
         def change(body: dict[str, Any]) -> None:
@@ -156,15 +136,8 @@ class EmbedJobs:
             public["output_dataset_id"] = work["output"]
             public["meta"] = {**public["meta"], "billed_units": {"input_tokens": work["tokens"]}}
 
-    def _run(self) -> None:
-        while (id_ := self._queue.get()) is not None:
-            try:
-                self._execute(id_)
-            except Stopped:
-                continue
-            except Exception:
-                log.exception("embed job %s: the sandbox itself failed", id_)
-                self._tell(id_, done="failed")
+    def _failed(self, id: str, error: Exception) -> None:
+        self._tell(id, done="failed")
 
     def _execute(self, id: str) -> None:
         stored = self._box.state.get(KIND, id)
@@ -190,7 +163,7 @@ class EmbedJobs:
         rows, count, tokens = parts.read(self._box.state.files, source), 0, 0
         while some := list(itertools.islice(rows, CHUNK_ROWS)):
             stored = self._box.state.get(KIND, id)
-            if self._stopping.is_set() or stored is None or stored.body["work"]["done"] is not None:
+            if self._backlog.stopping or stored is None or stored.body["work"]["done"] is not None:
                 raise Stopped
             vectors, added = vectors_of([row["text"] for row in some])
             count, tokens = count + len(some), tokens + added

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
+from sandbox.damage import Damage, Faults
 from sandbox.ids import derived
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.openai_face.answers import Answer
-
-Faults = dict[str, dict[str, Any]]
 
 
 class ResultFile:
@@ -50,9 +49,7 @@ class Results:
         self._faults = faults
         self.output = ResultFile(work / f"{batch_id}.output")
         self.error = ResultFile(work / f"{batch_id}.error")
-        counts = {name: int(faults.get(name, {"count": 0}).get("count", 1)) for name in TREATMENTS}
-        self._treatments = [name for name in TREATMENTS for _ in range(counts[name])]
-        self._foreign = int(faults["foreign_row"].get("count", 1)) if "foreign_row" in faults else 0
+        self._damage = Damage(faults)
         self._pending: list[tuple[ResultFile, bytes]] = []
 
     def __enter__(self) -> Self:
@@ -69,11 +66,11 @@ class Results:
         if answer.status >= 400:
             self._pending.append((self.error, line))
             return
-        while self._foreign:
-            foreign = self._line(-self._foreign, f"foreign-{self._foreign}", response, None)
+        while self._damage.foreign:
+            foreign = self._line(-self._damage.foreign, f"foreign-{self._damage.foreign}", response, None)
             self._pending.append((self.output, foreign))
-            self._foreign -= 1
-        self._pending.extend((self.output, damaged) for damaged in self._treat(line))
+            self._damage.foreign -= 1
+        self._pending.extend((self.output, damaged) for damaged in self._damage.treat(line))
 
     def not_run(self, index: int, custom_id: str, code: str, message: str) -> None:
         line = self._line(index, custom_id, None, {"code": code, "message": message})
@@ -96,16 +93,6 @@ class Results:
                 found[name] = {"id": id_, "lines": file.lines}
         return found
 
-    def _treat(self, line: bytes) -> list[bytes]:
-        treatment = self._treatments.pop(0) if self._treatments else None
-        if treatment == "lose_row":
-            return []
-        if treatment == "duplicate_row":
-            return [line, line]
-        if treatment == "cut_row":
-            return [line[: len(line) // 2] + b"\n"]
-        return [line]
-
     def _request_id(self, index: int) -> str:
         return derived(self._batch_id, "request", index, length=32)
 
@@ -117,9 +104,6 @@ class Results:
             "error": error,
         }
         return orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
-
-
-TREATMENTS = ("lose_row", "duplicate_row", "cut_row")
 
 
 def shuffle_file(path: Path, seed: str) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
-import queue
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from sandbox.backlog import Backlog, Stopped
+from sandbox.damage import is_ordered_to_fail
 from sandbox.openai_face import jobs
 from sandbox.openai_face.answers import Answer, answer_all
 from sandbox.openai_face.errors import OpenAIError
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from sandbox.box import Box
 
-log = logging.getLogger(__name__)
 
 CHUNK_ROWS = 256
 # How often a long run tells how far it is.
@@ -33,52 +31,29 @@ NOT_RUN = {
 }
 
 
-class Stopped(Exception):
-    """The sandbox goes down: leave everything as a kill would."""
-
-
 class Worker:
     def __init__(self, box: Box) -> None:
-        self.box = box
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._box = box
+        self._backlog = Backlog("sandbox-worker", self._run, self._failed)
+        self.take, self.stop = self._backlog.take, self._backlog.stop
 
     def start(self) -> None:
-        self._stopping.clear()
-        self._queue = queue.SimpleQueue()
-        for stored in self.box.state.all(jobs.KIND):
-            if not stored.body["work"]["done"]:
-                self._queue.put(stored.id)
-        self._thread = threading.Thread(target=self._run, name="sandbox-worker", daemon=True)
-        self._thread.start()
+        found = self._box.state.all(jobs.KIND)
+        self._backlog.start(stored.id for stored in found if not stored.body["work"]["done"])
 
-    def take(self, batch_id: str) -> None:
-        self._queue.put(batch_id)
+    def _run(self, batch_id: str) -> None:
+        Run(self._box, batch_id, self._backlog).run()
 
-    def stop(self) -> None:
-        self._stopping.set()
-        self._queue.put(None)
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while (batch_id := self._queue.get()) is not None:
-            try:
-                Run(self.box, batch_id, self._stopping).run()
-            except Stopped:
-                return
-            except Exception as error:
-                log.exception("batch %s: the sandbox itself failed", batch_id)
-                refusal = {"code": "sandbox_error", "message": repr(error), "param": None, "line": None}
-                self.box.state.update(jobs.KIND, batch_id, _failure([refusal]))
+    def _failed(self, batch_id: str, error: Exception) -> None:
+        refusal = {"code": "sandbox_error", "message": repr(error), "param": None, "line": None}
+        self._box.state.update(jobs.KIND, batch_id, _failure([refusal]))
 
 
 class Run:
     """One batch from its input file to its result files."""
 
-    def __init__(self, box: Box, batch_id: str, stopping: threading.Event) -> None:
-        self._box, self._id, self._stopping = box, batch_id, stopping
+    def __init__(self, box: Box, batch_id: str, backlog: Backlog) -> None:
+        self._box, self._id, self._backlog = box, batch_id, backlog
         self._told = time.monotonic()
 
     def run(self) -> None:
@@ -111,7 +86,7 @@ class Run:
         stopped_as = ordered
         with Results(self._id, self._box.state.work, faults) as results:
             for number, chunk in enumerate(_chunks(source)):
-                if self._stopping.is_set():
+                if self._backlog.stopping:
                     raise Stopped
                 if stopped_as is None and self._cancel_was_asked():
                     stopped_as, end = "cancelled", chunk[0][0]
@@ -182,14 +157,9 @@ def _ordered_failure(params: dict[str, Any]) -> dict[str, Any]:
 
 def _refused(index: int, request: dict[str, Any], faults: dict[str, Any]) -> Answer | None:
     """The ordered 4xx or 5xx of this row, if one was ordered."""
-    params = faults.get("all_rows_fail")
+    params = is_ordered_to_fail(faults, index, {request["custom_id"]})
     if params is None:
-        params = faults.get("fail_rows")
-        if params is None:
-            return None
-        chosen = request["custom_id"] in params["ids"] if "ids" in params else index < int(params.get("count", 1))
-        if not chosen:
-            return None
+        return None
     status = int(params.get("status_code", 400))
     message = params.get("message", "This row was told to fail. (ordered from the sandbox)")
     return Answer.refusal(OpenAIError(status, message, code=params.get("code", "invalid_request")))

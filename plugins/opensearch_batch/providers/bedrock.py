@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.providers import bedrock_models, s3_layout
-from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage, unknown_status
+from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage, epoch_seconds, unknown_status
 
 NAME = "bedrock"
 CONNECTION = "aws_default"
@@ -217,7 +216,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
         status=status,
         outputs=(str(output),) if output and with_output else (),
         has_answers=not failed and bool(remote_job.get("OutputFiles", 1)),
-        created_at=_epoch(remote_job.get("submitTime")),
+        created_at=epoch_seconds(remote_job.get("submitTime")),
         requests_total=int(remote_job.get("totalRecordCount") or 0),
         requests_done=int(remote_job.get("successRecordCount") or 0),
         requests_failed=int(remote_job.get("errorRecordCount") or 0),
@@ -272,13 +271,6 @@ def job_path(job_id: str) -> str:
 def job_link(job_id: str) -> str:
     region = job_id.split(":")[3]
     return f"https://{region}.console.aws.amazon.com/bedrock/home?region={region}#/batch-inference"
-
-
-def _epoch(time: Any) -> float | None:
-    """ISO 8601 through the cluster, a number from the store."""
-    if isinstance(time, str):
-        return datetime.fromisoformat(time).timestamp()
-    return float(time) if time else None
 
 
 def _hosts(base_url: str, region: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import orjson
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.providers.protocol import Answer, Usage
+from opensearch_batch.providers.request_body import members
 
 Family = Literal["titan", "cohere", "anthropic", "nova"]
 FAMILIES: dict[str, Family] = {
@@ -73,24 +74,20 @@ def online(model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     fixed = {**parameters}
     if family == "titan":
         return {
-            "request_body": '{ "inputText": "${parameters.inputText}"' + _members(fixed) + " }",
+            "request_body": '{ "inputText": "${parameters.inputText}"' + members(fixed) + " }",
             "pre_process_function": "connector.pre_process.bedrock.embedding",
             "post_process_function": "connector.post_process.bedrock.embedding",
         }
     if family == "cohere":
         said = {**fixed, "input_type": "search_query"}
         return {
-            "request_body": '{ "texts": ${parameters.texts}' + _members(said) + " }",
+            "request_body": '{ "texts": ${parameters.texts}' + members(said) + " }",
             "pre_process_function": "connector.pre_process.cohere.embedding",
             "post_process_function": "connector.post_process.cohere.embedding",
         }
     if family == "anthropic":
         fixed = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": MAX_TOKENS, **fixed}
-    return {"request_body": '{ "messages": ${parameters.messages}' + _members(fixed) + " }"}
-
-
-def _members(values: Mapping[str, Any]) -> str:
-    return "".join(f", {_json(key)}: {_json(value)}" for key, value in sorted(values.items()))
+    return {"request_body": '{ "messages": ${parameters.messages}' + members(fixed) + " }"}
 
 
 class _Embedded(msgspec.Struct):
@@ -135,7 +132,3 @@ def _numbers(text: bytes) -> bytes:
     if not numbers or not all(isinstance(number, int | float) for number in numbers):
         raise ValueError("a vector that is not a list of numbers")
     return text
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -18,7 +17,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from opensearch_batch.errors import Throttled, Transient
-from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage, unknown_status
+from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage, epoch_seconds, unknown_status
+from opensearch_batch.providers.request_body import members
 
 NAME = "cohere"
 CONNECTION = "cohere_default"
@@ -79,8 +79,8 @@ def connector(
     headers = {"Authorization": "Bearer ${credential.cohere_key}"}
     said = {**DEFAULTS, **parameters}
     online = {key: value for key, value in said.items() if key not in ("input_type", "embedding_types")}
-    fixed = "".join(f", {_json(key)}: {_json(value)}" for key, value in sorted(online.items()))
-    types = f', "embedding_types": {_json(said["embedding_types"])}' if "embedding_types" in said else ""
+    fixed = members(online)
+    types = members({key: said[key] for key in ("embedding_types",) if key in said})
     jobs = f"{base_url}/v1/embed-jobs"
 
     def action(kind: str, method: str, url: str, body: str, **functions: str) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
         status=status,
         outputs=(str(output),) if output and complete else (),
         has_answers=complete,
-        created_at=_epoch(remote_job.get("created_at")),
+        created_at=epoch_seconds(remote_job.get("created_at")),
         usage=Usage(int(billed.get("input_tokens") or 0)),
         error_code="job_failed" if status == "failed" else None,
         error_message="the provider gives no reason for a failed embed job" if status == "failed" else None,
@@ -236,14 +236,3 @@ def job_path(job_id: str) -> str:
 
 def job_link(job_id: str) -> str:
     return "https://dashboard.cohere.com/"
-
-
-def _epoch(time: Any) -> float | None:
-    """ISO 8601 through the cluster, a number from the store."""
-    if isinstance(time, str):
-        return datetime.fromisoformat(time).timestamp()
-    return float(time) if time else None
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()

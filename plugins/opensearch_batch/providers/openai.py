@@ -10,12 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 
 from opensearch_batch.errors import Transient
 from opensearch_batch.providers import openai_output
 from opensearch_batch.providers.protocol import RemoteJob, RemoteState, Usage, unknown_status
+from opensearch_batch.providers.request_body import members
 
 NAME = "openai"
 CONNECTION = "openai_default"
@@ -96,7 +96,7 @@ def connector(
     header = (job or {}).get("auth_header")
     headers = {header: "${credential.openAI_key}"} if header else {"Authorization": "Bearer ${credential.openAI_key}"}
     online = {key: value for key, value in parameters.items() if key not in BATCH_ONLY}
-    fixed = "".join(f", {_json(key)}: {_json(value)}" for key, value in sorted(online.items()))
+    fixed = members(online)
     batches = f"{base_url}/batches"
     return {
         "name": name,
@@ -245,7 +245,3 @@ def job_path(job_id: str) -> str:
 
 def job_link(job_id: str) -> str:
     return f"https://platform.openai.com/batches/{job_id}"
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()

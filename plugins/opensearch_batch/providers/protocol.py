@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
@@ -31,6 +32,13 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
             self.output_tokens + other.output_tokens,
             self.instance_seconds + other.instance_seconds,
         )
+
+
+def epoch_seconds(time: Any) -> float | None:
+    """Of a job's time: ISO 8601 as the cluster passes it on, or a number as a store has it."""
+    if isinstance(time, str):
+        return datetime.fromisoformat(time).timestamp()
+    return float(time) if time else None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.providers import containers, s3_layout
 from opensearch_batch.providers.protocol import Answer, RemoteJob, RemoteState, Usage, unknown_status
+from opensearch_batch.providers.request_body import members
 
 NAME = "sagemaker"
 CONNECTION = "aws_default"
@@ -91,7 +92,7 @@ def connector(
     said = job or {}
     api, runtime = _hosts(base_url, str(said["region"]))
     headers = {"content-type": "application/json"}
-    fixed = "".join(f", {_json(key)}: {_json(value)}" for key, value in sorted(parameters.items()))
+    fixed = members(parameters)
     limits = {
         "MaxPayloadInMB": said.get("max_payload_mb"),
         "MaxConcurrentTransforms": said.get("max_concurrent_transforms"),
@@ -321,7 +322,3 @@ def _hosts(base_url: str, region: str) -> tuple[str, str]:
         return f"{base_url}/sagemaker", f"{base_url}/sagemaker-runtime"
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"https://api.sagemaker.{region}.{domain}", f"https://runtime.sagemaker.{region}.{domain}"
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()

@@ -26,7 +26,7 @@ class Damage:
         if treatment == "duplicate_row":
             return [line, line]
         if treatment == "cut_row":
-            return [line[: len(line) // 2]]
+            return [line[: len(line) // 2] + (b"\n" if line.endswith(b"\n") else b"")]
         return [line]
 
 
