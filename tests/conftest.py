@@ -44,3 +44,13 @@ def no_leftover_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests name their connections themselves."""
     for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(params=["amazon provider", "boto3 alone"])
+def read_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads a connection of type aws: the provider is not everywhere."""
+    from opensearch_batch.stores import aws
+
+    assert aws.has_amazon()
+    if request.param == "boto3 alone":
+        monkeypatch.setattr(aws, "has_amazon", lambda: False)

@@ -66,12 +66,15 @@ class Buckets:
         with _LOCK:
             self._open()
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account
+            if self.has_bucket(bucket):  # else a second CreateBucket would put an empty one in its place
+                _backends().bucket_accounts[bucket] = (PARTITION, self._account)
             try:
                 pieces, status, headers = run_wsgi_app(self._app, environ, buffered=True)
                 body = b"".join(pieces)
                 if environ["REQUEST_METHOD"] not in ("GET", "HEAD") and bucket:
                     self._keep(bucket, key)
             finally:
+                _backends().bucket_accounts.pop(bucket, None)
                 _forget_instances()
         return int(status.split()[0]), headers, body
 
@@ -164,7 +167,6 @@ class Buckets:
     def _keep(self, bucket: str, key: str | None) -> None:
         """Bring what is on disk in line with moto: one key, or the whole bucket."""
         held = self._backend.buckets.get(bucket)
-        _backends().bucket_accounts.pop(bucket, None)
         if held is None:
             self._drop_objects(bucket, None)
             self._state.delete(BUCKET, bucket)

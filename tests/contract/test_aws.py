@@ -77,6 +77,13 @@ def test_a_listing_comes_in_pages(s3: Any) -> None:
     assert [one["Prefix"] for one in below["CommonPrefixes"]] == ["out/"]
 
 
+def test_a_bucket_that_is_made_again_keeps_its_objects(s3: Any) -> None:
+    """As in us-east-1: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html, error 409."""
+    s3.put_object(Bucket="corpus", Key="a", Body=b"a")
+    s3.create_bucket(Bucket="corpus")
+    assert s3.get_object(Bucket="corpus", Key="a")["Body"].read() == b"a"
+
+
 def test_what_is_deleted_is_gone(s3: Any) -> None:
     for key in ("a", "b", "c"):
         s3.put_object(Bucket="corpus", Key=key, Body=b"1")

@@ -155,6 +155,7 @@ def test_without_a_place_for_files_an_upload_says_what_is_missing(connection: Co
         InvocationJobs(connection, {}).upload(shard_of(tmp_path, 1), NAME)
 
 
+@pytest.mark.usefixtures("read_by")
 def test_the_connectors_keys_are_the_connections_or_the_clusters_own_role() -> None:
     extra = {"region_name": "us-east-1", "aws_session_token": "fake-token"}
     temporary = keyed(**extra)
@@ -168,6 +169,7 @@ def test_the_connectors_keys_are_the_connections_or_the_clusters_own_role() -> N
     assert aws.credential_of({}, managed) == {"roleArn": role}
 
 
+@pytest.mark.usefixtures("read_by")
 def test_a_connection_without_a_region_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)

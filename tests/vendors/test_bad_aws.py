@@ -112,6 +112,7 @@ def _take_name(scene: Scene, server: Server, name: str) -> None:
     )
 
 
+@pytest.mark.usefixtures("read_by")
 def test_keys_that_end_in_the_middle_of_a_wait_are_read_anew(
     scene: Scene, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_keys_that_end_in_the_middle_of_a_wait_are_read_anew(
     assert looks[-1]["status"] >= 400, "the cluster's keys have ended too"
 
 
+@pytest.mark.usefixtures("read_by")
 @pytest.mark.parametrize("on_change", ["error", "redeploy"])
 def test_temporary_keys_of_a_connector_are_renewed_before_a_submit_only_when_allowed(
     scene: Scene, server: Server, monkeypatch: pytest.MonkeyPatch, on_change: str
@@ -150,6 +152,7 @@ def aws_call(server: Server) -> None:
     assert sts["AccessKeyId"].startswith("ASIA")
 
 
+@pytest.mark.usefixtures("read_by")
 def test_a_role_that_may_not_be_assumed_is_told(scene: Scene, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     bundles = scene.ready(rows_of(120))
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection(server, role_arn=f"{ROLE}-denied"))

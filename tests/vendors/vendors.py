@@ -34,7 +34,9 @@ def aws(server: Server, service: str) -> Any:
 
 
 def aws_connection(server: Server, **extra: str) -> str:
-    said = {"region_name": REGION, "endpoint_url": f"{server.url}/aws", **extra}
+    """The amazon provider asks STS at an address of its own."""
+    url = f"{server.url}/aws"
+    said = {"region_name": REGION, "endpoint_url": url, "service_config": {"sts": {"endpoint_url": url}}, **extra}
     keys = {"login": KEYS["aws_access_key_id"], "password": KEYS["aws_secret_access_key"]}
     return json.dumps({"conn_type": "aws", **keys, "extra": said})
 

@@ -34,6 +34,10 @@ TIMEOUT_SECONDS = 60
 
 def session_of(connection: Connection) -> boto3.Session:
     """Without keys in the connection, as boto3 finds them: environment, files, the machine's own role."""
+    return asked(lambda: _session_of(connection), f"read connection {connection.conn_id!r}")
+
+
+def _session_of(connection: Connection) -> boto3.Session:
     extra = connection.extra_dejson
     if has_amazon():
         from airflow.providers.amazon.aws.hooks.base_aws import BaseSessionFactory

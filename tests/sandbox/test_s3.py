@@ -1,0 +1,176 @@
+"""Corpus, shards and results in S3, through Airflow's object storage: s3fs, and the amazon provider's connection."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.io import store as kept_storages
+from s3fs import S3File, S3FileSystem
+
+from opensearch_batch.errors import Refused, Unavailable
+from opensearch_batch.stores import object_storage
+from opensearch_batch.stores.object_storage import ObjectWriter
+from tests.sandbox.bench import Run, Server, rows_of
+from tests.vendors.vendors import BUCKET, aws, aws_connection
+
+BASE = f"s3://aws_default@{BUCKET}"
+MB = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def a_process_of_its_own() -> Iterator[None]:
+    """As each task has: Airflow and fsspec keep a storage they made, with its key, as long as their process lives."""
+    yield
+    kept_storages._STORE_CACHE.clear()
+    S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def s3(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection(server))
+    client = aws(server, "s3")
+    client.create_bucket(Bucket=BUCKET)
+    return client
+
+
+def put(s3: Any, key: str, rows: list[dict[str, Any]]) -> None:
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+
+
+def keys(s3: Any, folder: str = "") -> list[str]:
+    return [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", [])]
+
+
+def content(s3: Any, uri: str) -> bytes:
+    found: bytes = s3.get_object(Bucket=BUCKET, Key=uri.removeprefix(f"{BASE}/"))["Body"].read()
+    return found
+
+
+@pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
+def test_a_run_from_s3_to_s3(
+    s3: Any, model_id: str, run: Run, tmp_path_factory: pytest.TempPathFactory, output_format: str
+) -> None:
+    rows = rows_of(300)
+    put(s3, "articles/a.jsonl", rows[:200])
+    put(s3, "articles/b.jsonl", rows[200:])
+    bundles = run.prepare(f"{BASE}/articles/*.jsonl", work_uri=f"{BASE}/work", max_requests=120)
+    outcomes = run.wait(run.submit(model_id, bundles))
+    landing = {"output_uri": f"{BASE}/out", "output_format": output_format, "final": True}
+    assert run.fetch(outcomes, **landing)["report"]["answered"] == 300
+    first = keys(s3, "out/")
+    assert run.fetch(outcomes, **landing)["report"]["answered"] == 300, "cleared"
+    assert keys(s3, "out/") == first
+
+    files = [entry for entry in json.loads(content(s3, f"{BASE}/out/manifest.json"))["files"]]
+    found = {entry["uri"]: content(s3, entry["uri"]) for entry in files}
+    assert [entry["sha256"] for entry in files] == [hashlib.sha256(found[entry["uri"]]).hexdigest() for entry in files]
+    assert sorted(keys(s3, "out/results")) == sorted(uri.removeprefix(f"{BASE}/") for uri in found)
+
+    beside = Run(tmp_path_factory.mktemp("beside"))
+    beside.through(model_id, rows)
+    here = {row_id: row["embedding"] for row_id, row in beside.landed("results").items()}
+    there = [row for body in found.values() for row in rows_in(body, output_format)]
+    assert len(there) == 300
+    assert {row["id"]: pytest.approx(row["embedding"], abs=1e-6) for row in there} == here
+
+
+def rows_in(body: bytes, output_format: str) -> list[dict[str, Any]]:
+    if output_format == "parquet":
+        found: list[dict[str, Any]] = pq.read_table(io.BytesIO(body)).to_pylist()
+        return found
+    return [json.loads(line) for line in body.splitlines()]
+
+
+def test_an_object_of_several_parts_is_there_whole_or_not_at_all(s3: Any) -> None:
+    whole, left, failed = (f"{BASE}/x/{name}.bin" for name in ("whole", "left", "failed"))
+    with ObjectWriter(whole) as out:
+        for number in range(40):
+            out.write(bytes([number]) * MB)
+        assert keys(s3) == []
+        out.commit()
+    assert object_storage.size_of(whole) == 40 * MB
+    assert hashlib.sha256(content(s3, whole)).hexdigest() == out.sha256
+    with ObjectWriter(left) as out:
+        for number in range(40):
+            out.write(bytes([number]) * MB)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        break_off(failed)
+    assert object_storage.names_in(f"{BASE}/x") == ["whole.bin"]
+    assert (keys(s3), s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])) == (["x/whole.bin"], [])
+    assert not object_storage.exists(left)
+    object_storage.remove(f"{BASE}/x", recursive=True)
+    assert keys(s3) == []
+
+
+def test_each_byte_is_handed_on_once_however_many_lines_there_are(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(s3, "many.jsonl", rows_of(20_000))
+    read, handed = S3File.read, [0]
+
+    def counted(file: S3File, length: int = -1) -> bytes:
+        found: bytes = read(file, length)
+        handed[0] += len(found)
+        return found
+
+    monkeypatch.setattr(S3File, "read", counted)
+    assert sum(1 for _ in object_storage.read_lines(f"{BASE}/many.jsonl")) == 20_000
+    assert handed[0] == object_storage.size_of(f"{BASE}/many.jsonl")
+
+
+def break_off(uri: str) -> None:
+    with ObjectWriter(uri) as out:
+        out.write(bytes(40 * MB))
+        raise RuntimeError("in the middle")
+
+
+def test_what_is_not_there(s3: Any, run: Run) -> None:
+    for uri in (f"{BASE}/articles.jsonl", "s3://aws_default@another/articles.jsonl"):
+        with pytest.raises(AirflowFailException, match=f"InputError: {uri}: no such object"):
+            run.prepare(uri, work_uri=f"{BASE}/work")
+    with pytest.raises(AirflowFailException, match="InputError: .* matches no object"):
+        run.prepare(f"{BASE}/articles/*.jsonl", work_uri=f"{BASE}/work")
+    with pytest.raises(
+        Refused, match=r"write s3://aws_default@another/x: .*bucket does not exist.* Is the name right\?"
+    ):
+        object_storage.write_object("s3://aws_default@another/x", b"x")
+
+
+def test_what_the_key_may_not_do_is_said_once_with_its_address(s3: Any, server: Server, run: Run) -> None:
+    put(s3, "articles.jsonl", rows_of(3))
+    server.fault("deny", method="GET", path="/articles", times=-1)
+    with pytest.raises(AirflowFailException, match=f"Refused: read {BASE}/articles.jsonl: .* May the connection's key"):
+        run.prepare(f"{BASE}/articles.jsonl", work_uri=f"{BASE}/work")
+    server.no_more_faults()
+    server.fault("deny", method="PUT", path="/work", times=-1)
+    with pytest.raises(AirflowFailException, match=f"Refused: write {BASE}/work/.*: .* May the connection's key"):
+        run.prepare(f"{BASE}/articles.jsonl", work_uri=f"{BASE}/work")
+    assert keys(s3) == ["articles.jsonl"]
+
+
+def test_a_wrong_key_is_told_as_such(s3: Any, server: Server, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(s3, "articles.jsonl", rows_of(3))
+    wrong = json.loads(aws_connection(server)) | {"password": "another-fake-key"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(wrong))
+    with pytest.raises(AirflowFailException, match=r"Refused: .* s3://aws_default@corpus/\S+: Forbidden"):
+        run.prepare(f"{BASE}/articles.jsonl", work_uri=f"{BASE}/work")
+
+
+def test_a_storage_that_does_not_answer_is_tried_again_later(
+    s3: Any, server: Server, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = json.loads(aws_connection(server, endpoint_url="http://127.0.0.1:9/aws"))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(nowhere))
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(Unavailable, match="EndpointConnectionError: Could not connect"):
+        object_storage.size_of(f"{BASE}/articles.jsonl")
+
+
+def test_an_address_that_airflow_knows_nothing_of(run: Run) -> None:
+    with pytest.raises(AirflowFailException, match="SpecError: read gopher://host/x: .* Is Airflow's provider for it"):
+        run.prepare("gopher://host/x")
