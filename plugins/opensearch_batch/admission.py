@@ -106,7 +106,7 @@ def _in_flight(store: Listing, provider: Provider, model: str | None, limits: Li
         file_id = str(provider.input_file_id(document))
         read.add(file_id)
         if _may_be_live(document, provider, model):
-            live.append((str(document["id"]), file_id))
+            live.append((str(provider.job_id(document)), file_id))
         if limits.jobs is not None and len(live) >= limits.jobs:
             return [Place(job_id, file_id, 0) for job_id, file_id in live]
     sizes, places = {}, []

@@ -55,16 +55,16 @@ class Cluster:
         named = {f"plugins.ml_commons.{name.replace('__', '.')}": value for name, value in settings.items()}
         self.ok("PUT", "/_cluster/settings", {"persistent": named})
 
-    def _is_undeployed(self, model_id: str) -> bool:
-        """_undeploy answers before the document says so."""
+    def _undeploy(self, model_id: str) -> bool:
+        """Whether the document says so: _undeploy answers before, and a deploy that ends after it makes it undone."""
+        self.ok("POST", f"{ML}/models/{model_id}/_undeploy")
         state = self.ok("GET", f"{ML}/models/{model_id}")["model_state"]
         return state not in ("DEPLOYED", "PARTIALLY_DEPLOYED", "DEPLOYING")
 
     def forget(self) -> None:
         """Undeploy and delete all models, connectors and groups. A running task can't be deleted."""
         for hit in self.hits("models"):
-            self.ok("POST", f"{ML}/models/{hit['_id']}/_undeploy")
-            eventually("undeployed", partial(self._is_undeployed, hit["_id"]), 30)
+            eventually("undeployed", partial(self._undeploy, hit["_id"]), 30)
             self.ok("DELETE", f"{ML}/models/{hit['_id']}")
         for kind in ("connectors", "model_groups"):
             for hit in self.hits(kind):

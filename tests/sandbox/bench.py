@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 KEY = "sk-sandbox-not-a-secret"
 MODEL = "text-embedding-3-small"
 ML = "/_plugins/_ml"
+EVENT_SECONDS = 90
+"""No event of a trigger comes later in these tests."""
 
 
 class Server:
@@ -229,7 +231,7 @@ def rebuilt(trigger: Any) -> BatchTrigger:
 
 def first_event(trigger: BaseTrigger) -> Any:
     async def first() -> Any:
-        return await anext(trigger.run())
+        return await asyncio.wait_for(anext(trigger.run()), EVENT_SECONDS)
 
     return json.loads(json.dumps(asyncio.run(first()).payload))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from opensearch_batch import clean_provider
 from opensearch_batch.errors import Unavailable
+from opensearch_batch.stores import cohere_datasets
 from stack.vendors import ask_for
-from tests.sandbox.bench import ML, Server, rows_of
+from tests.sandbox.bench import ML, Server, first_event, rows_of
+from tests.sandbox.test_admission import stored
 from tests.vendors.vendors import Scene
 
 ROWS = 250
@@ -134,6 +136,24 @@ def test_a_dead_provider_is_tried_again_and_paid_once(scene: Scene, server: Serv
     assert scene.vendor.jobs(server) == []
     scene.submit(bundles)
     assert len(scene.vendor.jobs(server)) == 1
+
+
+def test_a_limit_of_jobs_in_flight_holds_and_the_next_goes_when_one_has_ended(
+    scene: Scene, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cohere_datasets, "PAUSE_SECONDS", 0.0)
+    bundles = scene.ready(rows_of(240), max_requests=120, max_jobs_in_flight=1)
+    server.pace("polls:40")
+    submit = scene.submitting(bundles, pool="opensearch_batch_by_hand", poll_seconds=0.05)
+    with pytest.raises(TaskDeferred):
+        scene.run.execute(submit)
+    with pytest.raises(TaskDeferred) as waits:  # a new process, which counts what the vendor lists
+        scene.run.execute(submit)
+    assert len(scene.vendor.jobs(server)) == 1
+    server.pace("instant")
+    jobs = submit.turn_came(scene.run.context(submit), first_event(stored(waits.value.trigger)))
+    assert len(scene.vendor.jobs(server)) == len(jobs) == 2
+    assert scene.report(scene.fetch(scene.wait(jobs)))["answered"] == 240
 
 
 def test_what_has_landed_may_be_deleted_at_the_provider_and_nothing_else(

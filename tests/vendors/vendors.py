@@ -143,9 +143,12 @@ class Scene:
         self.model_id = self.run.execute(model)
         return self.model_id
 
-    def submit(self, shards: Any, task_id: str = "submit", **settings: Any) -> Any:
+    def submitting(self, shards: Any, task_id: str = "submit", **settings: Any) -> SubmitBatchOperator:
         given = {"model_id": self.model_id, "shards": shards, "settle_seconds": 1.0, **settings}
-        return self.run.execute(SubmitBatchOperator(task_id=task_id, spec=self.spec, **given))
+        return SubmitBatchOperator(task_id=task_id, spec=self.spec, **given)
+
+    def submit(self, shards: Any, task_id: str = "submit", **settings: Any) -> Any:
+        return self.run.execute(self.submitting(shards, task_id, **settings))
 
     def wait(self, jobs: Any) -> Any:
         operator = sensor(jobs, spec=self.spec)

@@ -49,14 +49,13 @@ class CohereDatasets(KeyedStore):
 
     VERSION_PATH = ""
 
-    def __init__(self, base_url: str, key: str, pause_seconds: float = PAUSE_SECONDS) -> None:
+    def __init__(self, base_url: str, key: str) -> None:
         from cohere import Client
 
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._client: Client = Client(
             api_key=key, base_url=base_url, timeout=120, log_warning_experimental_features=False
         )
-        self._pause_seconds = pause_seconds
 
     def upload(self, shard: Shard, name: str) -> str:
         """Returns when the dataset is validated. Raise InputError with the rows' reasons where it is not, and then
@@ -98,7 +97,7 @@ class CohereDatasets(KeyedStore):
                     f"dataset {dataset_id} ({name}) is still {dataset['validation_status']} after "
                     f"{VALIDATION_SECONDS:.0f} s; the next try goes on with it"
                 )
-            time.sleep(self._pause_seconds)
+            time.sleep(PAUSE_SECONDS)
 
     def _dataset(self, dataset_id: str) -> dict[str, Any] | None:
         """None: there is none of this id."""

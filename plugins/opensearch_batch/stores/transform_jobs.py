@@ -85,10 +85,15 @@ class TransformJobs(S3Jobs):
         return document
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
-        """Those that run are described, because the list names neither model nor input."""
+        """Those that run are described, because the list names neither model nor input. Of those that ended the input
+        is told by our own jobs' names alone.
+        """
         for summary in self._recent(since):
-            ended = summary["TransformJobStatus"] in ENDED
-            yield summary if ended else self._described(summary["TransformJobName"])
+            name = summary["TransformJobName"]
+            if summary["TransformJobStatus"] not in ENDED:
+                yield self._described(name)
+            else:
+                yield {**sagemaker.submit_parameters(s3_layout.input_id(self._files_uri, name)), **summary}
 
     def _recent(self, since: float) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": PAGE}
