@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-NIGHTS = 12
+NIGHTS = 9
 LIMIT = 5
 FIRST = datetime.date(2026, 3, 1)
 BACKFILL_SECONDS = 600

@@ -125,7 +125,9 @@ def by_id(rows: list[dict[str, Any]]) -> dict[str, str]:
     return {row["id"]: row["text"] for row in rows}
 
 
-@pytest.mark.parametrize("host", [namespace.ADDRESS, LOOPBACK])
+@pytest.mark.parametrize(
+    ("cluster", "host"), [("2.19.6", namespace.ADDRESS), ("3.6.0", LOOPBACK)], indirect=["cluster"]
+)
 def test_the_projects_own_dag(
     airflow: Stack, cluster: Cluster, connections: Connections, corpus: Path, ogx: Ogx, host: str
 ) -> None:

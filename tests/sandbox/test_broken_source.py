@@ -23,13 +23,11 @@ class Cut(io.BytesIO):
     size: int
     error: Exception | None = None
 
-    def __next__(self) -> bytes:
-        line = super().readline()
-        if not line and self.error:
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        if not count and self.error:
             raise self.error
-        if not line:
-            raise StopIteration
-        return line
+        return count
 
 
 class Breaking(MemoryFileSystem):  # type: ignore[misc]
@@ -50,7 +48,12 @@ def storage(monkeypatch: pytest.MonkeyPatch) -> type[Breaking]:
     from airflow.sdk import io as airflow_io
 
     fsspec.register_implementation("breaking", Breaking, clobber=True)
-    monkeypatch.setattr(airflow_io, "get_fs", lambda protocol, conn_id=None: Breaking())
+    others = airflow_io.get_fs
+
+    def get_fs(scheme: str, *given: Any) -> Any:
+        return Breaking() if scheme == "breaking" else others(scheme, *given)
+
+    monkeypatch.setattr(airflow_io, "get_fs", get_fs)
     monkeypatch.setattr(Breaking, "comes", len(ROWS))
     monkeypatch.setattr(Breaking, "error", None)
     return Breaking
