@@ -94,7 +94,7 @@ class _Buffered(io.BufferedReader):
 
     def __init__(self, source: Any) -> None:
         super().__init__(source, READ_BYTES)
-        self.size = source.size
+        self.size = getattr(source, "size", None)
 
 
 def names_in(uri: str) -> list[str]:
