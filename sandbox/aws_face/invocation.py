@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sandbox.aws_face import foundation, lines
+from sandbox.aws_face.attempt import Attempt
 from sandbox.aws_face.foundation import Answer
-from sandbox.backlog import Stopped
-from sandbox.damage import Damage, is_ordered_to_fail
+from sandbox.damage import is_ordered_to_fail
 from sandbox.ids import derived
 from sandbox.openai_face.results import shuffle_file
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from sandbox.aws_face.jobs import Document, Jobs
+    from sandbox.aws_face.jobs import Jobs
 
 CHUNK_RECORDS = 256
 MANIFEST = "manifest.json.out"
@@ -42,17 +42,11 @@ class Failed(Exception):
     """What validation finds wrong."""
 
 
-class Invocation:
-    """One run of one job."""
+class Invocation(Attempt):
+    KIND = "invocation"
 
     def __init__(self, jobs: Jobs, id: str, run: int, check: Callable[[], None]) -> None:
-        self._jobs, self._id, self._run_number, self._check = jobs, id, run, check
-        body = jobs.get(id)
-        assert body is not None
-        self._asked: Document = body["public"]
-        self._work: Document = body["work"]
-        self._faults = self._work["faults"]
-        self._damage = Damage(self._faults)
+        super().__init__(jobs, id, run, check)
         self._counts = dict.fromkeys(
             (
                 "totalRecordCount", "processedRecordCount", "successRecordCount", "errorRecordCount",
@@ -62,15 +56,7 @@ class Invocation:
         )  # fmt: skip
         self._bucket, self._prefix = lines.place(self._asked["inputDataConfig"]["s3InputDataConfig"]["s3Uri"])
 
-    def run(self) -> None:
-        try:
-            self._invoke()
-        except Stopped:
-            for path in self._jobs.box.state.work.glob(f"{self._name('')}*"):
-                path.unlink()
-            raise
-
-    def _invoke(self) -> None:
+    def _execute(self) -> None:
         self._jobs.tell(self._id, self._run_number, validating=True)
         try:
             keys = self._validate()
@@ -86,17 +72,14 @@ class Invocation:
         folder = lines.joined(prefix, self._asked["jobArn"].rpartition("/")[2])
         outputs = []
         for number, key in enumerate(keys):
-            name = self._name(number)
+            name = self._draft(number)
             self._file(key, end, self._jobs.box.state.work / name)
             target = lines.joined(folder, f"{lines.below(key, self._prefix)}.out")
             outputs.append({"bucket": bucket, "key": target, "file": name})
-        name = self._name("manifest")
+        name = self._draft("manifest")
         (self._jobs.box.state.work / name).write_bytes(orjson.dumps(self._counts))
         outputs.append({"bucket": bucket, "key": lines.joined(folder, MANIFEST), "file": name})
         self._end(outcome, outputs)
-
-    def _name(self, part: object) -> str:
-        return f"invocation-{derived(self._id)}-{part}"
 
     def _end(self, outcome: str, outputs: list[dict[str, Any]], reason: str | None = None) -> None:
         self._jobs.tell(

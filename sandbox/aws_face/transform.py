@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sandbox.aws_face import container, filters, lines
+from sandbox.aws_face.attempt import Attempt
 from sandbox.aws_face.container import BadRequest
-from sandbox.backlog import Stopped
-from sandbox.damage import Damage, is_ordered_to_fail
-from sandbox.ids import derived
+from sandbox.damage import is_ordered_to_fail
 from sandbox.openai_face.results import shuffle_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from sandbox.aws_face.jobs import Document, Jobs
+    from sandbox.aws_face.jobs import Jobs
 
 CHUNK_RECORDS = 256
 MEGABYTE = 1024 * 1024
@@ -39,32 +38,18 @@ BAD_RECORD = "ClientError: See job logs for more information"
 BAD_ALGORITHM = "AlgorithmError: See job logs for more information"
 
 
-class Transform:
-    """One run of one job."""
+class Transform(Attempt):
+    KIND = "transform"
 
     def __init__(self, jobs: Jobs, id: str, run: int, check: Callable[[], None]) -> None:
-        self._jobs, self._id, self._run_number, self._check = jobs, id, run, check
-        body = jobs.get(id)
-        assert body is not None
-        self._asked: Document = body["public"]
-        self._work: Document = body["work"]
-        self._faults = self._work["faults"]
-        self._damage = Damage(self._faults)
+        super().__init__(jobs, id, run, check)
         self._rows = 0
         processing = self._asked.get("DataProcessing") or {}
         self._input_filter = processing.get("InputFilter", "$")
         self._output_filter = processing.get("OutputFilter", "$")
         self._joins = processing.get("JoinSource") == "Input"
 
-    def run(self) -> None:
-        try:
-            self._transform()
-        except Stopped:
-            for path in self._jobs.box.state.work.glob(f"transform-{derived(self._id)}-*"):
-                path.unlink()
-            raise
-
-    def _transform(self) -> None:
+    def _execute(self) -> None:
         self._jobs.tell(self._id, self._run_number, ready=True, began_at=time.time())
         if "fail_batch" in self._faults:
             self._end("Failed", self._faults["fail_batch"].get("message", BAD_ALGORITHM), [])
@@ -83,7 +68,7 @@ class Transform:
         outputs, spoiled = [], 0
         for number, key in enumerate(keys):
             self._check()
-            name = f"transform-{derived(self._id)}-{number}.out"
+            name = self._draft(number)
             if not self._file(bucket, key, self._jobs.box.state.work / name):
                 spoiled += 1
                 continue

@@ -152,7 +152,7 @@ def _refusal(what: str, error: Any) -> BatchError:
     code = str(error.response["Error"].get("Code", ""))
     said = str(error.response["Error"].get("Message", ""))[:600]
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    message = f"{what}: {code} (HTTP {status}): {said}"
+    message = f"{what}: {code} (HTTP {status}): {said.rstrip('. ')}."
     if code in EXPIRED:
         return KeyExpired(
             f"{message} Temporary keys end: give the connection a role_arn, which is assumed anew, or renew them.",

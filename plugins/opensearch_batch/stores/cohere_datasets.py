@@ -1,4 +1,4 @@
-"""Cohere's datasets and embed jobs through the cohere SDK; Avro parts as a stream.
+"""Cohere's datasets and embed jobs through the cohere SDK.
 
 Rows of an output come in the order of the input, part after part. Each must have the text of the row at its place: one
 that has not is no answer to anything.
@@ -6,7 +6,6 @@ that has not is no answer to anything.
 
 from __future__ import annotations
 
-import io
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -19,9 +18,9 @@ import orjson
 
 from opensearch_batch.errors import BatchError, InputError, Refused, Throttled, Unavailable
 from opensearch_batch.providers import cohere as provider
+from opensearch_batch.stores.avro_parts import rows_at
 from opensearch_batch.stores.keyed import KeyedStore
 from opensearch_batch.stores.object_storage import open_binary
-from opensearch_batch.stores.resuming import resumed
 
 if TYPE_CHECKING:
     from cohere import Client
@@ -222,73 +221,14 @@ class CohereDatasets(KeyedStore):
             )
         parts = sorted(dataset.get("dataset_parts") or [], key=lambda part: part.get("index") or 0)
         for part in parts:
-            count = 0
-            for row in _read_avro(part, dataset_id):
+            count, what = 0, f"part {part['name']} of dataset {dataset_id}"
+            if not part.get("url"):
+                raise Unavailable(f"{what} has no address")
+            for row in rows_at(part["url"], part.get("size_bytes"), what):
                 count += 1
                 yield row
             if part.get("num_rows") is not None and count != part["num_rows"]:
-                raise Unavailable(
-                    f"part {part['name']} of dataset {dataset_id}: {count} of {part['num_rows']} rows came"
-                )
-
-
-def _read_avro(part: dict[str, Any], dataset_id: str) -> Iterator[dict[str, Any]]:
-    import fastavro
-
-    what = f"part {part['name']} of dataset {dataset_id}"
-    if not part.get("url"):
-        raise Unavailable(f"{what} has no address")
-    size = part.get("size_bytes") or _length(part["url"], what)
-    stream = io.BufferedReader(_Chunks(resumed(what, int(size), partial(_from, part["url"]))), 1 << 18)
-    try:
-        yield from fastavro.reader(stream)  # type: ignore[misc]
-    except BatchError:
-        raise
-    except Exception as error:  # fastavro has no error of its own for a file that ends within a block
-        raise Unavailable(f"{what} is cut short or broken: {type(error).__name__}: {error}") from error
-
-
-class _Chunks(io.RawIOBase):
-    """A file over chunks as they come."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._rest = chunks, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            self._rest = next(self._chunks, b"")
-        taken, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-
-def _length(url: str, what: str) -> int:
-    import httpx
-
-    try:
-        with httpx.stream("GET", url, timeout=60) as response:
-            return int(response.raise_for_status().headers["content-length"])
-    except (httpx.HTTPError, KeyError) as error:
-        raise Unavailable(f"download of {what}: {error!r}") from None
-
-
-def _from(url: str, at: int) -> Iterator[bytes]:
-    """The address is signed: no key goes with it."""
-    import httpx
-
-    try:
-        with httpx.stream("GET", url, headers={"Range": f"bytes={at}-"} if at else {}, timeout=120) as response:
-            response.raise_for_status()
-            skip = at if response.status_code == httpx.codes.OK else 0
-            for chunk in response.iter_raw():
-                if keep := chunk[skip:]:
-                    yield keep
-                skip = max(0, skip - len(chunk))
-    except httpx.HTTPError as error:
-        raise Unavailable(f"{type(error).__name__}: {error}") from None
+                raise Unavailable(f"{what}: {count} of {part['num_rows']} rows came")
 
 
 def _plain(model: Any) -> dict[str, Any]:
@@ -319,7 +259,7 @@ def _asked(ask: Callable[[], T], what: str) -> T:
 def _refusal(what: str, error: Any) -> BatchError:
     status = error.status_code or 0
     said = error.body.get("message") if isinstance(error.body, dict) else error.body
-    message = f"{what}: HTTP {status}: {str(said)[:600]}"
+    message = f"{what}: HTTP {status}: {str(said)[:600].rstrip('. ')}."
     if status == 429:
         after = (error.headers or {}).get("retry-after", "")
         seconds = float(after) if after.replace(".", "", 1).isdigit() else None
