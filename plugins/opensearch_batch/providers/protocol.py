@@ -29,6 +29,10 @@ def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAns
     )
 
 
+class UnreadableLine(ValueError):
+    """A line of an output file is no JSON, or has another shape than the vendor's: the one error of a reader."""
+
+
 class Provider(Protocol):
     """Satisfied by a module. Limits are the vendor's own; a spec may only lower them."""
 
@@ -207,8 +211,11 @@ class Provider(Protocol):
         ...
 
     def read_line(self, raw: bytes) -> Answer:
-        """A line of an output file. Raise KeyError, TypeError, ValueError, IndexError or AttributeError for one that
-        is not JSON or has another shape.
+        """Read a line of an output file.
+
+        Raise UnreadableLine, and nothing else, for a line that is no JSON or has another shape: its row counts as
+        missing, and may be paid for again. Any other error is a fault of the reader: the fetch fails, and nothing is
+        sent again. providers/reading.py has decoders that raise so.
         """
         ...
 
