@@ -11,8 +11,11 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.providers import bedrock, cohere, openai, sagemaker
+from opensearch_batch.providers.bedrock import provider as bedrock
+from opensearch_batch.providers.cohere import provider as cohere
+from opensearch_batch.providers.openai import provider as openai
 from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.sagemaker import provider as sagemaker
 
 PROVIDERS: tuple[Provider, ...] = tuple(cast("Provider", module) for module in (openai, sagemaker, bedrock, cohere))
 DEFAULT = PROVIDERS[0]
