@@ -43,9 +43,8 @@ Parameters marked *t* are templated.
 
 
 def operators_text() -> str:
-    common = _rows(BASE, frozenset())
-    parts = [HEAD, _table(common), ""]
-    known = frozenset(name for name, _, _, _ in common)
+    parts = [HEAD, _table(_rows(BASE, frozenset())), ""]
+    known = frozenset(_parameters(BASE.__init__))
     for cls in PUBLIC:
         parts += [*_section(cls.__name__, cls), _table(_rows(cls, known)), ""]
     parts += [*_section("batch_inference", batch_inference), _table(_rows(batch_inference, frozenset())), ""]

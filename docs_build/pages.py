@@ -6,7 +6,7 @@ from docs_build.errors import errors_text
 from docs_build.faults import faults_text
 from docs_build.operators import operators_text
 from docs_build.spec_fields import spec_text
-from opensearch_batch.versions import versions_text
+from docs_build.versions import versions_text
 
 
 def pages() -> dict[str, str]:
