@@ -46,7 +46,11 @@ def test_a_spec_fills_in_what_no_argument_says() -> None:
 
 
 def test_arguments_win_over_the_spec() -> None:
-    said = {"opensearch_conn_id": "my_cluster", "provider_conn_id": "my_key", "job": {"files_uri": "s3://other/in"}}
+    said: dict[str, Any] = {
+        "opensearch_conn_id": "my_cluster",
+        "provider_conn_id": "my_key",
+        "job": {"files_uri": "s3://other/in"},
+    }
     settings = settings_of(replace(Task(SPEC), provider="openai", **said))
     assert settings.provider is providers.get("openai")
     assert {name: getattr(settings, name) for name in said} == said
