@@ -16,7 +16,7 @@ from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
 from opensearch_batch.prepare.plan import Plan, make_plan, price_of
-from opensearch_batch.prepare.shards import OpenSink, Request, Room, Sink, bundle, write_shards
+from opensearch_batch.prepare.shards import OpenShardFile, Request, Room, ShardFile, bundle, write_shards
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sources.records import Record, read_records
 from opensearch_batch.spec import BatchSpec, LimitSection
@@ -74,14 +74,14 @@ def room_of(limits: LimitSection, provider: Provider) -> Room:
     )
 
 
-def opener(folder: str, suffix: str, dry_run: bool = False, first: int = 0) -> OpenSink:
+def opener(folder: str, suffix: str, dry_run: bool = False, first: int = 0) -> OpenShardFile:
     """`first` is the number of the first file."""
 
-    def open_sink(index: int) -> tuple[str, AbstractContextManager[Sink]]:
+    def open_file(index: int) -> tuple[str, AbstractContextManager[ShardFile]]:
         uri = f"{folder}/shard-{first + index:05d}{suffix}"
         return uri, _Discard() if dry_run else ObjectWriter(uri)
 
-    return open_sink
+    return open_file
 
 
 def _requests(spec: BatchSpec, room: Room) -> Generator[Request, None, None]:

@@ -32,15 +32,15 @@ class Request:
     ids: bytes = b""
 
 
-class Sink(Protocol):
-    """An open file that counts only when `commit` was called."""
+class ShardFile(Protocol):
+    """A file open for writing, discarded unless `commit` is called."""
 
     def write(self, chunk: bytes, /) -> object: ...
 
     def commit(self) -> object: ...
 
 
-OpenSink = Callable[[int], tuple[str, AbstractContextManager[Sink]]]
+OpenShardFile = Callable[[int], tuple[str, AbstractContextManager[ShardFile]]]
 """From a shard's index to its URI and an open file there."""
 
 
@@ -86,7 +86,7 @@ class Room:
 
 
 def write_shards(
-    requests: Iterable[Request], open_sink: OpenSink, room: Room, open_ids: OpenSink | None = None
+    requests: Iterable[Request], open_file: OpenShardFile, room: Room, open_ids: OpenShardFile | None = None
 ) -> Iterator[Shard]:
     """Stream the requests into as few shards as there is room in, in order; their ids beside them, where `open_ids` is
     given.
@@ -98,18 +98,18 @@ def write_shards(
     while (held := source.head) is not None:
         if not room.has(1, len(held.raw), held.rows, held.text_bytes):
             raise room.refuse(held)
-        uri, opened = open_sink(index)
+        uri, opened = open_file(index)
         ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
         digest, count, size, rows, text_bytes = hashlib.sha256(), 0, 0, 0, 0
         with ExitStack() as stack:
-            sink = stack.enter_context(opened)
+            out = stack.enter_context(opened)
             ids = stack.enter_context(opened_ids) if opened_ids else None
             while (held := source.head) is not None and room.has(
                 count + 1, size + len(held.raw), rows + held.rows, text_bytes + held.text_bytes
             ):
                 if count >= room.least and source.is_least and not source.fits(room, count, size, rows, text_bytes):
                     break
-                sink.write(held.raw)
+                out.write(held.raw)
                 if ids:
                     ids.write(held.ids)
                 digest.update(held.raw)
@@ -124,7 +124,7 @@ def write_shards(
                 )
             if ids:
                 ids.commit()
-            sink.commit()
+            out.commit()
         yield Shard(index, uri, digest.hexdigest(), rows, size, estimate_tokens(text_bytes), ids_uri)
         index += 1
 
