@@ -21,7 +21,7 @@ from opensearch_batch.land.reconcile import Failure, Left, Tally
 from opensearch_batch.prepare.grouping import group_name, ids_line
 from opensearch_batch.prepare.preparation import opener
 from opensearch_batch.prepare.row_ids import row_ids
-from opensearch_batch.prepare.shards import Request, Room, write_shards
+from opensearch_batch.prepare.shards import Request, ShardLimits, write_shards
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.storage import open_binary, remove
@@ -38,7 +38,7 @@ class Taken(Value):
 
 
 def prepare_repair(
-    fetched: Iterable[Sequence[Landed]], provider: Provider, folder: str, room: Room
+    fetched: Iterable[Sequence[Landed]], provider: Provider, folder: str, limits: ShardLimits
 ) -> tuple[list[Taken], list[list[Shard]]]:
     """Write the rows handed on into shards in `folder`, emptied first; a bundle for each fetch that handed some on.
 
@@ -54,13 +54,13 @@ def prepare_repair(
             bundle: list[Shard] = []
             for group in _groups(parts):
                 handed_on = sum(int((part.repair or {})["rows"]) for part in group)
-                if handed_on < room.least:
-                    log.warning("%d rows are too few for a job (%d): they keep their reasons", handed_on, room.least)
+                if handed_on < limits.least:
+                    log.warning("%d rows are too few for a job (%d): they keep their reasons", handed_on, limits.least)
                     continue
                 with closing(_rows_again(group, provider)) as rows:
                     grouped = any(part.job["shard"].get("ids_uri") for part in group)
                     open_ids = opener(folder, ".ids.jsonl", first=count) if grouped else None
-                    made = list(write_shards(rows, opener(folder, ".jsonl", first=count), room, open_ids))
+                    made = list(write_shards(rows, opener(folder, ".jsonl", first=count), limits, open_ids))
                 made = [replace(shard, index=count + shard.index, round=group[0].round + 1) for shard in made]
                 taken.append(Taken([_source(part) for part in group], [shard.to_dict() for shard in made]))
                 bundle += made

@@ -45,8 +45,8 @@ OpenShardFile = Callable[[int], tuple[str, AbstractContextManager[ShardFile]]]
 
 
 @dataclass(frozen=True)
-class Room:
-    """What one shard may have; `inputs` are texts, `tokens` are estimated."""
+class ShardLimits:
+    """Limits of one shard; `inputs` are texts, `tokens` are estimated."""
 
     requests: int
     bytes: int
@@ -57,7 +57,7 @@ class Room:
     least: int = 1
     """Requests; a shard with fewer is refused by the provider."""
 
-    def has(self, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
+    def allow(self, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
         return (
             requests <= self.requests
             and size <= self.bytes
@@ -86,28 +86,32 @@ class Room:
 
 
 def write_shards(
-    requests: Iterable[Request], open_file: OpenShardFile, room: Room, open_ids: OpenShardFile | None = None
+    requests: Iterable[Request], open_file: OpenShardFile, limits: ShardLimits, open_ids: OpenShardFile | None = None
 ) -> Iterator[Shard]:
-    """Stream the requests into as few shards as there is room in, in order; their ids beside them, where `open_ids` is
+    """Stream the requests into as few shards as the limits allow, in order; their ids beside them, where `open_ids` is
     given.
 
-    Raise InputError for a request that no shard has room for; shards before it have been written by then.
+    Raise InputError for a request over the limits of every shard; shards before it have been written by then.
     """
-    source = _Ahead(requests, room.least)
+    source = _Ahead(requests, limits.least)
     index = 0
     while (held := source.head) is not None:
-        if not room.has(1, len(held.raw), held.rows, held.text_bytes):
-            raise room.refuse(held)
+        if not limits.allow(1, len(held.raw), held.rows, held.text_bytes):
+            raise limits.refuse(held)
         uri, opened = open_file(index)
         ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
         digest, count, size, rows, text_bytes = hashlib.sha256(), 0, 0, 0, 0
         with ExitStack() as stack:
             out = stack.enter_context(opened)
             ids = stack.enter_context(opened_ids) if opened_ids else None
-            while (held := source.head) is not None and room.has(
+            while (held := source.head) is not None and limits.allow(
                 count + 1, size + len(held.raw), rows + held.rows, text_bytes + held.text_bytes
             ):
-                if count >= room.least and source.is_least and not source.fits(room, count, size, rows, text_bytes):
+                if (
+                    count >= limits.least
+                    and source.is_least
+                    and not source.rest_fits(limits, count, size, rows, text_bytes)
+                ):
                     break
                 out.write(held.raw)
                 if ids:
@@ -116,10 +120,10 @@ def write_shards(
                 count, size, rows = count + 1, size + len(held.raw), rows + held.rows
                 text_bytes += held.text_bytes
                 source.take()
-            if count < room.least:
+            if count < limits.least:
                 raise InputError(
                     f"shard {index} would have {counted(count)}, and the provider takes no job with fewer than "
-                    f"{room.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if your "
+                    f"{limits.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if your "
                     "account may have fewer."
                 )
             if ids:
@@ -150,9 +154,9 @@ class _Ahead:
         """No more will come, and what is there is just enough for a shard of its own."""
         return len(self._held) == self._least
 
-    def fits(self, room: Room, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
+    def rest_fits(self, limits: ShardLimits, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
         """Whether all that is held goes in beside these."""
-        return room.has(
+        return limits.allow(
             requests + len(self._held),
             size + sum(len(each.raw) for each in self._held),
             inputs + sum(each.rows for each in self._held),

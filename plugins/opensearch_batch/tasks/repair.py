@@ -44,7 +44,7 @@ class PrepareRepairOperator(BatchOperator):
         from opensearch_batch.flow.landed import Landed
         from opensearch_batch.flow.shards import Shard
         from opensearch_batch.land.repair import prepare_repair
-        from opensearch_batch.prepare.preparation import room_of
+        from opensearch_batch.prepare.preparation import shard_limits
 
         fetched = [[Landed.from_dict(part) for part in one["landed"]] for one in flat(self.landed or [])]
         sources = [part for parts in fetched for part in parts if part.repair]
@@ -57,7 +57,7 @@ class PrepareRepairOperator(BatchOperator):
             fetched,
             settings.provider,
             f"{Shard.from_dict(sources[0].job['shard']).run_folder}/{instance(context['ti'])}",
-            room_of(limits, settings.provider),
+            shard_limits(limits, settings.provider),
         )
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
         shards = [shard for bundle in bundles for shard in bundle]
