@@ -114,11 +114,11 @@ def _rows_again(group: Sequence[Landed], provider: Provider) -> Generator[Reques
         wanted = {failure.id: failure.alone for failure in _failures(_source(part))}
         with open_binary(shard.uri) as lines, _ids_beside(shard) as ids_lines:
             for number, raw in enumerate(lines, start=1):
-                place = f"{shard.uri} line {number}"
+                origin = f"{shard.uri} line {number}"
                 if ids_lines is None:
-                    yield from _same(raw, provider, wanted, place)
+                    yield from _same(raw, provider, wanted, origin)
                 else:
-                    yield from _narrowed(raw, orjson.loads(next(ids_lines)), provider, wanted, place)
+                    yield from _narrowed(raw, orjson.loads(next(ids_lines)), provider, wanted, origin)
         if wanted:
             raise InputError(
                 f"{shard.uri} no longer has {len(wanted)} of the rows that {shard.name} handed on, e.g. "
@@ -130,27 +130,27 @@ def _ids_beside(shard: Shard) -> AbstractContextManager[Iterator[bytes] | None]:
     return nullcontext() if shard.ids_uri is None else open_binary(shard.ids_uri)
 
 
-def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], place: str) -> Iterator[Request]:
+def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], origin: str) -> Iterator[Request]:
     """The request as it was, if its row is wanted; then no more."""
     line = orjson.loads(raw)
     if wanted.pop(provider.request_id(line), None) is not None:
-        yield Request(raw, _bytes(provider.texts(line)), place)
+        yield Request(raw, _bytes(provider.texts(line)), origin)
 
 
 def _narrowed(
-    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], place: str
+    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], origin: str
 ) -> Iterator[Request]:
     """The request with the wanted ones of its rows, and one each for those that go alone."""
-    asked = [(at, alone) for at, row_id in enumerate(ids) if (alone := wanted.pop(row_id, None)) is not None]
-    if not asked:
+    found = [(at, alone) for at, row_id in enumerate(ids) if (alone := wanted.pop(row_id, None)) is not None]
+    if not found:
         return
     line = orjson.loads(raw)
     texts = provider.texts(line)
-    for places in ([at for at, alone in asked if not alone], *([at] for at, alone in asked if alone)):
-        if places:
-            some, said = [ids[at] for at in places], [texts[at] for at in places]
+    for positions in ([at for at, alone in found if not alone], *([at] for at, alone in found if alone)):
+        if positions:
+            some, said = [ids[at] for at in positions], [texts[at] for at in positions]
             again = orjson.dumps(provider.with_texts(line, group_name(some), said), option=orjson.OPT_APPEND_NEWLINE)
-            yield Request(again, _bytes(said), place, len(places), ids_line(some))
+            yield Request(again, _bytes(said), origin, len(positions), ids_line(some))
 
 
 def _bytes(texts: Iterable[str]) -> int:

@@ -20,14 +20,15 @@ BUNDLES = 10
 
 @dataclass(frozen=True)
 class Request:
-    """One line of an input file, newline included; `place` says which row of the input it came from, or its first one.
+    """One line of an input file, newline included.
 
-    `ids` is its line of the ids file, where the shard has one.
+    `origin` says which row of the input the request came from, of several rows the first. `ids` is the request's line
+    of the ids file, where the shard has an ids file.
     """
 
     raw: bytes
     text_bytes: int
-    place: str
+    origin: str
     rows: int = 1
     ids: bytes = b""
 
@@ -76,11 +77,11 @@ class ShardLimits:
             what, limit = f"a request of an estimated {tokens} tokens, a shard may have {self.tokens}", "max_tokens"
         if request.rows > 1:
             return InputError(
-                f"{request.place}: this row and the {request.rows - 1} after it make {what}. "
+                f"{request.origin}: this row and the {request.rows - 1} after it make {what}. "
                 f"Lower model.texts_per_request, or raise limits.{limit} if the provider allows it."
             )
         return InputError(
-            f"{request.place}: the row makes {what}. "
+            f"{request.origin}: the row makes {what}. "
             f"Split the row's text, or raise limits.{limit} if the provider allows it."
         )
 
