@@ -50,10 +50,10 @@ def read_groups(lines: Iterable[bytes]) -> dict[str, tuple[str, ...]]:
 
 
 def by_row(answers: Iterable[Answer | None], groups: Groups) -> Iterator[Answer | None]:
-    """What one line says, a row at a time; None is what cannot be read, or has a place that the request had no text
+    """What one line says, a row at a time; None is what cannot be read, or has a position that the request had no text
     for.
 
-    A reason without a place is every row's. One for good may be the fault of a single row: the others, and who knows
+    A reason without a position is every row's. One for good may be the fault of a single row: the others, and who knows
     which they are, may be answered when they are sent alone. A line about another request comes once, under that one's
     name.
     """
@@ -63,9 +63,9 @@ def by_row(answers: Iterable[Answer | None], groups: Groups) -> Iterator[Answer 
         elif (ids := groups.get(answer.id)) is None:
             yield answer
             return
-        elif answer.place is None:
+        elif answer.position is None:
             alone = len(ids) > 1 and not answer.answered and not answer.passing
             passing = alone or answer.passing
             yield from (replace(answer, id=row_id, passing=passing, alone=alone) for row_id in ids)
         else:
-            yield replace(answer, id=ids[answer.place]) if 0 <= answer.place < len(ids) else None
+            yield replace(answer, id=ids[answer.position]) if 0 <= answer.position < len(ids) else None
