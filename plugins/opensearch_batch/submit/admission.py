@@ -40,8 +40,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Place:
-    """What one job takes; `job_id` is None for an upload whose job does not show yet."""
+class LiveJob:
+    """A job counted against the limits; `job_id` is None for an upload whose job does not show yet."""
 
     job_id: str | None
     file_id: str
@@ -50,7 +50,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Wanted(Value):
-    """A job that is to be submitted. `since` (epoch seconds) is its place in the line.
+    """A job that is to be submitted. `since` (epoch seconds) orders the waiting jobs, oldest first.
 
     `file_id`: its own upload, which is not in its own way. `below`: until `below_until` (epoch seconds) it waits for
     fewer other jobs than this, because the provider had no room beside so many.
@@ -82,7 +82,7 @@ class Listing(Protocol):
     def file_bytes(self, file_id: str) -> int | None: ...
 
 
-def in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[Place]:
+def in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[LiveJob]:
     """Every job that may be live, of this model or of one not known yet; of any model where `model` is None.
 
     Reads the provider's lists as far back as a job can live, but no further than the limit of jobs: the live ones are
@@ -99,7 +99,7 @@ def in_flight(store: Listing, provider: Provider, model: str | None, limits: Lim
         ) from None
 
 
-def _in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[Place]:
+def _in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[LiveJob]:
     live: list[tuple[str, str]] = []
     read = set()
     for document in store.recent_jobs(now - provider.JOB_LIFE_SECONDS):
@@ -108,18 +108,18 @@ def _in_flight(store: Listing, provider: Provider, model: str | None, limits: Li
         if _may_be_live(document, provider, model):
             live.append((str(provider.job_id(document)), file_id))
         if limits.jobs is not None and len(live) >= limits.jobs:
-            return [Place(job_id, file_id, 0) for job_id, file_id in live]
-    sizes, places = {}, []
+            return [LiveJob(job_id, file_id, 0) for job_id, file_id in live]
+    sizes, uploading = {}, []
     for upload in store.recent_uploads(
         now - (ON_ITS_WAY_SECONDS if limits.tokens is None else provider.JOB_LIFE_SECONDS)
     ):
         sizes[upload["id"]] = upload["bytes"]
         ours = upload["filename"].startswith(UPLOADS) and upload["created_at"] > now - ON_ITS_WAY_SECONDS
         if ours and upload["id"] not in read:
-            places.append(Place(None, upload["id"], tokens_of(upload["bytes"])))
+            uploading.append(LiveJob(None, upload["id"], tokens_of(upload["bytes"])))
     if limits.tokens is not None:
         sizes |= {file_id: store.file_bytes(file_id) or 0 for _, file_id in live if file_id not in sizes}
-    return [Place(job_id, file_id, tokens_of(sizes.get(file_id, 0))) for job_id, file_id in live] + places
+    return [LiveJob(job_id, file_id, tokens_of(sizes.get(file_id, 0))) for job_id, file_id in live] + uploading
 
 
 def _may_be_live(document: Mapping[str, Any], provider: Provider, model: str | None) -> bool:
@@ -135,23 +135,23 @@ def tokens_of(size_bytes: int) -> int:
     return -(-size_bytes // 4)
 
 
-def has_room(limits: Limits, places: list[Place], wanted: Wanted, now: float) -> bool:
+def may_submit(limits: Limits, live: list[LiveJob], wanted: Wanted, now: float) -> bool:
     """Raise SpecError for a job that never has: it alone is over the limit of tokens."""
     if limits.tokens is not None and wanted.tokens > limits.tokens:
         raise SpecError(
             f"{wanted.name} counts as {wanted.tokens} tokens (its bytes / 4), and max_enqueued_tokens is "
             f"{limits.tokens}: lower limits.max_bytes to {4 * limits.tokens}"
         )
-    others = others_of(places, wanted)
+    others = others_of(live, wanted)
     if limits.jobs is not None and len(others) >= limits.jobs:
         return False
-    if limits.tokens is not None and sum(place.tokens for place in others) + wanted.tokens > limits.tokens:
+    if limits.tokens is not None and sum(job.tokens for job in others) + wanted.tokens > limits.tokens:
         return False
     return not (others and wanted.below is not None and now < wanted.below_until and len(others) >= wanted.below)
 
 
-def others_of(places: list[Place], wanted: Wanted) -> list[Place]:
-    return [place for place in places if place.job_id or place.file_id != wanted.file_id]
+def others_of(live: list[LiveJob], wanted: Wanted) -> list[LiveJob]:
+    return [job for job in live if job.job_id or job.file_id != wanted.file_id]
 
 
 @dataclass
@@ -162,13 +162,13 @@ class Admission:
     """
 
     limits: Limits
-    count: Callable[[], list[Place]]
+    count: Callable[[], list[LiveJob]]
     below: int | None = None
     below_until: float = 0.0
     now: Callable[[], float] = time.time
     others: int | None = None
     """How many other jobs there were when the last one was admitted."""
-    _places: list[Place] | None = None
+    _live: list[LiveJob] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def admit(self, name: str, size_bytes: int, file_id: str | None) -> None:
@@ -176,13 +176,13 @@ class Admission:
         now = self.now()
         wanted = Wanted(name, tokens_of(size_bytes), file_id, now, self.below, self.below_until)
         with self._lock:
-            if self._places is None:
-                self._places = self.count()
-            others = others_of(self._places, wanted)
-            if not has_room(self.limits, self._places, wanted, now):
+            if self._live is None:
+                self._live = self.count()
+            others = others_of(self._live, wanted)
+            if not may_submit(self.limits, self._live, wanted, now):
                 raise NoRoom(wanted, len(others))
             self.others = len(others)
-            self._places = [*others, Place(f"admitted {name}", file_id or "", wanted.tokens)]
+            self._live = [*others, LiveJob(f"admitted {name}", file_id or "", wanted.tokens)]
 
 
 def pool_name(registered_as: str) -> str:
