@@ -20,7 +20,7 @@ from opensearch_batch.submit.admission import (
     Admission,
     Limits,
     LiveJob,
-    NoRoom,
+    MustWait,
     Wanted,
     in_flight,
     may_submit,
@@ -170,7 +170,7 @@ def test_an_admission_counts_once_and_adds_what_it_admits() -> None:
     admission = Admission(Limits(jobs=3), count)
     admission.admit("shard 0", 40, None)
     admission.admit("shard 1", 40, None)
-    with pytest.raises(NoRoom, match="shard 2 waits for its turn: at least 3 other jobs"):
+    with pytest.raises(MustWait, match="shard 2 waits for its turn: at least 3 other jobs"):
         admission.admit("shard 2", 40, None)
     assert (len(asked), admission.others) == (1, 2)
 
@@ -195,7 +195,7 @@ def test_a_submitter_without_room_uploads_nothing_and_keeps_finding_what_it_subm
 
     first, second = (Shard(n, f"mem://{n}", f"sha-{n}", 10, 100, 25) for n in range(2))
     job = submitter().submit(first)
-    with pytest.raises(NoRoom):
+    with pytest.raises(MustWait):
         submitter().submit(second)
     assert (submitter().submit(first), len(made.files), len(made.jobs)) == (job, 1, 1)
     made.jobs[0]["status"] = "completed"
@@ -302,7 +302,7 @@ def test_threads_that_share_an_admission_get_no_more_jobs_than_the_limit() -> No
     def admitted(n: int) -> bool:
         try:
             admission.admit(f"shard {n}", 40, None)
-        except NoRoom:
+        except MustWait:
             return False
         return True
 

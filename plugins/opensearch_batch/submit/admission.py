@@ -64,7 +64,7 @@ class Wanted(Value):
     below_until: float = 0.0
 
 
-class NoRoom(Transient):
+class MustWait(Transient):
     """The job has to wait for its turn; nothing was uploaded or sent."""
 
     def __init__(self, wanted: Wanted, others: int) -> None:
@@ -72,8 +72,8 @@ class NoRoom(Transient):
         self.wanted = wanted
 
 
-class Listing(Protocol):
-    """The part of a ProviderStore that counting needs."""
+class ProviderLists(Protocol):
+    """The lists of a ProviderStore: recent jobs, recent uploads and their sizes."""
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]: ...
 
@@ -82,7 +82,7 @@ class Listing(Protocol):
     def file_bytes(self, file_id: str) -> int | None: ...
 
 
-def in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[LiveJob]:
+def in_flight(store: ProviderLists, provider: Provider, model: str | None, limits: Limits, now: float) -> list[LiveJob]:
     """Every job that may be live, of this model or of one not known yet; of any model where `model` is None.
 
     Reads the provider's lists as far back as a job can live, but no further than the limit of jobs: the live ones are
@@ -99,7 +99,9 @@ def in_flight(store: Listing, provider: Provider, model: str | None, limits: Lim
         ) from None
 
 
-def _in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[LiveJob]:
+def _in_flight(
+    store: ProviderLists, provider: Provider, model: str | None, limits: Limits, now: float
+) -> list[LiveJob]:
     live: list[tuple[str, str]] = []
     read = set()
     for document in store.recent_jobs(now - provider.JOB_LIFE_SECONDS):
@@ -172,7 +174,7 @@ class Admission:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def admit(self, name: str, size_bytes: int, file_id: str | None) -> None:
-        """Raise NoRoom, or SpecError where there never is any."""
+        """Raise MustWait, or SpecError for a job over the limit of tokens alone."""
         now = self.now()
         wanted = Wanted(name, tokens_of(size_bytes), file_id, now, self.below, self.below_until)
         with self._lock:
@@ -180,7 +182,7 @@ class Admission:
                 self._live = self.count()
             others = others_of(self._live, wanted)
             if not may_submit(self.limits, self._live, wanted, now):
-                raise NoRoom(wanted, len(others))
+                raise MustWait(wanted, len(others))
             self.others = len(others)
             self._live = [*others, LiveJob(f"admitted {name}", file_id or "", wanted.tokens)]
 

@@ -75,7 +75,7 @@ class Submitter:
 
     `parameters` override the connector's own, as in any _batch_predict. `settle_seconds`: None asks the connector.
     `is_there` tells of an object by its URI; without it no repair round is known to have a shard's rows.
-    `admission`: asked before anything new is uploaded or submitted; its NoRoom comes through.
+    `admission`: asked before anything new is uploaded or submitted; its MustWait comes through.
     """
 
     send: Callable[[Call], Any]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opensearch_batch.errors import Unavailable
-from opensearch_batch.submit.admission import NoRoom
+from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, open_provider_store
 from opensearch_batch.tasks.errors import airflow_errors
 from opensearch_batch.tasks.links import ProviderLink, TaskLink
@@ -99,17 +99,17 @@ class SubmitBatchOperator(BatchOperator):
         connect(shard.uri for shard in shards if shard)
         earlier = {Shard.from_dict(job["shard"]): job for job in before}
 
-        def submit(shard: Shard | None) -> dict[str, Any] | NoRoom:
+        def submit(shard: Shard | None) -> dict[str, Any] | MustWait:
             try:
                 if shard is None:
                     return submitter.submit_parameters().to_dict()
                 return earlier.get(shard) or submitter.submit(shard).to_dict()
-            except NoRoom as full:  # no error: it must not hide what went wrong with another shard
+            except MustWait as full:  # no error: it must not hide what went wrong with another shard
                 return full
 
         made = side_by_side(submit, shards, lambda shard: shard.name if shard else "parameters")
-        self.linked_jobs = [job for job in made if not isinstance(job, NoRoom)]
-        if waiting := [full.wanted for full in made if isinstance(full, NoRoom)]:
+        self.linked_jobs = [job for job in made if not isinstance(job, MustWait)]
+        if waiting := [full.wanted for full in made if isinstance(full, MustWait)]:
             wanted = replace(waiting[0], since=since or waiting[0].since)
             poll_seconds = self.poll_seconds or (settings.spec.wait.poll_seconds if settings.spec else 60.0)
             trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried=self.linked_jobs)

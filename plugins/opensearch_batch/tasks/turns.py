@@ -14,7 +14,7 @@ from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import exists
-from opensearch_batch.submit.admission import Admission, Limits, NoRoom, Wanted, in_flight, pool_command, pool_name
+from opensearch_batch.submit.admission import Admission, Limits, MustWait, Wanted, in_flight, pool_command, pool_name
 from opensearch_batch.submit.submission import Submitter
 from opensearch_batch.tasks.base import cluster, open_provider_store
 from opensearch_batch.tasks.settings import TaskSettings
@@ -100,11 +100,11 @@ def turned_away(outcomes: Sequence[dict[str, Any]], provider: Provider) -> list[
 
 
 def submit_again(settings: TaskSettings, rules: SubmitRules, memory: Any, outcome: dict[str, Any]) -> bool:
-    """Submit this job's rows anew and note the new job under the job's key. False: it stands as it ended.
+    """Submit this job's rows anew and note the new job under the job's key. False: the job stands as it ended.
 
-    It stands when it was turned away although nothing else was in flight, when it has no shard, or when a new one is
-    refused: the results of the others in its bundle are not lost for that. Raise NoRoom when it has to wait: first for
-    fewer jobs than there were when it was turned away, for an hour at most.
+    The job stands when the provider turned it away although nothing else was in flight, when the job has no shard, or
+    when a new job is refused: the bundle keeps the results of its other jobs. Raise MustWait until fewer jobs are in
+    flight than when the job was turned away, for an hour at most.
     """
     try:
         return _submit_again(settings, rules, memory, outcome)
@@ -149,8 +149,8 @@ def _submit_again(settings: TaskSettings, rules: SubmitRules, memory: Any, outco
     )
     try:
         again = submitter.submit_again(job)
-    except NoRoom as full:
-        raise NoRoom(replace(full.wanted, since=bar["since"]), int(bar["below"])) from None
+    except MustWait as full:
+        raise MustWait(replace(full.wanted, since=bar["since"]), int(bar["below"])) from None
     if again.provider_job_id == job.provider_job_id:  # a repair round has its rows
         return False
     if admission.others is not None:

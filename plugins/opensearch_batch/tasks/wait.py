@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 
 from opensearch_batch.errors import Transient, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, ended, outcome, progress
-from opensearch_batch.submit.admission import NoRoom
+from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, flat, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.links import ProviderLink, TaskLink
@@ -172,7 +172,7 @@ class BatchSensor(BaseSensorOperator):
                 each["job"]["provider_job_id"] not in current or submit_again(settings, rules, memory, each)
                 for each in turned_away(outcomes, settings.provider)
             ]
-        except NoRoom as full:
+        except MustWait as full:
             trigger = turn_trigger(settings, limits, full.wanted, self.poke_interval, carried=outcomes)
             self.defer(trigger=trigger, method_name="turn_came")
         if not any(submitted):
