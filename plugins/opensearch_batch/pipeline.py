@@ -98,9 +98,9 @@ def batch_inference(
     return report.output
 
 
-def _rounds(spec: BatchSpec | str, asked: int | None) -> int:
+def _rounds(spec: BatchSpec | str, given: int | None) -> int:
     limits = spec.limits if isinstance(spec, BatchSpec) else LimitSection()
-    rounds = limits.repair_rounds if asked is None else asked
+    rounds = limits.repair_rounds if given is None else given
     if not 0 <= rounds <= MOST_ROUNDS:
         raise SpecError(f"repair_rounds is {rounds}; a DAG may have 0 to {MOST_ROUNDS}")
     return rounds

@@ -302,8 +302,8 @@ class BatchSpec(_Section):
     def resolve(self, **placeholders: str | None) -> BatchSpec:
         """Fill in ${ENVIRONMENT} variables and {name} placeholders. Raise SpecError for one without a value."""
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
-        if isinstance(place := self.model.job.get("files_uri"), str):
-            at["model.job.files_uri"] = place
+        if isinstance(uri := self.model.job.get("files_uri"), str):
+            at["model.job.files_uri"] = uri
         filled = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         return self.override({**filled, "input.allow_empty": self.may_be_empty})
 

@@ -74,7 +74,7 @@ class MLCommonsHook(HttpHook):
         return self._session
 
     def send(self, call: Call) -> Any:
-        """Raise Transient or Terminal as answers.RULES say."""
+        """Raise Transient or Terminal as replies.RULES say."""
         try:
             if call.purpose == "look":
                 return self._send_once(call)

@@ -1,4 +1,4 @@
-"""Asked: which rows a shard asks about, read from its files again."""
+"""Row ids: the rows of a shard, read again from the shard's files."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.submit.admission import UPLOADS, Admission
-from opensearch_batch.submit.task_limit import give_back_places
+from opensearch_batch.submit.task_limit import free_ended_tasks
 
 log = logging.getLogger(__name__)
 
@@ -191,14 +191,14 @@ class Submitter:
             return self._submit_once(target)
         except TaskLimit as error:
             with self._turn:  # two looks at one task at once collide in the cluster
-                places = give_back_places(self.send, self.store, self.provider)
-            if not places.freed:
+                counted = free_ended_tasks(self.send, self.store, self.provider)
+            if not counted.freed:
                 raise TaskLimit(
-                    f"{target.name}: {error} {places}",
+                    f"{target.name}: {error} {counted}",
                     status=error.status,
                     retry_after_seconds=error.retry_after_seconds,
                 ) from None
-            log.warning("%s: %s %s Submitting again.", target.name, error, places)
+            log.warning("%s: %s %s Submitting again.", target.name, error, counted)
             return self._submit_once(target)
 
     def _submit_once(self, target: _Target) -> Job:

@@ -1,4 +1,4 @@
-"""At the cluster's limit of open batch tasks: which of them hold a place for nothing, and giving those back.
+"""The cluster's limit of open batch tasks: find counted tasks whose jobs have ended, and free those tasks' places.
 
 The cluster learns that a job has ended only by looking at it (from 2.19 on also once a minute, unasked, a hundred jobs
 at a time). A task whose looks fail stays RUNNING for ever and cannot be deleted, so it keeps its place.
@@ -30,8 +30,8 @@ NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
-class Places:
-    """What the counted tasks are; each entry of `freed`, `ended` and `unknown` names a task and its job."""
+class CountedTasks:
+    """The tasks that the cluster counts; each entry of `freed`, `ended` and `unknown` names a task and its job."""
 
     counted: int
     freed: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Places:
         return " ".join(parts)
 
 
-def give_back_places(send: Callable[[Call], Any], store: ProviderStore, provider: Provider) -> Places:
+def free_ended_tasks(send: Callable[[Call], Any], store: ProviderStore, provider: Provider) -> CountedTasks:
     """Look up each counted task's job at the provider, and have the cluster look at those that have ended.
 
     Running jobs are left alone. Raises nothing that the cluster or the provider says.
@@ -62,19 +62,19 @@ def give_back_places(send: Callable[[Call], Any], store: ProviderStore, provider
     try:
         hits: list[Hit] = send(ml_commons.search_open_tasks())
     except BatchError as error:
-        return Places(0, why_not=str(error))
+        return CountedTasks(0, why_not=str(error))
     found: dict[str, list[str]] = {"freed": [], "ended": [], "unknown": []}
     for hit in hits[:MOST_LOOKS]:
         try:
-            kind, name = _place(send, store, provider, hit)
+            kind, name = _kind_of(send, store, provider, hit)
         except BatchError as error:
             log.info("task %s is left out: %s", hit.id, error)
         else:
             found.get(kind, []).append(name)
-    return Places(len(hits), tuple(found["freed"]), tuple(found["ended"]), tuple(found["unknown"]))
+    return CountedTasks(len(hits), tuple(found["freed"]), tuple(found["ended"]), tuple(found["unknown"]))
 
 
-def _place(send: Callable[[Call], Any], store: ProviderStore, provider: Provider, hit: Hit) -> tuple[str, str]:
+def _kind_of(send: Callable[[Call], Any], store: ProviderStore, provider: Provider, hit: Hit) -> tuple[str, str]:
     """freed, ended, unknown or running, and the task's name."""
     job_id = read_task(hit.source, provider).id
     try:

@@ -122,8 +122,8 @@ class SubmitBatchOperator(BatchOperator):
         if settings.provider.MODEL_IN_LINES:
             return name
         model = settings.spec.model if settings.spec else None
-        asked = json.dumps([model.name, model.parameters], sort_keys=True) if model else ""
-        return f"{name}|{self.model_id}|{asked}"
+        wanted = json.dumps([model.name, model.parameters], sort_keys=True) if model else ""
+        return f"{name}|{self.model_id}|{wanted}"
 
 
 class CancelBatchOperator(BatchOperator):
