@@ -1,6 +1,4 @@
-"""Preparation: the input becomes shards at the work URI, and a plan. Nothing is sent; what is wrong with the input
-shows here.
-"""
+"""Preparation: the input becomes shards at the work URI, and a plan. Nothing is sent; errors of the input show here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shards: the records as input files of the provider, each within its limits, and bundles of them."""
+"""Shards: the records as input files of the provider, each within the limits, and bundles of shards."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ BUNDLES = 10
 class Request:
     """One line of an input file, newline included.
 
-    `origin` says which row of the input the request came from, of several rows the first. `ids` is the request's line
-    of the ids file, where the shard has an ids file.
+    `origin` names the row of the input that the request came from, of several rows the first. `ids` is the request's
+    line of the ids file, where the shard has an ids file.
     """
 
     raw: bytes
@@ -54,7 +54,7 @@ class ShardLimits:
     inputs: int | None = None
     tokens: int | None = None
     bytes_by: str = "max_bytes"
-    """The limit of the spec that `bytes` comes from."""
+    """Name of the spec's limit behind `bytes`."""
     least: int = 1
     """Requests; a shard with fewer is refused by the provider."""
 
@@ -67,7 +67,7 @@ class ShardLimits:
         )
 
     def refuse(self, request: Request) -> InputError:
-        """Why not even a shard of its own can take it, and what to do."""
+        """Say why not even a shard of a single request can take the request, and what to do."""
         if len(request.raw) > self.bytes:
             what, limit = f"a request of {len(request.raw)} bytes, a shard may have {self.bytes}", self.bytes_by
         elif self.inputs is not None and request.rows > self.inputs:
@@ -89,10 +89,10 @@ class ShardLimits:
 def write_shards(
     requests: Iterable[Request], open_file: OpenShardFile, limits: ShardLimits, open_ids: OpenShardFile | None = None
 ) -> Iterator[Shard]:
-    """Stream the requests into as few shards as the limits allow, in order; their ids beside them, where `open_ids` is
-    given.
+    """Stream the requests into as few shards as the limits allow, in order; with `open_ids` the row ids go into a
+    second file.
 
-    Raise InputError for a request over the limits of every shard; shards before it have been written by then.
+    Raise InputError for a request over the limits of every shard; earlier shards have been written by then.
     """
     source = _Ahead(requests, limits.least)
     index = 0
@@ -135,7 +135,7 @@ def write_shards(
 
 
 class _Ahead:
-    """The requests, with the next ones held: so that the last shard is left as many as it must have."""
+    """The requests, with the next requests held: so that the last shard keeps as many as a shard must have."""
 
     def __init__(self, requests: Iterable[Request], least: int) -> None:
         self._source = iter(requests)
@@ -152,11 +152,11 @@ class _Ahead:
 
     @property
     def is_least(self) -> bool:
-        """No more will come, and what is there is just enough for a shard of its own."""
+        """No more requests will come, and the held requests are just enough for a shard."""
         return len(self._held) == self._least
 
     def rest_fits(self, limits: ShardLimits, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
-        """Whether all that is held goes in beside these."""
+        """Tell whether all held requests go into the same shard."""
         return limits.allow(
             requests + len(self._held),
             size + sum(len(each.raw) for each in self._held),
@@ -175,6 +175,6 @@ def estimate_tokens(text_bytes: int) -> int:
 
 
 def bundle(shards: list[Shard]) -> list[list[Shard]]:
-    """One shard a bundle in small runs; neighbours together in large ones."""
+    """Bundle shards: one shard a bundle in small runs, neighbours together in large runs."""
     size = math.ceil(len(shards) / BUNDLES) or 1
     return [shards[at : at + size] for at in range(0, len(shards), size)]

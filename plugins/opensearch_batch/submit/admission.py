@@ -1,7 +1,7 @@
-"""Admission: what is in flight at the provider, and whether one more job may join it.
+"""Admission: count the jobs in flight at the provider, and decide whether one more job may be submitted.
 
-The provider's own list is counted, so that all runs, backfills and other programs with the same key are in it. Between
-counting and submitting nobody else may submit: that is what the one-slot pool of the submitting tasks is for.
+The count reads the provider's own list, with the jobs of all runs, backfills and other programs of the same key. Nobody
+else may submit between count and submission: the submitting tasks share a pool of one slot.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from opensearch_batch.flow.values import Value
 from opensearch_batch.providers.protocol import Provider
 
 UPLOADS = "batch-"
-"""What the names of our input files begin with."""
+"""Prefix of our input files' names."""
 
 ON_ITS_WAY_SECONDS = 900.0
-"""So long an upload of ours without a job counts as one: its submission may be under way after its worker was killed,
-or the provider's list of jobs may be behind. A guess on the safe side, not a published figure. Not seen is a job whose
-upload the list of files does not show either.
+"""An upload of ours without a job counts as a job for so long: the submission may be under way after a worker was
+killed, or the provider's list of jobs may be behind. A guess on the safe side, not a published figure. A job is not
+seen where the list of files does not show the job's upload either.
 """
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one model over all runs; None: no limit."""
+    """Limits of one model over all runs; None: no limit."""
 
     jobs: int | None = None
     tokens: int | None = None
@@ -50,10 +50,10 @@ class LiveJob:
 
 @dataclass(frozen=True)
 class Wanted(Value):
-    """A job that is to be submitted. `since` (epoch seconds) orders the waiting jobs, oldest first.
+    """A job to be submitted. `since` (epoch seconds) orders the waiting jobs, oldest first.
 
-    `file_id`: its own upload, which is not in its own way. `below`: until `below_until` (epoch seconds) it waits for
-    fewer other jobs than this, because the provider had no room beside so many.
+    `file_id`: the job's own upload, not counted against the job. `below`: until `below_until` (epoch seconds) the job
+    waits for fewer other jobs than `below`, because the provider turned the job away beside so many.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Wanted(Value):
 
 
 class MustWait(Transient):
-    """The job has to wait for its turn; nothing was uploaded or sent."""
+    """The job has to wait for a turn; nothing was uploaded or sent."""
 
     def __init__(self, wanted: Wanted, others: int) -> None:
         super().__init__(f"{wanted.name} waits for its turn: at least {others} other jobs are in flight")
@@ -83,11 +83,11 @@ class ProviderLists(Protocol):
 
 
 def in_flight(store: ProviderLists, provider: Provider, model: str | None, limits: Limits, now: float) -> list[LiveJob]:
-    """Every job that may be live, of this model or of one not known yet; of any model where `model` is None.
+    """Return every job that may be live, of this model or of an unknown model; of any model where `model` is None.
 
-    Reads the provider's lists as far back as a job can live, but no further than the limit of jobs: the live ones are
-    mostly the newest, and a list may have thousands that have ended. An input file that the provider does not have any
-    more counts as nothing.
+    Reads the provider's lists as far back as a job can live, but no further than the limit of jobs: live jobs are
+    mostly the newest, and a list may have thousands of ended jobs. An input file that the provider has deleted counts
+    as nothing.
     """
     try:
         return _in_flight(store, provider, model, limits, now)
@@ -133,12 +133,12 @@ def _may_be_live(document: Mapping[str, Any], provider: Provider, model: str | N
 
 
 def tokens_of(size_bytes: int) -> int:
-    """A quarter of an input file's bytes: known of every job there is, the wrapping of the requests included."""
+    """Return a quarter of an input file's bytes: known of every job, the wrapping of the requests included."""
     return -(-size_bytes // 4)
 
 
 def may_submit(limits: Limits, live: list[LiveJob], wanted: Wanted, now: float) -> bool:
-    """Raise SpecError for a job that never has: it alone is over the limit of tokens."""
+    """Tell whether the limits allow the job now. Raise SpecError for a job over the limit of tokens alone."""
     if limits.tokens is not None and wanted.tokens > limits.tokens:
         raise SpecError(
             f"{wanted.name} counts as {wanted.tokens} tokens (its bytes / 4), and max_enqueued_tokens is "
@@ -158,9 +158,9 @@ def others_of(live: list[LiveJob], wanted: Wanted) -> list[LiveJob]:
 
 @dataclass
 class Admission:
-    """For one stay in the pool: counts once, then adds what it admits. `below` as in Wanted.
+    """Admits jobs during one stay in the pool: counts once, then adds every admitted job. `below` as in Wanted.
 
-    Threads may share it.
+    Threads may share an Admission.
     """
 
     limits: Limits
@@ -169,7 +169,7 @@ class Admission:
     below_until: float = 0.0
     now: Callable[[], float] = time.time
     others: int | None = None
-    """How many other jobs there were when the last one was admitted."""
+    """Number of other jobs in flight when the last job was admitted."""
     _live: list[LiveJob] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -188,7 +188,7 @@ class Admission:
 
 
 def pool_name(registered_as: str) -> str:
-    """The one-slot pool that submits of this model pass."""
+    """Name the one-slot pool that submits of this model pass."""
     return "opensearch_batch_" + re.sub(r"[^\w.-]", "_", registered_as)
 
 

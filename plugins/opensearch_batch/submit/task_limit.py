@@ -1,8 +1,8 @@
-"""The cluster's limit of open batch tasks: find counted tasks whose jobs have ended, and free those tasks' places.
+"""The cluster's limit of open batch tasks: find counted tasks whose jobs have ended, and free the tasks' places.
 
-The cluster learns that a job has ended only by looking at it (from 2.19 on also once a minute, unasked, a hundred jobs
-at a time). A task whose looks fail stays RUNNING for ever and cannot be deleted, so it keeps its place.
-Source: checkMaxBatchJobTask in
+The cluster learns of a job's end only by a look at the job (from 2.19 on also once a minute, unasked, a hundred jobs at
+a time). A task whose looks fail stays RUNNING for ever and cannot be deleted, so the task keeps a place. Source:
+checkMaxBatchJobTask in
 https://github.com/opensearch-project/ml-commons/blob/2.19.6.0/plugin/src/main/java/org/opensearch/ml/task/MLTaskManager.java
 """
 
@@ -55,9 +55,9 @@ class CountedTasks:
 
 
 def free_ended_tasks(send: Callable[[Call], Any], store: ProviderStore, provider: Provider) -> CountedTasks:
-    """Look up each counted task's job at the provider, and have the cluster look at those that have ended.
+    """Look up each counted task's job at the provider, and have the cluster look at tasks whose jobs have ended.
 
-    Running jobs are left alone. Raises nothing that the cluster or the provider says.
+    Running jobs are left alone. Raises no error of the cluster or the provider.
     """
     try:
         hits: list[Hit] = send(ml_commons.search_open_tasks())
@@ -89,7 +89,7 @@ def _kind_of(send: Callable[[Call], Any], store: ProviderStore, provider: Provid
 
 
 def _sees_the_end(send: Callable[[Call], Any], task_id: str) -> bool:
-    """One look by the cluster; it may be unable to, or not know the provider's word for it."""
+    """Have the cluster look once; the cluster may be unable to look, or not know the provider's word for the end."""
     try:
         return send(ml_commons.get_task(task_id)).get("state") not in COUNTED_STATES
     except BatchError as error:

@@ -1,5 +1,5 @@
-"""SubmitBatchOperator: a bundle's jobs, as far as there is room for them; for the rest it waits deferred. And what ends
-them, CancelBatchOperator.
+"""SubmitBatchOperator: submits a bundle's jobs within the limits, and waits deferred for further turns.
+CancelBatchOperator: ends jobs.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 class SubmitBatchOperator(BatchOperator):
     """Submit a bundle of shards, one job each, several at a time; return the Jobs in the order of the shards.
 
-    Repeating never pays twice (see submission.py). One that fails keeps no other from being submitted.
+    Repeating never pays twice (see submission.py). A failed submission does not stop the other submissions.
 
-    :param model_id: what RegisterModelOperator returned.
-    :param shards: what PrepareInputOperator returned, or one element of it.
-    :param parameters: override the connector's parameters. Without shards they must name the provider's input file.
-    :param max_jobs_in_flight: of this model at the provider over all runs, other programs with the same key included;
-        without a spec of every model. Where there is no room the task waits deferred. Needs `pool=` of one slot, which
-        all tasks share that submit to the model. Airflow never runs a task whose pool does not exist.
-    :param max_enqueued_tokens: likewise; a job counts as its input file's bytes / 4.
-    :param settle_seconds: how long a job is looked for after an answer was lost, before its file may be submitted
-        again.
+    :param model_id: the model's id, as RegisterModelOperator returns it.
+    :param shards: the bundles that PrepareInputOperator returned, or a single bundle.
+    :param parameters: override the connector's parameters. Without shards the parameters must name the provider's input
+        file.
+    :param max_jobs_in_flight: live jobs of this model at the provider over all runs, other programs with the same key
+        included; without a spec of every model. At the limit the task waits deferred. Needs `pool=` of one slot, shared
+        by all tasks that submit to the model. Airflow never runs a task whose pool does not exist.
+    :param max_enqueued_tokens: likewise; a job counts as the bytes / 4 of the job's input file.
+    :param settle_seconds: seconds to look for a job after a lost answer, before the same file may be submitted again.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "model_id", "shards", "parameters")
@@ -66,7 +66,7 @@ class SubmitBatchOperator(BatchOperator):
         return self._submit(context, settings, [], None)
 
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
-        """Go on after a wait for room; what was submitted before it is not looked at again."""
+        """Go on after a wait for a turn; jobs submitted before the wait get no second look."""
         with airflow_errors():
             submitted, since = read_turn(event)
             return self._submit(context, settings_of(self), submitted or [], since)
@@ -117,7 +117,7 @@ class SubmitBatchOperator(BatchOperator):
         return self.linked_jobs
 
     def _run_name(self, context: Context, settings: TaskSettings) -> str:
-        """What makes jobs of the same rows different ones."""
+        """Name the run, so that jobs of the same rows differ between runs, tasks and models."""
         name = f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}"
         if settings.provider.MODEL_IN_LINES:
             return name
@@ -127,9 +127,9 @@ class SubmitBatchOperator(BatchOperator):
 
 
 class CancelBatchOperator(BatchOperator):
-    """Cancel jobs, through the cluster or where that cannot at the provider; jobs that have ended are passed over.
+    """Cancel jobs through the cluster, or at the provider where the cluster cannot; skip jobs that have ended.
 
-    :param jobs: what SubmitBatchOperator returned.
+    :param jobs: the Jobs that SubmitBatchOperator returned.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "jobs")

@@ -1,8 +1,8 @@
-"""TurnTrigger: a submission waits for room at the provider, in the triggerer. It holds no worker and no pool slot.
+"""TurnTrigger: a submission waits for a turn in the triggerer. The wait holds no worker and no pool slot.
 
 Jobs end by themselves, so the wait depends on no other task. All waits for one model in a triggerer form a queue: one
-of them asks the provider, at most once an interval, and the oldest go first. A turn is no promise: back in the pool
-the task counts again.
+of the waits asks the provider, at most once an interval, and the oldest go first. A turn is no promise: back in the
+pool the task counts again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from opensearch_batch.submit.admission import Limits, LiveJob, Wanted, in_flight
 from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger, read_event
 
 PROMISE_SECONDS = 120.0
-"""A turn that was given counts as a job until a new one shows, or for so long."""
+"""A turn counts as a job until a new job shows at the provider, or for so long."""
 
 TOLD_EVERY_SECONDS = 300.0
 
@@ -32,9 +32,9 @@ Count = Callable[[], Awaitable[list[LiveJob]]]
 
 
 class TurnTrigger(StoredTrigger):
-    """Polls until there is room for `wanted` (a Wanted). Its event has {"carried", "since"}.
+    """Polls until `wanted` (a Wanted) may be submitted. The event has {"carried", "since"}.
 
-    `carried` comes back as it was given: what the task has to know when it goes on.
+    `carried` comes back unchanged: the task needs `carried` to go on.
     """
 
     PATH = "opensearch_batch.turn.TurnTrigger"
@@ -101,8 +101,8 @@ class TurnTrigger(StoredTrigger):
                 return
 
     async def _count(self) -> list[LiveJob]:
-        """In a thread, with the SDK that workers use. Any wait in the queue may be the one that asks, so none keeps a
-        client of its own; and a key that was changed is the next one's key.
+        """Count in a thread, with the SDK that workers use. Any wait in the queue may be the next to ask, so no wait
+        keeps a client, and the next wait to ask uses a changed key.
         """
         from opensearch_batch.providers.store import open_store
 
@@ -156,9 +156,9 @@ class TurnQueue:
             self.waiters.remove(waiter)
 
     async def look(self, count: Count, limits: Limits, every_seconds: float) -> None:
-        """Ask the provider, unless that was done a moment ago, and give turns to the first in the queue that fit.
+        """Ask the provider, unless the last answer is recent, and give turns to the first waits in the queue that fit.
 
-        Nobody is overtaken: a large job would wait for ever while small ones pass.
+        No wait is overtaken: a large job would wait for ever while small jobs pass.
         """
         async with self._lock:
             if time.time() - self._looked_at < every_seconds:
@@ -179,7 +179,7 @@ class TurnQueue:
                 self._promised.append((now, LiveJob(f"promised {waiter.wanted.name}", file_id, waiter.wanted.tokens)))
 
     def _keep_promises(self, live: list[LiveJob], now: float) -> None:
-        """Each new job at the provider is one that was promised."""
+        """Take each new job at the provider for a promised job."""
         before = {job.file_id for job in self._live}
         new = sum(job.file_id not in before for job in live)
         self._promised = [(at, job) for at, job in self._promised if now - at < PROMISE_SECONDS][new:]
@@ -190,5 +190,5 @@ _QUEUES: WeakKeyDictionary[Any, dict[Any, TurnQueue]] = WeakKeyDictionary()
 
 
 def queue_of(key: Any) -> TurnQueue:
-    """By event loop: a triggerer has one."""
+    """Return the queue by event loop: a triggerer has a single event loop."""
     return _QUEUES.setdefault(asyncio.get_running_loop(), {}).setdefault(key, TurnQueue())

@@ -1,4 +1,4 @@
-"""What submitting tasks share: whose limits hold, the pool they must pass, and how they wait for their turn."""
+"""Turns: the limits, the pool and the deferred wait that submitting tasks share."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 DEFAULT_POOL = "default_pool"
 FULL_WAIT_SECONDS = 3600.0
-"""After the provider turned a job away it is tried again when fewer others are in flight, or after so long."""
+"""Once the provider turned a job away, the next attempt comes when fewer jobs are in flight, or after so long."""
 
 
 def limits_of(jobs: int | None, tokens: int | None, spec: BatchSpec | None) -> Limits:
-    """A task's limits of what is in flight: of the arguments first, then of the spec."""
+    """Return a task's limits of jobs in flight: the arguments' first, then the spec's."""
     said = spec.limits if spec else None
     return Limits(
         jobs if jobs is not None or said is None else said.max_jobs_in_flight,
@@ -38,7 +38,7 @@ def limits_of(jobs: int | None, tokens: int | None, spec: BatchSpec | None) -> L
 
 @dataclass(frozen=True)
 class SubmitRules:
-    """The rules of a task's submissions: limits of what is in flight, and the pool that guards those limits."""
+    """The rules of a task's submissions: limits of jobs in flight, and the pool that guards those limits."""
 
     task_id: str
     pool: str
@@ -92,7 +92,7 @@ def turn_trigger(
 
 
 def turned_away(outcomes: Sequence[dict[str, Any]], provider: Provider) -> list[dict[str, Any]]:
-    """The Outcomes of jobs that the provider accepted and then failed for want of room, without an answer."""
+    """Return the Outcomes of jobs that the provider accepted and then failed at a limit, without an answer."""
     codes = provider.NO_ROOM_CODES
     return [
         each for each in outcomes if each["state"] == "failed" and each["error_code"] in codes and not each["outputs"]
@@ -100,11 +100,11 @@ def turned_away(outcomes: Sequence[dict[str, Any]], provider: Provider) -> list[
 
 
 def submit_again(settings: TaskSettings, rules: SubmitRules, memory: Any, outcome: dict[str, Any]) -> bool:
-    """Submit this job's rows anew and note the new job under the job's key. False: the job stands as it ended.
+    """Submit this job's rows anew and note the new job under the job's key. False: the job stands as the job ended.
 
     The job stands when the provider turned it away although nothing else was in flight, when the job has no shard, or
-    when a new job is refused: the bundle keeps the results of its other jobs. Raise MustWait until fewer jobs are in
-    flight than when the job was turned away, for an hour at most.
+    when a new job is refused: the bundle keeps the results of the other jobs. Raise MustWait until fewer jobs are in
+    flight than when the provider turned the job away, for an hour at most.
     """
     try:
         return _submit_again(settings, rules, memory, outcome)
@@ -160,7 +160,7 @@ def _submit_again(settings: TaskSettings, rules: SubmitRules, memory: Any, outco
 
 
 def current_jobs(jobs: Sequence[dict[str, Any]], memory: Any) -> list[dict[str, Any]]:
-    """Of each job the one that took its place, where there is one. Raise UnknownAnswer for what is not a Job."""
+    """Return for each job the newest attempt. Raise UnknownAnswer for a dict that is not a Job."""
     current = []
     for old in map(Job.from_dict, jobs):
         noted = (memory.get(old.key) or {}).get("job")
