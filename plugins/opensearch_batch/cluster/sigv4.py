@@ -38,7 +38,7 @@ class Signer:
 
     @cached_property
     def _credentials(self) -> Any:
-        """Find the credentials once; temporary credentials renew themselves. Raise SpecError without credentials."""
+        """Found once; temporary ones renew themselves."""
         import boto3
 
         if (credentials := boto3.Session().get_credentials()) is None:
