@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ PARAMETERS: dict[str, set[str]] = {
     "lost_answer": {"method", "path"},
     "late_accept": {"method", "path", "seconds"},
     "delay": {"method", "path", "seconds"},
+    "hold": {"method", "path"},
     "down": {"face", "seconds"},
     "list_lag": {"seconds"},
     "lose_row": {"count"},
@@ -120,6 +122,7 @@ def parse(order: object) -> tuple[str, int, dict[str, Any]]:
 class Faults:
     def __init__(self, state: State) -> None:
         self._state = state
+        self._cleared = asyncio.Event()
 
     def order(self, order: object) -> Fault:
         name, times, params = parse(order)
@@ -133,7 +136,14 @@ class Faults:
         return [Fault(id=stored.id, **stored.body) for stored in self._state.all(KIND)]
 
     def clear(self) -> None:
+        """What is held goes on."""
         self._state.clear(KIND)
+        self._cleared.set()
+        self._cleared = asyncio.Event()
+
+    async def cleared(self) -> None:
+        """Return when the faults are cleared next."""
+        await self._cleared.wait()
 
     def take(self, name: str | Container[str], method: str = "", path: str = "") -> Fault | None:
         """The oldest ordered fault of this name that is due for the call; it counts as having happened."""

@@ -27,8 +27,6 @@ from tests.compose.substitutes import TABLE
 if TYPE_CHECKING:
     from stack.stack import Stack
 
-RUN_SECONDS = 120
-
 
 def why_not_real() -> str:
     """Empty where a real server can run."""
@@ -66,7 +64,7 @@ def log(run: DagRun, task_id: str) -> str:
 def test_the_demo_answers_every_row(rehearsal: Rehearsal) -> None:
     """The sandbox has a private address, from which no cluster reads a status: its jobs are followed there."""
     run = DagRun.trigger(cast("Stack", rehearsal.log_in()), "embed_stdlib_docs")
-    state = run.wait(RUN_SECONDS)
+    state = run.wait()
     assert state == "success", {task["task_id"]: run.log(task) for task in run.tasks() if task["state"] == "failed"}
 
     report = run.xcom("report")

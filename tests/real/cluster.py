@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stack.opensearch.node import Node
-from tests.real.runs import eventually
+from tests.patience import eventually
 
 if TYPE_CHECKING:
     import httpx
@@ -64,7 +64,7 @@ class Cluster:
     def forget(self) -> None:
         """Undeploy and delete all models, connectors and groups. A running task can't be deleted."""
         for hit in self.hits("models"):
-            eventually("undeployed", partial(self._undeploy, hit["_id"]), 30)
+            eventually("undeployed", partial(self._undeploy, hit["_id"]))
             self.ok("DELETE", f"{ML}/models/{hit['_id']}")
         for kind in ("connectors", "model_groups"):
             for hit in self.hits(kind):

@@ -1,0 +1,34 @@
+"""Tests that wait for something do so until it comes, or until nothing moves any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from stack.patience import Patience
+
+IDLE_SECONDS = 90.0
+LOOKS = 3000
+T = TypeVar("T")
+
+
+def eventually(what: str, check: Callable[[], T], progress: Callable[[], object] = lambda: None) -> T:
+    """The first true value of `check`; fails when `progress` has told the same for IDLE_SECONDS.
+
+    Say what may move for what takes several steps of Airflow's: `run.progress` of a DAG run.
+    """
+    patience = Patience(IDLE_SECONDS, progress)
+    while not (value := check()):
+        assert not patience.is_over, f"{what}: nothing moved for {IDLE_SECONDS:.0f} s"
+        time.sleep(0.2)
+    return value
+
+
+def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
+    """Look again and again until it is good. Who answers the looks gets on with each: they are what is counted."""
+    for _ in range(LOOKS):
+        if good(found := look()):
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"still {found!r} after {LOOKS} looks")
