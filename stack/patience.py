@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+LOOKING_SHARE = 0.2
+"""Of the time, at most: looks cost work that what is waited for could do meanwhile."""
+T = TypeVar("T")
 
 
 class Patience:
@@ -24,3 +29,13 @@ class Patience:
             return True
         self._told, self._until = told, time.monotonic() + self.seconds
         return False
+
+    def looks(self, look: Callable[[], T], pause_seconds: float = 0.2) -> Iterator[T]:
+        """What each look gives, until patience is over; the pauses grow with what a look takes."""
+        while True:
+            began = time.monotonic()
+            yield look()
+            if self.is_over:
+                return
+            took = time.monotonic() - began
+            time.sleep(max(pause_seconds, took * (1 / LOOKING_SHARE - 1)))

@@ -87,12 +87,14 @@ class Part:
 
     def wait_until(self, holds: Callable[[], bool], what: str, pause_seconds: float = 0.1) -> None:
         """Return when it holds; raise StackError, with the end of the log, if the part ends, or works no more."""
-        patience = self.patience()
-        while not holds():
-            self.check()
-            if patience.is_over:
-                raise self.failure(f"{what}, {patience.seconds:.0f} s after it last did any work worth the name")
-            time.sleep(pause_seconds)
+
+        def has_come() -> bool:
+            if not (come := holds()):
+                self.check()
+            return come
+
+        if not any(self.patience().looks(has_come, pause_seconds)):
+            raise self.failure(f"{what}, and has done next to no work for {IDLE_SECONDS:.0f} s")
 
     def finish(self) -> None:
         """Wait for a command that ends by itself; raise StackError if it fails or works no more."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import time
 import urllib.parse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -27,12 +26,10 @@ IDLE_SECONDS = 180.0
 def wait_for_dag(stack: Stack, dag_id: str, seconds: float = 60.0) -> None:
     """Until the dag-processor has stored it; the DAG files' own import errors if no more come for ``seconds``."""
     patience = Patience(seconds, lambda: stack.api("GET", "/dags", params={"limit": 1})["total_entries"])
-    while not _is_stored(stack, dag_id):
-        if patience.is_over:
-            errors = stack.api("GET", "/importErrors")["import_errors"]
-            found = "\n".join(f"{error['filename']}: {error['stack_trace']}" for error in errors)
-            raise StackError(f"there is no DAG {dag_id}. {found or 'No DAG file failed.'}")
-        time.sleep(0.2)
+    if not any(patience.looks(lambda: _is_stored(stack, dag_id))):
+        errors = stack.api("GET", "/importErrors")["import_errors"]
+        found = "\n".join(f"{error['filename']}: {error['stack_trace']}" for error in errors)
+        raise StackError(f"there is no DAG {dag_id}. {found or 'No DAG file failed.'}")
 
 
 def end_unfinished(stack: Stack, dag_id: str) -> list[str]:
@@ -80,14 +77,12 @@ class DagRun:
 
     def wait(self, idle_seconds: float = IDLE_SECONDS) -> str:
         """Its final state; raises StackError, with the tasks' states, if none changes for ``idle_seconds``."""
-        patience = Patience(idle_seconds, self.progress)
-        while (state := self.state()) not in ENDED:
-            if patience.is_over:
-                tasks = {task["task_id"]: task["state"] for task in self.tasks()}
-                stuck = f"is {state}, and nothing of it moved for {idle_seconds:.0f} s"
-                raise StackError(f"{self.dag_id} {self.run_id} {stuck}: {tasks}")
-            time.sleep(0.3)
-        return state
+        for state in Patience(idle_seconds, self.progress).looks(self.state):
+            if state in ENDED:
+                return state
+        tasks = {task["task_id"]: task["state"] for task in self.tasks()}
+        stuck = f"is {state}, and nothing of it moved for {idle_seconds:.0f} s"
+        raise StackError(f"{self.dag_id} {self.run_id} {stuck}: {tasks}")
 
     def progress(self) -> list[tuple[object, ...]]:
         """What changes while the run gets on; ``~`` as the run's id means all runs of the DAG."""

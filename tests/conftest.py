@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests import groups
+from tests.nodes import homes, nodes, real
+
+__all__ = ["homes", "nodes", "real"]
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="opensearch-batch-tests-"))
@@ -32,11 +35,9 @@ os.environ.update(
 )
 
 
-@pytest.fixture(scope="session")
-def airflow_db() -> Path:
-    """A migrated metadata database; costs about ten seconds once."""
-    subprocess.run([str(Path(sys.executable).with_name("airflow")), "db", "migrate"], check=True, capture_output=True)
-    return HOME
+@pytest.hookimpl(tryfirst=True)  # xdist's own looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    groups.arrange(items)
 
 
 @pytest.fixture(autouse=True)

@@ -18,11 +18,10 @@ def eventually(what: str, check: Callable[[], T], progress: Callable[[], object]
 
     Say what may move for what takes several steps of Airflow's: `run.progress` of a DAG run.
     """
-    patience = Patience(IDLE_SECONDS, progress)
-    while not (value := check()):
-        assert not patience.is_over, f"{what}: nothing moved for {IDLE_SECONDS:.0f} s"
-        time.sleep(0.2)
-    return value
+    for value in Patience(IDLE_SECONDS, progress).looks(check):
+        if value:
+            return value
+    raise AssertionError(f"{what}: nothing moved for {IDLE_SECONDS:.0f} s")
 
 
 def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:

@@ -19,10 +19,11 @@ from opensearch_batch.hook import MLCommonsHook
 from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.spec import BatchSpec
 from stack.airflow import CHECKOUT
+from stack.home import free_port
 from stack.opensearch.node import Node
 from stack.opensearch.security import User, secured_node
 from stack.processes import Part
-from tests.real.cluster import Cluster, free_port
+from tests.real.cluster import Cluster
 from tests.real.provider import KEY, Provider
 
 ROLES_API = "/_plugins/_security/api/roles"

@@ -18,12 +18,13 @@ from opensearch_batch.adapter import cancel_jobs, fill_connections
 from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
 from sandbox.server import Sandbox
 from stack import namespace
+from stack.home import free_port
 from stack.processes import StackError
 from stack.run import DagRun
 from stack.search import local_path
 from tests.patience import eventually
 from tests.real import ogx_venv
-from tests.real.cluster import ML, Cluster, free_port
+from tests.real.cluster import ML, Cluster
 from tests.real.ogx import CHAT_MODEL, KEY, MODEL, Ogx, connection
 from tests.real.provider import KEY as MODELS_KEY
 from tests.real.provider import Provider

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import psutil  # type: ignore[import-untyped]
 
 from stack.airflow import CHECKOUT
+from stack.home import free_port
 from stack.opensearch.account import PREFIX
 from stack.opensearch.node import Node
 from stack.processes import left_over
-from tests.real.cluster import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
