@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import groups
+from tests.groups import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.nodes import homes, nodes, real
 
-__all__ = ["homes", "nodes", "real"]
+__all__ = ["homes", "nodes", "pytest_collection_modifyitems", "pytest_xdist_make_scheduler", "real"]
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="opensearch-batch-tests-"))
@@ -33,11 +33,6 @@ os.environ.update(
         "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("plugins", "dags", ".")),
     }
 )
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist's own looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    groups.arrange(items)
 
 
 @pytest.fixture(autouse=True)

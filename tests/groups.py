@@ -1,55 +1,63 @@
 """Which tests one worker of pytest-xdist runs together, as they share what is costly to start; the longest first.
 
-With `--dist loadgroup --no-loadscope-reorder` groups are handed out in this order. All others go file by file.
+All others go file by file. (`--dist loadgroup` of pytest-xdist 3.8 groups nothing with pytest 9.2, and says nothing.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+import re
+from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.nodes import RELEASED
 
-TESTS = Path(__file__).parent
-# Of one Airflow each. What kills parts of it and what orders trouble in its sandbox would disturb others in the same.
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+# Each has an Airflow of its own: who kills parts of it or orders trouble in its sandbox would disturb others in it.
 LONGEST_FIRST = {
-    "e2e/test_runs.py": "stack 1",
-    "e2e/test_vendors.py": "stack 1",
-    "e2e/test_admission.py": "stack 2",
-    "e2e/test_bundles.py": "stack 2",
-    "e2e/test_repair.py": "stack 2",
-    "e2e/test_stack.py": "stack 2",
-    "compose/test_rehearsal.py": "compose",
-    "real/test_secured_job.py": "secured node",
-    "real/test_secured_refusals.py": "secured node",
-    "real/test_secured_roles.py": "secured node",
-    "real/test_several_nodes.py": "several nodes",
+    "tests/e2e/test_runs.py": "a stack",
+    "tests/e2e/test_vendors.py": "a stack",
+    "tests/e2e/test_admission.py": "another stack",
+    "tests/e2e/test_bundles.py": "another stack",
+    "tests/e2e/test_repair.py": "another stack",
+    "tests/e2e/test_stack.py": "another stack",
+    "tests/compose/test_rehearsal.py": "compose",
+    "tests/real/test_secured_job.py": "secured node",
+    "tests/real/test_secured_refusals.py": "secured node",
+    "tests/real/test_secured_roles.py": "secured node",
+    "tests/real/test_several_nodes.py": "several nodes",
 }
+# The parameters of a test that shares the one real node of a version; `sandbox-2.19.6` is none.
+ON_A_NODE = re.compile(
+    rf"^tests/(?:real|contract/either)/.*\[(?:.*-)?(?<!sandbox-)({'|'.join(map(re.escape, RELEASED))})[-\]]"
+)
+ORDER = [*dict.fromkeys(LONGEST_FIRST.values()), *RELEASED]
 
 
-def arrange(items: list[pytest.Item]) -> None:
-    """Mark each with its group, and bring the longest groups to the front; pytest's order holds within a group."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    groups = (*dict.fromkeys(LONGEST_FIRST.values()), *map(node_of, RELEASED))
-    place = {group: place for place, group in enumerate(groups)}
-    items.sort(key=lambda item: place.get(group_of(item), len(place)))
+def group_of(node_id: str) -> str:
+    on_a_node = ON_A_NODE.match(node_id)
+    path = node_id.partition("::")[0]
+    return on_a_node[1] if on_a_node else LONGEST_FIRST.get(path, path)
 
 
-def group_of(item: pytest.Item) -> str:
-    path = item.path.relative_to(TESTS).as_posix()
-    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    version = next((version for version in RELEASED if _is_on(version, params)), None)
-    return node_of(version) if version else LONGEST_FIRST.get(path, path)
+def place_of(group: str) -> int:
+    return ORDER.index(group) if group in ORDER else len(ORDER)
 
 
-def node_of(version: str) -> str:
-    """The group of the tests that share the one real node of this version."""
-    return f"node {version}"
+class Grouped(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
 
 
-def _is_on(version: str, params: Mapping[str, object]) -> bool:
-    """As the fixtures `cluster` of tests/real and `server` of tests/contract/either have it."""
-    return params.get("cluster") == version or params.get("server") == ("real", version)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Grouped:
+    config.option.loadscopereorder = False
+    return Grouped(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pytest's own order holds within a group, and among the others."""
+    items.sort(key=lambda item: place_of(group_of(item.nodeid)))
