@@ -31,9 +31,8 @@ LONGEST_FIRST = {
     "tests/real/test_several_nodes.py": "several nodes",
 }
 # The parameters of a test that shares the one real node of a version; `sandbox-2.19.6` is none.
-ON_A_NODE = re.compile(
-    rf"^tests/(?:real|contract/either)/.*\[(?:.*-)?(?<!sandbox-)({'|'.join(map(re.escape, RELEASED))})[-\]]"
-)
+ANY = "|".join(map(re.escape, RELEASED))
+ON_A_NODE = re.compile(rf"^tests/(?:real|contract/either)/.*\[(?:.*-)?(?<!sandbox-)({ANY})[-\]]")
 ORDER = [*dict.fromkeys(LONGEST_FIRST.values()), *RELEASED]
 
 
@@ -47,7 +46,7 @@ def place_of(group: str) -> int:
     return ORDER.index(group) if group in ORDER else len(ORDER)
 
 
-class Grouped(LoadScopeScheduling):
+class Grouped(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
 

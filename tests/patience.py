@@ -27,7 +27,8 @@ def eventually(what: str, check: Callable[[], T], progress: Callable[[], object]
 def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
     """Look again and again until it is good. Who answers the looks gets on with each: they are what is counted."""
     for _ in range(LOOKS):
+        began = time.monotonic()
         if good(found := look()):
             return found
-        time.sleep(0.01)
+        time.sleep(max(0.01, time.monotonic() - began))  # half of the time is left to who answers
     raise AssertionError(f"still {found!r} after {LOOKS} looks")
