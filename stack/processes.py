@@ -111,11 +111,7 @@ class Part:
 
     def patience(self) -> Patience:
         """Until it has worked for MOST_WORK_SECONDS, or for less than LEAST_WORK_SECONDS in the last IDLE_SECONDS."""
-        return Patience(IDLE_SECONDS, lambda: min(self.cpu_seconds(), MOST_WORK_SECONDS) // LEAST_WORK_SECONDS)
-
-    def cpu_seconds(self) -> float:
-        """Of the processor, spent by all of its processes that are there; 0 when there is none."""
-        return sum(map(_cpu_seconds, _family(self.pid) if self.pid is not None else []))
+        return Patience(IDLE_SECONDS, lambda: work_of(self.pid))
 
     def failure(self, what: str) -> StackError:
         code = f" (exit code {self._keeper.wait()})" if self._keeper is not None and not self.running else ""
@@ -167,6 +163,12 @@ def end(processes: Iterable[psutil.Process], seconds: float = 10.0) -> None:
     _, alive = psutil.wait_procs(listed, timeout=seconds)
     if alive:
         raise StackError(f"could not end process {', '.join(str(process.pid) for process in alive)}")
+
+
+def work_of(pid: int | None) -> float:
+    """Grows by 1 with every LEAST_WORK_SECONDS of the processor that a process and its family spend, up to the most."""
+    spent = sum(map(_cpu_seconds, _family(pid) if pid is not None else []))
+    return min(spent, MOST_WORK_SECONDS) // LEAST_WORK_SECONDS
 
 
 def tail(path: Path, lines: int = 20) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -76,15 +77,35 @@ def test_vendors_are_found_where_they_are_allowed() -> None:
     assert any(VENDORS.search(text) for _, text in code_of(PACKAGE / "stores" / "openai_files.py"))
 
 
+HEAVY = ("airflow", "requests", "httpx", "aiohttp", "openai", "boto3", "botocore", "pandas", "pyarrow")
+IMPORT_EACH_ANEW = """
+import importlib, json, sys
+
+def of(*packages):
+    return [name for name in sys.modules if name.partition(".")[0] in packages]
+
+found = {{}}
+for module in {modules!r}:
+    importlib.import_module("opensearch_batch." + module)
+    found[module] = sorted(of(*{heavy!r}))
+    for name in of("opensearch_batch", *{heavy!r}):
+        del sys.modules[name]
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def heavy() -> dict[str, list[str]]:
+    """What each pure module brings along, in one interpreter: starting one for each took half a minute."""
+    code = IMPORT_EACH_ANEW.format(modules=PURE, heavy=HEAVY)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PLUGINS)
+    found: dict[str, list[str]] = json.loads(ended.stdout)
+    return found
+
+
 @pytest.mark.parametrize("module", PURE)
-def test_pure_modules_import_no_airflow_and_no_client(module: str) -> None:
-    code = (
-        f"import sys, opensearch_batch.{module}\n"
-        "heavy = ('airflow', 'requests', 'httpx', 'aiohttp', 'openai', 'boto3', 'botocore', 'pandas', 'pyarrow')\n"
-        "print(*sorted(name for name in sys.modules if name.partition('.')[0] in heavy))"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PLUGINS)
-    assert found.stdout.split() == []
+def test_pure_modules_import_no_airflow_and_no_client(heavy: dict[str, list[str]], module: str) -> None:
+    assert heavy[module] == []
 
 
 def test_every_module_has_a_docstring_and_about_one_idea() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-NIGHTS = 9
+NIGHTS = 7
 LIMIT = 5
 FIRST = datetime.date(2026, 3, 1)
 
