@@ -24,6 +24,7 @@ LONGEST_FIRST = {
     "tests/e2e/test_bundles.py": "another stack",
     "tests/e2e/test_repair.py": "another stack",
     "tests/e2e/test_stack.py": "another stack",
+    "tests/e2e/test_upgrade.py": "upgraded stack",
     "tests/compose/test_rehearsal.py": "compose",
     "tests/real/test_secured_job.py": "secured node",
     "tests/real/test_secured_refusals.py": "secured node",
