@@ -339,7 +339,7 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
         except UnreadableLine:
             yield None
         else:
-            yield Answer(line.custom_id, vector=vector, usage=usage, place=entry.index)
+            yield Answer(line.custom_id, vector=vector, usage=usage, position=entry.index)
             usage = Usage()
 
 
