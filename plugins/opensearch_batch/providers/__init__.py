@@ -10,14 +10,15 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.providers.bedrock import provider as bedrock
-from opensearch_batch.providers.cohere import provider as cohere
+from opensearch_batch.providers.bedrock import provider as bedrock_provider
+from opensearch_batch.providers.cohere import provider as cohere_provider
 from opensearch_batch.providers.contract import load
-from opensearch_batch.providers.openai import provider as openai
+from opensearch_batch.providers.openai import provider as openai_provider
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.providers.sagemaker import provider as sagemaker
+from opensearch_batch.providers.sagemaker import provider as sagemaker_provider
 
-PROVIDERS = tuple[Provider, ...]([openai, sagemaker, bedrock, cohere])  # of a list mypy names what a module lacks
+# From a list: of a module in there mypy names the members that are missing, of one in a tuple it does not.
+PROVIDERS = tuple[Provider, ...]([openai_provider, sagemaker_provider, bedrock_provider, cohere_provider])
 DEFAULT = PROVIDERS[0]
 ENTRY_POINTS = "opensearch_batch.providers"
 

@@ -26,6 +26,26 @@ def decoder(shape: type[T]) -> Callable[[bytes], T]:
     return decoded
 
 
+class _Told(msgspec.Struct):
+    unreadable: str
+
+
+_told = decoder(_Told)
+
+
+def unreadable(reason: str) -> bytes:
+    """Make the line that a store hands on in place of output of no known row."""
+    return orjson.dumps({"unreadable": reason})
+
+
+def explained(raw: bytes, error: UnreadableLine) -> UnreadableLine:
+    """Return the reason in a line made by `unreadable`, and for any other line the reader's own error."""
+    try:
+        return UnreadableLine(_told(raw).unreadable)
+    except UnreadableLine:
+        return error
+
+
 def as_shape(value: Any, shape: type[T], *, strict: bool = True) -> T:
     """Convert values as `json_of` gives them, or raise UnreadableLine. Not strict: numbers may stand in quotes."""
     try:

@@ -20,7 +20,7 @@ from opensearch_batch.errors import Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
 from opensearch_batch.providers.protocol import UnreadableLine, epoch_seconds, unknown_status
-from opensearch_batch.providers.reading import decoder
+from opensearch_batch.providers.reading import decoder, explained
 from opensearch_batch.providers.request_body import members
 
 NAME = "cohere"
@@ -208,7 +208,10 @@ _line = decoder(_Line)
 
 
 def read_line(raw: bytes) -> Answer:
-    line = _line(raw)
+    try:
+        line = _line(raw)
+    except UnreadableLine as error:
+        raise explained(raw, error) from None
     text = bytes(line.embedding)
     if not text.startswith(b"[") or text == b"[]":
         raise UnreadableLine("a vector that is not a list of numbers")
