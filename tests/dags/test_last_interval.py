@@ -95,10 +95,11 @@ def scheduled(expression: str, timezone: str, around: str) -> tuple[list[Any], A
     """The intervals that Airflow's scheduler makes runs for, one after the other; and the moment."""
     change = pendulum.parse(around)
     assert isinstance(change, pendulum.DateTime)
-    timetable, found = interval.CronDataIntervalTimetable(expression, timezone), []
+    timetable = interval.CronDataIntervalTimetable(expression, timezone)
+    found: list[Any] = []
     ever = TimeRestriction(change.subtract(days=5), None, True)
-    info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=ever)
-    while info and info.data_interval.start < change.add(days=2):
+    while not found or found[-1].start < change.add(days=2):
+        info = timetable.next_dagrun_info(last_automated_data_interval=found[-1] if found else None, restriction=ever)
+        assert info
         found.append(info.data_interval)
-        info = timetable.next_dagrun_info(last_automated_data_interval=found[-1], restriction=ever)
     return found, change
