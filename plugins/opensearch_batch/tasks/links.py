@@ -60,7 +60,7 @@ def _job_address(settings: TaskSettings, job: dict[str, Any]) -> str:
 def _made(operator: BaseOperator, address: Callable[[TaskSettings, dict[str, Any]], str]) -> str:
     """Return the address of the first of `linked_jobs`, set by the operator's own run.
 
-    Empty without a job, and where the task failed for want of a connection or of a right spec: the task's error says so.
+    Empty without a job, and where a missing connection or a wrong spec failed the task: its error says so.
     """
     jobs = getattr(operator, "linked_jobs", None)
     if not jobs:
