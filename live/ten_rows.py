@@ -6,7 +6,6 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,7 @@ class StillRunning(Exception):
     """The job has not ended within the time given; it goes on."""
 
 
-@dataclass(frozen=True)
-class ListLag(Value):
+class ListLag(Value, frozen=True):
     """Seconds from a submission's answer until the provider's list of jobs showed the new one.
 
     It was absent from the list asked for at `absent_at` (None: it was there at the first look) and there in the one

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec import field
 
 from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.values import Value
 
 
-@dataclass(frozen=True)
-class Inner(Value):
+class Inner(Value, frozen=True):
     n: int
 
 
-@dataclass(frozen=True)
-class Noun(Value):
+class Noun(Value, frozen=True):
     name: str
     counts: dict[str, int] = field(default_factory=dict)
     inner: Inner | None = None

@@ -37,8 +37,7 @@ class RemoteJob:
     """The vendor's name for it; None as long as the vendor does not say."""
 
 
-@dataclass(frozen=True)
-class Job(Value):
+class Job(Value, frozen=True):
     """A batch that the provider accepted. `task_id` is None where the cluster kept no task for it (a lost answer).
 
     `key` is what the provider echoes (in the input file's name); `shard` is the Shard as a dict, None for raw
@@ -62,8 +61,7 @@ class Job(Value):
         return f"{where}job {self.provider_job_id} (task {self.task_id})"
 
 
-@dataclass(frozen=True)
-class Outcome(Value):
+class Outcome(Value, frozen=True):
     """How a job ended. `state` is the provider's, in our words; `outputs` are file ids, answers before errors."""
 
     job: dict[str, Any]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import field
 
 from opensearch_batch.flow.values import Value
 
 
-@dataclass(frozen=True)
-class Landed(Value):
+class Landed(Value, frozen=True):
     """What became of one shard. `answered + failed + missing`, and the rows handed on to a repair round (`passing`,
     counted by code), make `records`; duplicates, foreign and unreadable lines come on top.
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from opensearch_batch.flow.values import Value
 
 
-@dataclass(frozen=True)
-class Shard(Value):
+class Shard(Value, frozen=True):
     """One input file at `uri`. `records` are rows; `estimated_tokens` is a quarter of the bytes of their text.
 
     `ids_uri`: the rows' ids, where a request has many (prepare/grouping.py); None where each request is

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.landed import Landed
@@ -29,8 +29,7 @@ from opensearch_batch.storage import open_binary, remove
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Taken(Value):
+class Taken(Value, frozen=True):
     """The rows that fetches handed on at the URIs `sources` are in `shards` now, each row in one."""
 
     sources: list[str]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import field
 
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.landed import Landed
@@ -13,8 +14,7 @@ from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
 from opensearch_batch.prepare.plan import Plan, Price, counted
 
 
-@dataclass(frozen=True)
-class Report(Value):
+class Report(Value, frozen=True):
     """A whole run, each row counted once, with its last fate. `missing` counts every planned row that has neither an
     answer nor a reason, those of `absent` shards (their indexes) included.
 

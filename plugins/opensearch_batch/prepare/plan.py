@@ -12,8 +12,7 @@ from opensearch_batch.flow.values import Value
 from opensearch_batch.providers.protocol import Provider
 
 
-@dataclass(frozen=True)
-class Plan(Value):
+class Plan(Value, frozen=True):
     """`estimated_tokens` is input only, bytes / 4; money is None where no price is known. Prices are US dollars a
     million tokens, or an hour of a machine, where the provider bills those: then nothing can be estimated.
     """

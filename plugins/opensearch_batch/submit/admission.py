@@ -48,8 +48,7 @@ class Place:
     tokens: int
 
 
-@dataclass(frozen=True)
-class Wanted(Value):
+class Wanted(Value, frozen=True):
     """A job that is to be submitted. `since` (epoch seconds) is its place in the line.
 
     `file_id`: its own upload, which is not in its own way. `below`: until `below_until` (epoch seconds) it waits for

@@ -18,9 +18,11 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.ml_commons import Call

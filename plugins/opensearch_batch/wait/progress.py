@@ -14,8 +14,7 @@ SAMPLES = 10
 """The rate is that of the last so many looks: a provider is fast at night and slow in the morning."""
 
 
-@dataclass(frozen=True)
-class Headway(Value):
+class Headway(Value, frozen=True):
     """`rows_done` counts failed rows too. The rate is None until it is known, the time left also where it is nought.
 
     Rows are those of the shards; the provider counts requests, so they are its share of them.
