@@ -14,8 +14,9 @@ import httpx
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
-from opensearch_batch.tasks.base import cancel_jobs, fill_connections
+from opensearch_batch.tasks.base import cancel_jobs
 from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
+from opensearch_batch.tasks.settings import settings_of
 from sandbox.server import Sandbox
 from stack import namespace
 from stack.processes import StackError
@@ -241,9 +242,7 @@ def test_a_job_is_cancelled(
 ) -> None:
     monkeypatch.setenv(CONNECTION, connection(ogx.url(host)))
     jobs = submitted_and_slow(ogx, models, run)
-    waiting = sensor(jobs)
-    fill_connections(waiting)
-    assert cancel_jobs(waiting, jobs) == []
+    assert cancel_jobs(settings_of(sensor(jobs)), jobs) == []
     [outcome] = run.wait(jobs)
     assert (outcome["state"], outcome["outputs"]) == ("cancelled", [])
     report = run.fetch([outcome], max_failed_fraction=1)["report"]

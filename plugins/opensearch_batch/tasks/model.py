@@ -9,13 +9,12 @@ from typing import Any
 from airflow.sdk import BaseHook, Context
 from airflow.sdk.log import mask_secret
 
-from opensearch_batch import providers
 from opensearch_batch.cluster.connector_body import load_body, prepare_body
 from opensearch_batch.errors import SpecError
 from opensearch_batch.providers.credential import refuse_literal_credential
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, cluster
+from opensearch_batch.tasks.settings import TaskSettings
 
 
 class CreateConnectorOperator(BatchOperator):
@@ -56,13 +55,12 @@ class CreateConnectorOperator(BatchOperator):
         self.on_change = on_change
         self.rotate_credential = rotate_credential
 
-    def run_step(self, context: Context) -> str:
+    def run_step(self, context: Context, settings: TaskSettings) -> str:
         from opensearch_batch.cluster.registration import ensure_connector
         from opensearch_batch.providers.store import store_class
 
-        vendor = providers.get(self.provider)
-        connection = BaseHook.get_connection(self.credential_conn_id or self.provider_conn_id)
-        spec = BatchSpec.of(self.spec) if self.spec else None
+        vendor, spec = settings.provider, settings.spec
+        connection = BaseHook.get_connection(self.credential_conn_id or settings.provider_conn_id)
         store = store_class(vendor)
         moved: Callable[[str], str] | None = None
         if self.body is not None:
@@ -72,7 +70,7 @@ class CreateConnectorOperator(BatchOperator):
                 moved = partial(vendor.moved, base_url=there)
         elif spec:
             model, there = spec.model, store.base_url(connection, vendor.BASE_URL)
-            job = {**store.settings(connection), **(self.job or {})}
+            job = {**store.settings(connection), **(settings.job or {})}
             raw = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, there, job)
         else:
             raise SpecError("CreateConnectorOperator needs body= or spec=")
@@ -88,9 +86,8 @@ class CreateConnectorOperator(BatchOperator):
         for secret in secrets.values():
             mask_secret(secret)
         on_change = self.on_change or (spec.model.on_change if spec else "error")
-        return ensure_connector(
-            cluster(self), body, secrets, on_change=on_change, renew=self._renews(secrets, vendor, on_change)
-        )
+        renew = self._renews(secrets, vendor, on_change)
+        return ensure_connector(cluster(settings.opensearch_conn_id), body, secrets, on_change=on_change, renew=renew)
 
     def _renews(self, secrets: Mapping[str, str], vendor: Provider, on_change: str) -> bool:
         """Keys that end by themselves are written anew before a submit, where the model may be disturbed for it."""
@@ -124,12 +121,12 @@ class RegisterModelOperator(BatchOperator):
         self.model_group = model_group
         self.deploy = deploy
 
-    def run_step(self, context: Context) -> str:
+    def run_step(self, context: Context, settings: TaskSettings) -> str:
         from opensearch_batch.cluster.registration import ensure_model
 
-        spec = BatchSpec.of(self.spec) if self.spec else None
+        spec = settings.spec
         name = self.name or (spec.registered_as if spec else "")
         if not name:
             raise SpecError("RegisterModelOperator needs name= or spec=")
         group = self.model_group or (spec.model.group if spec else "opensearch-batch")
-        return ensure_model(cluster(self), name, self.connector_id, group, deploy=self.deploy)
+        return ensure_model(cluster(settings.opensearch_conn_id), name, self.connector_id, group, deploy=self.deploy)

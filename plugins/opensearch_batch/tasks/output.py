@@ -12,6 +12,7 @@ from opensearch_batch.errors import SpecError, Terminal
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
 from opensearch_batch.tasks.closing import close_run, failed_before, instance, landed_plan, run_key
+from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -54,7 +55,7 @@ class FetchOutputOperator(BatchOperator):
         self.max_failed_fraction = max_failed_fraction
         self.repair = repair
 
-    def run_step(self, context: Context) -> dict[str, Any]:
+    def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.jobs import Job, Outcome
         from opensearch_batch.flow.landed import Landed
         from opensearch_batch.land.landing import land
@@ -62,7 +63,7 @@ class FetchOutputOperator(BatchOperator):
         from opensearch_batch.storage import connect
         from opensearch_batch.tasks.side_by_side import side_by_side
 
-        spec = BatchSpec.of(self.spec) if self.spec else None
+        spec, vendor = settings.spec, settings.provider
         output_uri = (self.output_uri or (spec.output.uri if spec else "")).rstrip("/")
         output_format = format_of(self.output_format or (spec.output.format if spec else "jsonl"))
         if not output_uri:
@@ -73,7 +74,7 @@ class FetchOutputOperator(BatchOperator):
         if self.final and ti.map_index is not None and ti.map_index >= 0:
             raise SpecError("a mapped fetch is one of several: give it final=False, and a ReportOperator after it")
         key = run_key(self.dag_id, context["dag_run"].run_id, instance(ti) if self.final else "")
-        store, vendor = open_provider_store(self), providers.get(self.provider)
+        store = open_provider_store(settings)
         outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
         connect([output_uri, *(outcome.job["shard"]["uri"] for outcome in outcomes if outcome.job.get("shard"))])
 
@@ -109,7 +110,7 @@ class ReportOperator(BatchOperator):
         self.landed = landed
         self.repaired_by = repaired_by
 
-    def run_step(self, context: Context) -> dict[str, Any]:
+    def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.landed import Landed
         from opensearch_batch.land.repair import Taken, leave
         from opensearch_batch.prepare.plan import Plan

@@ -16,6 +16,7 @@ from opensearch_batch.submit.admission import pool_command, pool_name
 from opensearch_batch.tasks.base import BatchOperator, open_provider_store, refuse_local_work
 from opensearch_batch.tasks.closing import instance, run_key
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
+from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from opensearch_batch.prepare.plan import Plan
@@ -93,12 +94,12 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             "dry_run": dry_run,
         }
 
-    def run_step(self, context: Context) -> list[list[dict[str, Any]]]:
+    def run_step(self, context: Context, settings: TaskSettings) -> list[list[dict[str, Any]]]:
         from opensearch_batch.prepare.preparation import prepare
         from opensearch_batch.storage import remove
 
         refuse_unknown_conf(context)
-        spec = self._spec()
+        spec = self._spec(settings)
         spec = spec.resolve(**placeholders(context, spec.input.partition_format))
         refuse_local_work(spec)
         ti = context["ti"]
@@ -117,7 +118,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         ti.xcom_push(key="plan", value=plan.to_dict())
         if plan.records and not plan.dry_run:
             try:
-                ti.xcom_push(key="preflight", value=self._preflight(spec, plan).to_dict())
+                ti.xcom_push(key="preflight", value=self._preflight(spec, plan, settings).to_dict())
             except BaseException:
                 remove(folder, recursive=True)
                 raise
@@ -133,13 +134,13 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         following = self.get_direct_relatives(upstream=False)
         self.skip(ti, [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS])
 
-    def _preflight(self, spec: BatchSpec, plan: Plan) -> Preflight:
+    def _preflight(self, spec: BatchSpec, plan: Plan, settings: TaskSettings) -> Preflight:
         from opensearch_batch.prepare.preflight import check
 
         vendor, limits = providers.get(spec.model.provider), spec.limits
         storage_bytes = limits.max_provider_bytes or vendor.STORAGE_BYTES
         try:
-            stored_bytes = None if storage_bytes is None else open_provider_store(self).stored_bytes()
+            stored_bytes = None if storage_bytes is None else open_provider_store(settings).stored_bytes()
         except AirflowNotFoundException:  # by hand, only the submit may know another one's id
             stored_bytes = None
         found = check(
@@ -153,7 +154,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         self.log.info("preflight: %s", found)
         return found
 
-    def _spec(self) -> BatchSpec:
+    def _spec(self, settings: TaskSettings) -> BatchSpec:
         given: dict[str, Any] = {
             "input.uri": self.input_uri,
             "output.uri": self.output_uri,
@@ -164,10 +165,10 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             **self.arguments,
             **{key: None if value == "" else value for key, value in (self.overrides or {}).items()},
         }
-        if self.spec:
-            return BatchSpec.of(self.spec).override(given)
+        if settings.spec:
+            return settings.spec.override(given)
         sections: dict[str, Any] = {
-            "model": {"provider": self.provider},
+            "model": {"provider": settings.provider.NAME},
             "input": {},
             "output": {"uri": self.output_uri or "none://"},
         }

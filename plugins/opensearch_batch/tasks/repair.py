@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from opensearch_batch import providers
-from opensearch_batch.spec import BatchSpec, LimitSection
+from opensearch_batch.spec import LimitSection
 from opensearch_batch.tasks.base import BatchOperator, flat
 from opensearch_batch.tasks.closing import instance
+from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,7 +40,7 @@ class PrepareRepairOperator(BatchOperator):
         self.max_requests = max_requests
         self.max_bytes = max_bytes
 
-    def run_step(self, context: Context) -> list[list[dict[str, Any]]]:
+    def run_step(self, context: Context, settings: TaskSettings) -> list[list[dict[str, Any]]]:
         from opensearch_batch.flow.landed import Landed
         from opensearch_batch.flow.shards import Shard
         from opensearch_batch.land.repair import prepare_repair
@@ -50,15 +50,14 @@ class PrepareRepairOperator(BatchOperator):
         sources = [part for parts in fetched for part in parts if part.repair]
         if not sources:
             raise AirflowSkipException("no rows to repair")
-        limits = BatchSpec.of(self.spec).limits if self.spec else LimitSection()
+        limits = settings.spec.limits if settings.spec else LimitSection()
         given = {"max_requests": self.max_requests, "max_bytes": self.max_bytes}
         limits = limits.model_copy(update={name: value for name, value in given.items() if value})
-        provider = providers.get(self.provider)
         taken, bundles = prepare_repair(
             fetched,
-            provider,
+            settings.provider,
             f"{Shard.from_dict(sources[0].job['shard']).run_folder}/{instance(context['ti'])}",
-            room_of(limits, provider),
+            room_of(limits, settings.provider),
         )
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
         shards = [shard for bundle in bundles for shard in bundle]
