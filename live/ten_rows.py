@@ -16,13 +16,15 @@ from opensearch_batch.errors import Transient
 from opensearch_batch.flow.jobs import Job, RemoteJob, ended, outcome, progress
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
-from opensearch_batch.land.landing import MANIFEST, land, write_manifest
+from opensearch_batch.land.landing import land
+from opensearch_batch.land.manifest import MANIFEST, Manifest, files_of, write_manifest
 from opensearch_batch.land.report import Report, sum_up
 from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.prepare.preparation import prepare
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.submit.note import noted
 from opensearch_batch.submit.submission import LIST_LAG_SECONDS
 from opensearch_batch.wait.looking import asker, drive, look
 
@@ -128,10 +130,12 @@ def land_rows(
     landed = land(outcome(job, remote), store, provider, spec.output.uri, plan.run_key)
     report = sum_up(plan, [landed], f"{spec.output.uri}/{MANIFEST}")
     written_at = datetime.now(UTC).isoformat(timespec="seconds")
-    write_manifest(report, [landed], {"written_at": written_at, "spec": spec.to_dict()}, plan.run_key)
+    files = files_of([landed])
+    manifest = Manifest(version=1, written_at=written_at, spec=spec.to_dict(), report=report, files=files)
+    write_manifest(manifest, plan.run_key)
     return report
 
 
 def may_have_been_submitted(state: State, key: str) -> bool:
-    note = state.get(key) or {}
-    return bool(note.get("job") or note.get("sent_at"))
+    note = noted(state, key)
+    return note is not None and bool(note.job or note.sent_at)

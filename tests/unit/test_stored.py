@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, Outcome
-from opensearch_batch.flow.landed import Landed
+from opensearch_batch.flow.landed import Example, Landed
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
+from opensearch_batch.land.manifest import Manifest, ManifestFile
 from opensearch_batch.land.repair import Taken
-from opensearch_batch.land.report import Report
+from opensearch_batch.land.report import Fetched, Report, ReportedJob
 from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.prepare.preflight import Preflight
 from opensearch_batch.submit.admission import Wanted
+from opensearch_batch.submit.note import Note
 from opensearch_batch.wait.progress import Headway
 
 STORED = Path(__file__).parent / "stored"
@@ -29,17 +32,25 @@ SIGNS: dict[type[Value], set[str]] = {
     Landed: {"job", "answered"},
     Taken: {"sources"},
     Report: {"absent"},
+    ReportedJob: {"provider_job_id", "round"},
+    DataFile: {"uri", "rows"},
+    ManifestFile: {"uri", "rows", "kind"},
+    Example: {"id", "code", "message"},
+    Fetched: {"landed", "report"},
+    Manifest: {"written_at"},
+    Note: {"attempt", "known"},
     Plan: {"run_key"},
     Preflight: {"window_hours"},
     Headway: {"rows_done"},
     Wanted: {"below_until"},
 }
-"""Keys that only this noun has together."""
+"""Keys that only this noun has together; a noun with more of them goes before."""
 
 
 def nouns_in(value: Any) -> Iterator[tuple[type[Value], dict[str, Any]]]:
     if isinstance(value, dict):
-        yield from ((noun, value) for noun, signs in SIGNS.items() if signs <= value.keys())
+        if fits := [noun for noun, signs in SIGNS.items() if signs <= value.keys()]:
+            yield max(fits, key=lambda noun: len(SIGNS[noun])), value
         value = list(value.values())
     if isinstance(value, list):
         for inner in value:

@@ -58,7 +58,7 @@ def test_a_new_shard_is_uploaded_under_its_key_and_submitted(case: Case) -> None
     job = case.submitter().submit(SHARD)
     assert case.names() == [f"{KEY}-a1.jsonl"]
     assert (job.key, job.attempt, job.provider_job_id, job.task_id) == (KEY, 1, "batch_1", "task-1")
-    assert (job.input_file_id, job.model_id, job.shard) == ("file-1", "model-1", SHARD.to_dict())
+    assert (job.input_file_id, job.model_id, job.shard) == ("file-1", "model-1", SHARD)
     assert case.world.submissions == [{"input_file_id": "file-1"}]
     assert case.clock.slept == []
 
@@ -291,7 +291,7 @@ def test_a_noted_job_is_that_of_the_shard_where_it_lies_now(case: Case) -> None:
     case.submitter().submit(SHARD)
     moved = replace(SHARD, index=7, uri="mem://7")
     again = case.submitter().submit(moved)
-    assert (again.shard, case.billed) == (moved.to_dict(), ["batch_1"])
+    assert (again.shard, case.billed) == (moved, ["batch_1"])
 
 
 def test_a_spent_job_found_without_memory_makes_way_too(case: Case) -> None:

@@ -45,3 +45,16 @@ def test_nested_values_become_plain_dicts() -> None:
 def test_what_is_not_this_value_is_refused_with_what_is_wrong_and_what_to_do(wrong: Any, named: str) -> None:
     with pytest.raises(UnknownAnswer, match=rf"Noun: .*{named}.*Clear the upstream task"):
         Noun.from_dict(wrong)
+
+
+@pytest.mark.parametrize(
+    ("inner", "named"),
+    [
+        ({"n": "3"}, r"Expected `int`, got `str` - at `\$\.inner\.n`"),
+        ({"n": 3, "m": 4}, r"unknown field `m` - at `\$\.inner`"),
+        ({}, r"missing required field `n` - at `\$\.inner`"),
+    ],
+)
+def test_what_is_wrong_in_a_nested_value_is_refused_with_its_path(inner: Any, named: str) -> None:
+    with pytest.raises(UnknownAnswer, match=rf"Noun: .*{named}.*Clear the upstream task"):
+        Noun.from_dict({"name": "a", "inner": inner})

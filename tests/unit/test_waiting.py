@@ -80,7 +80,7 @@ def test_an_end_is_looked_at_once_and_the_last_two_without_the_list(wait: Wait, 
     world.status["batch_3"] = world.status["batch_4"] = "failed"
     rounds(wait, 1)
     assert wait.outcomes is not None
-    assert [outcome["state"] for outcome in wait.outcomes] == ["completed"] * 3 + ["failed"] * 2
+    assert [outcome.state for outcome in wait.outcomes] == ["completed"] * 3 + ["failed"] * 2
 
 
 def test_a_bundle_without_jobs_has_ended(world: World) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
 
 RemoteState = Literal["running", "cancelling", "completed", "failed", "expired", "cancelled"]
@@ -50,22 +51,27 @@ class Job(Value, frozen=True):
     input_file_id: str | None
     task_id: str | None
     model_id: str
-    shard: dict[str, Any] | None = None
+    shard: Shard | None = None
     parameters: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
-        where = f"shard {self.shard['index']}, " if self.shard else ""
-        if self.shard and self.shard.get("round"):
-            where = f"repair {self.shard['round']}, {where}"
+        where = f"shard {self.shard.index}, " if self.shard else ""
+        if self.round:
+            where = f"repair {self.round}, {where}"
         return f"{where}job {self.provider_job_id} (task {self.task_id})"
+
+    @property
+    def round(self) -> int:
+        """0 for the run's own shards and for raw parameters, else the repair round."""
+        return self.shard.round if self.shard else 0
 
 
 class Outcome(Value, frozen=True):
     """How a job ended. `state` is the provider's, in our words; `outputs` are file ids, answers before errors."""
 
-    job: dict[str, Any]
-    state: str
+    job: Job
+    state: RemoteState
     status: str
     outputs: list[str]
     requests_total: int
@@ -89,7 +95,7 @@ def is_spent(remote: RemoteJob) -> bool:
 
 def outcome(job: Job, remote: RemoteJob) -> Outcome:
     return Outcome(
-        job=job.to_dict(),
+        job=job,
         state=remote.state,
         status=remote.status,
         outputs=list(remote.outputs),
@@ -98,7 +104,7 @@ def outcome(job: Job, remote: RemoteJob) -> Outcome:
         requests_failed=remote.requests_failed,
         input_tokens=remote.usage.input_tokens,
         output_tokens=remote.usage.output_tokens,
-        error_code=remote.error_code,
+        error_code=None if remote.error_code is None else str(remote.error_code),  # some servers send a number
         error_message=remote.error_message,
         instance_seconds=remote.usage.instance_seconds,
     )

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import field
 
+from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.jobs import Job, RemoteState
 from opensearch_batch.flow.values import Value
+
+
+class Example(Value, frozen=True):
+    """A failed row; `message` is the begin of the provider's words."""
+
+    id: str
+    code: str
+    message: str
 
 
 class Landed(Value, frozen=True):
@@ -17,8 +25,8 @@ class Landed(Value, frozen=True):
     no such rows. `examples` are the first failed rows of each code, {"id", "code", "message"}.
     """
 
-    job: dict[str, Any]
-    state: str
+    job: Job
+    state: RemoteState
     records: int
     answered: int
     failed: int
@@ -30,14 +38,9 @@ class Landed(Value, frozen=True):
     output_tokens: int
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
-    examples: list[dict[str, str]] = field(default_factory=list)
-    results: dict[str, Any] | None = None
-    failures: dict[str, Any] | None = None
+    examples: list[Example] = field(default_factory=list)
+    results: DataFile | None = None
+    failures: DataFile | None = None
     passing: dict[str, int] = field(default_factory=dict)
-    repair: dict[str, Any] | None = None
+    repair: DataFile | None = None
     instance_seconds: float = 0.0
-
-    @property
-    def round(self) -> int:
-        """0 for the run's own shards, else the repair round."""
-        return int((self.job.get("shard") or {}).get("round", 0))

@@ -20,7 +20,7 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def from_dict(cls, values: Any) -> Self:
         """Raise UnknownAnswer for a key that is missing, unknown or of another type, and name its path."""
         if not isinstance(values, dict):
-            raise _unknown(cls, f"unknown {type(values).__name__}")
+            raise _unknown(cls, type(values).__name__)
         try:
             return msgspec.convert(values, cls)
         except msgspec.ValidationError as error:
@@ -28,4 +28,6 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _unknown(noun: type, what: str) -> UnknownAnswer:
-    return UnknownAnswer(f"{noun.__name__}: {what}; written by another version? Clear the upstream task.")
+    return UnknownAnswer(
+        f"{noun.__name__}: unknown value: {what}; written by another version? Clear the upstream task."
+    )

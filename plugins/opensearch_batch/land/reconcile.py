@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.landed import Example
 from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import Provider
 
@@ -41,7 +43,7 @@ class Tally:
     usage: Usage = field(default_factory=Usage)
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
-    examples: list[dict[str, str]] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
     passing: dict[str, int] = field(default_factory=dict)
 
     def hands_on(self, failure: Failure) -> bool:
@@ -66,7 +68,7 @@ class Tally:
         self.codes[failure.code] = self.codes.get(failure.code, 0) + 1
         if self.codes[failure.code] <= EXAMPLES_A_CODE and len(self.examples) < NAMED:
             words = failure.message[:MESSAGE_CHARACTERS]
-            self.examples.append({"id": failure.id, "code": failure.code, "message": words})
+            self.examples.append(Example(failure.id, failure.code, words))
 
 
 @dataclass(frozen=True)
@@ -171,4 +173,4 @@ class Left:
     """Rows handed on to a round that did not land them: their earlier reasons, in the file `failures`, are the last."""
 
     tally: Tally
-    failures: dict[str, Any]
+    failures: DataFile

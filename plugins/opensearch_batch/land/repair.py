@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from typing import Any
+from dataclasses import dataclass
 
 import orjson
 from msgspec.structs import replace
 
 from opensearch_batch.errors import InputError
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
@@ -33,7 +34,16 @@ class Taken(Value, frozen=True):
     """The rows that fetches handed on at the URIs `sources` are in `shards` now, each row in one."""
 
     sources: list[str]
-    shards: list[dict[str, Any]]
+    shards: list[Shard]
+
+
+@dataclass(frozen=True)
+class HandedOn:
+    """The rows that attempt `attempt` of a shard's job left to a repair round."""
+
+    shard: Shard
+    attempt: int
+    file: DataFile
 
 
 def prepare_repair(
@@ -52,16 +62,16 @@ def prepare_repair(
         for parts in fetched:
             bundle: list[Shard] = []
             for group in _groups(parts):
-                handed_on = sum(int((part.repair or {})["rows"]) for part in group)
+                handed_on = sum(part.file.rows for part in group)
                 if handed_on < room.least:
                     log.warning("%d rows are too few for a job (%d): they keep their reasons", handed_on, room.least)
                     continue
                 with closing(_rows_again(group, provider)) as rows:
-                    grouped = any(part.job["shard"].get("ids_uri") for part in group)
+                    grouped = any(part.shard.ids_uri for part in group)
                     open_ids = opener(folder, ".ids.jsonl", first=count) if grouped else None
                     made = list(write_shards(rows, opener(folder, ".jsonl", first=count), room, open_ids))
-                made = [replace(shard, index=count + shard.index, round=group[0].round + 1) for shard in made]
-                taken.append(Taken([_source(part) for part in group], [shard.to_dict() for shard in made]))
+                made = [replace(shard, index=count + shard.index, round=group[0].shard.round + 1) for shard in made]
+                taken.append(Taken([part.file.uri for part in group], made))
                 bundle += made
                 count += len(made)
             if bundle:
@@ -79,15 +89,15 @@ def leave(
 
     A round whose preparation did not speak took nothing. Memory holds the ids of one shard.
     """
-    arrived = {part.job["shard"]["uri"] for part in landed if part.job.get("shard")}
+    arrived = {part.job.shard.uri for part in landed if part.job.shard}
     sources = {source for group in taken for source in group.sources}
     left = []
-    for part in landed:
-        if part.repair and _source(part) not in sources:
-            name = Shard.from_dict(part.job["shard"]).part
-            left.append(_left([_source(part)], None, f"{output_uri}/failures-{run_key}-{name}-left.jsonl"))
+    for part in handed_on_by(landed):
+        if part.file.uri not in sources:
+            uri = f"{output_uri}/failures-{run_key}-{part.shard.part}-left.jsonl"
+            left.append(_left([part.file.uri], None, uri))
     for group in taken:
-        for shard in map(Shard.from_dict, group.shards):
+        for shard in group.shards:
             if shard.uri not in arrived:
                 ids = set(row_ids(shard, provider))
                 uri = f"{output_uri}/failures-{run_key}-{shard.part}-left.jsonl"
@@ -95,22 +105,28 @@ def leave(
     return left
 
 
-def _groups(parts: Sequence[Landed]) -> list[list[Landed]]:
+def handed_on_by(landed: Sequence[Landed]) -> list[HandedOn]:
+    return [
+        HandedOn(part.job.shard, part.job.attempt, part.repair) for part in landed if part.job.shard and part.repair
+    ]
+
+
+def _groups(parts: Sequence[Landed]) -> list[list[HandedOn]]:
     """Rows that go into shards together: of first attempts all that one fetch landed, of each later attempt its own.
 
     A first attempt hands on the same rows for ever, and its fetch lands whole or not at all. A later one comes when a
     person clears a job without answers, maybe long after the others' rows were answered: together with them it would
     make other shards, and send them again.
     """
-    handed_on = [part for part in parts if part.repair]
-    first = [part for part in handed_on if part.job["attempt"] == 1]
-    return [*([first] if first else []), *([part] for part in handed_on if part.job["attempt"] != 1)]
+    handed_on = handed_on_by(parts)
+    first = [part for part in handed_on if part.attempt == 1]
+    return [*([first] if first else []), *([part] for part in handed_on if part.attempt != 1)]
 
 
-def _rows_again(group: Sequence[Landed], provider: Provider) -> Generator[Request, None, None]:
+def _rows_again(group: Sequence[HandedOn], provider: Provider) -> Generator[Request, None, None]:
     for part in group:
-        shard = Shard.from_dict(part.job["shard"])
-        wanted = {failure.id: failure.alone for failure in _failures(_source(part))}
+        shard = part.shard
+        wanted = {failure.id: failure.alone for failure in _failures(part.file.uri)}
         with open_binary(shard.uri) as lines, _ids_beside(shard) as ids_lines:
             for number, raw in enumerate(lines, start=1):
                 place = f"{shard.uri} line {number}"
@@ -174,7 +190,3 @@ def _failures(uri: str) -> Iterator[Failure]:
     with open_binary(uri) as lines:
         for line in lines:
             yield Failure(**orjson.loads(line))
-
-
-def _source(part: Landed) -> str:
-    return str((part.repair or {})["uri"])

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from msgspec import field
 
 from opensearch_batch.flow.answers import Usage
-from opensearch_batch.flow.landed import Landed
+from opensearch_batch.flow.jobs import RemoteState
+from opensearch_batch.flow.landed import Example, Landed
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
 from opensearch_batch.prepare.plan import Plan, Price, counted
+
+
+class ReportedJob(Value, frozen=True):
+    """A job of the run; `shard` is the index of its shard, None for raw parameters. `records` are rows."""
+
+    shard: int | None
+    round: int
+    task_id: str | None
+    provider_job_id: str
+    input_file_id: str | None
+    model_id: str
+    key: str
+    attempt: int
+    state: RemoteState
+    records: int
 
 
 class Report(Value, frozen=True):
@@ -30,10 +45,10 @@ class Report(Value, frozen=True):
     foreign: int
     unreadable: int
     shards: int
-    jobs: list[dict[str, Any]]
+    jobs: list[ReportedJob]
     codes: dict[str, int]
     named: dict[str, list[str]]
-    examples: list[dict[str, str]]
+    examples: list[Example]
     absent: list[int]
     results: list[str]
     failures: list[str]
@@ -83,6 +98,13 @@ class Report(Value, frozen=True):
         )
 
 
+class Fetched(Value, frozen=True):
+    """What FetchOutputOperator returns; `report` is None in a pipeline, whose ReportOperator sums up."""
+
+    landed: list[Landed]
+    report: Report | None
+
+
 def shards_named(indexes: Sequence[int | str]) -> str:
     """ "shard 0", or "shards 0, 3" up to a bound."""
     named = ", ".join(map(str, indexes[:NAMED])) + (", …" if len(indexes) > NAMED else "")
@@ -91,8 +113,8 @@ def shards_named(indexes: Sequence[int | str]) -> str:
 
 def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = ()) -> Report:
     """Against what was planned, not against what arrived: a shard that never landed is a hole of all its rows."""
-    once = {(part.job.get("shard") or {}).get("uri") or part.job["key"]: part for part in landed}
-    parts = sorted(once.values(), key=lambda part: (part.round, (part.job.get("shard") or {}).get("index", 0)))
+    once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
+    parts = sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
     total = {name: sum(getattr(part, name) for part in parts) for name in _SUMS}
     total["failed"] += sum(rest.tally.failed for rest in left)
     counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
@@ -106,15 +128,15 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
     return Report(
         records=plan.records,
         shards=plan.shards,
-        jobs=[_job_line(part) for part in parts],
+        jobs=[_reported(part) for part in parts],
         codes=_added(count.codes for count in counts),
         named=_joined(count.named for count in counts),
         examples=[example for count in counts for example in count.examples][:NAMED],
-        absent=_absent(plan, [part for part in parts if not part.round]),
-        results=[part.results["uri"] for part in parts if part.results],
-        failures=[part.failures["uri"] for part in parts if part.failures] + [rest.failures["uri"] for rest in left],
+        absent=_absent(plan, [part for part in parts if not part.job.round]),
+        results=[part.results.uri for part in parts if part.results],
+        failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in left],
         passing=_added(part.passing for part in parts),
-        repaired=sum(part.answered for part in parts if part.round),
+        repaired=sum(part.answered for part in parts if part.job.round),
         left=sum(rest.tally.failed + rest.tally.missing for rest in left),
         estimated_tokens=plan.estimated_tokens,
         estimated_usd=plan.estimated_usd,
@@ -129,27 +151,27 @@ _COUNTED = ("answered", "failed", "duplicates", "foreign", "unreadable")
 _SUMS = (*_COUNTED, "input_tokens", "output_tokens", "instance_seconds")
 
 
-def _job_line(part: Landed) -> dict[str, Any]:
+def _reported(part: Landed) -> ReportedJob:
     job = part.job
-    return {
-        "shard": (job.get("shard") or {}).get("index"),
-        "round": part.round,
-        "task_id": job["task_id"],
-        "provider_job_id": job["provider_job_id"],
-        "input_file_id": job["input_file_id"],
-        "model_id": job["model_id"],
-        "key": job["key"],
-        "attempt": job["attempt"],
-        "state": part.state,
-        "records": part.records,
-    }
+    return ReportedJob(
+        shard=job.shard.index if job.shard else None,
+        round=job.round,
+        task_id=job.task_id,
+        provider_job_id=job.provider_job_id,
+        input_file_id=job.input_file_id,
+        model_id=job.model_id,
+        key=job.key,
+        attempt=job.attempt,
+        state=part.state,
+        records=part.records,
+    )
 
 
 def _absent(plan: Plan, parts: Sequence[Landed]) -> list[int]:
     """None where everything arrived: a plan made from what landed may speak of shards 3 and 4 alone."""
     if len(parts) >= plan.shards:
         return []
-    return sorted(set(range(plan.shards)) - {part.job["shard"]["index"] for part in parts if part.job.get("shard")})
+    return sorted(set(range(plan.shards)) - {part.job.shard.index for part in parts if part.job.shard})
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

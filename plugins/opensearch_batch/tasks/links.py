@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from airflow.sdk import BaseHook, BaseOperatorLink
 
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ class TaskLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         job = _first_job(operator)
-        if not job or not job["task_id"]:
+        if not job or not job.task_id:
             return ""
         from opensearch_batch.cluster.hook import MLCommonsHook
 
         hook = MLCommonsHook(_settings(operator).opensearch_conn_id)
         hook.get_conn()
-        return f"{hook.base_url}/_plugins/_ml/tasks/{job['task_id']}"
+        return f"{hook.base_url}/_plugins/_ml/tasks/{job.task_id}"
 
 
 class ProviderLink(BaseOperatorLink):
@@ -45,7 +46,7 @@ class ProviderLink(BaseOperatorLink):
         settings = _settings(operator)
         provider, connection = settings.provider, BaseHook.get_connection(settings.provider_conn_id)
         at = store_class(provider).base_url(connection, provider.BASE_URL)
-        job_id = job["provider_job_id"]
+        job_id = job.provider_job_id
         return provider.job_link(job_id) if at == provider.BASE_URL else at + provider.job_path(job_id)
 
 
@@ -54,7 +55,7 @@ def _settings(operator: BaseOperator) -> TaskSettings:
     return settings_of(cast("Arguments", operator))
 
 
-def _first_job(operator: BaseOperator) -> dict[str, Any] | None:
+def _first_job(operator: BaseOperator) -> Job | None:
     """`linked_jobs` is set by the operator's own run; absent when it failed before."""
-    jobs = getattr(operator, "linked_jobs", None)
+    jobs: list[Job] | None = getattr(operator, "linked_jobs", None)
     return jobs[0] if jobs else None

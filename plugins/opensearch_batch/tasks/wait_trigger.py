@@ -100,7 +100,8 @@ class BatchTrigger(StoredTrigger):
                 headway = await wait.look(time.time(), FRESH * pause)
                 now = time.time()
                 if (outcomes := wait.outcomes) is not None:
-                    return {"outcomes": outcomes, "waited_seconds": round(now - self.since, 1)}
+                    told = [each.to_dict() for each in outcomes]
+                    return {"outcomes": told, "waited_seconds": round(now - self.since, 1)}
                 if now >= self.deadline:
                     return {"timed_out": True, "progress": str(headway)}
                 wait.tell(headway, now)
@@ -135,16 +136,17 @@ class BatchTrigger(StoredTrigger):
 
     async def _cancel_if_ended(self) -> None:
         """Where it cannot be told who ended the wait, the jobs are left running."""
+        jobs = [Job.from_dict(job) for job in self.jobs]
         try:
             state = await self._task_state()
             if state not in _ENDED_BY_A_PERSON:
                 self.log.info("the task is %s: its jobs are left running", state)
                 return
             async with self._asking() as ask:
-                for job in map(Job.from_dict, self.jobs):
+                for job in jobs:
                     await self._cancel(job, ask)
         except Exception:
-            self.log.exception("could not cancel %s", ", ".join(job["provider_job_id"] for job in self.jobs))
+            self.log.exception("could not cancel %s", ", ".join(job.provider_job_id for job in jobs))
 
     async def _cancel(self, job: Job, ask: Callable[[Ask], Awaitable[Any]]) -> None:
         told: set[str] = set()

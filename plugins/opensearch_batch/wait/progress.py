@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended
 from opensearch_batch.flow.values import Value
@@ -46,7 +45,7 @@ class Track:
     _samples: deque[tuple[float, int]] = field(init=False, default_factory=lambda: deque(maxlen=SAMPLES))
 
     def __post_init__(self) -> None:
-        self._rows = {job.provider_job_id: (job.shard or {}).get("records", 0) for job in self.jobs}
+        self._rows = {job.provider_job_id: _records(job) for job in self.jobs}
 
     def note(self, job: Job, remote: RemoteJob) -> None:
         self._seen[job.provider_job_id] = (*_rows(self._rows[job.provider_job_id], remote), ended(remote))
@@ -75,13 +74,16 @@ class Track:
         )
 
 
-def of_outcomes(outcomes: Iterable[dict[str, Any]], waited_seconds: float | None) -> Headway:
+def of_outcomes(outcomes: Sequence[Outcome], waited_seconds: float | None) -> Headway:
     """Of jobs that have all ended; the rate is that of the whole wait, None where nothing was waited for."""
-    read = [Outcome.from_dict(outcome) for outcome in outcomes]
-    counts = [_rows((Job.from_dict(outcome.job).shard or {}).get("records", 0), outcome) for outcome in read]
+    counts = [_rows(_records(outcome.job), outcome) for outcome in outcomes]
     rows, done, failed = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0, 0)
     rate = done / waited_seconds if waited_seconds else None
-    return Headway(rows, done, failed, len(read), len(read), rate, 0.0)
+    return Headway(rows, done, failed, len(outcomes), len(outcomes), rate, 0.0)
+
+
+def _records(job: Job) -> int:
+    return job.shard.records if job.shard else 0
 
 
 def _rows(known: int, seen: RemoteJob | Outcome) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch_batch.errors import BatchError, Throttled, Transient
-from opensearch_batch.flow.jobs import Job, RemoteJob, ended, outcome, progress
+from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, outcome, progress
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.wait.job_list import BLIND, AskList, Roster
 from opensearch_batch.wait.looking import Ask, Asking, adrive, confirm, look
@@ -43,15 +43,15 @@ class Wait:
     roster: Roster | None = None
 
     def __post_init__(self) -> None:
-        self._outcomes: dict[str, dict[str, Any]] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._track = Track(self.jobs)
         self._said: dict[str, tuple[str, float]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._turns = deque(job.provider_job_id for job in self.jobs)
 
     @property
-    def outcomes(self) -> list[dict[str, Any]] | None:
-        """Outcomes as dicts in the order of the jobs, once all have ended."""
+    def outcomes(self) -> list[Outcome] | None:
+        """In the order of the jobs, once all have ended."""
         if len(self._outcomes) < len(self.jobs):
             return None
         return [self._outcomes[job.provider_job_id] for job in self.jobs]
@@ -133,7 +133,7 @@ class Wait:
         if self.roster and remote.created_at:
             self.roster.made(job.provider_job_id, remote.created_at)
         if ended(remote):
-            self._outcomes[job.provider_job_id] = outcome(job, remote).to_dict()
+            self._outcomes[job.provider_job_id] = outcome(job, remote)
             if self.roster:
                 self.roster.ended(job.provider_job_id)
 
