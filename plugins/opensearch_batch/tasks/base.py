@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 class BatchOperator(BaseOperator):
     """Base of the operators; `run_step` may raise any BatchError.
 
-    :param spec: a spec as a dict, or the path of its YAML file; fills in what is not given here.
-    :param provider: name of the provider; default: the spec's, else the first one.
+    :param spec: a spec as a dict, or the path of a spec's YAML file; fills in every argument left out.
+    :param provider: name of the provider; default: the spec's, else the first provider.
     :param opensearch_conn_id: connection to the cluster; default: the spec's, else opensearch_default.
     :param provider_conn_id: connection to the provider; default: the spec's, else the provider's own.
-    :param job: what the vendor's job needs besides its rows, as `model.job` of a spec; needed where something is
-        submitted or registered, and only by vendors that need anything.
+    :param job: the vendor's settings of a job besides the rows, as `model.job` of a spec; needed by some vendors, where
+        a task submits or registers.
     """
 
     template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "job")
@@ -86,7 +86,7 @@ def _hook(opensearch_conn_id: str) -> MLCommonsHook:
 
 
 def flat(values: Any) -> list[dict[str, Any]]:
-    """One entry, a bundle, or several; Airflow hands on the output of a mapped task with a single index as that one."""
+    """Flatten an entry, a bundle or several bundles; Airflow hands on a mapped task's only index as a bare entry."""
     if isinstance(values, Mapping):
         return [dict(values)]
     if isinstance(values, str):
@@ -100,12 +100,12 @@ def flat(values: Any) -> list[dict[str, Any]]:
 
 
 def worker_ask(settings: TaskSettings) -> Callable[[Ask], Any]:
-    """How a worker asks what looking.py wants to know; the provider's store is opened when it is first needed."""
+    """Return how a worker answers the questions of looking.py; the first question for the provider opens the store."""
     return asker(_hook(settings.opensearch_conn_id).send, cache(lambda: open_provider_store(settings)))
 
 
 def cancel_jobs(settings: TaskSettings, jobs: Sequence[Job]) -> list[str]:
-    """Cancel each job that still runs; return what went wrong, a line for each job that may go on."""
+    """Cancel each job still running; return an error line for each job that may go on."""
     told: set[str] = set()
     ask = worker_ask(settings)
     left: list[str] = []

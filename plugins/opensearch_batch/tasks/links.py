@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TaskLink(BaseOperatorLink):
-    """The first job's task document, as the cluster shows it; opening it makes the cluster ask the provider."""
+    """Link to the first job's task document at the cluster; a click makes the cluster ask the provider."""
 
     name = "ML Commons task"
 
@@ -33,7 +33,7 @@ class TaskLink(BaseOperatorLink):
 
 
 class ProviderLink(BaseOperatorLink):
-    """The first job in the vendor's console; on a compatible server its API address."""
+    """Link to the first job in the vendor's console, or at the API address of a compatible server."""
 
     name = "Provider job"
 
@@ -51,11 +51,11 @@ class ProviderLink(BaseOperatorLink):
 
 
 def _settings(operator: BaseOperator) -> TaskSettings:
-    """Of an operator of ours: Airflow shows these links for no other."""
+    """Resolve the settings of an operator of ours: Airflow shows these links on no other operator."""
     return settings_of(cast("Arguments", operator))
 
 
 def _first_job(operator: BaseOperator) -> Job | None:
-    """`linked_jobs` is set by the operator's own run; absent when it failed before."""
+    """Return the first of `linked_jobs`, set by the operator's own run; None after a run that failed before."""
     jobs: list[Job] | None = getattr(operator, "linked_jobs", None)
     return jobs[0] if jobs else None

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 
 class PrepareInputOperator(BatchOperator, SkipMixin):
-    """Read the input, write it as shards, plan and price it; return the bundles, one for each mapped `shard` group.
+    """Read the input, write the rows as shards, plan and price the run; return the bundles, a bundle for each mapped
+    `shard` group.
 
-    A key of the run's conf that is no param of the DAG, and not `partition`, is refused before anything else.
-    XCom `plan` has the counts and the estimate, `preflight` what the provider has room for, `spec` the spec with
-    everything filled in. A run whose input files the provider has no room for is refused. When there is nothing
-    to do (an empty partition, a dry run), the tasks after it are skipped, but for those that run whatever happens.
+    A key of the run's conf that is no param of the DAG, and not `partition`, is refused before anything else. XCom
+    `plan` has the counts and the estimate, `preflight` the provider's capacity, `spec` the spec with everything filled
+    in. A run whose input files are larger than the provider's free storage is refused. When there is nothing to do (an
+    empty partition, a dry run), the operator skips the following tasks, but for tasks that run whatever happens.
 
-    :param spec: a spec as a dict, or the path of its YAML file; else give input_uri, model and what else differs
+    :param spec: a spec as a dict, or the path of a spec's YAML file; else give input_uri, model and whatever differs
         from the default.
     :param model: the vendor's model id, as `model.name` of a spec.
     :param overrides: dotted spec keys to replace, e.g. {"model.name": "…"}; None or "" leaves the spec's own value.
@@ -129,7 +130,9 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         return [[shard.to_dict() for shard in shards] for shards in bundles]
 
     def _skip_what_follows(self, ti: Any) -> None:
-        """But for tasks that run whatever happens. Skipping raises, so the return value is pushed before."""
+        """Skip the following tasks, but for tasks that run whatever happens. Skipping raises: the return value is
+        pushed before.
+        """
         ti.xcom_push(key="return_value", value=[])
         following = self.get_direct_relatives(upstream=False)
         self.skip(ti, [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS])

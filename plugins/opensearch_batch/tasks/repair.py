@@ -1,5 +1,5 @@
-"""PrepareRepairOperator: what a fetch handed on, as the input of one more round. Rounds are wired when the DAG file is
-parsed, since a run has no loop.
+"""PrepareRepairOperator: the rows a fetch handed on become the input of one more round. A DAG has all rounds when the
+file is parsed, since a run has no loop.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class PrepareRepairOperator(BatchOperator):
-    """Gather the rows that FetchOutputOperator(repair=True) handed on into shards; return the bundles, one for each
-    mapped group of the round. Skips itself, and so its round, when there are none.
+    """Gather the rows that FetchOutputOperator(repair=True) handed on into shards; return the bundles, a bundle for
+    each mapped group of the round. Without rows the operator skips itself, and so the round.
 
-    XCom `taken` tells ReportOperator(repaired_by=[…]) which rows are in which shard. Give it
-    trigger_rule="all_done_min_one_success", so that a shard that fails does not keep the others from being repaired.
+    XCom `taken` tells ReportOperator(repaired_by=[…]) the rows of each shard. Use
+    trigger_rule="all_done_min_one_success", so that a failed shard does not keep the other shards from repair.
 
-    :param landed: what the fetches of the round before returned.
+    :param landed: the output of the fetches of the round before.
     :param max_requests: rows a shard; default: the spec's, else the provider's.
     :param max_bytes: bytes a shard; the same.
     """
@@ -43,7 +43,7 @@ class PrepareRepairOperator(BatchOperator):
     def run_step(self, context: Context, settings: TaskSettings) -> list[list[dict[str, Any]]]:
         from opensearch_batch.land.repair import handed_on_by, prepare_repair
         from opensearch_batch.land.report import Fetched
-        from opensearch_batch.prepare.preparation import room_of
+        from opensearch_batch.prepare.preparation import shard_limits
 
         fetched = [Fetched.from_dict(one).landed for one in flat(self.landed or [])]
         sources = handed_on_by([part for parts in fetched for part in parts])
@@ -56,7 +56,7 @@ class PrepareRepairOperator(BatchOperator):
             fetched,
             settings.provider,
             f"{sources[0].shard.run_folder}/{instance(context['ti'])}",
-            room_of(limits, settings.provider),
+            shard_limits(limits, settings.provider),
         )
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
         shards = [shard for bundle in bundles for shard in bundle]

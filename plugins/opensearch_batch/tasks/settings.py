@@ -11,7 +11,7 @@ from opensearch_batch.spec import BatchSpec
 
 
 class Arguments(Protocol):
-    """The arguments that every operator and the sensor have, rendered."""
+    """The rendered arguments that all operators and the sensor have."""
 
     spec: Any
     provider: str
@@ -22,7 +22,7 @@ class Arguments(Protocol):
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """`job` has the vendor's own settings of a job, `spec` is None for a task that is wired by hand."""
+    """`job` has the vendor's own settings of a job, `spec` is None for a task wired by hand."""
 
     provider: Provider
     opensearch_conn_id: str

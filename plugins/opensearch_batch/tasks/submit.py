@@ -1,5 +1,5 @@
-"""SubmitBatchOperator: a bundle's jobs, as far as there is room for them; for the rest it waits deferred. And what ends
-them, CancelBatchOperator.
+"""SubmitBatchOperator: submits a bundle's jobs within the limits, and waits deferred for further turns.
+CancelBatchOperator: ends jobs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.flow.jobs import Job
-from opensearch_batch.submit.admission import NoRoom
+from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, open_provider_store
 from opensearch_batch.tasks.errors import airflow_errors
 from opensearch_batch.tasks.links import ProviderLink, TaskLink
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 class SubmitBatchOperator(BatchOperator):
     """Submit a bundle of shards, one job each, several at a time; return the Jobs in the order of the shards.
 
-    Repeating never pays twice (see submission.py). One that fails keeps no other from being submitted.
+    Repeating never pays twice (see submission.py). A failed submission does not stop the other submissions.
 
-    :param model_id: what RegisterModelOperator returned.
-    :param shards: what PrepareInputOperator returned, or one element of it.
-    :param parameters: override the connector's parameters. Without shards they must name the provider's input file.
-    :param max_jobs_in_flight: of this model at the provider over all runs, other programs with the same key included;
-        without a spec of every model. Where there is no room the task waits deferred. Needs `pool=` of one slot, which
-        all tasks share that submit to the model. Airflow never runs a task whose pool does not exist.
-    :param max_enqueued_tokens: likewise; a job counts as its input file's bytes / 4.
-    :param settle_seconds: how long a job is looked for after an answer was lost, before its file may be submitted
-        again.
+    :param model_id: the model's id, as RegisterModelOperator returns it.
+    :param shards: the bundles that PrepareInputOperator returned, or a single bundle.
+    :param parameters: override the connector's parameters. Without shards the parameters must name the provider's input
+        file.
+    :param max_jobs_in_flight: live jobs of this model at the provider over all runs, other programs with the same key
+        included; without a spec of every model. At the limit the task waits deferred. Needs `pool=` of one slot, shared
+        by all tasks that submit to the model. Airflow never runs a task whose pool does not exist.
+    :param max_enqueued_tokens: likewise; a job counts as the bytes / 4 of the job's input file.
+    :param settle_seconds: seconds to look for a job after a lost answer, before the same file may be submitted again.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "model_id", "shards", "parameters")
@@ -68,7 +68,7 @@ class SubmitBatchOperator(BatchOperator):
         return [job.to_dict() for job in self._submit(context, settings, [], None)]
 
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
-        """Go on after a wait for room; what was submitted before it is not looked at again."""
+        """Go on after a wait for a turn; jobs submitted before the wait get no second look."""
         with airflow_errors():
             submitted, since = read_turn(event)
             before = [Job.from_dict(job) for job in submitted or []]
@@ -100,17 +100,17 @@ class SubmitBatchOperator(BatchOperator):
         connect(shard.uri for shard in shards if shard)
         earlier = {job.shard: job for job in before}
 
-        def submit(shard: Shard | None) -> Job | NoRoom:
+        def submit(shard: Shard | None) -> Job | MustWait:
             try:
                 if shard is None:
                     return submitter.submit_parameters()
                 return earlier.get(shard) or submitter.submit(shard)
-            except NoRoom as full:  # no error: it must not hide what went wrong with another shard
+            except MustWait as full:  # no error: it must not hide what went wrong with another shard
                 return full
 
         made = side_by_side(submit, shards, lambda shard: shard.name if shard else "parameters")
-        self.linked_jobs = [job for job in made if not isinstance(job, NoRoom)]
-        if waiting := [full.wanted for full in made if isinstance(full, NoRoom)]:
+        self.linked_jobs = [job for job in made if not isinstance(job, MustWait)]
+        if waiting := [full.wanted for full in made if isinstance(full, MustWait)]:
             wanted = replace(waiting[0], since=since or waiting[0].since)
             poll_seconds = self.poll_seconds or (settings.spec.wait.poll_seconds if settings.spec else 60.0)
             carried = [job.to_dict() for job in self.linked_jobs]
@@ -119,19 +119,19 @@ class SubmitBatchOperator(BatchOperator):
         return self.linked_jobs
 
     def _run_name(self, context: Context, settings: TaskSettings) -> str:
-        """What makes jobs of the same rows different ones."""
+        """Name the run, so that jobs of the same rows differ between runs, tasks and models."""
         name = f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}"
         if settings.provider.MODEL_IN_LINES:
             return name
         model = settings.spec.model if settings.spec else None
-        asked = json.dumps([model.name, model.parameters], sort_keys=True) if model else ""
-        return f"{name}|{self.model_id}|{asked}"
+        wanted = json.dumps([model.name, model.parameters], sort_keys=True) if model else ""
+        return f"{name}|{self.model_id}|{wanted}"
 
 
 class CancelBatchOperator(BatchOperator):
-    """Cancel jobs, through the cluster or where that cannot at the provider; jobs that have ended are passed over.
+    """Cancel jobs through the cluster, or at the provider where the cluster cannot; skip jobs that have ended.
 
-    :param jobs: what SubmitBatchOperator returned.
+    :param jobs: the Jobs that SubmitBatchOperator returned.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "jobs")

@@ -1,4 +1,4 @@
-"""What submitting tasks share: whose limits hold, the pool they must pass, and how they wait for their turn."""
+"""Turns: the limits, the pool and the deferred wait that submitting tasks share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import exists
-from opensearch_batch.submit.admission import Admission, Limits, NoRoom, Wanted, in_flight, pool_command, pool_name
+from opensearch_batch.submit.admission import Admission, Limits, MustWait, Wanted, in_flight, pool_command, pool_name
 from opensearch_batch.submit.note import Memory, Note, noted
 from opensearch_batch.submit.submission import Submitter
 from opensearch_batch.tasks.base import cluster, open_provider_store
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 
 DEFAULT_POOL = "default_pool"
 FULL_WAIT_SECONDS = 3600.0
-"""After the provider turned a job away it is tried again when fewer others are in flight, or after so long."""
+"""Once the provider turned a job away, the next attempt comes when fewer jobs are in flight, or after so long."""
 
 
 def limits_of(jobs: int | None, tokens: int | None, spec: BatchSpec | None) -> Limits:
-    """A task's limits of what is in flight: of the arguments first, then of the spec."""
+    """Return a task's limits of jobs in flight: the arguments' first, then the spec's."""
     said = spec.limits if spec else None
     return Limits(
         jobs if jobs is not None or said is None else said.max_jobs_in_flight,
@@ -41,7 +41,7 @@ def limits_of(jobs: int | None, tokens: int | None, spec: BatchSpec | None) -> L
 
 @dataclass(frozen=True)
 class SubmitRules:
-    """The rules of a task's submissions: limits of what is in flight, and the pool that guards those limits."""
+    """The rules of a task's submissions: limits of jobs in flight, and the pool that guards those limits."""
 
     task_id: str
     pool: str
@@ -95,17 +95,17 @@ def turn_trigger(
 
 
 def turned_away(outcomes: Sequence[Outcome], provider: Provider) -> list[Outcome]:
-    """The Outcomes of jobs that the provider accepted and then failed for want of room, without an answer."""
+    """Return the Outcomes of jobs that the provider accepted and then failed at a limit, without an answer."""
     codes = provider.NO_ROOM_CODES
     return [each for each in outcomes if each.state == "failed" and each.error_code in codes and not each.outputs]
 
 
 def submit_again(settings: TaskSettings, rules: SubmitRules, memory: Memory, outcome: Outcome) -> bool:
-    """Submit this job's rows anew and note the new job under the job's key. False: it stands as it ended.
+    """Submit this job's rows anew and note the new job under the job's key. False: the job stands as the job ended.
 
-    It stands when it was turned away although nothing else was in flight, when it has no shard, or when a new one is
-    refused: the results of the others in its bundle are not lost for that. Raise NoRoom when it has to wait: first for
-    fewer jobs than there were when it was turned away, for an hour at most.
+    The job stands when the provider turned it away although nothing else was in flight, when the job has no shard, or
+    when a new job is refused: the bundle keeps the results of the other jobs. Raise MustWait until fewer jobs are in
+    flight than when the provider turned the job away, for an hour at most.
     """
     try:
         return _submit_again(settings, rules, memory, outcome)
@@ -149,8 +149,8 @@ def _submit_again(settings: TaskSettings, rules: SubmitRules, memory: Memory, ou
     )
     try:
         again = submitter.submit_again(job)
-    except NoRoom as full:
-        raise NoRoom(replace(full.wanted, since=bar["since"]), int(bar["below"])) from None
+    except MustWait as full:
+        raise MustWait(replace(full.wanted, since=bar["since"]), int(bar["below"])) from None
     if again.provider_job_id == job.provider_job_id:  # a repair round has its rows
         return False
     if admission.others is not None:
@@ -160,7 +160,7 @@ def _submit_again(settings: TaskSettings, rules: SubmitRules, memory: Memory, ou
 
 
 def current_jobs(jobs: Sequence[Job], memory: Memory) -> list[Job]:
-    """For each job its latest attempt. Raise UnknownAnswer for a note of another version."""
+    """Return for each job the newest attempt. Raise UnknownAnswer for a dict that is not a Job."""
     return [_latest(job, noted(memory, job.key)) for job in jobs]
 
 

@@ -1,4 +1,4 @@
-"""BatchSensor: waits for a bundle of jobs without holding a worker, and returns how each of them ended."""
+"""BatchSensor: waits for a bundle of jobs without holding a worker, and returns how every job ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 
 from opensearch_batch.errors import Transient, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, progress
-from opensearch_batch.submit.admission import NoRoom
+from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, flat, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.links import ProviderLink, TaskLink
@@ -27,28 +27,31 @@ from opensearch_batch.wait.waiting import SEVERAL
 
 DAY_AND_ONE_HOUR = timedelta(hours=25)
 NET_SECONDS = 300
-"""The deferral itself times out this much after the trigger's own deadline, in case no triggerer lives to see that."""
+"""The deferral itself times out so much after the trigger's own deadline, in case no triggerer lives to see the
+deadline.
+"""
 
 
 class BatchSensor(BaseSensorOperator):
-    """Wait until all jobs have ended, in whatever state; return their Outcomes. FetchOutputOperator judges them.
+    """Wait until all jobs have ended, in whatever state; return the Outcomes. FetchOutputOperator judges the Outcomes.
 
-    A job that the provider accepted and then failed for want of room is submitted again when there is some, and its
-    Outcome names the new job; only where the sensor is deferrable, and when the other jobs of its bundle have ended.
+    A job that the provider accepted and then failed at a limit is submitted again within the limits, and the Outcome
+    names the new job; only where the sensor is deferrable, and when the other jobs of the bundle have ended.
 
-    How far the bundle is (n of N rows, rate, time left) is in the task's log while it waits, at most every five
-    minutes; the XCom `progress` keeps a Headway as a dict once it has ended, and the error of a time-out says it.
+    The bundle's progress (n of N rows, rate, time left) is in the task's log during the wait, at most every five
+    minutes; the XCom `progress` keeps a Headway as a dict after the end, and the error of a time-out tells the
+    progress.
 
-    :param jobs: what SubmitBatchOperator returned.
+    :param jobs: the Jobs that SubmitBatchOperator returned.
     :param deferrable: wait in the triggerer (default). Else Airflow's own poke and reschedule modes apply.
     :param timeout: seconds from the first look, kept over retries; default 25 h. When they have passed the jobs are
         cancelled and the task fails for good.
     :param poke_interval: the fewest seconds between two looks at a job. A deferred wait looks more and more seldom, a
-        tenth of the wait so far apart, up to ten times this or ten minutes, and again more often near the end.
-    :param cancel_on_kill: cancel the jobs when a person marks the deferred task failed or successful. Clearing it,
-        restarting a triggerer or moving the wait never cancels; a poking wait that is killed does not either.
-    :param max_jobs_in_flight: and `max_enqueued_tokens` hold for what is submitted again, as in SubmitBatchOperator,
-        and need the same `pool=`.
+        tenth of the elapsed wait apart, up to ten times this or ten minutes, and again more often near the end.
+    :param cancel_on_kill: cancel the jobs when a person marks the deferred task failed or successful. A clear, a
+        restart of a triggerer or a move of the wait never cancels; the kill of a poking wait does not either.
+    :param max_jobs_in_flight: and `max_enqueued_tokens` hold for jobs submitted again, as in SubmitBatchOperator, and
+        need the same `pool=`.
     """
 
     template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "job", "jobs")
@@ -108,7 +111,7 @@ class BatchSensor(BaseSensorOperator):
         return self._look(settings_of(self))
 
     def _look(self, settings: TaskSettings) -> PokeReturnValue:
-        """One look at each job that has not ended yet. A look that fails for a passing reason counts as not ended."""
+        """Look once at each job that has not ended yet. A look that fails for a passing reason counts as not ended."""
         ask = worker_ask(settings)
         for job in self.linked_jobs:
             if job.provider_job_id in self.outcomes:
@@ -126,7 +129,7 @@ class BatchSensor(BaseSensorOperator):
         return PokeReturnValue(done, list(self.outcomes.values()) if done else None)
 
     def _poke_until_done(self, context: Context, settings: TaskSettings) -> Any:
-        """Airflow's own poke and reschedule; soft_fail turns its time-out into a skip."""
+        """Wait with Airflow's own poke and reschedule; soft_fail turns a time-out into a skip."""
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
@@ -135,7 +138,7 @@ class BatchSensor(BaseSensorOperator):
             raise
 
     def execute_complete(self, context: Context, event: Any) -> list[dict[str, Any]]:
-        """Check the event as the untrusted input it is."""
+        """Check the event as untrusted input."""
         with airflow_errors():
             settings = self._prepare(context)
             told = read_event(event)
@@ -151,7 +154,7 @@ class BatchSensor(BaseSensorOperator):
             )
 
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
-        """After a wait for room: go on submitting what the provider turned away."""
+        """After a wait for a turn: go on submitting the jobs that the provider turned away."""
         with airflow_errors():
             outcomes, _ = read_turn(event)
             read = [Outcome.from_dict(outcome) for outcome in outcomes or []]
@@ -164,7 +167,7 @@ class BatchSensor(BaseSensorOperator):
         outcomes: list[Outcome],
         waited_seconds: float | None = None,
     ) -> list[dict[str, Any]]:
-        """The Outcomes, when all are of jobs that count; else submit those again that were turned away, and wait."""
+        """Return the Outcomes when all jobs count; else submit the jobs turned away again, and wait."""
         from opensearch_batch.tasks.turns import SubmitRules, limits_of, submit_again, turn_trigger, turned_away
 
         limits = limits_of(self.max_jobs_in_flight, self.max_enqueued_tokens, settings.spec)
@@ -175,7 +178,7 @@ class BatchSensor(BaseSensorOperator):
                 each.job.provider_job_id not in current or submit_again(settings, rules, memory, each)
                 for each in turned_away(outcomes, settings.provider)
             ]
-        except NoRoom as full:
+        except MustWait as full:
             carried = [each.to_dict() for each in outcomes]
             trigger = turn_trigger(settings, limits, full.wanted, self.poke_interval, carried)
             self.defer(trigger=trigger, method_name="turn_came")
@@ -186,14 +189,14 @@ class BatchSensor(BaseSensorOperator):
     def _tell(
         self, context: Context, outcomes: list[Outcome], waited_seconds: float | None = None
     ) -> list[dict[str, Any]]:
-        """Log how far the bundle came and keep it as XCom `progress`; return the Outcomes as dicts."""
+        """Log the bundle's progress and keep the progress as XCom `progress`; return the Outcomes as dicts."""
         headway = of_outcomes(outcomes, waited_seconds)
         self.log.info("%s", headway)
         context["ti"].xcom_push("progress", headway.to_dict())
         return [each.to_dict() for each in outcomes]
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """The net below the trigger's deadline: no triggerer was there to see it pass."""
+        """Catch the time-out below the trigger's deadline: no triggerer saw the deadline pass."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (AirflowSensorTimeout, TaskDeferralTimeout):
@@ -238,7 +241,7 @@ class BatchSensor(BaseSensorOperator):
         )
 
     def _deadline(self, context: Context) -> float:
-        """Epoch seconds; a retry keeps the first one, a clear after it has passed gets a new one."""
+        """Return epoch seconds; a retry keeps the first deadline, a clear after the deadline gets a new deadline."""
         store = context["task_state_store"]
         noted = float(str(store.get(self._deadline_key) or 0))
         if noted > time.time():
