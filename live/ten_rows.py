@@ -13,7 +13,7 @@ from typing import Any
 from live.state import State
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import Transient
-from opensearch_batch.flow.jobs import Job, RemoteJob, ended, outcome, progress
+from opensearch_batch.flow.jobs import Job, RemoteJob, ended, outcome, status_line
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.landing import land
@@ -116,7 +116,7 @@ def wait_for(
             say(f"  {waited:6.0f} s  {error}")
         else:
             assert remote is not None
-            say(f"  {waited:6.0f} s  {progress(remote)}")
+            say(f"  {waited:6.0f} s  {status_line(remote)}")
             if ended(remote):
                 return remote
         if waited > timeout_seconds:

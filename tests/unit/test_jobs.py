@@ -7,7 +7,7 @@ import pytest
 from opensearch_batch import providers
 from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.answers import Usage
-from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, is_spent, outcome, progress
+from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, is_spent, outcome, status_line
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.wait.looking import TASK_STATES, read_task
 
@@ -69,5 +69,5 @@ def test_a_job_is_named_with_its_shard_its_id_and_its_task() -> None:
 
 
 def test_progress_is_n_of_n_with_the_failed_ones_if_there_are_any() -> None:
-    assert progress(RemoteJob("b", "running", "in_progress", (), 10, 4)) == "in_progress, 4 of 10"
-    assert progress(RemoteJob("b", "running", "in_progress", (), 10, 4, 2)) == "in_progress, 4 of 10, 2 failed"
+    assert status_line(RemoteJob("b", "running", "in_progress", (), 10, 4)) == "in_progress, 4 of 10"
+    assert status_line(RemoteJob("b", "running", "in_progress", (), 10, 4, 2)) == "in_progress, 4 of 10, 2 failed"

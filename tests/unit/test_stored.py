@@ -21,7 +21,7 @@ from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.prepare.preflight import Preflight
 from opensearch_batch.submit.admission import Wanted
 from opensearch_batch.submit.note import Note
-from opensearch_batch.wait.progress import Headway
+from opensearch_batch.wait.progress import Progress
 
 STORED = Path(__file__).parent / "stored"
 
@@ -41,7 +41,7 @@ SIGNS: dict[type[Value], set[str]] = {
     Note: {"attempt", "known"},
     Plan: {"run_key"},
     Preflight: {"window_hours"},
-    Headway: {"rows_done"},
+    Progress: {"rows_done"},
     Wanted: {"below_until"},
 }
 """Keys that only this noun has together; a noun with more of them goes before."""

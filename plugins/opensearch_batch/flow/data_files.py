@@ -6,7 +6,7 @@ from opensearch_batch.flow.values import Value
 
 
 class DataFile(Value, frozen=True):
-    """`rows` and `bytes` count the whole file at `uri`; `sha256` is of its bytes."""
+    """`rows`, `bytes` and `sha256` are of the whole file at `uri`."""
 
     uri: str
     rows: int

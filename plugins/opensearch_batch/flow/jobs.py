@@ -1,4 +1,4 @@
-"""Jobs and Outcomes: what was submitted, and how it ended. States in, decisions out; no I/O."""
+"""Job, RemoteJob and Outcome: a submitted batch, a look at the batch, and the end. States in, decisions out; no I/O."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ENDED: frozenset[RemoteState] = frozenset({"completed", "failed", "expired", "ca
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """One look at the provider's job. `outputs` are ids for the store to read, in this order: answers before errors.
-    `created_at` is in epoch seconds. `requests_total` is 0 where the vendor does not say.
+    """A look at the provider's job. `outputs` are ids for the store to read, answers before errors. `created_at` is in
+    epoch seconds. `requests_total` is 0 where the vendor does not say.
 
-    `has_answers` is only to be relied on in what a ProviderStore says of an ended job; in doubt it is True.
+    `has_answers` is reliable only from a ProviderStore about an ended job; True in doubt.
     """
 
     id: str
@@ -35,14 +35,14 @@ class RemoteJob:
     has_answers: bool = False
     created_at: float | None = None
     model: str | None = None
-    """The vendor's name for it; None as long as the vendor does not say."""
+    """The vendor's name of the model; None as long as the vendor does not say."""
 
 
 class Job(Value, frozen=True):
-    """A batch that the provider accepted. `task_id` is None where the cluster kept no task for it (a lost answer).
+    """A batch accepted by the provider. `task_id` is None where the cluster kept no task for the batch (a lost answer).
 
-    `key` is what the provider echoes (in the input file's name); `shard` is the Shard as a dict, None for raw
-    parameters; `parameters` are those that overrode the connector's.
+    `key` is in the input file's name and comes back from the provider; `shard` is None for raw parameters;
+    `parameters` are the overrides of the connector's parameters.
     """
 
     key: str
@@ -110,7 +110,7 @@ def outcome(job: Job, remote: RemoteJob) -> Outcome:
     )
 
 
-def progress(remote: RemoteJob) -> str:
+def status_line(remote: RemoteJob) -> str:
     """n of N for the log."""
     failed = f", {remote.requests_failed} failed" if remote.requests_failed else ""
     if not remote.requests_total:

@@ -1,4 +1,4 @@
-"""Landed: what became of one shard."""
+"""Landed: the counts and files of a shard's job."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Example(Value, frozen=True):
 
 
 class Landed(Value, frozen=True):
-    """What became of one shard. `answered + failed + missing`, and the rows handed on to a repair round (`passing`,
+    """The end of a shard's rows. `answered + failed + missing`, and the rows handed on to a repair round (`passing`,
     counted by code), make `records`; duplicates, foreign and unreadable lines come on top.
 
-    `results`, `failures` and `repair` (the rows handed on) are {"uri", "rows", "bytes", "sha256"}, None where there are
-    no such rows. `examples` are the first failed rows of each code, {"id", "code", "message"}.
+    `results`, `failures` and `repair` (the rows handed on) are None without rows. `examples` are the first failed rows
+    of every code.
     """
 
     job: Job

@@ -1,4 +1,4 @@
-"""How the nouns of the flow travel between tasks: as plain JSON dicts, checked when they are read."""
+"""Value: the base of the nouns, which travel between tasks as plain JSON dicts and are checked at reading."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def from_dict(cls, values: Any) -> Self:
-        """Raise UnknownAnswer for a key that is missing, unknown or of another type, and name its path."""
+        """Raise UnknownAnswer for a missing key, an unknown key or a wrong type, and name the path."""
         if not isinstance(values, dict):
             raise _unknown(cls, type(values).__name__)
         try:

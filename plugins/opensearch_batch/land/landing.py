@@ -1,4 +1,4 @@
-"""Landing: one shard's output files become its results and failures at the output URI."""
+"""Landing: a job's output files become result and failure files at the output URI."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def land(
 ) -> Landed:
     """Stream every output file of the job into results and failures; both appear whole, by rename, or not at all.
 
-    With `repair`, rows that failed for a passing reason go to the shard's `handed_on_uri` instead, for a later round.
+    With `repair`, rows failed for a passing reason go to the shard's `handed_on_uri` instead, for a later round.
     Repeating writes the same names again. Raise Transient when a download cannot be finished.
     """
     job = outcome.job
@@ -82,7 +82,7 @@ def land(
 
 
 def _handed_on(job: Job, tally: Tally) -> AbstractContextManager[JsonLines | None]:
-    """Nothing where no round follows; then none has the job's rows either."""
+    """Open the file of the rows for a repair round. Where no round follows, remove the file of an earlier try."""
     if job.shard is None:
         return nullcontext()
     uri = job.shard.handed_on_uri(job.key)
@@ -93,7 +93,9 @@ def _handed_on(job: Job, tally: Tally) -> AbstractContextManager[JsonLines | Non
 
 
 def _asked(job: Job, store: ProviderStore, provider: Provider) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
-    """Row ids, and those by request where requests have many; of raw parameters from the provider's input file."""
+    """Return the row ids, and the ids by request where requests have many; for raw parameters from the provider's input
+    file.
+    """
     if job.shard:
         groups = row_groups(job.shard)
         return [*chain.from_iterable(groups.values())] if groups else [*row_ids(job.shard, provider)], groups

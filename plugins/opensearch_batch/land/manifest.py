@@ -1,4 +1,6 @@
-"""Manifest: the file at the output URI that names what a run landed; readers and reruns believe nothing else."""
+"""Manifest: the file at the output URI with the names of a run's files, written last; readers and reruns trust no file
+without an entry.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ T = TypeVar("T")
 
 
 class ManifestFile(Value, frozen=True):
-    """A DataFile and its kind."""
+    """A DataFile with a kind."""
 
     kind: Kind
     uri: str
@@ -63,7 +65,7 @@ def _files(landed: Sequence[Landed], left: Sequence[Left]) -> Iterator[ManifestF
 
 
 def write_manifest(manifest: Manifest, run_key: str) -> None:
-    """Write the manifest, then remove files of this run without an entry (left by killed or cleared tries).
+    """Write the manifest, then remove the run's files without an entry (left by killed or cleared tries).
 
     No file is removed while a shard has not landed: an earlier try may have landed the shard, and the provider may no
     longer have the answers.
@@ -80,12 +82,12 @@ def write_manifest(manifest: Manifest, run_key: str) -> None:
 
 
 def read_manifest(uri: str) -> Manifest:
-    """Raise InputError for an object that is no manifest of this version."""
+    """Raise InputError for an object other than a manifest of the present version."""
     return _decoded(uri, Manifest)
 
 
 def landed_before(uri: str, dag_id: str, run_id: str) -> bool:
-    """Whether the manifest at `uri` says that an earlier try landed every shard of this run and its repair rounds."""
+    """Tell whether an earlier try landed every shard of the run, repair rounds included, by the manifest at `uri`."""
     if size_of(uri) is None:
         return False
     earlier = _decoded(uri, _Run)
@@ -93,7 +95,7 @@ def landed_before(uri: str, dag_id: str, run_id: str) -> bool:
 
 
 class _Run(msgspec.Struct):
-    """Whose manifest this is, whatever version wrote the rest."""
+    """The run of a manifest, readable in every version."""
 
     dag_id: str | None = None
     run_id: str | None = None

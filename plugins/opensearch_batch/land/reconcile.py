@@ -1,4 +1,4 @@
-"""Reconcile: a shard's answers against its rows, so that each row has exactly one answer or one reason."""
+"""Reconcile: a shard's answers against the shard's rows, so that every row has exactly an answer or a reason."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import Provider
 
 MISSING = "missing"
-"""Code of a row that the provider never spoke of, in a job that ended well."""
+"""Code of a row without a line, in a job ended well."""
 
 OTHER_DIMENSIONS = "other_dimensions"
-"""Code of a row whose vector is longer or shorter than the job's first one."""
+"""Code of a row whose vector is longer or shorter than the job's first vector."""
 
 NAMED = 10
-"""So many ids of each kind of trouble are named; all of them are counted."""
+"""So many ids of every kind of trouble are named; all ids are counted."""
 
 EXAMPLES_A_CODE = 3
 MESSAGE_CHARACTERS = 300
-"""Of the provider's words in an example; the failures file has them whole."""
+"""Of the provider's words in an example; the failures file has the whole text."""
 
 
 @dataclass
 class Tally:
-    """Counts rows while `join` goes over them. With `repair`, rows that failed for a passing reason, or are missing,
-    count as `passing` and nowhere else: a later round has them.
+    """Counts of rows, filled by `join`. With `repair`, rows failed for a passing reason and missing rows count as
+    `passing` only: a later round has the rows.
     """
 
     repair: bool = False
@@ -73,8 +73,8 @@ class Tally:
 
 @dataclass(frozen=True)
 class Failure:
-    """A row without an answer, and why. `passing`: it may be answered when it is sent again; `alone`: if it is sent
-    without the other rows of its request.
+    """A row without an answer, and the reason. `passing`: the provider may answer the row when sent again; `alone`:
+    when sent without the rest of the request.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Fate:
-    """Why rows without a line have none: the job's own end, or `MISSING`."""
+    """The reason of rows without a line: the job's own end, or `MISSING`."""
 
     code: str = MISSING
     message: str = "the provider's job ended well, but its files have no line for this row"
@@ -101,7 +101,9 @@ class Fate:
 def fate(
     state: str, error_code: str | None, error_message: str | None, passes: Callable[[str], bool] = lambda code: False
 ) -> Fate:
-    """Jobs that expired, were cancelled or failed without a word are passing; one that failed says by its code."""
+    """Return the reason of rows without a line. Expired, cancelled and silently failed jobs are passing; for a job
+    failed with a code `passes` decides.
+    """
     if state == "completed":
         return Fate()
     return Fate(
@@ -170,7 +172,7 @@ def _read(lines: Iterable[bytes], provider: Provider, groups: Groups | None) -> 
 
 @dataclass(frozen=True)
 class Left:
-    """Rows handed on to a round that did not land them: their earlier reasons, in the file `failures`, are the last."""
+    """Rows handed on that no round landed; the file `failures` has the rows' earlier reasons."""
 
     tally: Tally
     failures: DataFile

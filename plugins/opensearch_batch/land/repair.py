@@ -1,6 +1,6 @@
-"""Repair: rows that a round handed on become shards of the next one; what no round landed keeps its earlier reason.
+"""Repair: rows handed on by a round become shards of the next round; rows landed by no round keep the earlier reason.
 
-The same rows make the same shards however often this is repeated, so that their jobs are found again.
+The same rows make the same shards at every try, so that a repetition finds the shards' jobs again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Taken(Value, frozen=True):
-    """The rows that fetches handed on at the URIs `sources` are in `shards` now, each row in one."""
+    """Rows handed on by fetches at the URIs `sources`, now in `shards`, every row once."""
 
     sources: list[str]
     shards: list[Shard]
@@ -39,7 +39,7 @@ class Taken(Value, frozen=True):
 
 @dataclass(frozen=True)
 class HandedOn:
-    """The rows that attempt `attempt` of a shard's job left to a repair round."""
+    """The rows left to a repair round by attempt `attempt` of a shard's job, in `file`."""
 
     shard: Shard
     attempt: int
@@ -49,10 +49,10 @@ class HandedOn:
 def prepare_repair(
     fetched: Iterable[Sequence[Landed]], provider: Provider, folder: str, limits: ShardLimits
 ) -> tuple[list[Taken], list[list[Shard]]]:
-    """Write the rows handed on into shards in `folder`, emptied first; a bundle for each fetch that handed some on.
+    """Write the rows handed on into shards in `folder`, emptied first; a bundle for every fetch with rows.
 
-    Rows come from the shards they were sent in; InputError when those no longer have them, and then no shard is left
-    behind. Memory holds the ids that one shard handed on.
+    The rows' requests come from the shards of the round before. Raise InputError for a shard without the rows; then no
+    new shard is left behind. Memory holds the ids handed on by a single shard.
     """
     remove(folder, recursive=True)
     taken: list[Taken] = []
@@ -85,9 +85,9 @@ def prepare_repair(
 def leave(
     landed: Sequence[Landed], taken: Sequence[Taken], provider: Provider, output_uri: str, run_key: str
 ) -> list[Left]:
-    """Write, as failures, the rows that were handed on and landed in no later round. Repeating writes the same names.
+    """Write, as failures, the rows handed on and landed in no later round. Repeating writes the same names.
 
-    A round whose preparation did not speak took nothing. Memory holds the ids of one shard.
+    A round without a Taken took no row. Memory holds the ids of a single shard.
     """
     arrived = {part.job.shard.uri for part in landed if part.job.shard}
     sources = {source for group in taken for source in group.sources}
@@ -112,11 +112,11 @@ def handed_on_by(landed: Sequence[Landed]) -> list[HandedOn]:
 
 
 def _groups(parts: Sequence[Landed]) -> list[list[HandedOn]]:
-    """Rows that go into shards together: of first attempts all that one fetch landed, of each later attempt its own.
+    """Group the rows for new shards: the first attempts of a fetch together, every later attempt alone.
 
-    A first attempt hands on the same rows for ever, and its fetch lands whole or not at all. A later one comes when a
-    person clears a job without answers, maybe long after the others' rows were answered: together with them it would
-    make other shards, and send them again.
+    A first attempt hands on the same rows for ever, and the fetch lands as a whole or not at all. A later attempt comes
+    after a person cleared a job without answers, maybe long after the rows of the first attempts were answered: a
+    common group would make new shards, and send answered rows again.
     """
     handed_on = handed_on_by(parts)
     first = [part for part in handed_on if part.attempt == 1]
@@ -146,7 +146,7 @@ def _ids_beside(shard: Shard) -> AbstractContextManager[Iterator[bytes] | None]:
 
 
 def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], origin: str) -> Iterator[Request]:
-    """The request as it was, if its row is wanted; then no more."""
+    """Yield the unchanged request of a wanted row, once."""
     line = orjson.loads(raw)
     if wanted.pop(provider.request_id(line), None) is not None:
         yield Request(raw, _bytes(provider.texts(line)), origin)
@@ -155,7 +155,7 @@ def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], origin: str) 
 def _narrowed(
     raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], origin: str
 ) -> Iterator[Request]:
-    """The request with the wanted ones of its rows, and one each for those that go alone."""
+    """Yield the request with only the wanted rows, and a request for every row to send alone."""
     found = [(at, alone) for at, row_id in enumerate(ids) if (alone := wanted.pop(row_id, None)) is not None]
     if not found:
         return
@@ -173,7 +173,7 @@ def _bytes(texts: Iterable[str]) -> int:
 
 
 def _left(sources: Sequence[str], ids: set[str] | None, uri: str) -> Left:
-    """With `ids` only those rows, else all."""
+    """Write the failures of `sources`: the rows of `ids`, or all rows."""
     tally = Tally()
     with JsonLines(uri) as out:
         for source in sources:

@@ -1,4 +1,4 @@
-"""The Report of a run: what landed, held against what was planned."""
+"""Report: the landed rows of a run against the plan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opensearch_batch.prepare.plan import Plan, Price, counted
 
 
 class ReportedJob(Value, frozen=True):
-    """A job of the run; `shard` is the index of its shard, None for raw parameters. `records` are rows."""
+    """A job of the run; `shard` is a shard's index, None for raw parameters. `records` are rows."""
 
     shard: int | None
     round: int
@@ -30,11 +30,11 @@ class ReportedJob(Value, frozen=True):
 
 
 class Report(Value, frozen=True):
-    """A whole run, each row counted once, with its last fate. `missing` counts every planned row that has neither an
-    answer nor a reason, those of `absent` shards (their indexes) included.
+    """A whole run; every row counts once, with the last fate. `missing` counts every planned row without an answer or a
+    reason, rows of `absent` shards (indexes) included.
 
-    `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in one,
-    `left` those of `failed` and `missing` whose round never landed.
+    `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in a
+    repair round, `left` the rows of `failed` and `missing` whose round never landed.
     """
 
     records: int
@@ -66,13 +66,13 @@ class Report(Value, frozen=True):
 
     @property
     def all_landed(self) -> bool:
-        """Every shard of this try, those of the repair rounds too, whatever became of its rows."""
+        """Whether every shard landed, shards of repair rounds included, answered or not."""
         return not self.absent and not self.left
 
     @property
     def problems(self) -> list[str]:
-        """Why the run cannot count as whole; empty when every planned row is accounted for. A line that could not be
-        read is made up for by a missing row that was handed on.
+        """Why the run cannot count as whole; empty when every planned row has an answer or a reason. A missing row
+        handed on makes up for an unreadable line.
         """
         unreadable = self.unreadable if self.unreadable > self.passing.get(MISSING, 0) else 0
         found = [f"{n} {kind}" for kind, n in ((MISSING, self.missing), ("unreadable", unreadable)) if n]
@@ -99,7 +99,7 @@ class Report(Value, frozen=True):
 
 
 class Fetched(Value, frozen=True):
-    """What FetchOutputOperator returns; `report` is None in a pipeline, whose ReportOperator sums up."""
+    """The output of FetchOutputOperator; `report` is None in a pipeline, where ReportOperator sums up."""
 
     landed: list[Landed]
     report: Report | None
@@ -112,7 +112,7 @@ def shards_named(indexes: Sequence[int | str]) -> str:
 
 
 def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = ()) -> Report:
-    """Against what was planned, not against what arrived: a shard that never landed is a hole of all its rows."""
+    """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows."""
     once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
     parts = sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
     total = {name: sum(getattr(part, name) for part in parts) for name in _SUMS}
@@ -168,7 +168,9 @@ def _reported(part: Landed) -> ReportedJob:
 
 
 def _absent(plan: Plan, parts: Sequence[Landed]) -> list[int]:
-    """None where everything arrived: a plan made from what landed may speak of shards 3 and 4 alone."""
+    """Return the indexes of the shards that never landed. A plan made from landed shards may have shards 3 and 4
+    alone.
+    """
     if len(parts) >= plan.shards:
         return []
     return sorted(set(range(plan.shards)) - {part.job.shard.index for part in parts if part.job.shard})

@@ -12,7 +12,7 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
 from opensearch_batch.errors import Transient, UnknownAnswer
-from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, progress
+from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, flat, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
@@ -39,7 +39,7 @@ class BatchSensor(BaseSensorOperator):
     names the new job; only where the sensor is deferrable, and when the other jobs of the bundle have ended.
 
     The bundle's progress (n of N rows, rate, time left) is in the task's log during the wait, at most every five
-    minutes; the XCom `progress` keeps a Headway as a dict after the end, and the error of a time-out tells the
+    minutes; the XCom `progress` keeps a Progress as a dict after the end, and the error of a time-out tells the
     progress.
 
     :param jobs: the Jobs that SubmitBatchOperator returned.
@@ -122,7 +122,7 @@ class BatchSensor(BaseSensorOperator):
                 self.log.warning("%s: %s", job.name, error)
                 continue
             assert remote is not None
-            self.log.info("%s: %s", job.name, progress(remote))
+            self.log.info("%s: %s", job.name, status_line(remote))
             if ended(remote):
                 self.outcomes[job.provider_job_id] = outcome(job, remote)
         done = len(self.outcomes) == len(self.linked_jobs)
@@ -190,9 +190,9 @@ class BatchSensor(BaseSensorOperator):
         self, context: Context, outcomes: list[Outcome], waited_seconds: float | None = None
     ) -> list[dict[str, Any]]:
         """Log the bundle's progress and keep the progress as XCom `progress`; return the Outcomes as dicts."""
-        headway = of_outcomes(outcomes, waited_seconds)
-        self.log.info("%s", headway)
-        context["ti"].xcom_push("progress", headway.to_dict())
+        progress = of_outcomes(outcomes, waited_seconds)
+        self.log.info("%s", progress)
+        context["ti"].xcom_push("progress", progress.to_dict())
         return [each.to_dict() for each in outcomes]
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

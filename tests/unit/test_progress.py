@@ -6,7 +6,7 @@ import pytest
 
 from opensearch_batch.flow.jobs import Job, RemoteJob, RemoteState, outcome
 from opensearch_batch.flow.shards import Shard
-from opensearch_batch.wait.progress import Headway, Track, of_outcomes
+from opensearch_batch.wait.progress import Progress, Track, of_outcomes
 
 
 def job(id: str, records: int | None) -> Job:
@@ -68,10 +68,10 @@ def test_of_a_wait_that_is_over_the_rate_is_that_of_the_whole() -> None:
         outcome(A, seen("a", 600, 600, state="completed")),
         outcome(B, seen("b", 390, 400, 10)),
     ]
-    assert of_outcomes(done, 200.0) == Headway(1000, 1000, 10, 2, 2, 5.0, 0.0)
+    assert of_outcomes(done, 200.0) == Progress(1000, 1000, 10, 2, 2, 5.0, 0.0)
     assert of_outcomes(done, None).rows_per_second is None
 
 
 @pytest.mark.parametrize(("left", "text"), [(20, "20 s"), (90, "2 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")])
 def test_what_is_left_is_said_as_people_do(left: float, text: str) -> None:
-    assert str(Headway(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")
+    assert str(Progress(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")
