@@ -5,12 +5,13 @@ the task ends, however the task ends: also before the task's own code has run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from airflow.sdk import BaseHook, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from opensearch_batch.errors import SpecError
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 
 if TYPE_CHECKING:
@@ -38,31 +39,31 @@ class ProviderLink(BaseOperatorLink):
         return _made(operator, _job_address)
 
 
-def _task_address(settings: TaskSettings, job: dict[str, Any]) -> str:
-    if not job["task_id"]:
+def _task_address(settings: TaskSettings, job: Job) -> str:
+    if not job.task_id:
         return ""
     from opensearch_batch.cluster.hook import MLCommonsHook
 
     hook = MLCommonsHook(settings.opensearch_conn_id)
     hook.get_conn()
-    return f"{hook.base_url}/_plugins/_ml/tasks/{job['task_id']}"
+    return f"{hook.base_url}/_plugins/_ml/tasks/{job.task_id}"
 
 
-def _job_address(settings: TaskSettings, job: dict[str, Any]) -> str:
+def _job_address(settings: TaskSettings, job: Job) -> str:
     from opensearch_batch.providers.store import store_class
 
     provider, connection = settings.provider, BaseHook.get_connection(settings.provider_conn_id)
     at = store_class(provider).base_url(connection, provider.BASE_URL)
-    job_id = job["provider_job_id"]
+    job_id = job.provider_job_id
     return provider.job_link(job_id) if at == provider.BASE_URL else at + provider.job_path(job_id)
 
 
-def _made(operator: BaseOperator, address: Callable[[TaskSettings, dict[str, Any]], str]) -> str:
+def _made(operator: BaseOperator, address: Callable[[TaskSettings, Job], str]) -> str:
     """Return the address of the first of `linked_jobs`, set by the operator's own run.
 
     Empty without a job, and where a missing connection or a wrong spec failed the task: its error says so.
     """
-    jobs = getattr(operator, "linked_jobs", None)
+    jobs: list[Job] | None = getattr(operator, "linked_jobs", None)
     if not jobs:
         return ""
     try:
