@@ -5,15 +5,13 @@ in, figures or a refusal out; no I/O.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.values import Value
 from opensearch_batch.prepare.plan import Plan
 
 
-@dataclass(frozen=True)
-class Preflight(Value):
+class Preflight(Value, frozen=True):
     """`stored_bytes` are the provider's files of all runs and purposes (None: not asked), `storage_bytes` the most that
     may lie there (None: no bound).
 
