@@ -1,4 +1,4 @@
-"""Reconcile: a shard's answers against its rows, so that each row has exactly one answer or one reason."""
+"""Reconcile: a shard's answers against the shard's rows, so that every row has exactly an answer or a reason."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any
 
 from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.landed import Example
 from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import Provider, UnreadableLine
 
 MISSING = "missing"
-"""Code of a row that the provider never spoke of, in a job that ended well."""
+"""Code of a row without a line, in a job ended well."""
 
 OTHER_DIMENSIONS = "other_dimensions"
-"""Code of a row whose vector is longer or shorter than the job's first one."""
+"""Code of a row whose vector is longer or shorter than the job's first vector."""
 
 NAMED = 10
-"""So many ids of each kind of trouble are named; all of them are counted."""
+"""So many ids of every kind of trouble are named; all ids are counted."""
 
 UNREAD = (
     "Nothing of the job landed, and none of its rows is sent again. Its files stay at the provider: once a version "
@@ -28,13 +30,13 @@ UNREAD = (
 
 EXAMPLES_A_CODE = 3
 MESSAGE_CHARACTERS = 300
-"""Of the provider's words in an example; the failures file has them whole."""
+"""Of the provider's words in an example; the failures file has the whole text."""
 
 
 @dataclass
 class Tally:
-    """Counts rows while `join` goes over them. With `repair`, rows that failed for a passing reason, or are missing,
-    count as `passing` and nowhere else: a later round has them.
+    """Counts of rows, filled by `join`. With `repair`, rows failed for a passing reason and missing rows count as
+    `passing` only: a later round has the rows.
     """
 
     repair: bool = False
@@ -49,7 +51,7 @@ class Tally:
     usage: Usage = field(default_factory=Usage)
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
-    examples: list[dict[str, str]] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
     passing: dict[str, int] = field(default_factory=dict)
 
     def hands_on(self, failure: Failure) -> bool:
@@ -78,13 +80,13 @@ class Tally:
         self.codes[failure.code] = self.codes.get(failure.code, 0) + 1
         if self.codes[failure.code] <= EXAMPLES_A_CODE and len(self.examples) < NAMED:
             words = failure.message[:MESSAGE_CHARACTERS]
-            self.examples.append({"id": failure.id, "code": failure.code, "message": words})
+            self.examples.append(Example(failure.id, failure.code, words))
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A row without an answer, and why. `passing`: it may be answered when it is sent again; `alone`: if it is sent
-    without the other rows of its request.
+    """A row without an answer, and the reason. `passing`: the provider may answer the row when sent again; `alone`:
+    when sent without the rest of the request.
     """
 
     id: str
@@ -101,7 +103,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Fate:
-    """Why rows without a line have none: the job's own end, or `MISSING`."""
+    """The reason of rows without a line: the job's own end, or `MISSING`."""
 
     code: str = MISSING
     message: str = "the provider's job ended well, but its files have no line for this row"
@@ -111,7 +113,9 @@ class Fate:
 def fate(
     state: str, error_code: str | None, error_message: str | None, passes: Callable[[str], bool] = lambda code: False
 ) -> Fate:
-    """Jobs that expired, were cancelled or failed without a word are passing; one that failed says by its code."""
+    """Return the reason of rows without a line. Expired, cancelled and silently failed jobs are passing; for a job
+    failed with a code `passes` decides.
+    """
     if state == "completed":
         return Fate()
     return Fate(
@@ -192,7 +196,7 @@ def _read(
 
 @dataclass(frozen=True)
 class Left:
-    """Rows handed on to a round that did not land them: their earlier reasons, in the file `failures`, are the last."""
+    """Rows handed on that no round landed; the file `failures` has the rows' earlier reasons."""
 
     tally: Tally
-    failures: dict[str, Any]
+    failures: DataFile

@@ -201,11 +201,11 @@ class CohereDatasets(KeyedStore):
 
     def _asked_rows(self, outcome: Outcome) -> Iterator[bytes]:
         """In the order in which they were sent."""
-        shard = outcome.job.get("shard")
+        shard = outcome.job.shard
         if shard is None:
-            yield from self.lines(str(outcome.job["input_file_id"]))
+            yield from self.lines(str(outcome.job.input_file_id))
             return
-        with open_binary(shard["uri"]) as lines:
+        with open_binary(shard.uri) as lines:
             yield from lines
 
     def usage(self, outcome: Outcome) -> None:

@@ -134,7 +134,7 @@ class TransformJobs(S3Jobs):
         """
         if not outcome.outputs:
             return
-        folder, output = str(outcome.job["input_file_id"]), outcome.outputs[0].rstrip("/") + "/"
+        folder, output = str(outcome.job.input_file_id), outcome.outputs[0].rstrip("/") + "/"
         outputs = {each.uri.removeprefix(output): each for each in self._files.found(output)}
         without = []
         for source in self._files.found(folder):
