@@ -225,8 +225,9 @@ def refuse_plain_http(base_url: str, options: dict[str, Any], *, secret: bool) -
 
 
 def _filled(extra: dict[str, Any]) -> dict[str, Any]:
-    """Airflow's form leaves null, or an empty text, where nobody wrote anything."""
-    return {key: value for key, value in extra.items() if value not in (None, "", [])}
+    """Without the fields of Airflow's form that nobody wrote anything into: they come as null, or as empty."""
+    given = {key: value for key, value in extra.items() if value is not None}
+    return {key: value for key, value in given.items() if key not in OWN_OPTIONS or value not in ("", [])}
 
 
 def _without_own_options(connection: Connection, extra: dict[str, Any]) -> Connection:

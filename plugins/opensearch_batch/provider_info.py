@@ -61,9 +61,9 @@ def _cluster() -> dict[str, Any]:
             "sigv4": _field(
                 "Sign with SigV4", "boolean", "For Amazon OpenSearch Service, with the AWS credentials of the machine."
             ),
-            "region": _field("AWS region", "string", "Of the domain or collection, for SigV4."),
+            "region": _field("AWS region", "string", "Of the domain or collection."),
             "service": _field(
-                "AWS service", "string", "For SigV4: es for a domain, aoss for Serverless.", enum=["es", "aoss"]
+                "AWS service", "string", "es (as when empty) for a domain, aoss for Serverless.", enum=["es", "aoss"]
             ),
             "verify_certs": _field(
                 "Verify the certificate", "boolean", "Only switch this off on a machine of your own.", default=True
@@ -94,13 +94,15 @@ def _provider() -> dict[str, Any]:
         "ui-field-behaviour": {
             "hidden-fields": ["login", "schema", "port"],
             "relabeling": {"password": "API key", "host": "Base URL"},
-            "placeholders": {"host": "empty: the provider's own; https://gateway.example/v1 for another server"},
+            "placeholders": {"host": "empty for the vendor's own, or https://gateway.example/v1"},
         },
         "conn-fields": {
-            "auth_header": _field(
-                "Header of the key", "string", "Where a gateway wants the bare key in a header of its own."
+            "provider": _field(
+                "Provider", "string", "Whom a test of this connection asks, by its name in a spec's model.provider."
             ),
-            "provider": _field("Provider", "string", "As in a spec's model.provider; what the Test button asks."),
+            "auth_header": _field(
+                "Header of the key", "string", "Where a gateway wants the bare key in a header of its own: its name."
+            ),
         },
     }
 
