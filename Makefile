@@ -19,7 +19,7 @@ help:
 	@echo "make test   all tests but those that need a real OpenSearch"
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux; with Python 3.12 also ogx, a batch server that is not ours"
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
-	@echo "make lint   ruff, mypy"
+	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make bench  CPU and memory beside what users write by hand and a peer (its venv is made once), into benchmarks/RESULTS.md"
 	@echo "make clean-provider MANIFESTS=… [KEEP_DAYS=…]  delete at the provider what those manifests say has landed; --dry-run names it"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
@@ -47,6 +47,7 @@ lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	PYTHONPATH=plugins .venv/bin/lint-imports --no-cache
 
 bench: $(READY)
 	$(PY) -m benchmarks

@@ -18,7 +18,7 @@ from benchmarks.server import KEY
 if TYPE_CHECKING:
     from openai import OpenAI
 
-    from opensearch_batch.result_files import Format
+    from opensearch_batch.sinks.formats import Format
 
 ROWS, DIMENSIONS, VECTORS = 31_000, 1536, 256
 OUTPUT, SHARD, TOLD, READ, SAVED = "output.jsonl", "shard.jsonl", "ours", "text.jsonl", "saved.jsonl"
@@ -92,10 +92,11 @@ def ours_parquet(task: Task) -> Work:
 
 
 def landed(task: Task, output_format: Format) -> Work:
-    from opensearch_batch import landing, providers
-    from opensearch_batch.jobs import Job, Outcome
-    from opensearch_batch.shards import Shard
-    from opensearch_batch.stores.openai_files import OpenAIFiles
+    from opensearch_batch import providers
+    from opensearch_batch.flow.jobs import Job, Outcome
+    from opensearch_batch.flow.shards import Shard
+    from opensearch_batch.land import landing
+    from opensearch_batch.providers.openai.store import OpenAIFiles
 
     shard = Shard(0, task.path(SHARD).as_uri(), "", task.of(ROWS), 0, 0)
     job = Job("key", 1, "batch_1", "file_1", "task_1", "model_1", shard.to_dict())

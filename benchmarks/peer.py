@@ -99,10 +99,11 @@ def _line(row_id: str, text: str) -> dict[str, Any]:
 
 
 def land(task: Task) -> Work:
-    from opensearch_batch import landing, providers
-    from opensearch_batch.jobs import Job, Outcome
-    from opensearch_batch.shards import Shard
-    from opensearch_batch.stores.openai_files import OpenAIFiles
+    from opensearch_batch import providers
+    from opensearch_batch.flow.jobs import Job, Outcome
+    from opensearch_batch.flow.shards import Shard
+    from opensearch_batch.land import landing
+    from opensearch_batch.providers.openai.store import OpenAIFiles
 
     shard = Shard(0, task.path(SHARD).as_uri(), "", task.of(ROWS), 0, 0)
     job = Job("key", 1, "batch_1", "file_1", "task_1", "model_1", shard.to_dict())
@@ -142,9 +143,9 @@ def make_prompts(task: Task) -> Work:
 
 
 def submit(task: Task) -> Work:
-    from opensearch_batch.preparation import prepare
+    from opensearch_batch.prepare.preparation import prepare
+    from opensearch_batch.providers.openai.store import OpenAIFiles
     from opensearch_batch.spec import BatchSpec
-    from opensearch_batch.stores.openai_files import OpenAIFiles
 
     spec = BatchSpec.check(
         {

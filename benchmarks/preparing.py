@@ -51,9 +51,9 @@ def make(task: Task, words: int = TEXT_WORDS) -> Work:
 
 
 def ours(task: Task) -> Work:
-    from opensearch_batch.preparation import prepare
+    from opensearch_batch.prepare.preparation import prepare
+    from opensearch_batch.providers.openai.store import OpenAIFiles
     from opensearch_batch.spec import BatchSpec
-    from opensearch_batch.stores.openai_files import OpenAIFiles
 
     spec = BatchSpec.check(
         {

@@ -64,7 +64,7 @@ class Unchecked(Kept):
 
 
 def on_disk(task: Task) -> Work:
-    from opensearch_batch import records
+    from opensearch_batch.sources import records
 
     return _reading(task, records.SeenIds)
 
@@ -79,16 +79,17 @@ def unchecked(task: Task) -> Work:
 
 def _reading(task: Task, seen: type[Any]) -> Work:
     """`refused_at` is the line of a second input where a repetition was refused: it shows that the check is one."""
-    from opensearch_batch import records
     from opensearch_batch.errors import InputError
+    from opensearch_batch.sources import records
+    from opensearch_batch.storage import Line
 
     def read(path: Path) -> Iterable[records.Record]:
         return records.read_records(_lines(path), id_field="id", text_field="text")
 
-    def _lines(path: Path) -> Iterator[records.Line]:
+    def _lines(path: Path) -> Iterator[Line]:
         with path.open("rb") as source:
             for number, raw in enumerate(source, start=1):
-                yield records.Line(raw, path.name, number)
+                yield Line(raw, path.name, number)
 
     def work() -> dict[str, Any]:
         own, records.SeenIds = records.SeenIds, seen  # type: ignore[misc]

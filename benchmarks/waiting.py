@@ -54,7 +54,7 @@ def submitted(client: httpx.Client, jobs: int) -> list[dict[str, Any]]:
     """Jobs as dicts, each with its task at the cluster."""
     sys.path.append(str(ROOT / "plugins"))
     from opensearch_batch import providers
-    from opensearch_batch.jobs import Job
+    from opensearch_batch.flow.jobs import Job
 
     def ask(method: str, path: str, **given: Any) -> Any:
         return client.request(method, path, **given).raise_for_status().json()

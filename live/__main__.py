@@ -27,7 +27,7 @@ from live.ten_rows import StillRunning, make_spec, plan_rows
 from live.transcript import Transcript
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, OutcomeUnknown, SpecError, Transient
-from opensearch_batch.plan import Plan
+from opensearch_batch.prepare.plan import Plan
 
 VENDOR = providers.DEFAULT
 GOOD, BAD, USAGE, GOES_ON = 0, 1, 2, 3

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from live.masking import Mask
-from opensearch_batch import ml_commons
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.ml_commons import Call, Hit
+from opensearch_batch.cluster.registration import models_of
 from opensearch_batch.errors import BatchError
-from opensearch_batch.jobs import Job
-from opensearch_batch.ml_commons import Call, Hit
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.flow.values import Value
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.registration import models_of
-from opensearch_batch.stores import ProviderStore
-from opensearch_batch.values import Value
+from opensearch_batch.providers.store import ProviderStore
 
 Send = Callable[[Call], Any]
 

@@ -11,14 +11,14 @@ import tenacity
 
 from live.state import State
 from live.target import Target
-from opensearch_batch import ml_commons
-from opensearch_batch.connector_body import prepare_body
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.connector_body import prepare_body
+from opensearch_batch.cluster.ml_commons import Call, Hit
+from opensearch_batch.cluster.registration import ensure_connector, ensure_group, ensure_model
 from opensearch_batch.errors import BatchError
-from opensearch_batch.ml_commons import Call, Hit
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.registration import ensure_connector, ensure_group, ensure_model
+from opensearch_batch.providers.store import store_class
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.stores import store_class
 
 log = logging.getLogger(__name__)
 

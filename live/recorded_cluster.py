@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from live.transcript import Transcript
+from opensearch_batch.cluster.hook import MLCommonsHook
+from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import BatchError
-from opensearch_batch.hook import MLCommonsHook
-from opensearch_batch.ml_commons import Call
 
 if TYPE_CHECKING:
     import requests

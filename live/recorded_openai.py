@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from live.transcript import Transcript
-from opensearch_batch.stores.openai_files import OpenAIFiles
+from opensearch_batch.providers.openai.store import OpenAIFiles
 
 if TYPE_CHECKING:
     import httpx2

@@ -18,15 +18,15 @@ from live.summary import Summary
 from live.target import Target
 from live.ten_rows import ROWS, ListLag, land_rows, may_have_been_submitted, measure_list_lag, wait_for
 from live.transcript import Transcript
+from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import BatchError
-from opensearch_batch.jobs import Job
-from opensearch_batch.ml_commons import Call
-from opensearch_batch.plan import Plan
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.land.report import Report
+from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.report import Report
-from opensearch_batch.shards import Shard
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.submission import Submitter, file_name, shard_key
+from opensearch_batch.submit.submission import Submitter, file_name, shard_key
 
 
 @dataclass

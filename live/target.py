@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseHook
 
 from live.masking import Mask, basic
-from opensearch_batch.hook import OWN_OPTIONS, MLCommonsHook
+from opensearch_batch.cluster.hook import OWN_OPTIONS, MLCommonsHook
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.stores import store_class
+from opensearch_batch.providers.store import store_class
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from live.state import State
+from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import Transient
-from opensearch_batch.jobs import Job, ended, outcome, progress
-from opensearch_batch.landing import MANIFEST, land, write_manifest
-from opensearch_batch.looking import asker, drive, look
-from opensearch_batch.ml_commons import Call
-from opensearch_batch.plan import Plan
-from opensearch_batch.preparation import prepare
-from opensearch_batch.providers.protocol import Provider, RemoteJob
-from opensearch_batch.report import Report, sum_up
-from opensearch_batch.shards import Shard
+from opensearch_batch.flow.jobs import Job, RemoteJob, ended, outcome, progress
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.flow.values import Value
+from opensearch_batch.land.landing import MANIFEST, land, write_manifest
+from opensearch_batch.land.report import Report, sum_up
+from opensearch_batch.prepare.plan import Plan
+from opensearch_batch.prepare.preparation import prepare
+from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.stores import ProviderStore
-from opensearch_batch.submission import LIST_LAG_SECONDS
-from opensearch_batch.values import Value
+from opensearch_batch.submit.submission import LIST_LAG_SECONDS
+from opensearch_batch.wait.looking import asker, drive, look
 
 log = logging.getLogger(__name__)
 

@@ -49,7 +49,7 @@ def no_leftover_connections(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["amazon provider", "boto3 alone"])
 def read_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who reads a connection of type aws: the provider is not everywhere."""
-    from opensearch_batch.stores import aws
+    from opensearch_batch.providers.aws import session as aws
 
     assert aws.has_amazon()
     if request.param == "boto3 alone":

@@ -22,8 +22,8 @@ import orjson
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, InputError, Refused
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.stores import ProviderStore, open_store
-from opensearch_batch.stores.object_storage import matches, open_binary, size_of
+from opensearch_batch.providers.store import ProviderStore, open_store
+from opensearch_batch.storage import matches, open_binary, size_of
 
 GOOD, BAD = 0, 1
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from airflow.sdk import AssetAlias, TriggerRule, XComArg, task_group
 
-from opensearch_batch.admission import pool_command, pool_name
-from opensearch_batch.closing import results_of
 from opensearch_batch.errors import SpecError
 from opensearch_batch.operators import (
     CreateConnectorOperator,
@@ -22,6 +20,8 @@ from opensearch_batch.operators import (
 )
 from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.spec import BatchSpec, LimitSection
+from opensearch_batch.submit.admission import pool_command, pool_name
+from opensearch_batch.tasks.closing import results_of
 
 MOST_ROUNDS = 3
 

@@ -30,9 +30,9 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": _modules("opensearch_batch.operators"),
         "sensors": _modules("opensearch_batch.sensor"),
-        "hooks": _modules("opensearch_batch.hook", "opensearch_batch.stores.hook"),
+        "hooks": _modules("opensearch_batch.cluster.hook", "opensearch_batch.providers.hook"),
         "triggers": _modules("opensearch_batch.trigger", "opensearch_batch.turn"),
-        "extra-links": ["opensearch_batch.links.TaskLink", "opensearch_batch.links.ProviderLink"],
+        "extra-links": ["opensearch_batch.tasks.links.TaskLink", "opensearch_batch.tasks.links.ProviderLink"],
         "connection-types": [_cluster(), _provider()],
     }
 
@@ -46,7 +46,7 @@ def _cluster() -> dict[str, Any]:
     return {
         "connection-type": "opensearch_ml",
         "hook-name": "OpenSearch ML Commons",
-        "hook-class-name": "opensearch_batch.hook.MLCommonsHook",
+        "hook-class-name": "opensearch_batch.cluster.hook.MLCommonsHook",
         "ui-field-behaviour": {
             "hidden-fields": [],
             "relabeling": {"schema": "Scheme"},
@@ -86,11 +86,11 @@ def _cluster() -> dict[str, Any]:
 
 
 def _provider() -> dict[str, Any]:
-    """Its fields are what providers with one key read of a connection (stores/keyed.py)."""
+    """Its fields are what providers with one key read of a connection (providers/keyed.py)."""
     return {
         "connection-type": "batch_provider",
         "hook-name": "Batch provider (API key)",
-        "hook-class-name": "opensearch_batch.stores.hook.ProviderHook",
+        "hook-class-name": "opensearch_batch.providers.hook.ProviderHook",
         "ui-field-behaviour": {
             "hidden-fields": ["login", "schema", "port"],
             "relabeling": {"password": "API key", "host": "Base URL"},

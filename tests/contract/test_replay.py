@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from opensearch_batch import ml_commons
-from opensearch_batch.ml_commons import Call
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.ml_commons import Call
 from tests.contract.cluster import ML, Cluster
 from tests.contract.conftest import REPLAY_REPORT
 from tests.contract.differences import KNOWN

@@ -9,7 +9,7 @@ import pendulum
 import pytest
 from airflow.sdk import CronDataIntervalTimetable
 
-from opensearch_batch.partition import placeholders
+from opensearch_batch.tasks.partition import placeholders
 
 NIGHTLY = CronDataIntervalTimetable("0 2 * * *", timezone="UTC")
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
 from stack.airflow import CHECKOUT
 from tests.sandbox.bench import Run
 

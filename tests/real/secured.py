@@ -14,11 +14,11 @@ import httpx
 import pytest
 import yaml
 
-from opensearch_batch import ml_commons, registration
+from opensearch_batch.cluster import ml_commons, registration
+from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.errors import BatchError, Transient
-from opensearch_batch.hook import MLCommonsHook
-from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
 from stack.airflow import CHECKOUT
 from stack.opensearch.node import Node
 from stack.opensearch.security import User, secured_node

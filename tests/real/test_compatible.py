@@ -14,8 +14,8 @@ import httpx
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
-from opensearch_batch.adapter import cancel_jobs, fill_connections
-from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
+from opensearch_batch.tasks.base import cancel_jobs, fill_connections
+from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
 from sandbox.server import Sandbox
 from stack import namespace
 from stack.processes import StackError

@@ -11,12 +11,13 @@ import httpx
 import pytest
 from airflow.sdk import BaseHook
 
-from opensearch_batch import ml_commons, providers, registration
+from opensearch_batch import providers
+from opensearch_batch.cluster import ml_commons, registration
+from opensearch_batch.cluster.hook import MLCommonsAsyncHook
 from opensearch_batch.errors import Refused, SpecError, Terminal, Unavailable
-from opensearch_batch.hook import MLCommonsAsyncHook
-from opensearch_batch.jobs import Job
-from opensearch_batch.looking import asker, cancel, drive, look
-from opensearch_batch.stores import open_store
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.providers.store import open_store
+from opensearch_batch.wait.looking import asker, cancel, drive, look
 from tests.real.provider import KEY, Provider
 from tests.real.secured import RUNNER, SETUP, STRANGER, Connect, Secured, forget, upload
 

@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from opensearch_batch import ml_commons, providers, registration, submission
+from opensearch_batch import providers
+from opensearch_batch.cluster import ml_commons, registration
+from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.errors import Refused
-from opensearch_batch.hook import MLCommonsHook
+from opensearch_batch.submit import submission
 from tests.real.provider import KEY, Provider
 from tests.real.secured import PREFIX, RUNNER, SETUP, Connect, Secured, connection, forget, role, upload
 

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from opensearch_batch import ml_commons
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.errors import BatchError
-from opensearch_batch.hook import MLCommonsHook
 from opensearch_batch.operators import CancelBatchOperator
-from opensearch_batch.providers import cohere
+from opensearch_batch.providers.cohere import provider as cohere
 from stack import namespace
 from stack.vendors import ask_for
 from tests.sandbox.bench import ML, Server, rows_of

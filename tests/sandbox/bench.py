@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from opensearch_batch import providers
 from opensearch_batch.operators import FetchOutputOperator, PrepareInputOperator, SubmitBatchOperator
 from opensearch_batch.sensor import BatchSensor
-from opensearch_batch.trigger import BatchTrigger
+from opensearch_batch.tasks.wait_trigger import BatchTrigger
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from opensearch_batch.operators import PrepareInputOperator, SubmitBatchOperator
-from opensearch_batch.turn import TurnTrigger
+from opensearch_batch.tasks.turn_trigger import TurnTrigger
 from tests.sandbox.bench import KEY, MODEL, Run, Server, first_event, rebuilt, rows_of, sensor, submit_settings
 
 POOL = "opensearch_batch_by_hand"

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.errors import BatchError, Throttled, Unavailable
 from opensearch_batch.operators import CreateConnectorOperator, RegisterModelOperator
-from opensearch_batch.retry import RetryAfter
+from opensearch_batch.tasks.errors import RetryAfter
 from tests.sandbox.bench import KEY, Run, Server, rows_of
 from tests.sandbox.test_registration import DOCS_PAGE
 

@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from opensearch_batch.errors import Unavailable
-from opensearch_batch.stores.object_storage import read_lines
+from opensearch_batch.storage import read_lines
 from tests.sandbox.bench import Run, Server
 
 ROWS = b"".join(b'{"id": "row-%d", "text": "fine"}\n' % number for number in range(6))

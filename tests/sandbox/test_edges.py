@@ -10,12 +10,12 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from opensearch_batch import ml_commons
-from opensearch_batch.adapter import cluster, flat
+from opensearch_batch.cluster import ml_commons
 from opensearch_batch.errors import SpecError, Unavailable
 from opensearch_batch.operators import CancelBatchOperator, CreateConnectorOperator, SubmitBatchOperator
-from opensearch_batch.partition import placeholders
 from opensearch_batch.sensor import BatchSensor
+from opensearch_batch.tasks.base import cluster, flat
+from opensearch_batch.tasks.partition import placeholders
 from tests.sandbox.bench import Run, Server, first_event, rows_of, sensor
 
 SEND = SimpleNamespace(opensearch_conn_id="opensearch_default")
@@ -87,7 +87,7 @@ def test_redeploying_leaves_models_alone_that_someone_had_undeployed(server: Ser
     send = cluster(SEND)
     connector_id = send(ml_commons.get_model(model_id))["connector_id"]
     send(ml_commons.undeploy_model(model_id))
-    from opensearch_batch.registration import replace_connector
+    from opensearch_batch.cluster.registration import replace_connector
 
     replace_connector(send, connector_id, {"credential": {"openAI_key": "sk-sandbox-not-a-secret-2"}})
     assert send(ml_commons.get_model(model_id))["model_state"] == "UNDEPLOYED"
@@ -97,7 +97,7 @@ def test_a_parameter_that_an_update_cannot_take_away_is_named(server: Server) ->
     model_id = server.model(name="fewer")
     send = cluster(SEND)
     connector_id = send(ml_commons.get_model(model_id))["connector_id"]
-    from opensearch_batch.registration import replace_connector
+    from opensearch_batch.cluster.registration import replace_connector
 
     with pytest.raises(SpecError, match="cannot take away: .*register under another name"):
         replace_connector(send, connector_id, {"parameters": {}})
@@ -123,7 +123,7 @@ def test_a_key_that_a_server_echoes_is_not_in_the_event(server: Server, model_id
     server.fault("answer", method="GET", path="/tasks/.*", status=401, body="Unauthorized", times=-1)
     server.fault("answer", method="GET", path="/v1/batches/.*", status=401, body=body, times=-1)
     waiting = sensor(jobs)
-    from opensearch_batch.trigger import BatchTrigger
+    from opensearch_batch.tasks.wait_trigger import BatchTrigger
 
     event = first_event(
         BatchTrigger(

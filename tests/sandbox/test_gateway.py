@@ -12,7 +12,7 @@ import httpx
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from opensearch_batch.model_operators import CreateConnectorOperator, RegisterModelOperator
+from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
 from tests.sandbox.bench import KEY, MODEL, Run, Server, rows_of
 
 HEADER, GATEWAY_KEY = "Ocp-Apim-Subscription-Key", "gateway-not-a-secret"

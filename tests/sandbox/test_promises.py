@@ -12,8 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, T
 
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import CreateConnectorOperator, RegisterModelOperator
-from opensearch_batch.stored_trigger import VERSION
-from opensearch_batch.trigger import BatchTrigger
+from opensearch_batch.tasks.stored_trigger import VERSION
+from opensearch_batch.tasks.wait_trigger import BatchTrigger
 from tests.sandbox.bench import KEY, Run, Server, first_event, rebuilt, rows_of, sensor
 from tests.sandbox.test_registration import DOCS_PAGE
 

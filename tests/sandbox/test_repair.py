@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from opensearch_batch.grouping import group_name
 from opensearch_batch.operators import PrepareRepairOperator, ReportOperator
+from opensearch_batch.prepare.grouping import group_name
 from tests.sandbox.bench import KEY, Run, Server, lines_of, rows_of
 
 ROWS = 10

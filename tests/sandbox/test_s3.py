@@ -14,9 +14,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.io import store as kept_storages
 from s3fs import S3File, S3FileSystem
 
+from opensearch_batch import storage
 from opensearch_batch.errors import Refused, Unavailable
-from opensearch_batch.stores import object_storage
-from opensearch_batch.stores.object_storage import ObjectWriter
+from opensearch_batch.storage import ObjectWriter
 from tests.sandbox.bench import Run, Server, rows_of
 from tests.vendors.vendors import BUCKET, aws, aws_connection
 
@@ -95,17 +95,17 @@ def test_an_object_of_several_parts_is_there_whole_or_not_at_all(s3: Any) -> Non
             out.write(bytes([number]) * MB)
         assert keys(s3) == []
         out.commit()
-    assert object_storage.size_of(whole) == 40 * MB
+    assert storage.size_of(whole) == 40 * MB
     assert hashlib.sha256(content(s3, whole)).hexdigest() == out.sha256
     with ObjectWriter(left) as out:
         for number in range(40):
             out.write(bytes([number]) * MB)
     with pytest.raises(RuntimeError, match="in the middle"):
         break_off(failed)
-    assert object_storage.names_in(f"{BASE}/x") == ["whole.bin"]
+    assert storage.names_in(f"{BASE}/x") == ["whole.bin"]
     assert (keys(s3), s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])) == (["x/whole.bin"], [])
-    assert not object_storage.exists(left)
-    object_storage.remove(f"{BASE}/x", recursive=True)
+    assert not storage.exists(left)
+    storage.remove(f"{BASE}/x", recursive=True)
     assert keys(s3) == []
 
 
@@ -119,8 +119,8 @@ def test_each_byte_is_handed_on_once_however_many_lines_there_are(s3: Any, monke
         return found
 
     monkeypatch.setattr(S3File, "read", counted)
-    assert sum(1 for _ in object_storage.read_lines(f"{BASE}/many.jsonl")) == 20_000
-    assert handed[0] == object_storage.size_of(f"{BASE}/many.jsonl")
+    assert sum(1 for _ in storage.read_lines(f"{BASE}/many.jsonl")) == 20_000
+    assert handed[0] == storage.size_of(f"{BASE}/many.jsonl")
 
 
 def break_off(uri: str) -> None:
@@ -138,7 +138,7 @@ def test_what_is_not_there(s3: Any, run: Run) -> None:
     with pytest.raises(
         Refused, match=r"write s3://aws_default@another/x: .*bucket does not exist.* Is the name right\?"
     ):
-        object_storage.write_object("s3://aws_default@another/x", b"x")
+        storage.write_object("s3://aws_default@another/x", b"x")
 
 
 def test_what_the_key_may_not_do_is_said_once_with_its_address(s3: Any, server: Server, run: Run) -> None:
@@ -168,7 +168,7 @@ def test_a_storage_that_does_not_answer_is_tried_again_later(
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(nowhere))
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(Unavailable, match="EndpointConnectionError: Could not connect"):
-        object_storage.size_of(f"{BASE}/articles.jsonl")
+        storage.size_of(f"{BASE}/articles.jsonl")
 
 
 def test_an_address_that_airflow_knows_nothing_of(run: Run) -> None:

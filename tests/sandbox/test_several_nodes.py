@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from opensearch_batch import ml_commons
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.hook import MAX_REPEATS, MLCommonsHook
 from opensearch_batch.errors import NotTaken
-from opensearch_batch.hook import MAX_REPEATS, MLCommonsHook
 from tests.sandbox.bench import Run, Server, rows_of
 
 

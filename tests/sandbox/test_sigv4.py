@@ -22,11 +22,11 @@ from urllib.parse import quote
 
 import pytest
 
-from opensearch_batch import ml_commons
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.hook import MLCommonsAsyncHook, MLCommonsHook
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.cluster.registration import ensure_model
 from opensearch_batch.errors import SpecError
-from opensearch_batch.hook import MLCommonsAsyncHook, MLCommonsHook
-from opensearch_batch.ml_commons import Call
-from opensearch_batch.registration import ensure_model
 from tests.sandbox.bench import Server
 
 ACCESS_KEY = "AKIDEXAMPLE"

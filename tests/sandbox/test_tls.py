@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from opensearch_batch import ml_commons
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.hook import MLCommonsAsyncHook, MLCommonsHook
 from opensearch_batch.errors import SpecError, Terminal, Unavailable
-from opensearch_batch.hook import MLCommonsAsyncHook, MLCommonsHook
 
 CALL = ml_commons.search_open_tasks()
 NO_HITS: list[Any] = []

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from opensearch_batch import ml_commons
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.hook import MLCommonsAsyncHook, MLCommonsHook
 from opensearch_batch.errors import NoRoute, Refused
-from opensearch_batch.hook import MLCommonsAsyncHook, MLCommonsHook
 from opensearch_batch.operators import CancelBatchOperator
 from tests.sandbox.bench import Run, Server, rows_of
 

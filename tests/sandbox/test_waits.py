@@ -14,7 +14,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from opensearch_batch import providers
-from opensearch_batch.stores import ProviderStore, open_store
+from opensearch_batch.providers.store import ProviderStore, open_store
 from tests.sandbox.bench import Run, Server, first_event, rebuilt, rows_of
 from tests.sandbox.test_promises import REFUSES_LOOKS, deferred
 
@@ -151,7 +151,7 @@ def test_where_the_cluster_cannot_look_the_provider_confirms_the_end(server: Ser
 
 
 def test_a_wait_that_an_older_version_began_goes_on(server: Server, run: Run, jobs: Any) -> None:
-    from opensearch_batch.trigger import BatchTrigger
+    from opensearch_batch.tasks.wait_trigger import BatchTrigger
 
     _, stop = deferred(run, jobs)
     arguments = stop.trigger.serialize()[1]

@@ -11,12 +11,12 @@ import pytest
 from airflow.sdk import Connection
 
 from opensearch_batch.errors import Refused, SpecError, Unavailable
-from opensearch_batch.providers import s3_layout
-from opensearch_batch.shards import Shard
-from opensearch_batch.stores import aws
-from opensearch_batch.stores.invocation_jobs import InvocationJobs
-from opensearch_batch.stores.s3_files import S3Files
-from opensearch_batch.stores.transform_jobs import TransformJobs
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.providers.aws import s3_layout
+from opensearch_batch.providers.aws import session as aws
+from opensearch_batch.providers.aws.s3_files import S3Files
+from opensearch_batch.providers.bedrock.store import InvocationJobs
+from opensearch_batch.providers.sagemaker.store import TransformJobs
 
 NAME = "batch-" + "0" * 32 + "-a1.jsonl"
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from opensearch_batch.cluster.ml_commons import Call, Hit
 from opensearch_batch.errors import BatchError, OutcomeUnknown, Unavailable
-from opensearch_batch.jobs import Outcome
-from opensearch_batch.ml_commons import Call, Hit
-from opensearch_batch.providers.protocol import Usage
-from opensearch_batch.shards import Shard
+from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.jobs import Outcome
+from opensearch_batch.flow.shards import Shard
 
 
 class Killed(BaseException):

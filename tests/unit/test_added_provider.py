@@ -12,7 +12,7 @@ import pytest
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 
 TINY = """
-    from opensearch_batch.providers.openai import *  # the protocol of a vendor that speaks the same language
+    from opensearch_batch.providers.openai.provider import *  # the protocol of a vendor that speaks the same language
     NAME = "tiny"
     CONNECTION = "tiny_default"
     BASE_URL = "https://tiny.example/v1"

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.admission import (
+from opensearch_batch.errors import Refused, SpecError, Unavailable
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.submit.admission import (
     ON_ITS_WAY_SECONDS,
     Admission,
     Limits,
@@ -25,10 +27,8 @@ from opensearch_batch.admission import (
     pool_command,
     pool_name,
 )
-from opensearch_batch.errors import Refused, SpecError, Unavailable
-from opensearch_batch.shards import Shard
-from opensearch_batch.submission import Submitter
-from opensearch_batch.turn import PROMISE_SECONDS, Line
+from opensearch_batch.submit.submission import Submitter
+from opensearch_batch.tasks.turn_trigger import PROMISE_SECONDS, Line
 from tests.unit.fakes import Clock, Memory, World
 
 NOW = 1_000_000.0
@@ -243,7 +243,7 @@ def test_a_promise_that_nobody_takes_up_ends(monkeypatch: pytest.MonkeyPatch) ->
             await line.look(provider, Limits(jobs=1), 0)
             assert turns(line) == ["a"]
             later = time.time() + PROMISE_SECONDS
-            monkeypatch.setattr("opensearch_batch.turn.time.time", lambda: later)
+            monkeypatch.setattr("opensearch_batch.tasks.turn_trigger.time.time", lambda: later)
             await line.look(provider, Limits(jobs=1), 0)
             assert turns(line) == ["a", "b"]
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from opensearch_batch import ml_commons
-from opensearch_batch.answers import lost, read_answer
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.ml_commons import Call, Hit
+from opensearch_batch.cluster.replies import lost, read_answer
 from opensearch_batch.errors import (
     BatchError,
     CannotLook,
@@ -23,7 +24,6 @@ from opensearch_batch.errors import (
     Transient,
     Unavailable,
 )
-from opensearch_batch.ml_commons import Call, Hit
 
 CALLS: dict[str, Call] = {
     "submit": ml_commons.batch_predict("model-1", {"input_file_id": "file-1"}),

@@ -8,8 +8,9 @@ import orjson
 import pytest
 
 from opensearch_batch.errors import OutcomeUnknown, SpecError, Throttled, UnknownAnswer
-from opensearch_batch.providers import bedrock, bedrock_models
-from opensearch_batch.providers.protocol import Usage
+from opensearch_batch.flow.answers import Usage
+from opensearch_batch.providers.bedrock import models
+from opensearch_batch.providers.bedrock import provider as bedrock
 from opensearch_batch.spec import BatchSpec
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/abc123abc123"
@@ -166,7 +167,7 @@ def test_an_unreadable_record_is_raised_as_one() -> None:
     ("model", "parameters", "most"),
     [
         (TITAN, {}, 0),
-        ("anthropic.claude-3-haiku-20240307-v1:0", {}, bedrock_models.MAX_TOKENS),
+        ("anthropic.claude-3-haiku-20240307-v1:0", {}, models.MAX_TOKENS),
         ("amazon.nova-lite-v1:0", {"inferenceConfig": {"maxTokens": 9}}, 9),
         ("amazon.nova-lite-v1:0", {}, None),
     ],

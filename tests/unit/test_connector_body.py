@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from opensearch_batch.connector_body import body_hash, load_body, prepare_body
+from opensearch_batch.cluster.connector_body import body_hash, load_body, prepare_body
 from opensearch_batch.errors import SpecError
-from opensearch_batch.providers import openai
-from opensearch_batch.stores.keyed import credential
+from opensearch_batch.providers.keyed import credential
+from opensearch_batch.providers.openai import provider as openai
 
 VENDOR = "https://api.openai.com/v1"
 BODY: dict[str, Any] = {

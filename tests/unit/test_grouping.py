@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.grouping import group_name, ids_line, in_groups, read_groups
-from opensearch_batch.providers.protocol import Answer
-from opensearch_batch.reconcile import MISSING, Failure, Fate, Tally, join
-from opensearch_batch.records import Line, Record
+from opensearch_batch.flow.answers import Answer
+from opensearch_batch.land.reconcile import MISSING, Failure, Fate, Tally, join
+from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups, read_groups
+from opensearch_batch.sources.records import Record
+from opensearch_batch.storage import Line
 
 VENDOR = providers.DEFAULT
 

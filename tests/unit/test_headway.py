@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from opensearch_batch.headway import Headway, Track, of_outcomes
-from opensearch_batch.jobs import Job, outcome
-from opensearch_batch.providers.protocol import RemoteJob, RemoteState
+from opensearch_batch.flow.jobs import Job, RemoteJob, RemoteState, outcome
+from opensearch_batch.wait.progress import Headway, Track, of_outcomes
 
 
 def job(id: str, records: int | None) -> Job:

@@ -6,8 +6,9 @@ import pytest
 
 from opensearch_batch import providers
 from opensearch_batch.errors import UnknownAnswer
-from opensearch_batch.jobs import TASK_STATES, Job, Outcome, ended, is_spent, outcome, progress, read_task
-from opensearch_batch.providers.protocol import RemoteJob, Usage
+from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, is_spent, outcome, progress
+from opensearch_batch.wait.looking import TASK_STATES, read_task
 
 VENDOR = providers.DEFAULT
 SHARD = {"index": 3, "uri": "mem://3", "sha256": "s", "records": 2, "bytes": 10, "estimated_tokens": 1}

@@ -19,8 +19,8 @@ from opensearch_batch.errors import (
     Unavailable,
     UnknownAnswer,
 )
-from opensearch_batch.jobs import Job
-from opensearch_batch.looking import Ask, AskCluster, AskProvider, adrive, asker, cancel, confirm, drive, look
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.wait.looking import Ask, AskCluster, AskProvider, adrive, asker, cancel, confirm, drive, look
 
 VENDOR = providers.DEFAULT
 JOB = Job("batch-k", 1, "batch_1", "file-1", "task-1", "model-1")
@@ -100,7 +100,7 @@ def test_when_neither_answers_the_providers_error_is_raised() -> None:
 
 
 def test_that_a_job_is_followed_at_the_provider_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="opensearch_batch.looking")
+    caplog.set_level(logging.INFO, logger="opensearch_batch.wait.looking")
     told: set[str] = set()
     for _ in range(3):
         drive(look(JOB, VENDOR, told), Asked(CannotLook("regex is not configured"), TASK["remote_job"]))

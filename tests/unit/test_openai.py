@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.errors import SpecError, UnknownAnswer
-from opensearch_batch.providers import openai
-from opensearch_batch.providers.protocol import Answer, Usage
+from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.providers.openai import provider as openai
 
 URL = "http://127.0.0.1:9/v1"
 

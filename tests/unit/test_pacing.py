@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opensearch_batch.pacing import pause_seconds
+from opensearch_batch.wait.pacing import pause_seconds
 
 MINUTE, HOUR = 60.0, 3600.0
 

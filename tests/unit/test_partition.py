@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.partition import placeholders, refuse_unknown_conf
+from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
 
 
 def context(conf: dict[str, Any] | None = None, key: str | None = None, start: datetime | None = None) -> Any:

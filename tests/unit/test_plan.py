@@ -6,9 +6,9 @@ import pytest
 
 from opensearch_batch import providers
 from opensearch_batch.errors import BudgetExceeded
-from opensearch_batch.plan import Plan, Price, make_plan, price_of
-from opensearch_batch.providers.protocol import Usage
-from opensearch_batch.shards import Shard
+from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.prepare.plan import Plan, Price, make_plan, price_of
 
 SHARDS = [Shard(0, "mem://0", "a", 10, 1000, 600_000), Shard(1, "mem://1", "b", 5, 500, 400_000)]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from opensearch_batch.errors import Terminal
-from opensearch_batch.plan import Plan
-from opensearch_batch.preflight import Preflight, check
+from opensearch_batch.prepare.plan import Plan
+from opensearch_batch.prepare.preflight import Preflight, check
 
 PLAN = Plan("key", 1000, 12, 5_000, 90_000, None, None, None)
 

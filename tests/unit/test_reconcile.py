@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.plan import Plan
-from opensearch_batch.providers.protocol import Answer
-from opensearch_batch.reconcile import (
+from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.landed import Landed
+from opensearch_batch.land.reconcile import (
     EXAMPLES_A_CODE,
     MESSAGE_CHARACTERS,
     MISSING,
@@ -19,13 +19,13 @@ from opensearch_batch.reconcile import (
     OTHER_DIMENSIONS,
     Failure,
     Fate,
-    Landed,
     Left,
     Tally,
     fate,
     join,
 )
-from opensearch_batch.report import Report, sum_up
+from opensearch_batch.land.report import Report, sum_up
+from opensearch_batch.prepare.plan import Plan
 
 VENDOR = providers.DEFAULT
 Rows = list[Answer | Failure]

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import pytest
 
 from opensearch_batch.errors import InputError
-from opensearch_batch.records import Line, Record, read_records
+from opensearch_batch.sources.records import Record, read_records
+from opensearch_batch.storage import Line
 
 URI = "file:///in.jsonl"
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from opensearch_batch.errors import Refused, SpecError, Unavailable
-from opensearch_batch.ml_commons import Call, Hit
-from opensearch_batch.registration import (
+from opensearch_batch.cluster.ml_commons import Call, Hit
+from opensearch_batch.cluster.registration import (
     ensure_connector,
     ensure_group,
     models_of,
     replace_connector,
     wait_deployed,
 )
+from opensearch_batch.errors import Refused, SpecError, Unavailable
 
 GROUP_HITS = [
     Hit("group-2", {"name": "ours", "created_time": 2}),

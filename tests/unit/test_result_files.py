@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from opensearch_batch import result_files
 from opensearch_batch.errors import SpecError, Unavailable, UnknownAnswer
-from opensearch_batch.providers.openai import read_line
-from opensearch_batch.providers.protocol import Answer, Usage
-from opensearch_batch.result_files import Format, format_of, open_results
+from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.providers.openai.provider import read_line
+from opensearch_batch.sinks import parquet
+from opensearch_batch.sinks.formats import Format, format_of, open_results
 
 ABOUT = {"model_id": "model-1", "run": "run-1", "shard": "00003", "batch_id": "batch_1"}
 
@@ -76,7 +76,7 @@ def test_doubles_are_rounded_to_the_nearest_single(tmp_path: Path) -> None:
 
 def test_base64_text_and_parsed_vectors_may_stand_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole numbers of more than 64 bits are read another way, and so are single-precision values."""
-    monkeypatch.setattr(result_files, "GROUP_BYTES", 3 * 4 * 2)
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 3 * 4 * 2)
     values = [singles(2, seed) for seed in range(12)]
     answers = [
         Answer(f"row-{n}", vector=array("f", value)) if n % 3 else answered(f"row-{n}", value)
@@ -91,7 +91,7 @@ def test_base64_text_and_parsed_vectors_may_stand_in_one_file(tmp_path: Path, mo
 
 
 def test_many_rows_are_written_in_groups_and_none_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(result_files, "GROUP_BYTES", 10 * 4 * 8)
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 10 * 4 * 8)
     written(tmp_path, [answered(f"row-{n}", singles(8, n)) for n in range(37)])
     about = pyarrow.parquet.ParquetFile(tmp_path / "results.parquet").metadata
     assert [about.row_group(n).num_rows for n in range(about.num_row_groups)] == [10, 10, 10, 7]
@@ -99,7 +99,7 @@ def test_many_rows_are_written_in_groups_and_none_is_lost(tmp_path: Path, monkey
 
 
 def test_texts_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(result_files, "GROUP_CHARACTERS", 20)
+    monkeypatch.setattr(parquet, "GROUP_CHARACTERS", 20)
     texts = {"a": "Grüße, 世界 \U0001f600", "b": "two\nlines\u2028", "c": "x" * 50, "d": "end"}
     written(tmp_path, [Answer(key, output=text, usage=Usage(3, 4)) for key, text in texts.items()])
     rows = rows_of(tmp_path)
@@ -129,7 +129,7 @@ def test_without_rows_there_is_no_file(tmp_path: Path, output_format: Format) ->
 def test_what_breaks_off_leaves_nothing(
     tmp_path: Path, output_format: Format, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(result_files, "GROUP_BYTES", 10 * 4 * 8)
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 10 * 4 * 8)
 
     def begin_and_break_off() -> None:
         with open_results(f"file://{tmp_path}/results", output_format, ABOUT) as out:

@@ -9,7 +9,7 @@ from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.errors import BatchError, OutcomeUnknown, Refused, SpecError, Throttled, Unavailable
-from opensearch_batch.retry import RetryAfter, airflow_errors, patient
+from opensearch_batch.tasks.errors import RetryAfter, airflow_errors, patient
 
 
 @pytest.mark.parametrize("kind", [Throttled, Unavailable, OutcomeUnknown])

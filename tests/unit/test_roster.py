@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from opensearch_batch.errors import Throttled
-from opensearch_batch.roster import AskList, Listing, Roster, shared
+from opensearch_batch.wait.job_list import AskList, Listing, Roster, shared
 from tests.unit.fakes import Clock
 
 

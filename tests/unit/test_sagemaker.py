@@ -8,8 +8,9 @@ import orjson
 import pytest
 
 from opensearch_batch.errors import OutcomeUnknown, SpecError, Throttled, UnknownAnswer
-from opensearch_batch.providers import s3_layout, sagemaker
-from opensearch_batch.providers.protocol import Usage
+from opensearch_batch.flow.answers import Usage
+from opensearch_batch.providers.aws import s3_layout
+from opensearch_batch.providers.sagemaker import provider as sagemaker
 from opensearch_batch.spec import BatchSpec
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:transform-job/batch-0a-a1"

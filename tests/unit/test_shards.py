@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from opensearch_batch.errors import InputError
-from opensearch_batch.shards import BUNDLES, Request, Room, Shard, Sink, bundle, estimate_tokens, write_shards
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.prepare.shards import BUNDLES, Request, Room, Sink, bundle, estimate_tokens, write_shards
 
 
 class Memory:

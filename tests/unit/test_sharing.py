@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from opensearch_batch import ml_commons
-from opensearch_batch.hook import shared
-from opensearch_batch.ml_commons import Call
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.hook import shared
+from opensearch_batch.cluster.ml_commons import Call
 
 TEAM: dict[str, Any] = {"backend_roles": ["batch_team"]}
 ACCESS = {"access_mode": "restricted", "backend_roles": ["batch_team"]}

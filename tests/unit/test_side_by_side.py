@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from opensearch_batch import providers
+from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import BatchError, OutcomeUnknown, Refused, Throttled, Unavailable
-from opensearch_batch.ml_commons import Call
-from opensearch_batch.shards import Shard
-from opensearch_batch.side_by_side import AT_ONCE, NAMED, OneAtATime, side_by_side
-from opensearch_batch.submission import Submitter
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.submit.submission import Submitter
+from opensearch_batch.tasks.side_by_side import AT_ONCE, NAMED, OneAtATime, side_by_side
 from tests.unit.fakes import Clock, Memory, World
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from opensearch_batch import providers
+from opensearch_batch.cluster.ml_commons import Call, Hit
 from opensearch_batch.errors import Refused, Unavailable
-from opensearch_batch.ml_commons import Call, Hit
-from opensearch_batch.task_limit import MOST_LOOKS, give_back_places
+from opensearch_batch.submit.task_limit import MOST_LOOKS, give_back_places
 from tests.unit.fakes import World
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from opensearch_batch.errors import UnknownAnswer
-from opensearch_batch.values import Value
+from opensearch_batch.flow.values import Value
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from opensearch_batch import ml_commons
-from opensearch_batch.answers import read_answer
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.cluster.replies import read_answer
+from opensearch_batch.cluster.versions import SOURCE, VERSION_NOTES, Said, VersionNote, versions_text
 from opensearch_batch.errors import BatchError
-from opensearch_batch.ml_commons import Call
-from opensearch_batch.versions import SOURCE, VERSION_NOTES, Said, VersionNote, versions_text
 
 ROOT = Path(__file__).parents[2]
 CALLS: dict[str, Call] = {

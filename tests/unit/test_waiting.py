@@ -11,11 +11,11 @@ import pytest
 
 from opensearch_batch import providers
 from opensearch_batch.errors import UnknownAnswer
-from opensearch_batch.headway import Headway
-from opensearch_batch.jobs import Job
-from opensearch_batch.looking import Ask, AskCluster
-from opensearch_batch.roster import AskList, Roster
-from opensearch_batch.waiting import Wait
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.wait.job_list import AskList, Roster
+from opensearch_batch.wait.looking import Ask, AskCluster
+from opensearch_batch.wait.progress import Headway
+from opensearch_batch.wait.waiting import Wait
 
 JOBS = [Job("batch-k", 1, f"batch_{n}", f"file-{n}", f"task-{n}", "model-1") for n in range(5)]
 

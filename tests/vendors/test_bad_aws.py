@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from opensearch_batch.adapter import fill_connections, flat
 from opensearch_batch.errors import Throttled, Unavailable
-from opensearch_batch.jobs import Job
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.flow.shards import Shard
 from opensearch_batch.operators import SubmitBatchOperator
-from opensearch_batch.shards import Shard
-from opensearch_batch.submission import file_name, shard_key
+from opensearch_batch.submit.submission import file_name, shard_key
+from opensearch_batch.tasks.base import fill_connections, flat
 from tests.sandbox.bench import Run, Server, rows_of
 from tests.vendors.vendors import BEDROCK, BUCKET, SAGEMAKER, Scene, Vendor, aws, aws_connection, make_scene
 

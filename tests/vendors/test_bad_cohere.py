@@ -6,7 +6,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.errors import Unavailable
-from opensearch_batch.stores import cohere_datasets
+from opensearch_batch.providers.cohere import store as cohere_datasets
 from tests.sandbox.bench import ML, Run, Server, rows_of
 from tests.vendors.vendors import COHERE, Scene, make_scene
 
@@ -29,7 +29,7 @@ def test_a_refused_dataset_names_its_rows_and_leaves_nothing(
     scene: Scene, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row that our own check lets through: what a vendor takes for empty is its own affair."""
-    monkeypatch.setattr("opensearch_batch.providers.cohere.request", _without_text)
+    monkeypatch.setattr("opensearch_batch.providers.cohere.provider.request", _without_text)
     bundles = scene.ready(rows_of(3))
     with pytest.raises(AirflowFailException, match=r"not accepted by the provider: 1 invalid rows: line 2: .*empty"):
         scene.submit(bundles)

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from opensearch_batch import clean_provider
 from opensearch_batch.errors import Unavailable
-from opensearch_batch.stores import cohere_datasets
+from opensearch_batch.providers.cohere import store as cohere_datasets
 from stack.vendors import ask_for
 from tests.sandbox.bench import ML, Server, first_event, rows_of
 from tests.sandbox.test_admission import stored

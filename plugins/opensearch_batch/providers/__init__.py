@@ -11,8 +11,11 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.providers import bedrock, cohere, openai, sagemaker
+from opensearch_batch.providers.bedrock import provider as bedrock
+from opensearch_batch.providers.cohere import provider as cohere
+from opensearch_batch.providers.openai import provider as openai
 from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.sagemaker import provider as sagemaker
 
 PROVIDERS: tuple[Provider, ...] = tuple(cast("Provider", module) for module in (openai, sagemaker, bedrock, cohere))
 DEFAULT = PROVIDERS[0]
@@ -27,6 +30,7 @@ def get(name: str) -> Provider:
     added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name in added:
         return cast("Provider", added[name].load())
-    near = get_close_matches(name, [*known, *added], n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted([*known, *added]))}"
+    names = sorted({*known, *added})  # the wheel has entry points for those of PROVIDERS too
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
     raise SpecError(f"unknown provider {name!r}; {hint}")

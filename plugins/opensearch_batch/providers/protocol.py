@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opensearch_batch.errors import Transient, UnknownAnswer
+from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.jobs import RemoteJob
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-RemoteState = Literal["running", "cancelling", "completed", "failed", "expired", "cancelled"]
-ENDED: frozenset[RemoteState] = frozenset({"completed", "failed", "expired", "cancelled"})
-
-
-class Usage(msgspec.Struct, frozen=True, gc=False):
-    """What the provider counted, not our estimate. `instance_seconds`: of all machines, where those are billed."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    instance_seconds: float = 0.0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.instance_seconds + other.instance_seconds,
-        )
 
 
 def epoch_seconds(time: Any) -> float | None:
@@ -41,74 +21,12 @@ def epoch_seconds(time: Any) -> float | None:
     return float(time) if time else None
 
 
-@dataclass(frozen=True)
-class RemoteJob:
-    """One look at the provider's job. `outputs` are ids for the store to read, in this order: answers before errors.
-    `created_at` is in epoch seconds. `requests_total` is 0 where the vendor does not say.
-
-    `has_answers` is only to be relied on in what a ProviderStore says of an ended job; in doubt it is True.
-    """
-
-    id: str
-    state: RemoteState
-    status: str
-    outputs: tuple[str, ...] = ()
-    requests_total: int = 0
-    requests_done: int = 0
-    requests_failed: int = 0
-    usage: Usage = field(default_factory=Usage)
-    error_code: str | None = None
-    error_message: str | None = None
-    has_answers: bool = False
-    created_at: float | None = None
-    model: str | None = None
-    """The vendor's name for it; None as long as the vendor does not say."""
-
-
 def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAnswer:
     """Of a job, e.g. "batch 'batch_1'": nothing is done about it."""
     return UnknownAnswer(
         f"{job}: status {status!r} is not known to this version (known: {', '.join(known)}). "
         "The job was left alone: look at it at the provider, and clear this task once it has ended."
     )
-
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """One line of an output file: either `output` (text) or `vector` (an answer), or `code` and `message` (a reason).
-
-    A vector is the JSON text of its numbers as it came, or single-precision values where they came as such. `numbers`
-    is a buffer of the text's numbers as doubles, where reading the line has made them. `place` is which of its
-    request's texts it answers, from 0; None is the whole request. The usage of a request of many texts stands with the
-    first of its answers.
-
-    No dataclass: one is made for each row, and a frozen one takes as long as reading the row.
-    """
-
-    id: str
-    output: str | None = None
-    vector: bytes | array[float] | None = None
-    code: str = ""
-    message: str = ""
-    usage: Usage = Usage()
-    place: int | None = None
-    numbers: Any = None
-    passing: bool = False
-    """Of a reason: the same row may be answered when it is sent again."""
-    alone: bool = False
-    """Of a reason: if it is sent without the other rows of its request."""
-
-    @property
-    def answered(self) -> bool:
-        return self.output is not None or self.vector is not None
-
-    @property
-    def dimensions(self) -> int:
-        """0 where there is no vector."""
-        if self.numbers is not None:
-            return memoryview(self.numbers).nbytes // 8
-        if isinstance(self.vector, bytes):
-            return self.vector.count(b",") + 1
-        return len(self.vector or ())
 
 
 class Provider(Protocol):
@@ -151,7 +69,7 @@ class Provider(Protocol):
     BATCH_PRICE_FACTOR: float
     """Batch price over list price."""
     STORE: str
-    """Dotted path of the class that moves this vendor's files (stores/)."""
+    """Dotted path of the class that moves this vendor's files (its store.py)."""
 
     def connector(
         self,

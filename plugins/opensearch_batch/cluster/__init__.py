@@ -1,0 +1,1 @@
+"""The OpenSearch REST API as values: calls, replies, versions, the hook, connector and model."""

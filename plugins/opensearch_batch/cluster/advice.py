@@ -1,0 +1,84 @@
+"""What to change after a refusal, down to the line to paste: into a REST client, the spec, or roles.yml.
+
+Names of settings: MLCommonsSettings.java of https://github.com/opensearch-project/ml-commons. Most are not on the
+documentation's page of cluster settings, and one error text names a setting that does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+from re import Match
+from typing import Any
+from urllib.parse import urlsplit
+
+from opensearch_batch.cluster.ml_commons import Call
+
+TRUSTED = "trusted_connector_endpoints_regex"
+
+REPLICAS = (
+    'PUT .plugins-ml-task/_settings {"index":{"auto_expand_replicas":"0-all"}} '
+    "(by an administrator) ends it: a copy of the task index on each node."
+)
+OTHER_TEAM = (
+    "The model group or the connector belongs to others. Use a model group of your own (spec: model: {group: NAME}; "
+    "operator: model_group=NAME), or have its owner let you in: "
+    'PUT /_plugins/_ml/model_groups/GROUP {"access_mode": "restricted", "backend_roles": ["ROLE"]}'
+)
+
+
+def setting(name: str, value: Any) -> str:
+    """The request that sets plugins.ml_commons.`name`, in force at once and after restarts."""
+    return "PUT _cluster/settings " + json.dumps({"persistent": {f"plugins.ml_commons.{name}": value}})
+
+
+def trust(call: Call, match: Match[str]) -> str:
+    """From 3.2 on the text no longer says which URL was refused: then it is one of the connector's own."""
+    urls = [match["url"]] if match["url"] else _action_urls(call)
+    hosts = sorted({f"{url.scheme}://{url.netloc}" for url in map(urlsplit, urls) if url.netloc})
+    patterns = ["^" + host.replace(".", r"\.") + "/.*$" for host in hosts or ["https://PROVIDER"]]
+    return (
+        f"Trust the provider: {setting(TRUSTED, patterns)}. This replaces the whole list, so add what others need of "
+        f"GET _cluster/settings?include_defaults&filter_path=*.plugins.ml_commons.{TRUSTED}; then redeploy models."
+    )
+
+
+def allow_private(call: Call, match: Match[str]) -> str:
+    line = setting("connector.private_ip_enabled", True)
+    return f"Allow it: {line}, then {_deploy(call, again=True)}."
+
+
+def deploy(call: Call, match: Match[str]) -> str:
+    return f"Deploy it: {_deploy(call)}, or let it deploy itself: {setting('model_auto_deploy.enable', True)}"
+
+
+def enable_model(call: Call, match: Match[str]) -> str:
+    return f'Enable it: PUT {_model_path(call)} {{"is_enabled": true}}'
+
+
+def permit(call: Call, match: Match[str]) -> str:
+    """For the gate of the Security plugin, which names the permission that it missed."""
+    lines = " ".join(f'"- {name.strip()}"' for name in match["permissions"].split(","))
+    return f"Add to cluster_permissions of the user's role in roles.yml: {lines}. Whole roles: docs/roles."
+
+
+def allow_access_control(call: Call, match: Match[str]) -> str:
+    line = setting(f"{match['kind']}_access_control_enabled", True)
+    return f"Take access_mode and backend_roles out of the body and of the connection's extra, or: {line}"
+
+
+def _action_urls(call: Call) -> list[str]:
+    body = call.body or {}
+    urls = [str(action.get("url", "")) for action in body.get("actions") or []]
+    for name, value in (body.get("parameters") or {}).items():
+        urls = [url.replace(f"${{parameters.{name}}}", str(value)) for url in urls]
+    return urls
+
+
+def _model_path(call: Call) -> str:
+    """A submission's path has the model's id in it."""
+    return call.path.rpartition("/")[0] if "/models/" in call.path else "/_plugins/_ml/models/MODEL_ID"
+
+
+def _deploy(call: Call, *, again: bool = False) -> str:
+    path = _model_path(call)
+    return f"POST {path}/_undeploy and POST {path}/_deploy" if again else f"POST {path}/_deploy"

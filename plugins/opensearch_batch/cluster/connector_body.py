@@ -1,0 +1,68 @@
+"""The body of a connector: read, checked, pointed at a server, and marked with its own hash. Credentials never stand
+in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from opensearch_batch.errors import SpecError
+
+SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
+BATCH_ACTIONS = ("batch_predict_status", "cancel_batch_predict")
+
+
+def prepare_body(body: Mapping[str, Any], moved: Callable[[str], str] | None = None) -> dict[str, Any]:
+    """The body without its credential, its URLs `moved` to another server of the same API, its hash in the description.
+
+    Status and cancel actions that leave the vendor's own host get an empty request body: without one ML Commons
+    replaces them by a default it can only make for the vendor's host (ConnectorUtils.createConnectorAction).
+    """
+    made = {key: value for key, value in body.items() if key != "credential"}
+    for action in body.get("actions", []):
+        refuse_literal_keys(action)
+    if moved:
+        made["actions"] = [_moved(action, moved) for action in body.get("actions", [])]
+    description = str(body.get("description") or f"{body.get('name')} for batch inference from Airflow")
+    return {**made, "description": f"{description} (body sha256: {body_hash(made)})"}
+
+
+def body_hash(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def refuse_literal_keys(action: Mapping[str, Any]) -> None:
+    """Raise SpecError for a header with a key in it: the cluster shows headers to everyone who may read connectors."""
+    for name, value in (action.get("headers") or {}).items():
+        if name.lower() in SECRET_HEADERS and "${credential." not in str(value):
+            raise SpecError(
+                f"header {name!r} of {action.get('action_type')!r} holds a key; write ${{credential.<name>}} there"
+            )
+
+
+def load_body(body: Any) -> dict[str, Any]:
+    if isinstance(body, str):
+        import yaml
+
+        try:
+            body = yaml.safe_load(Path(body).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SpecError(f"connector body {body}: {error.strerror}") from None
+        except yaml.YAMLError as error:
+            raise SpecError(f"connector body {body}: neither JSON nor YAML: {error}") from None
+    if not isinstance(body, Mapping) or not body.get("name") or not body.get("actions"):
+        raise SpecError("a connector body is an object with name, protocol, credential and actions")
+    return dict(body)
+
+
+def _moved(action: Mapping[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:
+    there, url = dict(action), str(action.get("url", ""))
+    if (other := moved(url)) != url:
+        there["url"] = other
+        if str(action.get("action_type")).lower() in BATCH_ACTIONS:
+            there.setdefault("request_body", "{}")
+    return there

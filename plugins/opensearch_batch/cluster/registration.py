@@ -1,0 +1,286 @@
+"""Connector, model group and model in the cluster: made once, used again, never changed under a live model.
+
+The hash of a connector's body (credential apart) stands in its description, and tells the next run whether it is
+still this one. ML Commons has no unique names, so two runs may make the same thing at once: after creating, the
+oldest one counts and a younger one of ours is removed again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tenacity
+
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.advice import OTHER_TEAM
+from opensearch_batch.cluster.ml_commons import Call, Hit
+from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[Call], Any]
+
+IN_USE = "models are still using this connector"
+DEPLOYED = ("DEPLOYED", "PARTIALLY_DEPLOYED", "DEPLOYING")
+
+FORBIDDEN = 403
+
+IDLE = ("REGISTERED", "UNDEPLOYED", "PARTIALLY_DEPLOYED")
+HEAL_AT = (4, 14, 24)
+"""Looks that find a model idle, until it is deployed once more; a model of others only after the first number."""
+
+USED_AS_IT_IS_AFTER = 10
+"""So many more looks after the last of these a model on some nodes only is used as it is."""
+
+
+def ensure_connector(
+    send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str, renew: bool = False
+) -> str:
+    """The id of the one connector of this name and body. Raise SpecError, with the difference, for another body.
+
+    `renew`: one that was there already gets this credential, and is redeployed for it.
+    """
+
+    def find() -> list[Hit]:
+        return [
+            hit for hit in send(ml_commons.search_connectors(body["name"])) if hit.source.get("name") == body["name"]
+        ]
+
+    def is_current(document: Mapping[str, Any]) -> bool:
+        return bool(document.get("description") == body["description"])
+
+    same = find()
+    if not same:
+        made = _create_connector(send, body, credential)
+        log.info("created connector %s (%s)", made, body["name"])
+        twins = [hit for hit in find() if is_current(hit.source)]
+        return _keep_oldest(send, made, twins, ml_commons.delete_connector(made))
+    # A search may lag behind an update by a second; a get does not.
+    if current := [hit for hit in same if is_current(hit.source)] or [
+        hit for hit in same if is_current(send(ml_commons.get_connector(hit.id)))
+    ]:
+        log.info("connector %s (%s) is as it should be", _oldest(current).id, body["name"])
+        if renew:
+            replace_connector(send, _oldest(current).id, {"credential": dict(credential)})
+        return _oldest(current).id
+    stale = _oldest(same)
+    if on_change != "redeploy":
+        raise SpecError(
+            f"connector {stale.id} ({body['name']}) differs from what this run wants, and its model may answer "
+            "searches:\n"
+            f"{_difference(send(ml_commons.get_connector(stale.id)), body)}\n"
+            'Register under another name, or allow seconds without it with on_change="redeploy".'
+        )
+    replace_connector(send, stale.id, {**body, "credential": dict(credential)})
+    return stale.id
+
+
+def _create_connector(send: Send, body: Mapping[str, Any], credential: Mapping[str, str]) -> str:
+    try:
+        return str(send(ml_commons.create_connector({**body, "credential": dict(credential)})))
+    except Refused as error:
+        if error.status != FORBIDDEN:
+            raise
+        raise Refused(
+            f"no connector {body['name']!r} is visible to this user, and he may not make one. If it exists, its maker "
+            'shares it with a backend role of this user ("backend_roles" in the extra of the connection that sets up). '
+            f"{error}",
+            status=error.status,
+        ) from None
+
+
+def replace_connector(send: Send, connector_id: str, body: Mapping[str, Any]) -> None:
+    """Undeploy the connector's models, update it, deploy them again; searches fail for the seconds between.
+
+    Raise SpecError where the update could not do it: the cluster merges parameters, it never takes one away.
+    """
+    there = send(ml_commons.get_connector(connector_id)).get("parameters") or {}
+    if "parameters" in body and (extra := sorted(set(there) - set(body["parameters"]))):
+        raise SpecError(
+            f"connector {connector_id} has parameters that an update cannot take away: {', '.join(extra)}; "
+            "register under another name"
+        )
+    models = [
+        hit.id
+        for hit in models_of(send, connector_id)
+        if send(ml_commons.get_model(hit.id)).get("model_state") in DEPLOYED
+    ]
+    for model_id in models:
+        send(ml_commons.undeploy_model(model_id))
+    try:
+        _update_once_free(send, ml_commons.update_connector(connector_id, body))
+    finally:
+        for model_id in models:
+            send(ml_commons.deploy_model(model_id))
+            wait_deployed(send, model_id)
+    log.info("updated connector %s, redeployed %d models", connector_id, len(models))
+
+
+def _update_once_free(send: Send, update: Call) -> None:
+    """The cluster looks for deployed models by a search, which may still show those that were just undeployed."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, Refused) and IN_USE in str(error)),
+        stop=tenacity.stop_after_attempt(5),
+        wait=tenacity.wait_fixed(1),
+        reraise=True,
+    )
+    retrying(send, update)
+
+
+def ensure_group(send: Send, name: str) -> str:
+    """The id of the one model group of this name."""
+
+    def find() -> list[Hit]:
+        return [hit for hit in send(ml_commons.search_groups(name)) if hit.source.get("name") == name]
+
+    if not (found := find()):
+        try:
+            made: str = send(ml_commons.register_group(name))
+        except Refused as error:
+            if "already being used by a model group" not in str(error):
+                raise
+        else:
+            log.info("registered model group %s (%s)", made, name)
+            return _keep_oldest(send, made, find(), ml_commons.delete_group(made))
+        found = find()
+    if not found:
+        raise SpecError(f"model group {name!r} exists, but this user may not see it. {OTHER_TEAM}")
+    return _oldest(found).id
+
+
+def ensure_model(
+    send: Send, name: str, connector_id: str, group: str, *, deploy: bool, sleep: Callable[[float], None] = time.sleep
+) -> str:
+    """The id of the one model of this name on this connector, deployed if asked."""
+    found = [hit for hit in models_of(send, connector_id) if hit.source.get("name") == name]
+    made = ""
+    if found:
+        model_id = _oldest(found).id
+        log.info("model %s (%s) is registered", model_id, name)
+        state = send(ml_commons.get_model(model_id)).get("model_state")
+        if deploy and state not in DEPLOYED:
+            send(ml_commons.deploy_model(model_id))
+    else:
+        group_id = ensure_group(send, group)
+        answer = send(ml_commons.register_model(name, connector_id, group_id, deploy=deploy))
+        log.info("registered model %s (%s), task %s", answer["model_id"], name, answer["task_id"])
+        _follow_task(send, answer["task_id"], sleep)
+        made = str(answer["model_id"])
+        twins = [hit for hit in models_of(send, connector_id) if hit.source.get("name") == name]
+        model_id = _keep_oldest(send, made, twins, ml_commons.undeploy_model(made), ml_commons.delete_model(made))
+    if deploy:
+        wait_deployed(send, model_id, ours=model_id == made, sleep=sleep)
+    return model_id
+
+
+def models_of(send: Send, connector_id: str) -> list[Hit]:
+    return [
+        hit for hit in send(ml_commons.search_models(connector_id)) if hit.source.get("connector_id") == connector_id
+    ]
+
+
+def wait_deployed(
+    send: Send,
+    model_id: str,
+    *,
+    ours: bool = False,
+    tries: int = 120,
+    pause_seconds: float = 0.5,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Raise Refused for a failed deployment, Unavailable when it takes longer than `tries` pauses.
+
+    A model that stays as it is for some looks is deployed once more: a node of several could not load it, or what
+    came with registering it did not happen (that is fired after the answer, and its failure only logged). One that
+    this run has made (`ours`) is undeployed first: else a node that failed answers "Duplicate deploy model task". One
+    that stays PARTIALLY_DEPLOYED serves all the same.
+    """
+    heal_at = HEAL_AT if ours else HEAL_AT[:1]
+    idle, why = 0, ""
+    for _ in range(tries):
+        state = send(ml_commons.get_model(model_id)).get("model_state")
+        if state == "DEPLOYED":
+            return
+        if state == "DEPLOY_FAILED":
+            raise Refused(
+                f"model {model_id} failed to deploy; GET /_plugins/_ml/models/{model_id} and the cluster's log say why"
+            )
+        idle += state in IDLE
+        if state in IDLE and idle in heal_at:
+            why = _deploy_again(send, model_id, state, undeploy=ours and state == "PARTIALLY_DEPLOYED")
+        if state == "PARTIALLY_DEPLOYED" and idle >= heal_at[-1] + USED_AS_IT_IS_AFTER:
+            log.warning(
+                "model %s is deployed on some nodes only, and is used as it is. To heal it (searches fail meanwhile): "
+                "POST %s, then POST %s",
+                model_id,
+                ml_commons.undeploy_model(model_id).path,
+                ml_commons.deploy_model(model_id).path,
+            )
+            return
+        sleep(pause_seconds)
+    raise Unavailable(f"model {model_id} is still {state} after {tries * pause_seconds:.0f} s. {why}".rstrip())
+
+
+def _deploy_again(send: Send, model_id: str, state: str, *, undeploy: bool) -> str:
+    """Why that was refused; empty where it was not."""
+    try:
+        if undeploy:
+            send(ml_commons.undeploy_model(model_id))
+        send(ml_commons.deploy_model(model_id))
+    except BatchError as error:
+        log.warning("model %s is %s, and deploying it once more failed: %s", model_id, state, error)
+        return str(error)
+    log.warning("model %s was %s, so it was deployed once more", model_id, state)
+    return ""
+
+
+def _follow_task(
+    send: Send, task_id: str, sleep: Callable[[float], None], tries: int = 60, pause_seconds: float = 0.5
+) -> None:
+    """Wait for a register task; COMPLETED does not yet mean deployed."""
+    for _ in range(tries):
+        task = send(ml_commons.get_task(task_id))
+        if task.get("state") == "COMPLETED":
+            return
+        if task.get("state") not in ("CREATED", "RUNNING"):
+            raise Refused(f"task {task_id} ended {task.get('state')}: {task.get('error', 'no reason given')}")
+        sleep(pause_seconds)
+    raise Unavailable(f"task {task_id} is not done after {tries * pause_seconds:.0f} s")
+
+
+def _keep_oldest(send: Send, made: str, twins: list[Hit], *removal: Call) -> str:
+    """Of what several runs made at once the oldest counts; ours, if it is another, is removed if it can be."""
+    first = _oldest(twins).id if twins else made
+    if first != made:
+        log.info("another run made %s first; removing our %s", first, made)
+        try:
+            for call in removal:
+                send(call)
+        except BatchError as error:
+            log.warning("%s is left over, and nothing uses it: %s", made, error)
+    return first
+
+
+def _oldest(hits: list[Hit]) -> Hit:
+    return min(hits, key=lambda hit: (hit.source.get("created_time", 0), hit.id))
+
+
+def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """A unified diff of the fields that we set; the cluster shows action types in capitals."""
+    before, after = (
+        json.dumps({key: _comparable(side.get(key)) for key in sorted(wanted)}, indent=1, sort_keys=True)
+        for side in (there, wanted)
+    )
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "in the cluster", "wanted", lineterm="", n=1)
+    return "\n".join(lines)
+
+
+def _comparable(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [{**action, "action_type": str(action.get("action_type", "")).lower()} for action in value]

@@ -1,0 +1,247 @@
+"""What the cluster answered: a value, or an error that says what to do. One table, read from the top, first match
+counts.
+
+Wordings: https://github.com/opensearch-project/ml-commons, and versions.py where versions differ. They are matched on
+text because the status says little: the plugin's own refusals are 500, the provider's are relayed under the provider's
+status.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch_batch.cluster import advice
+from opensearch_batch.cluster.advice import setting
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.cluster.tls import refused_by
+from opensearch_batch.errors import (
+    BatchError,
+    CannotLook,
+    NoRoute,
+    NotTaken,
+    OutcomeUnknown,
+    Refused,
+    TaskLimit,
+    Terminal,
+    Throttled,
+    Unavailable,
+)
+
+REMOTE = "Error from remote service: "
+
+_CUT = "isconnected|ReadError|onnection reset"
+"""In the errors of requests and httpx, for a connection that was closed without an answer."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """For answers of `purposes` (empty: all) with one of `statuses` (empty: any) whose text has `pattern`."""
+
+    error: type[BatchError]
+    pattern: str = ""
+    statuses: frozenset[int] = frozenset()
+    purposes: tuple[str, ...] = ()
+    advice: str | Callable[[Call, re.Match[str]], str] = ""
+    pause_seconds: float | None = None
+
+
+def _statuses(*values: int) -> frozenset[int]:
+    return frozenset(values)
+
+
+_5XX = frozenset(range(500, 600))
+
+# The provider's own answer, relayed. First, because its text may be anything.
+_RELAYED = (
+    Rule(
+        Refused,
+        REMOTE,
+        _statuses(401, 403),
+        advice="The provider refused the connector's key: renew it (rotate_credential). A connector without a predict "
+        "action sends none.",
+    ),
+    Rule(Throttled, REMOTE, _statuses(429)),
+    Rule(Throttled, f"{REMOTE}The request was denied due to remote server throttling"),
+    Rule(OutcomeUnknown, REMOTE, _5XX | _statuses(408), ("submit",)),
+    Rule(Unavailable, REMOTE, _5XX | _statuses(408)),
+    Rule(Refused, REMOTE, advice="The provider refused it."),
+)
+
+# The provider may have a job although these are errors, some of them 400. The last two: its task could not be written
+# (a full disk blocks the index, with 429).
+_WITH_A_JOB = (
+    Rule(
+        OutcomeUnknown,
+        "No response from model|Invalid JSON format|empty response body|with empty body"
+        "|Failed to put data object in index|cluster_block_exception",
+        purposes=("submit",),
+    ),
+)
+
+# Passing trouble, with nothing sent on.
+_PASSING = (
+    Rule(NotTaken, r"can not write type \[class org.opensearch.ml.common.MLTaskState\]", advice=advice.REPLICAS),
+    Rule(NotTaken, "Fetching master key timed out|master key has not been initialized"),
+    Rule(Unavailable, "OpenSearch Security not initialized", _statuses(503)),
+    Rule(Unavailable, "version_conflict_engine_exception|version conflict", _statuses(409), ("read", "write", "look")),
+    Rule(Unavailable, "Connection refused", purposes=("submit",)),
+    Rule(
+        Unavailable,
+        "no eligible node",
+        advice=f"None has a role for it: {setting('task_dispatcher.eligible_node_role.remote_model', ['data', 'ml'])}",
+    ),
+    Rule(
+        TaskLimit,
+        "Exceeded maximum limit for BATCH_PREDICTION tasks",
+        advice=f"Wait, or lift the check: {setting('max_batch_inference_tasks', 100)} "
+        "(it never counts more than ten, so any value above 10 lifts it; docs/runbook-task-limit.md).",
+        pause_seconds=300,
+    ),
+)
+
+# A setting, or the version, is in the way.
+_SETTINGS = (
+    # The job is fine, only this cluster cannot see it (3.7 and later; with a private provider address every version).
+    Rule(CannotLook, "Trusted connector endpoints regex is not configured", purposes=("look",)),
+    Rule(CannotLook, "has private ip address", purposes=("look",)),
+    Rule(Refused, "has private ip address", advice=advice.allow_private),
+    Rule(Refused, r"not matching the trusted connector endpoint regex(?:, URL is: (?P<url>\S+))?", advice=advice.trust),
+    Rule(
+        NoRoute,
+        "no handler found for uri",
+        advice="This cluster has no ML Commons plugin with batch inference: GET _cat/plugins must list opensearch-ml "
+        "2.17.1 or later on every node.",
+    ),
+    Rule(
+        Refused,
+        r"No enum constant \S*ActionType\.\w*BATCH_PREDICT",
+        advice="This cluster's ML Commons is older than 2.17, which has no batch tasks: upgrade it to 2.17.1 or later.",
+    ),
+    Rule(Refused, "Remote Inference is currently disabled", advice=setting("remote_inference.enabled", True)),
+    Rule(
+        Refused,
+        "Offline Batch Inference is currently disabled",
+        advice=setting("offline_batch_inference_enabled", True),
+    ),
+    Rule(Refused, "Model not ready yet|Auto deployment disabled for this model", advice=advice.deploy),
+    Rule(Refused, "Model is disabled", advice=advice.enable_model),
+    Rule(
+        Refused,
+        "You cannot specify (?P<kind>connector|model) access control parameters",
+        advice=advice.allow_access_control,
+    ),
+    Rule(
+        Refused,
+        "Please configure the action type",
+        advice='Give the connector\'s status and cancel actions a request_body, e.g. "{}".',
+    ),
+    Rule(
+        Refused,
+        "models are still using this connector",
+        advice="Compare those models' connector_id: ids that share a part between hyphens are taken for one another.",
+    ),
+)
+
+# Who may. The first two come as 403, 400 or, on status and cancel, as 500 (m_l_validation_exception): for good.
+_RIGHTS = (
+    Rule(
+        Refused,
+        "(?i)you don't have the backend roles? specified|you must have at least one backend role",
+        advice='Name roles of this user in the connection\'s extra: {"backend_roles": ["ROLE"]}.',
+    ),
+    Rule(
+        Refused,
+        "(?i)you don't have permissions?|doesn't have privilege|you are not allowed to|no permission to"
+        "|is not authorized to perform action",
+        advice=advice.OTHER_TEAM,
+    ),
+    Rule(Refused, r"no permissions for \[(?P<permissions>[^\]]+)\]", advice=advice.permit),
+    Rule(
+        Refused, "", _statuses(401), advice="The cluster refused the login: check the connection's user and password."
+    ),
+    Rule(Refused, "", _statuses(403), advice="The cluster's user may not do this: give its role the named permission."),
+)
+
+_ABSENT = (
+    Rule(
+        Refused,
+        "Failed to retrieve the ML model",
+        advice="The model was deleted while its job ran; the job goes on at the provider.",
+    ),
+    Rule(
+        Refused,
+        "Failed to find model|Fail to find model|from index .plugins-ml-model",
+        advice="Register it first, or check the model id.",
+    ),
+    Rule(Refused, "Failed to find task|Fail to find task", advice="The task was deleted from the cluster."),
+)
+
+_BY_STATUS = (
+    Rule(Throttled, "", _statuses(429)),
+    Rule(OutcomeUnknown, "", _5XX | _statuses(408, 409, 425), ("submit",)),
+    Rule(Unavailable, "", _5XX | _statuses(408, 425)),
+    Rule(Refused),
+)
+
+RULES = (*_RELAYED, *_WITH_A_JOB, *_PASSING, *_SETTINGS, *_RIGHTS, *_ABSENT, *_BY_STATUS)
+
+
+def read_answer(call: Call, status: int, text: str, headers: Mapping[str, str]) -> Any:
+    """Return `call.parse` of a 2xx answer, else raise the error of the first rule that matches."""
+    if 200 <= status < 300:
+        try:
+            return call.parse(json.loads(text))
+        except (ValueError, KeyError, TypeError) as error:
+            kind = OutcomeUnknown if call.purpose == "submit" else Unavailable
+            raise kind(
+                f"{call.name}: HTTP {status} with an answer that is not ML Commons' ({error!r})", status=status
+            ) from None
+    reason = _reason(text)
+    rule, match = next(found for rule in RULES if (found := _matched(rule, call, status, reason)))
+    what_to_do = rule.advice if isinstance(rule.advice, str) else rule.advice(call, match)
+    said = f"{call.name}: HTTP {status}: {reason[:600]}"
+    raise rule.error(
+        f"{said.removesuffix('.')}. {what_to_do}" if what_to_do else said,
+        status=status,
+        retry_after_seconds=_retry_after(headers) or rule.pause_seconds,
+    )
+
+
+def lost(call: Call, error: Exception, *, sent: bool) -> BatchError:
+    """No answer at all; `sent` is False only where the connection itself failed. Terminal where TLS refused it."""
+    if what_to_do := refused_by(error):
+        return Terminal(f"{call.name}: {error}. {what_to_do}")
+    kind = OutcomeUnknown if sent and call.purpose == "submit" else Unavailable
+    what = f"{type(error).__name__}: {error}"
+    hint = " If it speaks https, the connection's schema must say so." if re.search(_CUT, what) else ""
+    return kind(f"{call.name}: no answer from the cluster ({what}). Is it up, and the connection's host right?{hint}")
+
+
+def _matched(rule: Rule, call: Call, status: int, reason: str) -> tuple[Rule, re.Match[str]] | None:
+    if (rule.purposes and call.purpose not in rule.purposes) or (rule.statuses and status not in rule.statuses):
+        return None
+    match = re.search(rule.pattern, reason)
+    return (rule, match) if match else None
+
+
+def _reason(text: str) -> str:
+    """Reasons of the error and of its root causes; the text as it is where it is not OpenSearch's JSON."""
+    try:
+        error = json.loads(text)["error"]
+        causes = [cause.get("reason") for cause in error["root_cause"]]
+    except (ValueError, KeyError, TypeError):
+        if text.startswith("{") and '"no handler found' in text:
+            return str(json.loads(text)["error"])
+        return text.strip()
+    reasons = [f"{error.get('type')}: {error.get('reason')}", *(c for c in causes if c and c != error.get("reason"))]
+    return "; ".join(reasons)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds; the date form of Retry-After is not read."""
+    value = headers.get("Retry-After") or headers.get("retry-after") or ""
+    return float(value) if value.replace(".", "", 1).isdigit() else None

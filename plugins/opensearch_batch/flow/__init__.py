@@ -1,0 +1,1 @@
+"""The nouns of the flow: Shard, Job, Outcome, Answer, Landed."""

@@ -1,0 +1,168 @@
+"""The Report of a run: what landed, held against what was planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.landed import Landed
+from opensearch_batch.flow.values import Value
+from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
+from opensearch_batch.prepare.plan import Plan, Price, counted
+
+
+@dataclass(frozen=True)
+class Report(Value):
+    """A whole run, each row counted once, with its last fate. `missing` counts every planned row that has neither an
+    answer nor a reason, those of `absent` shards (their indexes) included.
+
+    `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in one,
+    `left` those of `failed` and `missing` whose round never landed.
+    """
+
+    records: int
+    answered: int
+    failed: int
+    missing: int
+    duplicates: int
+    foreign: int
+    unreadable: int
+    shards: int
+    jobs: list[dict[str, Any]]
+    codes: dict[str, int]
+    named: dict[str, list[str]]
+    examples: list[dict[str, str]]
+    absent: list[int]
+    results: list[str]
+    failures: list[str]
+    estimated_tokens: int
+    estimated_usd: float | None
+    input_tokens: int
+    output_tokens: int
+    actual_tokens: int
+    actual_usd: float | None
+    manifest: str
+    passing: dict[str, int] = field(default_factory=dict)
+    repaired: int = 0
+    left: int = 0
+    instance_seconds: float = 0.0
+
+    @property
+    def all_landed(self) -> bool:
+        """Every shard of this try, those of the repair rounds too, whatever became of its rows."""
+        return not self.absent and not self.left
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the run cannot count as whole; empty when every planned row is accounted for. A line that could not be
+        read is made up for by a missing row that was handed on.
+        """
+        unreadable = self.unreadable if self.unreadable > self.passing.get(MISSING, 0) else 0
+        found = [f"{n} {kind}" for kind, n in ((MISSING, self.missing), ("unreadable", unreadable)) if n]
+        if found and (ids := self.named.get(MISSING)):
+            found[0] += f" ({', '.join(ids)}{', …' if self.missing > len(ids) else ''})"
+        return [*found, f"{shards_named(self.absent)} never landed"] if self.absent else found
+
+    def __str__(self) -> str:
+        money = "" if self.actual_usd is None else f", ${self.actual_usd:.4f}"
+        if self.actual_usd is not None and self.estimated_usd is not None:
+            money += f" (estimated ${self.estimated_usd:.4f})"
+        used = f"{self.actual_tokens} tokens"
+        if self.instance_seconds:
+            used = f"{self.instance_seconds:.0f} instance-seconds"
+        extra = "".join(
+            f", {n} {kind}" for kind, n in (("duplicates", self.duplicates), ("foreign", self.foreign)) if n
+        )
+        repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
+        return (
+            f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed, "
+            f"{self.missing} missing{extra}; "
+            f"{counted(len(self.jobs), 'job')}, {used}{money}; manifest {self.manifest}"
+        )
+
+
+def shards_named(indexes: Sequence[int | str]) -> str:
+    """ "shard 0", or "shards 0, 3" up to a bound."""
+    named = ", ".join(map(str, indexes[:NAMED])) + (", …" if len(indexes) > NAMED else "")
+    return f"shard{'s' if len(indexes) > 1 else ''} {named}"
+
+
+def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = ()) -> Report:
+    """Against what was planned, not against what arrived: a shard that never landed is a hole of all its rows."""
+    once = {(part.job.get("shard") or {}).get("uri") or part.job["key"]: part for part in landed}
+    parts = sorted(once.values(), key=lambda part: (part.round, (part.job.get("shard") or {}).get("index", 0)))
+    total = {name: sum(getattr(part, name) for part in parts) for name in _SUMS}
+    total["failed"] += sum(rest.tally.failed for rest in left)
+    counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
+    usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
+    total["missing"] = plan.records - total["answered"] - total["failed"]
+    price = None
+    if plan.input_usd_per_million is not None and plan.output_usd_per_million is not None:
+        price = Price(plan.input_usd_per_million, plan.output_usd_per_million)
+    elif plan.usd_per_instance_hour is not None:
+        price = Price(instance_hour_usd=plan.usd_per_instance_hour)
+    return Report(
+        records=plan.records,
+        shards=plan.shards,
+        jobs=[_job_line(part) for part in parts],
+        codes=_added(count.codes for count in counts),
+        named=_joined(count.named for count in counts),
+        examples=[example for count in counts for example in count.examples][:NAMED],
+        absent=_absent(plan, [part for part in parts if not part.round]),
+        results=[part.results["uri"] for part in parts if part.results],
+        failures=[part.failures["uri"] for part in parts if part.failures] + [rest.failures["uri"] for rest in left],
+        passing=_added(part.passing for part in parts),
+        repaired=sum(part.answered for part in parts if part.round),
+        left=sum(rest.tally.failed + rest.tally.missing for rest in left),
+        estimated_tokens=plan.estimated_tokens,
+        estimated_usd=plan.estimated_usd,
+        actual_tokens=usage.input_tokens + usage.output_tokens,
+        actual_usd=price.of(usage) if price else None,
+        manifest=manifest,
+        **total,
+    )
+
+
+_COUNTED = ("answered", "failed", "duplicates", "foreign", "unreadable")
+_SUMS = (*_COUNTED, "input_tokens", "output_tokens", "instance_seconds")
+
+
+def _job_line(part: Landed) -> dict[str, Any]:
+    job = part.job
+    return {
+        "shard": (job.get("shard") or {}).get("index"),
+        "round": part.round,
+        "task_id": job["task_id"],
+        "provider_job_id": job["provider_job_id"],
+        "input_file_id": job["input_file_id"],
+        "model_id": job["model_id"],
+        "key": job["key"],
+        "attempt": job["attempt"],
+        "state": part.state,
+        "records": part.records,
+    }
+
+
+def _absent(plan: Plan, parts: Sequence[Landed]) -> list[int]:
+    """None where everything arrived: a plan made from what landed may speak of shards 3 and 4 alone."""
+    if len(parts) >= plan.shards:
+        return []
+    return sorted(set(range(plan.shards)) - {part.job["shard"]["index"] for part in parts if part.job.get("shard")})
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for count in counts:
+        for code, n in count.items():
+            total[code] = total.get(code, 0) + n
+    return total
+
+
+def _joined(names: Iterable[Mapping[str, list[str]]]) -> dict[str, list[str]]:
+    total: dict[str, list[str]] = {}
+    for name in names:
+        for kind, ids in name.items():
+            total[kind] = (total.get(kind, []) + ids)[:NAMED]
+    return total

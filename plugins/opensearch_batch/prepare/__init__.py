@@ -1,0 +1,1 @@
+"""Rows become shards and a plan."""

@@ -1,0 +1,125 @@
+"""Plan: what a run would send and cost, known before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from opensearch_batch.errors import BudgetExceeded
+from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.flow.values import Value
+from opensearch_batch.providers.protocol import Provider
+
+
+@dataclass(frozen=True)
+class Plan(Value):
+    """`estimated_tokens` is input only, bytes / 4; money is None where no price is known. Prices are US dollars a
+    million tokens, or an hour of a machine, where the provider bills those: then nothing can be estimated.
+    """
+
+    run_key: str
+    records: int
+    shards: int
+    bytes: int
+    estimated_tokens: int
+    input_usd_per_million: float | None
+    output_usd_per_million: float | None
+    estimated_usd: float | None
+    dry_run: bool = False
+    output_tokens_at_most: int | None = 0
+    usd_per_instance_hour: float | None = None
+
+    def __str__(self) -> str:
+        money = "no price known" if self.estimated_usd is None else f"about ${self.estimated_usd:.4f}"
+        if self.usd_per_instance_hour is not None:
+            money = f"${self.usd_per_instance_hour:g} an instance-hour"
+        if self.output_tokens_at_most is None:
+            money += " for the input alone"
+        return (
+            f"{counted(self.records, 'row')} in {counted(self.shards, 'shard')}, {self.bytes} bytes, "
+            f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}"
+        )
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars a million tokens, batch discount applied; and an hour of a machine."""
+
+    input_usd: float = 0.0
+    output_usd: float = 0.0
+    instance_hour_usd: float = 0.0
+
+    def of(self, usage: Usage) -> float:
+        tokens = (usage.input_tokens * self.input_usd + usage.output_tokens * self.output_usd) / 1e6
+        return tokens + usage.instance_seconds / 3600 * self.instance_hour_usd
+
+
+def make_plan(
+    shards: Sequence[Shard],
+    run_key: str,
+    price: Price | None,
+    *,
+    dry_run: bool,
+    max_cost_usd: float | None,
+    output_tokens_a_row: int | None = 0,
+    usd_per_instance_hour: float | None = None,
+) -> Plan:
+    """Raise BudgetExceeded when the estimate is above `max_cost_usd`, or when there is a bound and no price to hold
+    it against.
+    """
+    tokens = sum(shard.estimated_tokens for shard in shards)
+    records = sum(shard.records for shard in shards)
+    output = None if output_tokens_a_row is None else output_tokens_a_row * records
+    plan = Plan(
+        run_key=run_key,
+        records=records,
+        shards=len(shards),
+        bytes=sum(shard.bytes for shard in shards),
+        estimated_tokens=tokens,
+        input_usd_per_million=price.input_usd if price else None,
+        output_usd_per_million=price.output_usd if price else None,
+        estimated_usd=price.of(Usage(tokens, output or 0)) if price else None,
+        dry_run=dry_run,
+        output_tokens_at_most=output,
+        usd_per_instance_hour=usd_per_instance_hour,
+    )
+    if max_cost_usd is not None and tokens:
+        if plan.estimated_usd is None:
+            raise BudgetExceeded(
+                f"max_cost_usd is {max_cost_usd}, but no price is known: set limits.usd_per_million_tokens. "
+                f"Plan: {plan}"
+            )
+        if output is None:
+            raise BudgetExceeded(
+                f"max_cost_usd is {max_cost_usd}, but answers have no bound: give max_tokens. Plan: {plan}"
+            )
+        if plan.estimated_usd > max_cost_usd:
+            raise BudgetExceeded(f"max_cost_usd is {max_cost_usd}, the plan is above it: {plan}. Nothing was sent.")
+    return plan
+
+
+def price_of(provider: Provider, model: str, usd_per_million_tokens: float | None) -> Price | None:
+    """The given batch price for all tokens, else the list price of genai-prices times the provider's batch factor,
+    else None.
+    """
+    if usd_per_million_tokens is not None:
+        return Price(usd_per_million_tokens, usd_per_million_tokens)
+    if provider.PRICE_ID is None:
+        return None
+    from genai_prices import Usage as Tokens
+    from genai_prices import calc_price
+
+    try:
+        inward, outward = (
+            float(calc_price(tokens, model_ref=model, provider_id=provider.PRICE_ID).total_price)
+            * provider.BATCH_PRICE_FACTOR
+            for tokens in (Tokens(input_tokens=1_000_000), Tokens(output_tokens=1_000_000))
+        )
+    except LookupError:
+        return None
+    return Price(inward, outward)

@@ -1,0 +1,85 @@
+"""Preflight: what a planned run needs at the provider, held against what there is, before the first upload. Figures in,
+figures or a refusal out; no I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from opensearch_batch.errors import Terminal
+from opensearch_batch.flow.values import Value
+from opensearch_batch.prepare.plan import Plan
+
+
+@dataclass(frozen=True)
+class Preflight(Value):
+    """`stored_bytes` are the provider's files of all runs and purposes (None: it was not asked), `storage_bytes` what
+    may lie there (None: no bound).
+
+    `fills`: how often what may be in flight at once is filled; None where no limit of jobs or tokens is given.
+    `hours_at_most`: after so long the provider has ended every batch, if each fill is submitted when the one before it
+    has ended; answers usually come earlier. None where `fills` is.
+    """
+
+    records: int
+    shards: int
+    upload_bytes: int
+    estimated_tokens: int
+    stored_bytes: int | None
+    storage_bytes: int | None
+    window_hours: float
+    fills: int | None = None
+    hours_at_most: float | None = None
+
+    def __str__(self) -> str:
+        if self.fills is None:
+            when = f"each batch ends within {self.window_hours:g} hours of its submission"
+        else:
+            when = f"in flight at once in {self.fills} fills, so ended within {self.hours_at_most:g} hours"
+        stored = "what lies there" if self.stored_bytes is None else f"{self.stored_bytes} that lie there"
+        room = "" if self.storage_bytes is None else f", which holds {self.storage_bytes} with {stored}"
+        return (
+            f"{self.records} rows, {self.shards} files, {self.upload_bytes} bytes to upload to the provider{room}; "
+            f"an estimated {self.estimated_tokens} tokens, {when}"
+        )
+
+
+def check(
+    plan: Plan,
+    *,
+    stored_bytes: int | None,
+    storage_bytes: int | None,
+    window_hours: float,
+    max_jobs_in_flight: int | None = None,
+    max_enqueued_tokens: int | None = None,
+) -> Preflight:
+    """Raise Terminal where the input files alone are more than the provider has room for. How large the answers will
+    be is not known before, so they are not counted.
+    """
+    fills = [
+        math.ceil(wanted / at_once)
+        for wanted, at_once in ((plan.shards, max_jobs_in_flight), (plan.estimated_tokens, max_enqueued_tokens))
+        if at_once
+    ]
+    most = max(fills) if fills else None
+    found = Preflight(
+        records=plan.records,
+        shards=plan.shards,
+        upload_bytes=plan.bytes,
+        estimated_tokens=plan.estimated_tokens,
+        stored_bytes=stored_bytes,
+        storage_bytes=storage_bytes,
+        window_hours=window_hours,
+        fills=most,
+        hours_at_most=None if most is None else most * window_hours,
+    )
+    taken = stored_bytes or 0
+    if storage_bytes is not None and taken + plan.bytes > storage_bytes:
+        raise Terminal(
+            f"this run uploads {plan.bytes} bytes, and the provider has room for "
+            f"{max(0, storage_bytes - taken)}: {taken} of {storage_bytes} bytes are taken. Nothing was "
+            "sent. Delete files there (python -m opensearch_batch.clean_provider deletes what has landed), or, if your "
+            "account may hold more, say limits.max_provider_bytes."
+        )
+    return found

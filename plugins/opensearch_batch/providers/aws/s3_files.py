@@ -1,0 +1,121 @@
+"""Objects in S3 by URI, through boto3: what the jobs of AWS read and write. Shards and results lie elsewhere
+(storage.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any
+
+from opensearch_batch.errors import Refused, SpecError, Unavailable
+from opensearch_batch.providers.aws.session import NOT_FOUND, asked
+from opensearch_batch.providers.resuming import in_lines, resumed
+
+AT_A_TIME = 1000
+"""Keys that one DeleteObjects takes."""
+
+CHUNK_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Found:
+    """`modified_at` is in epoch seconds."""
+
+    uri: str
+    size: int
+    modified_at: float
+
+
+class S3Files:
+    """Over one client; every call is one that may be repeated."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def found(self, prefix_uri: str) -> Iterator[Found]:
+        """In key order; a page is asked for when the one before it has been read."""
+        bucket, prefix = parts_of(prefix_uri)
+        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
+        while page := asked(lambda: next(pages, None), f"list {prefix_uri}"):
+            for each in page.get("Contents", []):
+                yield Found(f"s3://{bucket}/{each['Key']}", each["Size"], each["LastModified"].timestamp())
+
+    def put(self, uri: str, content: bytes) -> None:
+        bucket, key = parts_of(uri)
+        asked(lambda: self._client.put_object(Bucket=bucket, Key=key, Body=content), f"write {uri}")
+
+    def upload(self, uri: str, source: IO[bytes]) -> None:
+        """In parts; memory holds a few of them."""
+        from boto3.exceptions import S3UploadFailedError
+        from boto3.s3.transfer import TransferConfig
+
+        bucket, key = parts_of(uri)
+        config = TransferConfig(max_concurrency=2)
+        try:
+            asked(lambda: self._client.upload_fileobj(source, bucket, key, Config=config), f"upload {uri}")
+        except S3UploadFailedError as error:
+            raise Unavailable(f"upload {uri}: {error}") from None
+
+    def size(self, uri: str) -> int | None:
+        bucket, key = parts_of(uri)
+        try:
+            return int(asked(lambda: self._client.head_object(Bucket=bucket, Key=key), f"get {uri}")["ContentLength"])
+        except Refused as error:
+            if error.status != NOT_FOUND:
+                raise
+            return None
+
+    def read(self, uri: str) -> bytes:
+        """For small objects."""
+        return b"".join(self._chunks(uri, None))
+
+    def lines(self, uri: str, size: int | None = None) -> Iterator[bytes]:
+        """Without their ends; `size` saves asking for it."""
+        return in_lines(self._chunks(uri, size))
+
+    def _chunks(self, uri: str, size: int | None) -> Iterator[bytes]:
+        size = self.size(uri) if size is None else size
+        if size is None:
+            raise Refused(
+                f"download {uri}: no such object; it was deleted. What landed before stays as it is. To have its rows "
+                "again, give them to a new run.",
+                status=NOT_FOUND,
+            )
+        return resumed(uri, size, partial(self._from, uri))
+
+    def _from(self, uri: str, at: int) -> Iterator[bytes]:
+        from botocore.exceptions import BotoCoreError
+
+        bucket, key = parts_of(uri)
+        ranged = {"Range": f"bytes={at}-"} if at else {}
+        answer = asked(lambda: self._client.get_object(Bucket=bucket, Key=key, **ranged), f"download {uri}")
+        try:
+            yield from answer["Body"].iter_chunks(CHUNK_BYTES)
+        except BotoCoreError as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from None
+        finally:
+            answer["Body"].close()
+
+    def remove(self, prefix_uri: str) -> int:
+        """Everything below; returns how many there were."""
+        bucket, _ = parts_of(prefix_uri)
+        keys = [parts_of(found.uri)[1] for found in self.found(prefix_uri)]
+        for at in range(0, len(keys), AT_A_TIME):
+            objects = [{"Key": key} for key in keys[at : at + AT_A_TIME]]
+            answer = asked(
+                lambda objects=objects: self._client.delete_objects(Bucket=bucket, Delete={"Objects": objects}),  # type: ignore[misc]
+                f"delete {prefix_uri}",
+            )
+            if errors := answer.get("Errors"):
+                raise Refused(f"delete {prefix_uri}: {errors[0].get('Code')}: {errors[0].get('Key')}")
+        return len(keys)
+
+
+def parts_of(uri: str) -> tuple[str, str]:
+    """Bucket and key."""
+    if not uri.startswith("s3://"):
+        raise SpecError(f"{uri!r} is not an s3:// URI")
+    bucket, _, key = uri[5:].partition("/")
+    return bucket, key

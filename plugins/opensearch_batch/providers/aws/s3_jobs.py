@@ -1,0 +1,121 @@
+"""What the stores of jobs over S3 share: uploads with a marker written last, and the connection of type aws."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
+
+from opensearch_batch.errors import Refused, SpecError
+from opensearch_batch.providers.aws import s3_layout
+from opensearch_batch.providers.aws import session as aws
+from opensearch_batch.providers.aws.s3_files import S3Files
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from opensearch_batch.flow.shards import Shard
+
+
+class S3Jobs:
+    """Base of both. `job` is a spec's model.job; only what uploads, or lists uploads, needs its files_uri."""
+
+    SERVICE: str
+    """Of the client that knows the jobs."""
+
+    def __init__(self, connection: Connection, job: Mapping[str, Any]) -> None:
+        self._connection, self._job = connection, job
+
+    @classmethod
+    def opened(cls, connection: Connection, default_url: str, job: Mapping[str, Any]) -> Self:
+        return cls(connection, job)
+
+    @classmethod
+    def base_url(cls, connection: Connection, default_url: str) -> str:
+        return str(connection.extra_dejson.get("endpoint_url") or default_url).rstrip("/")
+
+    @classmethod
+    def settings(cls, connection: Connection) -> dict[str, Any]:
+        return {"region": aws.region_of(connection)}
+
+    @classmethod
+    def credential(cls, names: Mapping[str, Any], connection: Connection) -> dict[str, str]:
+        return aws.credential_of(names, connection)
+
+    @cached_property
+    def _files(self) -> S3Files:
+        return S3Files(aws.client_of(self._connection, "s3"))
+
+    @cached_property
+    def _jobs(self) -> Any:
+        return aws.client_of(self._connection, self.SERVICE)
+
+    @property
+    def _files_uri(self) -> str:
+        if not (uri := self._job.get("files_uri")):
+            raise SpecError(
+                "where the jobs' files lie is not said: model.job.files_uri, or job={'files_uri': 's3://…'}"
+            )
+        return str(uri)
+
+    @abstractmethod
+    def _put(self, shard: Shard, folder: str) -> int:
+        """Write the shard below this folder; return how many bytes."""
+
+    def upload(self, shard: Shard, name: str) -> str:
+        """What an upload that broke off left is removed first: with other settings it would be other files."""
+        input_id = s3_layout.input_id(self._files_uri, name)
+        output_uri = s3_layout.output_uri(input_id)
+        if taken := next(self._files.found(output_uri), None):
+            raise Refused(
+                f"upload {name}: {output_uri} holds files already, e.g. {taken.uri}, and no job of this shard is "
+                "known. Take another model.job.files_uri, or remove them."
+            )
+        self._files.remove(input_id)
+        size = self._put(shard, input_id)
+        about = {"id": input_id, "bytes": size, "records": shard.records}
+        self._files.put(s3_layout.marker_uri(input_id), orjson.dumps(about))
+        return input_id
+
+    def find_uploads(self, prefix: str) -> dict[str, str]:
+        found = self._files.found(f"{self._files_uri.rstrip('/')}/{s3_layout.UPLOADED}{prefix}")
+        names = [each.uri.rpartition("/")[2] for each in found]
+        return {name: s3_layout.input_id(self._files_uri, name) for name in names}
+
+    def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
+        """Reads the marker of each."""
+        found = [each for each in self._files.found(f"{self._files_uri.rstrip('/')}/{s3_layout.UPLOADED}")]
+        for each in sorted(found, key=lambda each: each.modified_at, reverse=True):
+            if each.modified_at < since:
+                return
+            about = orjson.loads(self._files.read(each.uri))
+            filename = each.uri.rpartition("/")[2]
+            yield {
+                "id": about["id"],
+                "filename": filename,
+                "bytes": about["bytes"],
+                "created_at": each.modified_at,
+            }
+
+    def stored_bytes(self) -> int:
+        return sum(each.size for each in self._files.found(self._files_uri.rstrip("/") + "/"))
+
+    def file_bytes(self, file_id: str) -> int | None:
+        sizes = [each.size for each in self._files.found(file_id)]
+        return sum(sizes) if sizes else None
+
+    def delete_file(self, file_id: str) -> bool:
+        """A folder of a job of ours; nothing else."""
+        folder = file_id.rstrip("/") + "/"
+        if not s3_layout.is_ours(folder):
+            raise Refused(f"{file_id} is not a folder that this package made, so it is not deleted")
+        if folder.endswith(s3_layout.INPUT):
+            self._files.remove(s3_layout.marker_uri(folder))
+        return self._files.remove(folder) > 0
+
+    def lines(self, file_id: str) -> Iterator[bytes]:
+        for each in self._files.found(file_id):
+            yield from self._files.lines(each.uri, each.size)

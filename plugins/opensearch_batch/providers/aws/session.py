@@ -1,0 +1,190 @@
+"""AWS through boto3: who one is, as an Airflow connection of type aws says, and its errors as ours.
+
+Of the connection: login and password are an access key; extra: `aws_session_token`, `region_name`, `role_arn` (assumed
+and renewed as long as a client lives), `endpoint_url`, as the amazon provider reads them, which is used where it is
+installed; `cluster_role_arn`, a role that the cluster assumes itself (a managed domain), so that it gets no key at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from opensearch_batch.errors import BatchError, KeyExpired, Refused, SpecError, Throttled, Unavailable
+from opensearch_batch.extras import imported_from
+from opensearch_batch.providers.credential import refuse_literal_credential
+
+if TYPE_CHECKING:
+    import boto3
+    from airflow.sdk import Connection
+
+T = TypeVar("T")
+
+NOT_FOUND = 404
+EXPIRED = frozenset(["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"])
+THROTTLED = frozenset(
+    ["Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestLimitExceeded"]
+)
+ABSENT = frozenset(["404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound", "ResourceNotFoundException"])
+DENIED = frozenset(["403", "AccessDenied", "AccessDeniedException"])
+AMAZON = "airflow.providers.amazon"
+TIMEOUT_SECONDS = 60
+
+
+def session_of(connection: Connection) -> boto3.Session:
+    """Without keys in the connection, as boto3 finds them: environment, files, the machine's own role."""
+    return asked(lambda: _session_of(connection), f"read connection {connection.conn_id!r}")
+
+
+def _session_of(connection: Connection) -> boto3.Session:
+    extra = connection.extra_dejson
+    if has_amazon():
+        from airflow.providers.amazon.aws.hooks.base_aws import BaseSessionFactory
+        from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+
+        wrapped = AwsConnectionWrapper(conn=connection, region_name=extra.get("region_name"))
+        return BaseSessionFactory(conn=wrapped, region_name=extra.get("region_name")).create_session()
+    import boto3
+
+    session = boto3.Session(
+        aws_access_key_id=connection.login or None,
+        aws_secret_access_key=connection.password or None,
+        aws_session_token=extra.get("aws_session_token"),
+        region_name=extra.get("region_name"),
+    )
+    return _assumed(session, extra) if extra.get("role_arn") else session
+
+
+def has_amazon() -> bool:
+    try:
+        return find_spec(AMAZON) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _assumed(session: boto3.Session, extra: Mapping[str, Any]) -> boto3.Session:
+    import boto3
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+    from botocore.session import get_session
+
+    def sts(service: str, **given: Any) -> Any:
+        return session.client(service, endpoint_url=extra.get("endpoint_url"), **given)
+
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=sts,
+        source_credentials=session.get_credentials(),
+        role_arn=extra["role_arn"],
+        extra_args={"RoleSessionName": "opensearch-batch", **(extra.get("assume_role_kwargs") or {})},
+    )
+    inner = get_session()
+    inner._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    return boto3.Session(botocore_session=inner, region_name=session.region_name)
+
+
+def client_of(connection: Connection, service: str) -> Any:
+    """Reads are repeated by the SDK, up to five times."""
+    with imported_from("amazon", f"connection {connection.conn_id!r}"):
+        from botocore.config import Config
+
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 5},
+        connect_timeout=10,
+        read_timeout=TIMEOUT_SECONDS,
+        s3={"addressing_style": "path"} if connection.extra_dejson.get("endpoint_url") else None,
+    )
+    endpoint = connection.extra_dejson.get("endpoint_url")
+    session, region = session_of(connection), region_of(connection)
+    return asked(
+        lambda: session.client(service, region_name=region, endpoint_url=endpoint, config=config), f"use {service}"
+    )
+
+
+def region_of(connection: Connection) -> str:
+    region = connection.extra_dejson.get("region_name") or session_of(connection).region_name
+    if not region:
+        raise SpecError(f'connection {connection.conn_id!r} names no region: {{"region_name": "…"}} in its extra')
+    return str(region)
+
+
+def credential_of(names: Mapping[str, Any], connection: Connection) -> dict[str, str]:
+    """For a connector: the cluster's own role, or the keys as they are now; temporary ones with their token."""
+    refuse_literal_credential(names)
+    if role := connection.extra_dejson.get("cluster_role_arn"):
+        return {"roleArn": str(role)}
+    found = asked(session_of(connection).get_credentials, f"read the keys of connection {connection.conn_id!r}")
+    if found is None:
+        raise SpecError(
+            f"connection {connection.conn_id!r} has no access key (login and password), and boto3 finds none on this "
+            'worker. For a role that the cluster assumes itself: {"cluster_role_arn": "arn:…"} in its extra'
+        )
+    keys = asked(found.get_frozen_credentials, f"read the keys of connection {connection.conn_id!r}")
+    secrets = {"access_key": keys.access_key, "secret_key": keys.secret_key}
+    return secrets | ({"session_token": keys.token} if keys.token else {})
+
+
+def asked(ask: Callable[[], T], what: str) -> T:
+    """Translate boto3's errors into ours."""
+    with imported_from("amazon", f"to {what}"):
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            HTTPClientError,
+            NoCredentialsError,
+            ParamValidationError,
+            PartialCredentialsError,
+        )
+        from botocore.exceptions import (
+            ConnectionError as NoConnection,
+        )
+
+    try:
+        return ask()
+    except ClientError as error:
+        raise _refusal(what, error) from None
+    except (NoCredentialsError, PartialCredentialsError, ParamValidationError) as error:
+        raise SpecError(f"{what}: {error}") from None
+    except (HTTPClientError, NoConnection) as error:
+        raise Unavailable(f"{what}: no answer from AWS ({error}). Is the region right?") from None
+    except BotoCoreError as error:
+        raise SpecError(f"{what}: {error}") from None
+
+
+def _refusal(what: str, error: Any) -> BatchError:
+    code = str(error.response["Error"].get("Code", ""))
+    said = str(error.response["Error"].get("Message", ""))[:600]
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    message = f"{what}: {code} (HTTP {status}): {said.rstrip('. ')}."
+    if code in EXPIRED:
+        return KeyExpired(
+            f"{message} Temporary keys end: give the connection a role_arn, which is assumed anew, or renew them.",
+            status=status,
+        )
+    if code in THROTTLED or status == 429:
+        return Throttled(message, status=status)
+    if status >= 500:
+        return Unavailable(message, status=status)
+    if code in ABSENT or _says_absent(said):
+        return Refused(f"{message} Are the region and the name right?", status=NOT_FOUND)
+    if code in DENIED or status == 403:
+        return Refused(f"{message} The connection's key may not do this: docs/providers has the policy.", status=status)
+    return Refused(message, status=status)
+
+
+def _says_absent(said: str) -> bool:
+    """DescribeTransformJob tells of an unknown job as a validation error, by its text alone."""
+    return "could not find" in said.lower()
+
+
+def plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """As it would come through the cluster: times as epoch seconds, without the SDK's own part."""
+    return {key: _plain(value) for key, value in document.items() if key != "ResponseMetadata"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, Mapping):
+        return plain(value)
+    return [_plain(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,282 @@
+"""Amazon Bedrock batch inference: model invocation jobs over records in S3.
+
+Shapes and states: the service model in botocore (data/bedrock) and
+https://docs.aws.amazon.com/bedrock/latest/userguide/batch-inference.html. What goes into a record, and what comes out:
+models.py. Not verified against Bedrock itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
+from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.jobs import RemoteJob, RemoteState
+from opensearch_batch.providers.aws import s3_layout
+from opensearch_batch.providers.bedrock import models
+from opensearch_batch.providers.protocol import epoch_seconds, unknown_status
+
+NAME = "bedrock"
+CONNECTION = "aws_default"
+BASE_URL = ""
+ENDPOINTS = ("/invoke",)
+CREDENTIAL = {"access_key": "<key>", "secret_key": "<key>", "session_token": "<token>"}
+EXPIRING = frozenset(["session_token"])
+# Quotas of an account: https://docs.aws.amazon.com/general/latest/gr/bedrock.html, "batch inference job".
+MODEL_IN_LINES = False
+MIN_REQUESTS = 100
+MAX_REQUESTS = 50_000
+MAX_BYTES = 1024**3
+MAX_INPUTS = 50_000
+MAX_TEXTS_A_REQUEST: dict[str, int] = {}
+MAX_TEXT_BYTES_A_REQUEST = 300_000
+STORAGE_BYTES = None
+WINDOW_HOURS = 24.0
+"""Unless model.job.timeout_hours says otherwise."""
+JOB_LIFE_SECONDS = 8 * 86400.0
+NO_ROOM_CODES: frozenset[str] = frozenset()
+PRICE_ID = "aws"
+BATCH_PRICE_FACTOR = 0.5
+STORE = "opensearch_batch.providers.bedrock.store.InvocationJobs"
+
+STATES: dict[str, RemoteState] = {
+    "Submitted": "running",
+    "Validating": "running",
+    "Scheduled": "running",
+    "InProgress": "running",
+    "Stopping": "cancelling",
+    "Completed": "completed",
+    "PartiallyCompleted": "expired",  # not every record was processed in time
+    "Failed": "failed",
+    "Expired": "expired",
+    "Stopped": "cancelled",
+}
+
+PASSING = frozenset(["408", "424", "429"])
+
+LATER = re.compile(r"ThrottlingException|Too many requests|ServiceQuotaExceededException|ServiceUnavailable")
+TAKEN = re.compile(r"ConflictException|job name is currently in use")
+
+PLAIN_ID = re.compile(r"[A-WYZa-wyz0-9][A-Za-z0-9]*")
+
+
+class JobSettings(BaseModel):
+    """`model.job` of a spec."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    files_uri: str = Field(pattern=s3_layout.URI, description="s3://bucket/prefix that the jobs read and write.")
+    role_arn: str = Field(
+        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="Service role that reads and writes there."
+    )
+    timeout_hours: int | None = Field(None, ge=24, le=168)
+    region: str | None = Field(None, description="Default: the connection's region_name.")
+
+
+def connector(
+    name: str,
+    model: str,
+    endpoint: str,
+    parameters: Mapping[str, Any],
+    base_url: str,
+    job: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """No status and no cancel action: ML Commons makes them for a URL with this vendor's name, from the ARN that the
+    post-process function escapes (ConnectorUtils.createConnectorAction), and sends them without a body.
+    """
+    said = job or {}
+    api, runtime = _hosts(base_url, str(said["region"]))
+    headers = {"content-type": "application/json"}
+    hours = f', "timeoutDurationInHours": {said["timeout_hours"]}' if said.get("timeout_hours") else ""
+    return {
+        "name": name,
+        "version": "1",
+        "protocol": "aws_sigv4",
+        "parameters": {
+            "region": said["region"],
+            "service_name": "bedrock",
+            "model": model,
+            "roleArn": said["role_arn"],
+        },
+        "client_config": {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0},
+        "actions": [
+            {
+                "action_type": "predict",
+                "method": "POST",
+                "url": f"{runtime}/model/{model}/invoke",
+                "headers": headers,
+                **models.online(model, parameters),
+            },
+            {
+                "action_type": "batch_predict",
+                "method": "POST",
+                "url": f"{api}/model-invocation-job",
+                "headers": headers,
+                "request_body": '{ "jobName": "${parameters.jobName}", '
+                '"clientRequestToken": "${parameters.clientRequestToken}", "modelId": "${parameters.model}", '
+                '"roleArn": "${parameters.roleArn}", "inputDataConfig": ${parameters.inputDataConfig}, '
+                f'"outputDataConfig": ${{parameters.outputDataConfig}}{hours} }}',
+                "post_process_function": "connector.post_process.bedrock.batch_job_arn",
+            },
+        ],
+    }
+
+
+def moved(url: str, base_url: str) -> str:
+    match = re.match(r"https://(bedrock|bedrock-runtime)\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?(/.*)", url)
+    return f"{base_url}/{match[1]}{match[2]}" if match and base_url else url
+
+
+def request(
+    name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    assert isinstance(text, str)
+    return {"recordId": record_id(name), "modelInput": models.model_input(model, text, parameters)}
+
+
+def record_id(row_id: str) -> str:
+    """Letters and digits are all that a recordId may have, so any other id is written as the hex of its UTF-8."""
+    return row_id if PLAIN_ID.fullmatch(row_id) else f"x{row_id.encode().hex()}"
+
+
+def row_id(record_id: str) -> str:
+    """Raise ValueError for one that `record_id` did not make."""
+    return bytes.fromhex(record_id[1:]).decode() if record_id.startswith("x") else record_id
+
+
+def texts(line: Mapping[str, Any]) -> list[str]:
+    return [models.text_of(line["modelInput"])]
+
+
+def with_texts(line: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
+    raise NotImplementedError("a record has one text")
+
+
+def request_id(line: Mapping[str, Any]) -> str:
+    return row_id(str(line["recordId"]))
+
+
+def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+    return models.output_tokens_at_most(model, parameters)
+
+
+def submit_parameters(input_file_id: str) -> dict[str, Any]:
+    """The token makes a repeated request the same job: AWS keeps it from being made twice."""
+    name = s3_layout.job_name(input_file_id)
+    return {
+        "jobName": name,
+        "clientRequestToken": name,
+        "inputDataConfig": {"s3InputDataConfig": {"s3InputFormat": "JSONL", "s3Uri": input_file_id}},
+        "outputDataConfig": {"s3OutputDataConfig": {"s3Uri": s3_layout.output_uri(input_file_id)}},
+    }
+
+
+def refusal(message: str) -> type[Transient] | None:
+    if TAKEN.search(message):
+        return OutcomeUnknown
+    return Throttled if LATER.search(message) else None
+
+
+def find_query(input_file_id: str) -> None:
+    """CreateModelInvocationJob answers nothing but an ARN."""
+
+
+def task_query(job_id: str) -> dict[str, Any]:
+    return {"term": {"remote_job.jobArn": job_id}}
+
+
+def job_id(remote_job: Mapping[str, Any]) -> str | None:
+    return remote_job.get("jobArn")
+
+
+def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
+    return ((remote_job.get("inputDataConfig") or {}).get("s3InputDataConfig") or {}).get("s3Uri")
+
+
+def is_same_model(one: str, other: str) -> bool:
+    """A job names its model by id or by ARN, and a profile has the region before it."""
+    short, long = sorted((one.rpartition("/")[2], other.rpartition("/")[2]), key=len)
+    return long == short or long.endswith(f".{short}")
+
+
+def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
+    """`OutputFiles` is the store's: how many output files lie there."""
+    status, found_id = remote_job.get("status"), job_id(remote_job)
+    if status not in STATES or not found_id:
+        raise unknown_status(f"model invocation job {found_id!r}", status, STATES)
+    output = ((remote_job.get("outputDataConfig") or {}).get("s3OutputDataConfig") or {}).get("s3Uri")
+    state = STATES[status]
+    with_output = state in ("completed", "expired", "cancelled")
+    failed = state == "failed"
+    return RemoteJob(
+        id=str(found_id),
+        state=state,
+        status=status,
+        outputs=(str(output),) if output and with_output else (),
+        has_answers=not failed and bool(remote_job.get("OutputFiles", 1)),
+        created_at=epoch_seconds(remote_job.get("submitTime")),
+        requests_total=int(remote_job.get("totalRecordCount") or 0),
+        requests_done=int(remote_job.get("successRecordCount") or 0),
+        requests_failed=int(remote_job.get("errorRecordCount") or 0),
+        error_code="job_failed" if failed else None,
+        error_message=str(remote_job["message"]) if remote_job.get("message") else None,
+        model=remote_job.get("modelId"),
+    )
+
+
+class _Error(msgspec.Struct):
+    errorCode: int | str
+    errorMessage: str = ""
+
+
+class _Line(msgspec.Struct):
+    recordId: str
+    modelOutput: msgspec.Raw = msgspec.Raw()
+    error: _Error | None = None
+
+
+_line = msgspec.json.Decoder(_Line).decode
+
+
+def read_line(raw: bytes) -> Answer:
+    line = _line(raw)
+    name = row_id(line.recordId)
+    if line.error:
+        code = str(line.error.errorCode)
+        return Answer(name, code=code, message=line.error.errorMessage, passing=passes(code))
+    if not (output := bytes(line.modelOutput)):
+        raise ValueError("neither an output nor an error")
+    return models.answer(name, output)
+
+
+def read_many(raw: bytes) -> Iterator[Answer | None]:
+    raise NotImplementedError("a record has one text")
+
+
+def usage_of(manifest: Mapping[str, Any]) -> Usage:
+    """Of a job's manifest.json.out."""
+    return Usage(int(manifest.get("inputTokenCount") or 0), int(manifest.get("outputTokenCount") or 0))
+
+
+def passes(code: str, status: int | None = None) -> bool:
+    return code in PASSING or (code.isdigit() and int(code) >= 500)
+
+
+def job_path(job_id: str) -> str:
+    return f"/bedrock/model-invocation-job/{job_id}"
+
+
+def job_link(job_id: str) -> str:
+    region = job_id.split(":")[3]
+    return f"https://{region}.console.aws.amazon.com/bedrock/home?region={region}#/batch-inference"
+
+
+def _hosts(base_url: str, region: str) -> tuple[str, str]:
+    if base_url:
+        return f"{base_url}/bedrock", f"{base_url}/bedrock-runtime"
+    return f"https://bedrock.{region}.amazonaws.com", f"https://bedrock-runtime.{region}.amazonaws.com"

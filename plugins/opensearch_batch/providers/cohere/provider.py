@@ -1,0 +1,240 @@
+"""Cohere's embed jobs: a dataset of texts in, a dataset of Avro parts out.
+
+Shapes and states: the types of the cohere SDK (types/embed_job.py, types/dataset.py) and
+https://docs.cohere.com/v2/docs/embed-jobs-api. Cohere's v2 batches are not used: their job stands in an object below
+`batch`, with a status of its own kind, and ML Commons reads top-level fields alone, so that a cluster could neither
+look at them nor cancel them. Not verified against Cohere itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from opensearch_batch.errors import Throttled, Transient
+from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.jobs import RemoteJob, RemoteState
+from opensearch_batch.providers.protocol import epoch_seconds, unknown_status
+from opensearch_batch.providers.request_body import members
+
+NAME = "cohere"
+CONNECTION = "cohere_default"
+BASE_URL = "https://api.cohere.ai"
+"""In ML Commons' default list of trusted addresses, which api.cohere.com is not."""
+CREDENTIAL = {"cohere_key": "<key>"}
+EXPIRING: frozenset[str] = frozenset()
+ENDPOINTS = ("/v1/embed",)
+MODEL_IN_LINES = False
+MIN_REQUESTS = 1
+# https://docs.cohere.com/v2/docs/datasets: 1.5 GB a dataset, 10 GB an organization. No number of rows is published.
+MAX_REQUESTS = 1_000_000
+MAX_BYTES = 1_500_000_000
+MAX_INPUTS = 1_000_000
+MAX_TEXTS_A_REQUEST: dict[str, int] = {}
+MAX_TEXT_BYTES_A_REQUEST = 300_000
+STORAGE_BYTES = 10_000_000_000
+WINDOW_HOURS = 24.0
+"""A guess: no figure is published."""
+JOB_LIFE_SECONDS = 3 * 86400.0
+NO_ROOM_CODES: frozenset[str] = frozenset()
+PRICE_ID = "cohere"
+BATCH_PRICE_FACTOR = 1.0
+"""No discount on embed jobs is published."""
+STORE = "opensearch_batch.providers.cohere.store.CohereDatasets"
+
+STATES: dict[str, RemoteState] = {
+    "processing": "running",
+    "cancelling": "cancelling",
+    "complete": "completed",
+    "cancelled": "cancelled",
+    "failed": "failed",
+}
+
+DEFAULTS = {"input_type": "search_document", "truncate": "END"}
+
+LATER = re.compile(r"(?i)not (yet )?(been )?validated|still (being )?(processed|validated)")
+
+
+class JobSettings(BaseModel):
+    """An embed job needs nothing but its dataset."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def connector(
+    name: str,
+    model: str,
+    endpoint: str,
+    parameters: Mapping[str, Any],
+    base_url: str,
+    job: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Status and cancel are named, because those that ML Commons makes ask for an `id`, and a job has a `job_id`.
+
+    Searches embed as search_query, whatever the corpus is embedded as.
+    """
+    headers = {"Authorization": "Bearer ${credential.cohere_key}"}
+    said = {**DEFAULTS, **parameters}
+    online = {key: value for key, value in said.items() if key not in ("input_type", "embedding_types")}
+    fixed = members(online)
+    types = members({key: said[key] for key in ("embedding_types",) if key in said})
+    jobs = f"{base_url}/v1/embed-jobs"
+
+    def action(kind: str, method: str, url: str, body: str, **functions: str) -> dict[str, Any]:
+        made = {"action_type": kind, "method": method, "url": url, "headers": headers, "request_body": body}
+        return {**made, **functions}
+
+    return {
+        "name": name,
+        "version": "1",
+        "protocol": "http",
+        "parameters": {"model": model, "input_type": said["input_type"], "truncate": said["truncate"]},
+        "client_config": {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0},
+        "actions": [
+            action(
+                "predict",
+                "POST",
+                f"{base_url}/v1/embed",
+                '{ "model": "${parameters.model}", "texts": ${parameters.texts}, "input_type": "search_query"'
+                f"{fixed} }}",
+                pre_process_function="connector.pre_process.cohere.embedding",
+                post_process_function="connector.post_process.cohere.embedding",
+            ),
+            action(
+                "batch_predict",
+                "POST",
+                jobs,
+                '{ "model": "${parameters.model}", "dataset_id": "${parameters.dataset_id}", '
+                f'"input_type": "${{parameters.input_type}}", "truncate": "${{parameters.truncate}}"{types} }}',
+            ),
+            action("batch_predict_status", "GET", f"{jobs}/${{parameters.job_id}}", "{}"),
+            action("cancel_batch_predict", "POST", f"{jobs}/${{parameters.job_id}}/cancel", "{}"),
+        ],
+    }
+
+
+def moved(url: str, base_url: str) -> str:
+    return re.sub(r"^https://api\.cohere\.(ai|com)(?=/)", base_url, url)
+
+
+def request(
+    name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A row of the dataset; what is said of the model stands in the connector."""
+    return {"id": name, "text": text}
+
+
+def texts(line: Mapping[str, Any]) -> list[str]:
+    return [str(line["text"])]
+
+
+def with_texts(line: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
+    raise NotImplementedError("a row has one text")
+
+
+def request_id(line: Mapping[str, Any]) -> str:
+    return str(line["id"])
+
+
+def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+    return 0
+
+
+def submit_parameters(input_file_id: str) -> dict[str, Any]:
+    return {"dataset_id": input_file_id}
+
+
+def refusal(message: str) -> type[Transient] | None:
+    """A dataset is taken up again where an upload was killed, maybe before its validation has ended."""
+    return Throttled if LATER.search(message) else None
+
+
+def find_query(input_file_id: str) -> None:
+    """The answer to a submission holds nothing but the job's id."""
+
+
+def task_query(job_id: str) -> dict[str, Any]:
+    return {"term": {"remote_job.job_id": job_id}}
+
+
+def job_id(remote_job: Mapping[str, Any]) -> str | None:
+    return remote_job.get("job_id")
+
+
+def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
+    return remote_job.get("input_dataset_id") or remote_job.get("dataset_id")
+
+
+def is_same_model(one: str, other: str) -> bool:
+    return one == other
+
+
+def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
+    """Why a job failed is not in its record."""
+    status, found_id = remote_job.get("status"), job_id(remote_job)
+    if status not in STATES or not found_id:
+        raise unknown_status(f"embed job {found_id!r}", status, STATES)
+    output = remote_job.get("output_dataset_id")
+    billed = (remote_job.get("meta") or {}).get("billed_units") or {}
+    complete = STATES[status] == "completed"
+    return RemoteJob(
+        id=str(found_id),
+        state=STATES[status],
+        status=status,
+        outputs=(str(output),) if output and complete else (),
+        has_answers=complete,
+        created_at=epoch_seconds(remote_job.get("created_at")),
+        usage=Usage(int(billed.get("input_tokens") or 0)),
+        error_code="job_failed" if status == "failed" else None,
+        error_message="the provider gives no reason for a failed embed job" if status == "failed" else None,
+        model=remote_job.get("model"),
+    )
+
+
+class _Line(msgspec.Struct):
+    """A line of the store's own: one row of the output dataset, with its row's id."""
+
+    id: str
+    embedding: msgspec.Raw
+
+
+_line = msgspec.json.Decoder(_Line).decode
+
+
+def read_line(raw: bytes) -> Answer:
+    line = _line(raw)
+    text = bytes(line.embedding)
+    if not text.startswith(b"[") or text == b"[]":
+        raise ValueError("a vector that is not a list of numbers")
+    return Answer(line.id, vector=text)
+
+
+def read_many(raw: bytes) -> Iterator[Answer | None]:
+    raise NotImplementedError("a row has one text")
+
+
+def answered(row_id: str, embeddings: Any) -> bytes:
+    """The line that `read_line` reads, of an output row's `embeddings`: a list, or lists by type, of which floats count
+    first.
+    """
+    if isinstance(embeddings, Mapping):
+        embeddings = embeddings.get("float") or next(iter(embeddings.values()))
+    return orjson.dumps({"id": row_id, "embedding": embeddings})
+
+
+def passes(code: str, status: int | None = None) -> bool:
+    """Nothing tells why a job failed, so it is not paid for twice."""
+    return False
+
+
+def job_path(job_id: str) -> str:
+    return f"/v1/embed-jobs/{job_id}"
+
+
+def job_link(job_id: str) -> str:
+    return "https://dashboard.cohere.com/"

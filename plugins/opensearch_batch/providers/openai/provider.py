@@ -1,0 +1,249 @@
+"""OpenAI and compatible servers: /v1/batches over JSON Lines files of the Files API.
+
+Limits, states and shapes: https://platform.openai.com/docs/guides/batch and the types of the openai SDK
+(types/batch.py). The lines of its output files: output.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from opensearch_batch.errors import Transient
+from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.jobs import RemoteJob, RemoteState
+from opensearch_batch.providers.openai import output as openai_output
+from opensearch_batch.providers.protocol import unknown_status
+from opensearch_batch.providers.request_body import members
+
+NAME = "openai"
+CONNECTION = "openai_default"
+BASE_URL = "https://api.openai.com/v1"
+CREDENTIAL = {"openAI_key": "<key>"}
+EXPIRING: frozenset[str] = frozenset()
+ENDPOINTS = ("/v1/embeddings", "/v1/chat/completions", "/v1/responses")
+MODEL_IN_LINES = True
+MIN_REQUESTS = 1
+MAX_REQUESTS = 50_000
+MAX_BYTES = 200 * 1024 * 1024
+MAX_INPUTS = 50_000
+# https://platform.openai.com/docs/api-reference/embeddings/create: 2048 inputs and 300,000 tokens a request. A token is
+# at least one byte of the text, so as many bytes are always within it.
+MAX_TEXTS_A_REQUEST = {"/v1/embeddings": 2048}
+MAX_TEXT_BYTES_A_REQUEST = 300_000
+STORAGE_BYTES = 2_500_000_000_000
+"""A project's files together: https://platform.openai.com/docs/api-reference/files/create (2.5 TB)."""
+WINDOW_HOURS = 24.0
+JOB_LIFE_SECONDS = 3 * 86400.0
+NO_ROOM_CODES = frozenset({"token_limit_exceeded"})
+"""https://github.com/openai/openai-python/issues/2084 shows one: accepted, then `failed` with this code."""
+PRICE_ID = "openai"
+BATCH_PRICE_FACTOR = 0.5
+STORE = "opensearch_batch.providers.openai.store.OpenAIFiles"
+
+BATCH_ONLY = ("encoding_format",)
+"""Parameters of rows that the connector's online action does not send: ML Commons reads vectors as numbers only."""
+
+OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+
+STATES: dict[str, RemoteState] = {
+    "validating": "running",
+    "in_progress": "running",
+    "finalizing": "running",
+    "completed": "completed",
+    "failed": "failed",
+    "expired": "expired",
+    "cancelling": "cancelling",
+    "cancelled": "cancelled",
+}
+
+_ONLINE_BODY = {
+    "/v1/embeddings": '"input": ${parameters.input}',
+    "/v1/chat/completions": '"messages": ${parameters.messages}',
+    "/v1/responses": '"input": ${parameters.input}',
+}
+_FUNCTIONS = {
+    "/v1/embeddings": {
+        "pre_process_function": "connector.pre_process.openai.embedding",
+        "post_process_function": "connector.post_process.openai.embedding",
+    }
+}
+
+
+class JobSettings(BaseModel):
+    """A batch needs nothing but its file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def connector(
+    name: str,
+    model: str,
+    endpoint: str,
+    parameters: Mapping[str, Any],
+    base_url: str,
+    job: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Online and batch actions over one key.
+
+    All actions carry the same headers: ML Commons sends those of `predict` for a batch and its status reads.
+    Status and cancel carry a body because ML Commons replaces a body-less action by a default that only knows the
+    vendor's own host. The read time-out bounds how long the cluster may still be sending after our client gave up;
+    retries inside the cluster could submit twice, so there are none. `auth_header` of `job`, which is the connection's,
+    names a header for the bare key where a gateway takes no bearer token.
+    """
+    header = (job or {}).get("auth_header")
+    headers = {header: "${credential.openAI_key}"} if header else {"Authorization": "Bearer ${credential.openAI_key}"}
+    online = {key: value for key, value in parameters.items() if key not in BATCH_ONLY}
+    fixed = members(online)
+    batches = f"{base_url}/batches"
+    return {
+        "name": name,
+        "version": "1",
+        "protocol": "http",
+        "parameters": {"model": model, "batch_endpoint": endpoint},
+        "client_config": {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0},
+        "actions": [
+            {
+                "action_type": "predict",
+                "method": "POST",
+                "url": base_url + endpoint.removeprefix("/v1"),
+                "headers": headers,
+                "request_body": f'{{ "model": "${{parameters.model}}", {_ONLINE_BODY[endpoint]}{fixed} }}',
+                **_FUNCTIONS.get(endpoint, {}),
+            },
+            {
+                "action_type": "batch_predict",
+                "method": "POST",
+                "url": batches,
+                "headers": headers,
+                "request_body": '{ "input_file_id": "${parameters.input_file_id}", '
+                '"endpoint": "${parameters.batch_endpoint}", "completion_window": "24h" }',
+            },
+            {
+                "action_type": "batch_predict_status",
+                "method": "GET",
+                "url": batches + "/${parameters.id}",
+                "headers": headers,
+                "request_body": "{}",
+            },
+            {
+                "action_type": "cancel_batch_predict",
+                "method": "POST",
+                "url": batches + "/${parameters.id}/cancel",
+                "headers": headers,
+                "request_body": "{}",
+            },
+        ],
+    }
+
+
+def moved(url: str, base_url: str) -> str:
+    return base_url + url[len(BASE_URL) :] if url.startswith(BASE_URL) else url
+
+
+def request(
+    name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    content: Any = [{"role": "user", "content": text}] if endpoint == "/v1/chat/completions" else text
+    field = "messages" if endpoint == "/v1/chat/completions" else "input"
+    return {
+        "custom_id": name,
+        "method": "POST",
+        "url": endpoint,
+        "body": {"model": model, **parameters, field: content},
+    }
+
+
+def texts(line: Mapping[str, Any]) -> list[str]:
+    body = line["body"]
+    content = body["messages"][0]["content"] if "messages" in body else body["input"]
+    return [content] if isinstance(content, str) else list(content)
+
+
+def with_texts(line: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
+    return {**line, "custom_id": name, "body": {**line["body"], "input": list(texts)}}
+
+
+def request_id(line: Mapping[str, Any]) -> str:
+    return str(line["custom_id"])
+
+
+def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+    if endpoint == "/v1/embeddings":
+        return 0
+    return next((int(parameters[name]) for name in OUTPUT_LIMITS if name in parameters), None)
+
+
+def submit_parameters(input_file_id: str) -> dict[str, Any]:
+    """Nothing but the file: model and endpoint stand in the connector, and each line of the file names them again."""
+    return {"input_file_id": input_file_id}
+
+
+def refusal(message: str) -> type[Transient] | None:
+    """Its statuses tell: too many requests are 429, and a file may be submitted any number of times."""
+    return None
+
+
+def find_query(input_file_id: str) -> dict[str, Any]:
+    return {"term": {"remote_job.input_file_id": input_file_id}}
+
+
+def task_query(job_id: str) -> dict[str, Any]:
+    return {"term": {"remote_job.id": job_id}}
+
+
+def job_id(remote_job: Mapping[str, Any]) -> str | None:
+    return remote_job.get("id")
+
+
+def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
+    return remote_job.get("input_file_id")
+
+
+def is_same_model(one: str, other: str) -> bool:
+    """A job names the dated snapshot of the model that was asked for, e.g. gpt-4o-mini-2024-07-18."""
+    return _undated(one) == _undated(other)
+
+
+def _undated(model: str) -> str:
+    return re.sub(r"-(\d{4}-\d{2}-\d{2}|\d{4})$", "", model)
+
+
+def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
+    """Counts may arrive as floats: ML Commons 2.x stores every number as one."""
+    status, found_id = remote_job.get("status"), job_id(remote_job)
+    if status not in STATES or not found_id:
+        raise unknown_status(f"batch {found_id!r}", status, STATES)
+    counts, usage = remote_job.get("request_counts") or {}, remote_job.get("usage") or {}
+    first: Mapping[str, Any] = next(iter((remote_job.get("errors") or {}).get("data") or []), {})
+    where = f" (line {int(first['line'])})" if first.get("line") else ""
+    return RemoteJob(
+        id=str(found_id),
+        state=STATES[status],
+        status=status,
+        outputs=tuple(f for f in (remote_job.get("output_file_id"), remote_job.get("error_file_id")) if f),
+        has_answers=bool(remote_job.get("output_file_id")),
+        created_at=float(remote_job["created_at"]) if remote_job.get("created_at") else None,
+        requests_total=int(counts.get("total") or 0),
+        requests_done=int(counts.get("completed") or 0),
+        requests_failed=int(counts.get("failed") or 0),
+        usage=Usage(int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0)),
+        error_code=first.get("code"),
+        error_message=f"{first['message']}{where}" if first.get("message") else None,
+        model=remote_job.get("model"),
+    )
+
+
+read_line, read_many, passes = openai_output.read_line, openai_output.read_many, openai_output.passes
+
+
+def job_path(job_id: str) -> str:
+    return f"/batches/{job_id}"
+
+
+def job_link(job_id: str) -> str:
+    return f"https://platform.openai.com/batches/{job_id}"

@@ -1,0 +1,327 @@
+"""Amazon SageMaker batch transform: a model's container answers the records of small JSON Lines files in S3.
+
+Shapes and states: the service model in botocore (data/sagemaker) and
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html. A record that the container
+refuses costs its whole file the output:
+https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html. Not verified against SageMaker itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
+from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.jobs import RemoteJob, RemoteState
+from opensearch_batch.providers.aws import s3_layout
+from opensearch_batch.providers.protocol import unknown_status
+from opensearch_batch.providers.request_body import members
+from opensearch_batch.providers.sagemaker import containers
+
+NAME = "sagemaker"
+CONNECTION = "aws_default"
+BASE_URL = ""
+ENDPOINTS = ("/invocations",)
+CREDENTIAL = {"access_key": "<key>", "secret_key": "<key>", "session_token": "<token>"}
+EXPIRING = frozenset(["session_token"])
+MODEL_IN_LINES = False
+MIN_REQUESTS = 1
+# Bounds of ours, not of the vendor: a job's files are many, and their number is not limited.
+MAX_REQUESTS = 50_000
+MAX_BYTES = 1024**3
+MAX_INPUTS = 50_000
+MAX_TEXTS_A_REQUEST: dict[str, int] = {}
+MAX_TEXT_BYTES_A_REQUEST = 6 * 1024 * 1024
+STORAGE_BYTES = None
+WINDOW_HOURS = 5 * 24.0
+"""https://docs.aws.amazon.com/general/latest/gr/sagemaker.html: the longest a transform job may run."""
+JOB_LIFE_SECONDS = 6 * 86400.0
+NO_ROOM_CODES: frozenset[str] = frozenset()
+PRICE_ID = None
+BATCH_PRICE_FACTOR = 1.0
+STORE = "opensearch_batch.providers.sagemaker.store.TransformJobs"
+
+STATES: dict[str, RemoteState] = {
+    "InProgress": "running",
+    "Stopping": "cancelling",
+    "Completed": "completed",
+    "Failed": "failed",
+    "Stopped": "cancelled",
+}
+
+FILE_FAILED = "file_failed"
+"""Code of a row whose file the job left without output: this row, or another one of the file, was refused."""
+
+PASSING = frozenset(["InternalServerError", "CapacityError"])
+
+LATER = re.compile(r"ThrottlingException|Rate exceeded|TooManyRequests|ResourceLimitExceeded|ServiceUnavailable")
+TAKEN = re.compile(r"ResourceInUse")
+
+
+class JobSettings(BaseModel):
+    """`model.job` of a spec. Machines and their number are the price; `rows_per_file` bounds what one bad row costs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    files_uri: str = Field(pattern=s3_layout.URI, description="s3://bucket/prefix that the jobs read and write.")
+    instance_type: str = Field(pattern=r"^ml\.[a-z0-9.-]+$", examples=["ml.g5.xlarge"])
+    instance_count: int = Field(1, ge=1)
+    endpoint_name: str | None = Field(None, description="Endpoint that answers searches; default: the model's name.")
+    rows_per_file: int = Field(100, ge=1)
+    batch_strategy: Literal["SingleRecord", "MultiRecord"] = "SingleRecord"
+    max_payload_mb: int | None = Field(None, ge=0, le=100)
+    max_concurrent_transforms: int | None = Field(None, ge=0)
+    region: str | None = Field(None, description="Default: the connection's region_name.")
+
+
+def connector(
+    name: str,
+    model: str,
+    endpoint: str,
+    parameters: Mapping[str, Any],
+    base_url: str,
+    job: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """As the documentation's blueprint, with the three parameters that differ by job left to the submission.
+
+    The record goes to the container without its id (InputFilter), and comes back joined to it.
+    """
+    said = job or {}
+    api, runtime = _hosts(base_url, str(said["region"]))
+    headers = {"content-type": "application/json"}
+    fixed = members(parameters)
+    limits = {
+        "MaxPayloadInMB": said.get("max_payload_mb"),
+        "MaxConcurrentTransforms": said.get("max_concurrent_transforms"),
+    }
+    more = "".join(f', "{key}": {value}' for key, value in limits.items() if value is not None)
+    named = '{ "TransformJobName": "${parameters.TransformJobName}" }'
+
+    def action(kind: str, url: str, body: str, **functions: str) -> dict[str, Any]:
+        return {
+            "action_type": kind,
+            "method": "POST",
+            "url": url,
+            "headers": headers,
+            "request_body": body,
+            **functions,
+        }
+
+    return {
+        "name": name,
+        "version": "1",
+        "protocol": "aws_sigv4",
+        "parameters": {
+            "region": said["region"],
+            "service_name": "sagemaker",
+            "ModelName": model,
+            "BatchStrategy": said.get("batch_strategy", "SingleRecord"),
+            "DataProcessing": {
+                "InputFilter": "$.input",
+                "OutputFilter": "$['id','SageMakerOutput']",
+                "JoinSource": "Input",
+            },
+            "TransformResources": {
+                "InstanceType": said["instance_type"],
+                "InstanceCount": said.get("instance_count", 1),
+            },
+        },
+        "client_config": {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0},
+        "actions": [
+            action(
+                "predict",
+                f"{runtime}/endpoints/{said.get('endpoint_name') or model}/invocations",
+                f'{{ "inputs": ${{parameters.input}}{fixed} }}',
+                pre_process_function="connector.pre_process.default.embedding",
+                post_process_function="connector.post_process.default.embedding",
+            ),
+            action(
+                "batch_predict",
+                f"{api}/CreateTransformJob",
+                '{ "TransformJobName": "${parameters.TransformJobName}", "ModelName": "${parameters.ModelName}", '
+                '"BatchStrategy": "${parameters.BatchStrategy}", "DataProcessing": ${parameters.DataProcessing}, '
+                '"TransformInput": ${parameters.TransformInput}, "TransformOutput": ${parameters.TransformOutput}, '
+                f'"TransformResources": ${{parameters.TransformResources}}{more} }}',
+            ),
+            action("batch_predict_status", f"{api}/DescribeTransformJob", named),
+            action("cancel_batch_predict", f"{api}/StopTransformJob", named),
+        ],
+    }
+
+
+def moved(url: str, base_url: str) -> str:
+    match = re.match(r"https://(api|runtime)\.sagemaker\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?(/.*)", url)
+    if not match or not base_url:
+        return url
+    return f"{base_url}/{'sagemaker' if match[1] == 'api' else 'sagemaker-runtime'}{match[2]}"
+
+
+def request(
+    name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`input` is what the container gets: the shape of the Hugging Face containers, `inputs` and what they are told."""
+    return {"id": name, "input": {"inputs": text, **parameters}}
+
+
+def texts(line: Mapping[str, Any]) -> list[str]:
+    content = line["input"]["inputs"]
+    return [content] if isinstance(content, str) else list(content)
+
+
+def with_texts(line: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
+    return {**line, "id": name, "input": {**line["input"], "inputs": list(texts)}}
+
+
+def request_id(line: Mapping[str, Any]) -> str:
+    return str(line["id"])
+
+
+def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+    """Tokens are not what is paid for."""
+    return 0
+
+
+def submit_parameters(input_file_id: str) -> dict[str, Any]:
+    return {
+        "TransformJobName": s3_layout.job_name(input_file_id),
+        "TransformInput": {
+            "ContentType": "application/json",
+            "SplitType": "Line",
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": input_file_id}},
+        },
+        "TransformOutput": {
+            "Accept": "application/json",
+            "AssembleWith": "Line",
+            "S3OutputPath": s3_layout.output_uri(input_file_id),
+        },
+    }
+
+
+def refusal(message: str) -> type[Transient] | None:
+    """Its statuses do not tell: a throttled, a full and a doubled CreateTransformJob are all 400."""
+    if TAKEN.search(message):
+        return OutcomeUnknown
+    return Throttled if LATER.search(message) else None
+
+
+def find_query(input_file_id: str) -> None:
+    """CreateTransformJob answers nothing but an ARN."""
+
+
+def task_query(job_id: str) -> dict[str, Any]:
+    return {"term": {"remote_job.TransformJobArn": job_id}}
+
+
+def job_id(remote_job: Mapping[str, Any]) -> str | None:
+    return remote_job.get("TransformJobArn")
+
+
+def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
+    source = ((remote_job.get("TransformInput") or {}).get("DataSource") or {}).get("S3DataSource") or {}
+    return source.get("S3Uri")
+
+
+def is_same_model(one: str, other: str) -> bool:
+    return one == other
+
+
+def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
+    """`OutputFiles` is the store's: how many output files lie there."""
+    status, found_id = remote_job.get("TransformJobStatus"), job_id(remote_job)
+    if status not in STATES or not found_id:
+        raise unknown_status(f"transform job {found_id!r}", status, STATES)
+    reason = str(remote_job.get("FailureReason") or "")
+    output = (remote_job.get("TransformOutput") or {}).get("S3OutputPath")
+    began, ended = remote_job.get("TransformStartTime"), remote_job.get("TransformEndTime")
+    machines = int((remote_job.get("TransformResources") or {}).get("InstanceCount") or 1)
+    code = re.match(r"([A-Za-z]\w*Error)\b", reason)
+    return RemoteJob(
+        id=str(found_id),
+        state=STATES[status],
+        status=status,
+        outputs=(str(output),) if output and status in ("Completed", "Failed") else (),
+        has_answers=status != "Stopped" and bool(remote_job.get("OutputFiles", 1)),
+        created_at=float(remote_job["CreationTime"]) if remote_job.get("CreationTime") else None,
+        usage=Usage(instance_seconds=max(0.0, float(ended) - float(began)) * machines if began and ended else 0.0),
+        error_code=(code[1] if code else "job_failed") if reason else None,
+        error_message=reason or None,
+        model=remote_job.get("ModelName"),
+    )
+
+
+class _Joined(msgspec.Struct):
+    id: str
+    SageMakerOutput: msgspec.Raw
+
+
+class _Refusal(msgspec.Struct):
+    code: str
+    message: str
+    rows: int
+
+
+class _Unanswered(msgspec.Struct):
+    """A line of the store's own about a row whose file has no output; `rows` are those that may be at fault."""
+
+    id: str
+    refused: _Refusal
+
+
+_joined = msgspec.json.Decoder(_Joined).decode
+_unanswered = msgspec.json.Decoder(_Unanswered).decode
+
+
+def read_line(raw: bytes) -> Answer:
+    try:
+        line = _joined(raw)
+    except msgspec.ValidationError:
+        told = _unanswered(raw)
+        shared = told.refused.rows > 1
+        passing = shared or passes(told.refused.code)
+        return Answer(told.id, code=FILE_FAILED, message=told.refused.message, passing=passing, alone=shared)
+    return containers.answer(line.id, bytes(line.SageMakerOutput))
+
+
+def read_many(raw: bytes) -> Iterator[Answer | None]:
+    raise NotImplementedError("a record has one text")
+
+
+def unanswered(line: bytes, code: str, message: str, rows: int) -> bytes:
+    """The line that `read_line` takes for a row of a file without output; `line` is the row's in the input."""
+    refused = {"code": code, "message": message, "rows": rows}
+    return orjson.dumps({"id": orjson.loads(line)["id"], "refused": refused})
+
+
+def paired(line: bytes, output: bytes) -> bytes:
+    """Input and output at the same place of their files, for a job without JoinSource."""
+    return b'{"id":' + orjson.dumps(str(orjson.loads(line)["id"])) + b',"SageMakerOutput":' + output + b"}"
+
+
+def passes(code: str, status: int | None = None) -> bool:
+    return code in PASSING
+
+
+def job_path(job_id: str) -> str:
+    return f"/sagemaker/DescribeTransformJob#{_name(job_id)}"
+
+
+def job_link(job_id: str) -> str:
+    region = job_id.split(":")[3]
+    return f"https://{region}.console.aws.amazon.com/sagemaker/home?region={region}#/transform-jobs/{_name(job_id)}"
+
+
+def _name(job_arn: str) -> str:
+    return job_arn.rpartition("/")[2]
+
+
+def _hosts(base_url: str, region: str) -> tuple[str, str]:
+    if base_url:
+        return f"{base_url}/sagemaker", f"{base_url}/sagemaker-runtime"
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://api.sagemaker.{region}.{domain}", f"https://runtime.sagemaker.{region}.{domain}"

@@ -1,0 +1,1 @@
+"""Where answers end: result files."""

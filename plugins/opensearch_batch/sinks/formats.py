@@ -1,0 +1,44 @@
+"""Result files: a shard's answers as JSON Lines or as Parquet, both streamed, both whole or absent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self, cast, get_args
+
+from opensearch_batch.errors import SpecError
+from opensearch_batch.flow.answers import Answer
+from opensearch_batch.sinks.jsonl import JsonLines
+from opensearch_batch.sinks.parquet import Parquet
+
+Format = Literal["jsonl", "parquet"]
+
+
+def format_of(name: str) -> Format:
+    """Raise SpecError for one that is not known."""
+    if name in get_args(Format):
+        return cast("Format", name)
+    raise SpecError(f"output format {name!r} is not one of {', '.join(get_args(Format))}")
+
+
+class ResultFile(Protocol):
+    """As a context manager; without `commit` nothing is left behind."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def add(self, answer: Answer) -> None: ...
+
+    def commit(self) -> dict[str, Any] | None:
+        """{"uri", "rows", "bytes", "sha256"}; None, and no file, where nothing was added."""
+        ...
+
+
+def open_results(uri_without_suffix: str, format_: Format, provenance: Mapping[str, str]) -> ResultFile:
+    """`provenance` becomes columns of a Parquet file; of JSON Lines the manifest tells it."""
+    if format_ == "parquet":
+        return Parquet(f"{uri_without_suffix}.parquet", provenance)
+    return JsonLines(f"{uri_without_suffix}.jsonl")

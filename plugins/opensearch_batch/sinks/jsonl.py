@@ -1,0 +1,46 @@
+"""JSON Lines result files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from opensearch_batch.flow.answers import Answer
+from opensearch_batch.storage import ObjectWriter
+
+
+class JsonLines:
+    """{"id", "embedding"} or {"id", "output"} a line. A vector's text goes in as it came."""
+
+    def __init__(self, uri: str) -> None:
+        self._out = ObjectWriter(uri)
+
+    def __enter__(self) -> Self:
+        self._out.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._out.__exit__(kind, value, trace)
+
+    def add(self, answer: Answer) -> None:
+        if answer.vector is None:
+            self.add_line({"id": answer.id, "output": answer.output})
+        elif isinstance(answer.vector, bytes):
+            self.add_line({"id": answer.id, "embedding": orjson.Fragment(answer.vector)})
+        else:
+            self.add_line({"id": answer.id, "embedding": answer.vector.tolist()})
+
+    def add_line(self, row: Mapping[str, Any]) -> None:
+        self._out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+    def commit(self) -> dict[str, Any] | None:
+        out = self._out
+        if not out.lines:
+            return None
+        out.commit()
+        return {"uri": out.uri, "rows": out.lines, "bytes": out.bytes, "sha256": out.sha256}

@@ -1,0 +1,172 @@
+"""Parquet result files, streamed by row groups."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.extras import imported_from
+from opensearch_batch.flow.answers import Answer
+from opensearch_batch.storage import ObjectWriter
+
+GROUP_BYTES = 4 << 20
+"""Vectors of a Parquet row group, as single precision: what is held in memory at a time, besides their encoded form."""
+
+GROUP_ROWS, GROUP_CHARACTERS = 20_000, 4 << 20
+"""Rows of a group of short vectors or short texts; characters of a group of texts."""
+
+
+class Parquet:
+    """Columns: id; embedding (fixed-size list of float32) or output (text); input_tokens, output_tokens; the
+    provenance, dictionary-encoded.
+
+    Needs pyarrow. Vectors are stored plain: single precision hardly shrinks, and every reader knows it so; the rest is
+    compressed with zstd.
+    """
+
+    def __init__(self, uri: str, provenance: Mapping[str, str]) -> None:
+        with imported_from("parquet", "output.format parquet"):
+            import pyarrow.compute
+            import pyarrow.parquet
+        import simdjson
+
+        self._arrow, self._parquet = pyarrow, pyarrow.parquet
+        self._pool = pyarrow.system_memory_pool()  # pyarrow's own keeps twice as much
+        self._parser: Any = simdjson.Parser()
+        self._out = ObjectWriter(uri)
+        self._sink = _Sink(self._out)
+        self._provenance = dict(provenance)
+        self._writer: Any = None
+        self._rows = 0
+        self._group_rows = GROUP_ROWS
+        self._dimensions = 0
+        self._clear()
+
+    def __enter__(self) -> Self:
+        self._out.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sink.out = None  # the writer ends its file when it goes, and there is none any more
+        self._out.__exit__(kind, value, trace)
+
+    def add(self, answer: Answer) -> None:
+        """Raise UnknownAnswer where the file would hold texts and vectors, or vectors of several lengths."""
+        if answer.dimensions != self._dimensions:
+            if self._dimensions or self._ids or self._rows:
+                raise UnknownAnswer(
+                    f"row {answer.id}: {_kind(answer.dimensions)} after {_kind(self._dimensions)} in one job. Parquet "
+                    "has one kind in a column: clear this task with output.format jsonl."
+                )
+            self._dimensions = answer.dimensions
+            self._group_rows = max(1, min(GROUP_ROWS, GROUP_BYTES // (4 * self._dimensions)))
+        if answer.vector is None:
+            self._outputs.append(answer.output or "")
+            self._characters += len(answer.output or "")
+        else:
+            self._add_vector(answer)
+        self._ids.append(answer.id)
+        self._tokens[0].append(answer.usage.input_tokens)
+        self._tokens[1].append(answer.usage.output_tokens)
+        if len(self._ids) >= self._group_rows or self._characters >= GROUP_CHARACTERS:
+            self._write_group()
+
+    def commit(self) -> dict[str, Any] | None:
+        self._write_group()
+        if self._writer is None:
+            return None
+        self._writer.close()
+        self._writer = None
+        self._out.commit()
+        return {"uri": self._out.uri, "rows": self._rows, "bytes": self._out.bytes, "sha256": self._out.sha256}
+
+    def _clear(self) -> None:
+        self._ids: list[str] = []
+        self._outputs: list[str] = []
+        self._characters = 0
+        self._doubles = bytearray()
+        self._singles = array("f")
+        self._tokens: tuple[list[int], list[int]] = ([], [])
+
+    def _add_vector(self, answer: Answer) -> None:
+        single = isinstance(answer.vector, array)
+        if self._doubles if single else self._singles:
+            self._write_group()
+        if isinstance(answer.vector, array):
+            self._singles += answer.vector
+        elif answer.numbers is not None:
+            self._doubles += answer.numbers
+        else:
+            self._doubles += self._parser.parse(answer.vector or b"").as_buffer(of_type="d")
+
+    def _write_group(self) -> None:
+        if not self._ids:
+            return
+        columns = {"id": self._arrow.array(self._ids, self._arrow.string())} | self._answers()
+        for name, counts in zip(("input_tokens", "output_tokens"), self._tokens, strict=True):
+            columns[name] = self._arrow.array(counts, self._arrow.int32())
+        for name, value in self._provenance.items():
+            zeros = self._arrow.array(bytes(len(self._ids)), self._arrow.int8())
+            columns[name] = self._arrow.DictionaryArray.from_arrays(zeros, [value])
+        table = self._arrow.table(columns)
+        self._open(table.schema).write_table(table)
+        self._rows += len(self._ids)
+        self._clear()
+
+    def _answers(self) -> dict[str, Any]:
+        arrow = self._arrow
+        if not self._dimensions:
+            return {"output": arrow.array(self._outputs, arrow.string())}
+        if self._doubles:
+            count = len(self._doubles) // 8
+            doubles = arrow.Array.from_buffers(arrow.float64(), count, [None, arrow.py_buffer(self._doubles)])
+            values = doubles.cast(arrow.float32(), safe=False, memory_pool=self._pool)
+        else:
+            buffers = [None, arrow.py_buffer(self._singles)]
+            values = arrow.Array.from_buffers(arrow.float32(), len(self._singles), buffers)
+        if not arrow.compute.all(arrow.compute.is_finite(values)).as_py():
+            raise UnknownAnswer(
+                f"a number among rows {self._ids[0]} to {self._ids[-1]} is beyond single precision, which Parquet "
+                "files have. Clear this task with output.format jsonl."
+            )
+        return {"embedding": arrow.FixedSizeListArray.from_arrays(values, self._dimensions)}
+
+    def _open(self, schema: Any) -> Any:
+        if self._writer is None:
+            plain = "embedding.list.element"
+            self._writer = self._parquet.ParquetWriter(
+                self._arrow.PythonFile(self._sink, mode="w"),
+                schema,
+                compression={name: "zstd" for name in schema.names if name != "embedding"} | {plain: "none"},
+                use_dictionary=list(self._provenance),
+                write_statistics=["id"],
+                memory_pool=self._pool,
+            )
+        return self._writer
+
+
+def _kind(dimensions: int) -> str:
+    return f"a vector of {dimensions} numbers" if dimensions else "a text"
+
+
+class _Sink:
+    """What pyarrow asks of a file; without `out` it swallows what comes."""
+
+    def __init__(self, out: ObjectWriter) -> None:
+        self.out: ObjectWriter | None = out
+        self.closed = False
+
+    def write(self, chunk: bytes) -> int:
+        if self.out is not None:
+            self.out.write(bytes(chunk))
+        return len(chunk)
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,354 @@
+"""Submission: one job for each shard, however often this runs, is killed or is cleared.
+
+Before anything is sent it is looked for: in what an earlier try of this task noted, in the cluster's tasks, at the
+provider. Whatever is found counts, and only a job that ended with nothing to fetch makes way for a new attempt.
+The input file anchors the search, because every provider names it in its answer and every connector body sends it:
+it carries the shard's key and the attempt in its name.
+
+An error is no proof that nothing was submitted. After an OutcomeUnknown the job is looked for until the cluster's
+own time-outs must have passed; only then may the same file be submitted again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+from opensearch_batch.cluster import ml_commons
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.errors import BatchError, OutcomeUnknown, Refused, SpecError, TaskLimit, Transient, Unavailable
+from opensearch_batch.flow.jobs import Job, RemoteJob, is_spent
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.store import ProviderStore
+from opensearch_batch.submit.admission import UPLOADS, Admission
+from opensearch_batch.submit.task_limit import give_back_places
+
+log = logging.getLogger(__name__)
+
+BATCH = "BATCH_PREDICTION"
+"""The task_type of a batch."""
+
+LIST_LAG_SECONDS = 900.0
+"""What a provider's list of jobs may be behind its own answers; a guess on the safe side, not a published figure."""
+
+LONG_SETTLE_SECONDS = 3600.0
+"""How long to look where the connector does not say how long the cluster waits, or says more than this."""
+
+
+def settle_seconds_of(send: Callable[[Call], Any], model_id: str) -> float:
+    """After this a job not to be found was not submitted: the connector's time-outs, the list lag, and how long a
+    submission goes round the nodes.
+    """
+    try:
+        config = connector_of(send, model_id).get("client_config") or {}
+        waits = float(config["connection_timeout"]) + float(config["read_timeout"]) + ml_commons.REPEAT_SECONDS
+    except (BatchError, KeyError):
+        return LONG_SETTLE_SECONDS
+    return min(waits + LIST_LAG_SECONDS, LONG_SETTLE_SECONDS)
+
+
+def connector_of(send: Callable[[Call], Any], model_id: str) -> dict[str, Any]:
+    connector: dict[str, Any] = send(ml_commons.get_connector(send(ml_commons.get_model(model_id))["connector_id"]))
+    return connector
+
+
+class Memory(Protocol):
+    """Survives retries, kills and clears of the task; Airflow's task state store is one."""
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+
+    def set(self, key: str, value: Any) -> None: ...
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """Submits to one model for one run; `run` says whose jobs these are.
+
+    `parameters` override the connector's own, as in any _batch_predict. `settle_seconds`: None asks the connector.
+    `is_there` tells of an object by its URI; without it no repair round is known to have a shard's rows.
+    `admission`: asked before anything new is uploaded or submitted; its NoRoom comes through.
+    """
+
+    send: Callable[[Call], Any]
+    store: ProviderStore
+    provider: Provider
+    memory: Memory
+    run: str
+    model_id: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    settle_seconds: float | None = None
+    admission: Admission | None = None
+    look_seconds: float = 15.0
+    is_there: Callable[[str], bool] = lambda uri: False
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def submit(self, shard: Shard) -> Job:
+        """The job of this shard: an earlier one where there is one, else a new one. One thread at a time a shard."""
+        run = f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}" if self.parameters else self.run
+        return self._job_of(shard_key(run, shard), shard, {})
+
+    def submit_again(self, job: Job) -> Job:
+        """The job that counts for the rows of this one, which another task submitted: a new one if it is spent."""
+        if job.shard is None:
+            raise SpecError(f"{job.name} has no shard to submit again")
+        note = {"attempt": job.attempt, "input_file_id": job.input_file_id, "job": job.to_dict()}
+        return self._job_of(job.key, Shard.from_dict(job.shard), note)
+
+    def _job_of(self, key: str, shard: Shard, first_note: Mapping[str, Any]) -> Job:
+        note = self.memory.get(key) or first_note
+        if job := self._noted_job(note, shard.name, shard):
+            return job
+        attempt, file_id = self._latest_upload(key, note)
+        if file_id:
+            target = _Target(key, attempt, file_id, shard)
+            # Another task may have uploaded a later attempt than this one noted, and be submitting it.
+            noted = note and attempt == int(note.get("attempt", 1))
+            found = self._settle(target, note.get("sent_at") if noted else self.now())
+            if found and (found.usable or self._handed_on(key, shard)):
+                log.info("%s: found again as %s, nothing sent again", shard.name, found.job.name)
+                return self._note(found.job)
+            if found:
+                attempt, file_id = attempt + 1, None
+        self._admit(shard.name, shard.bytes, file_id)
+        if not file_id:
+            file_id = self.store.upload(shard, file_name(key, attempt))
+        return self._submit(_Target(key, attempt, file_id, shard))
+
+    def submit_parameters(self) -> Job:
+        """One job from `parameters` alone; its input file is at the provider, named here or by the connector.
+
+        The file may have been used before: jobs it had when this task first looked are not taken for ours.
+        """
+        key = hash_key(self.run, json.dumps(self.parameters, sort_keys=True))
+        note = self.memory.get(key) or {}
+        if job := self._noted_job(note, "parameters"):
+            return job
+        file_id = self.provider.input_file_id(self.parameters)
+        if file_id is None:
+            file_id = self.provider.input_file_id(connector_of(self.send, self.model_id).get("parameters") or {})
+        if file_id is None:
+            raise SpecError("neither parameters nor the connector name an input file, and no shards are given")
+        before = note["known"] if "known" in note else list(map(self.provider.job_id, self.store.find_jobs(file_id)))
+        spent = [note["job"]["provider_job_id"]] if note.get("job") else []
+        target = _Target(key, int(note.get("attempt", 1)) + len(spent), file_id, None, (*before, *spent))
+        if note.get("sent_at") and (found := self._settle(target, note["sent_at"])):
+            return self._note(found.job, target.known)
+        self._admit(target.name, (self.store.file_bytes(file_id) or 0) if self.admission else 0, file_id)
+        return self._submit(target)
+
+    def _admit(self, name: str, size_bytes: int, file_id: str | None) -> None:
+        if self.admission:
+            self.admission.admit(name, size_bytes, file_id)
+
+    @property
+    def _patience(self) -> float:
+        with self._turn:
+            return self._patience_once
+
+    @cached_property
+    def _patience_once(self) -> float:
+        return settle_seconds_of(self.send, self.model_id) if self.settle_seconds is None else self.settle_seconds
+
+    @property
+    def _uploads(self) -> dict[str, str]:
+        """One listing a task, not one a shard. cached_property itself would let each thread make its own."""
+        with self._turn:
+            return self._uploads_once
+
+    @cached_property
+    def _uploads_once(self) -> dict[str, str]:
+        return self.store.find_uploads(UPLOADS)
+
+    def _noted_job(self, note: Mapping[str, Any], name: str, shard: Shard | None = None) -> Job | None:
+        if not note.get("job"):
+            return None
+        job = Job.from_dict(note["job"])
+        if shard:  # the same rows, but they may lie elsewhere now
+            job = replace(job, shard=shard.to_dict())
+        if is_spent(self._look(job)) and not self._handed_on(job.key, shard):
+            log.warning("%s: %s ended with nothing to fetch; this is a new attempt", name, job.name)
+            return None
+        log.info("%s: submitted before as %s", name, job.name)
+        return job
+
+    def _handed_on(self, key: str, shard: Shard | None) -> bool:
+        """Whether a repair round has the rows of this shard's job; another attempt would send them twice."""
+        return shard is not None and self.is_there(shard.handed_on_uri(key))
+
+    def _submit(self, target: _Target) -> Job:
+        try:
+            return self._submit_once(target)
+        except TaskLimit as error:
+            with self._turn:  # two looks at one task at once collide in the cluster
+                places = give_back_places(self.send, self.store, self.provider)
+            if not places.freed:
+                raise TaskLimit(
+                    f"{target.name}: {error} {places}",
+                    status=error.status,
+                    retry_after_seconds=error.retry_after_seconds,
+                ) from None
+            log.warning("%s: %s %s Submitting again.", target.name, error, places)
+            return self._submit_once(target)
+
+    def _submit_once(self, target: _Target) -> Job:
+        note = {"attempt": target.attempt, "input_file_id": target.file_id, "known": list(target.known)}
+        sent_at = self.now()
+        self.memory.set(target.key, note | {"sent_at": sent_at})
+        parameters = {**self.parameters, **self.provider.submit_parameters(target.file_id)}
+        try:
+            task_id, job_id = self._send(parameters)
+        except OutcomeUnknown as error:
+            return self._found_again(target, sent_at, error)
+        except BatchError:
+            self.memory.set(target.key, note)
+            raise
+        job = self._job(target, task_id, job_id)
+        log.info("%s: submitted as %s, file %s", target.name, job.name, target.file_id)
+        return self._note(job, target.known)
+
+    def _send(self, parameters: Mapping[str, Any]) -> tuple[str, str]:
+        """Ids of the task and of the provider's job. Raise OutcomeUnknown where the answer does not say them."""
+        try:
+            answer = self.send(ml_commons.batch_predict(self.model_id, parameters))
+        except Refused as error:
+            if not (meant := self.provider.refusal(str(error))):
+                raise
+            raise meant(str(error), status=error.status) from None
+        job_id = self.provider.job_id(answer.get("remote_job") or {})
+        if not job_id:  # before 2.18 there was no remote_job
+            raise OutcomeUnknown(f"task {answer.get('task_id')} came without its job.")
+        return str(answer["task_id"]), job_id
+
+    def _found_again(self, target: _Target, sent_at: float, error: OutcomeUnknown) -> Job:
+        """The job of a submission whose answer did not say it."""
+        log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self._patience)
+        found = self._settle(target, sent_at)
+        if not found:
+            raise Unavailable(f"{target.name}: {error} No job of file {target.file_id} showed up; a retry submits it.")
+        log.info("%s: found: %s, nothing sent again", target.name, found.job.name)
+        return self._note(found.job, target.known)
+
+    def _latest_upload(self, key: str, note: Mapping[str, Any]) -> tuple[int, str | None]:
+        """Number and file id of the highest attempt noted or found at the provider; 1 and None where there is none."""
+        attempt, file_id = int(note.get("attempt", 1)), note.get("input_file_id")
+        for name, found_id in self._uploads.items():
+            number = attempt_of(name)
+            if name.startswith(f"{key}-a") and (number > attempt or (number == attempt and file_id is None)):
+                attempt, file_id = number, found_id
+        return attempt, file_id
+
+    def _settle(self, target: _Target, sent_at: float | None) -> _Found | None:
+        """Look until the job shows up or a submission begun at `sent_at` must have ended; None: none was begun."""
+        until = (sent_at + self._patience) if sent_at else 0.0
+        while True:
+            if found := self._find(target):
+                return found
+            if self.now() >= until:
+                return None
+            self.sleep(min(self.look_seconds, max(0.0, until - self.now())))
+
+    def _find(self, target: _Target) -> _Found | None:
+        """The file's job that can still be used, else one that cannot. The provider also knows jobs without a task.
+
+        Where the cluster does not answer, only a job that can be used counts as found.
+        """
+        tasks: dict[str, str] = {}
+        no_answer: Transient | None = None
+        if query := self.provider.find_query(target.file_id):
+            try:
+                tasks = self._tasks(query)
+            except Transient as error:
+                no_answer = error
+        jobs = {job_id: self._job(target, task_id, job_id) for job_id, task_id in tasks.items()}
+        ours = [job for job_id, job in jobs.items() if job_id not in target.known]
+        for job in ours:
+            if not is_spent(self._look(job)):
+                return _Found(job, usable=True)
+        for remote in map(self.provider.read_job, self.store.find_jobs(target.file_id)):
+            if remote.id not in target.known:
+                ours.append(jobs.get(remote.id) or self._job(target, self._task_of(remote.id), remote.id))
+                if not is_spent(remote):
+                    return _Found(ours[-1], usable=True)
+        if no_answer:
+            raise no_answer
+        return _Found(ours[-1], usable=False) if ours else None
+
+    def _tasks(self, query: Mapping[str, Any]) -> dict[str, str]:
+        """Task ids by job id."""
+        hits = [hit for hit in self.send(ml_commons.search_tasks(query)) if hit.source.get("task_type") == BATCH]
+        found = {self.provider.job_id(hit.source.get("remote_job") or {}): hit.id for hit in hits}
+        return {job_id: task_id for job_id, task_id in found.items() if job_id}
+
+    def _task_of(self, job_id: str) -> str | None:
+        """None where the cluster has no task of this job, or does not answer: then it is followed at the provider."""
+        try:
+            return self._tasks(self.provider.task_query(job_id)).get(job_id)
+        except Transient as error:
+            log.warning("job %s: no answer from the cluster about its task: %s", job_id, error)
+            return None
+
+    def _look(self, job: Job) -> RemoteJob:
+        return self.provider.read_job(self.store.get_job(job.provider_job_id))
+
+    def _note(self, job: Job, known: tuple[str, ...] = ()) -> Job:
+        note = {"attempt": job.attempt, "input_file_id": job.input_file_id, "known": list(known), "job": job.to_dict()}
+        self.memory.set(job.key, note)
+        return job
+
+    def _job(self, target: _Target, task_id: str | None, job_id: str) -> Job:
+        shard = target.shard.to_dict() if target.shard else None
+        parameters = dict(self.parameters) or None
+        return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, shard, parameters)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A job of ours; not `usable` when it ended without answers."""
+
+    job: Job
+    usable: bool
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One submission: this file, this attempt. `known` are jobs of the file that are not ours."""
+
+    key: str
+    attempt: int
+    file_id: str
+    shard: Shard | None
+    known: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.shard.name if self.shard else f"file {self.file_id}"
+
+
+def shard_key(run: str, shard: Shard) -> str:
+    """The same rows in another run are another job, changed rows in the same run too."""
+    return hash_key(run, shard.sha256)
+
+
+def hash_key(run: str, content: str) -> str:
+    """One opaque hash: all that the provider gets to see of whose job this is."""
+    return UPLOADS + hashlib.sha256(f"{run}|{content}".encode()).hexdigest()[:32]
+
+
+def file_name(key: str, attempt: int) -> str:
+    return f"{key}-a{attempt}.jsonl"
+
+
+def attempt_of(name: str) -> int:
+    match = re.search(r"-a(\d+)\.jsonl$", name)
+    return int(match[1]) if match else 0

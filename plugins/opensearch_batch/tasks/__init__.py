@@ -1,0 +1,1 @@
+"""The Airflow side: operators by step, the sensor, triggers, links."""

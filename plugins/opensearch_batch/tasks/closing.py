@@ -1,0 +1,160 @@
+"""Closing a run: the Report held against the plan, the manifest, the asset event, and whether the run may count as
+good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import Asset, AssetAlias, Context
+
+from opensearch_batch.errors import Terminal
+from opensearch_batch.flow.landed import Landed
+from opensearch_batch.land.landing import MANIFEST, landed_before, write_manifest
+from opensearch_batch.land.reconcile import NAMED, Left
+from opensearch_batch.land.report import Report, shards_named, sum_up
+from opensearch_batch.prepare.plan import Plan
+
+log = logging.getLogger(__name__)
+
+
+def run_key(dag_id: str, run_id: str, instance: str = "") -> str:
+    """Names a run's files: the same for every try and every clear of it. `instance` tells chains in one DAG apart."""
+    return hashlib.sha256(f"{dag_id}|{run_id}|{instance}".encode()).hexdigest()[:10]
+
+
+def instance(ti: Any) -> str:
+    """A task instance within its run."""
+    mapped = ti.map_index is not None and ti.map_index >= 0
+    return f"{ti.task_id}-{ti.map_index}" if mapped else str(ti.task_id)
+
+
+def landed_plan(landed: list[Landed], key: str) -> Plan:
+    """A plan made from what landed, for a fetch that is wired by hand and has no other."""
+    return Plan(key, sum(part.records for part in landed), len(landed), 0, 0, None, None, None)
+
+
+def close_run(
+    context: Context,
+    plan: Plan,
+    landed: list[Landed],
+    output_uri: str,
+    max_failed_fraction: float,
+    spec: dict[str, Any],
+    left: Sequence[Left] = (),
+) -> dict[str, Any]:
+    """Write the manifest, then judge. Raise Terminal for a hole, or for more failed rows than allowed.
+
+    Where a task before this one failed, what `landed` says may be an earlier try's; the manifest of an earlier try that
+    landed every shard stands then.
+    """
+    report = sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left)
+    run = context["dag_run"]
+    failed = failed_before(context)[:NAMED]
+    if failed and landed_before(report.manifest, run.dag_id, run.run_id):
+        raise Terminal(
+            f"{', '.join(failed)} failed in this try, see the log there. What an earlier try landed stays as it is, "
+            f"with its manifest {report.manifest}"
+        )
+    about = {
+        "dag_id": run.dag_id,
+        "run_id": run.run_id,
+        "run_after": run.run_after.isoformat(),
+        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "spec": spec,
+    }
+    write_manifest(report, landed, about, plan.run_key, left)
+    log.info("%s", report)
+    for row in report.examples:
+        log.warning("%s failed: %s: %s", row["id"], row["code"], row["message"])
+    _judge(report, landed, failed, max_failed_fraction)
+    tell_assets(context, report, spec.get("name") or run.dag_id)
+    return report.to_dict()
+
+
+def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_failed_fraction: float) -> None:
+    """`failed` are the tasks that did."""
+    cause = f" {', '.join(failed)} failed, see the log there." if failed and not report.all_landed else ""
+    if report.left:
+        log.warning(
+            "%d rows were handed on to a repair round and did not land there; they keep their earlier reason.%s",
+            report.left,
+            cause,
+        )
+    if report.problems:
+        raise Terminal(f"not every planned row is accounted for: {'; '.join(report.problems)}.{cause} {report}")
+    if report.failed > max_failed_fraction * report.records:
+        raise Terminal(
+            f"{report.failed} of {report.records} rows failed ({report.codes}), {max_failed_fraction:.2%} may"
+            f"{_first_words(report)}. {'All answers have landed; the' if report.answered else 'The'} reasons are in "
+            f"{', '.join(report.failures)}.{cause if report.left else ''} {what_now(landed)}".rstrip()
+        )
+
+
+def failed_before(context: Context) -> list[str]:
+    """The tasks before this one that failed in this run, e.g. "shard.submit_batch [3]", and none that only followed."""
+    names = sorted(context["task"].get_flat_relative_ids(upstream=True))
+    run = context["dag_run"]
+    states = context["ti"].get_task_states(dag_id=run.dag_id, task_ids=names, run_ids=[run.run_id])
+    failed = sorted(name for name, state in states.get(run.run_id, {}).items() if state == "failed")
+    return [name if name in names else re.sub(r"_(\d+)$", r" [\1]", name) for name in failed]
+
+
+def what_now(landed: Sequence[Landed]) -> str:
+    """What a person can do about failed rows: a job without any answer is sent again by a clear, another never is."""
+    unanswered = [part for part in landed if part.failed and not part.answered and not part.repair]
+    answered = [part for part in landed if part.failed and (part.answered or part.repair)]
+    advice = []
+    if unanswered:
+        advice.append(
+            f"Nothing of {_named(unanswered)} was answered: fix the model, the spec or what the provider names, then "
+            "clear submit_batch there (prepare_input, if the spec or the input changed), and it is sent again."
+        )
+    if answered:
+        advice.append(
+            f"A clear does not send the failed rows of {_named(answered)} again, because the job has answers or its "
+            "rows went to a repair round: give these rows to a new run as its input."
+        )
+    if answered and not unanswered and all(part.state == "completed" for part in answered):
+        advice.append(
+            "If they may fail, raise max_failed_fraction and clear prepare_input (without a plan: this task); "
+            "nothing is sent again."
+        )
+    return " ".join(advice)
+
+
+def _named(parts: Sequence[Landed]) -> str:
+    if all(part.job.get("shard") for part in parts):
+        rounds: dict[int, list[int]] = {}
+        for part in parts:
+            rounds.setdefault(part.round, []).append(part.job["shard"]["index"])
+        return ", ".join(
+            shards_named(indexes) + (f" of repair {number}" if number else "") for number, indexes in rounds.items()
+        )
+    return ", ".join(f"job {part.job['provider_job_id']}" for part in parts)
+
+
+def _first_words(report: Report) -> str:
+    return "".join(f", first {row['id']}: {row['message']!r}" for row in report.examples[:1])
+
+
+def results_of(spec_name: str) -> Asset:
+    """The asset that a spec's report updates: schedule a DAG on it to go on from the manifest in the event's extra."""
+    return Asset(name=f"{spec_name}/results", uri=f"x-opensearch-batch://{spec_name}/results")
+
+
+def tell_assets(context: Context, report: Report, spec_name: str) -> None:
+    """Attach manifest and counts to the event that each outlet of the task emits on success."""
+    counts = {name: getattr(report, name) for name in ("records", "answered", "failed", "missing")}
+    extra = {"manifest": report.manifest, **counts}
+    events = context["outlet_events"]
+    for outlet in getattr(context["task"], "outlets", []):
+        if isinstance(outlet, Asset):
+            events[outlet].extra = extra
+        elif isinstance(outlet, AssetAlias):
+            events[outlet].add(results_of(spec_name), extra=extra)

@@ -1,0 +1,133 @@
+"""The operators after the wait: FetchOutputOperator lands what came, ReportOperator sums up the run and judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from opensearch_batch import providers
+from opensearch_batch.errors import SpecError, Terminal
+from opensearch_batch.spec import BatchSpec
+from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
+from opensearch_batch.tasks.closing import close_run, failed_before, instance, landed_plan, run_key
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class FetchOutputOperator(BatchOperator):
+    """Stream the jobs' output files to results and failures at `output_uri`, each row joined to its input by id.
+
+    Returns {"landed": [one entry a shard], "report": the sums, or None}.
+
+    :param final: True by hand: the jobs are the whole run, so the manifest is written and a row without answer or
+        reason fails the task. False in a pipeline, whose report does both.
+    :param output_format: "jsonl" or "parquet" (needs pyarrow); default: the spec's, else jsonl.
+    :param repair: hand rows that expired, were cancelled, are missing or failed for a passing reason on to a
+        PrepareRepairOperator after it; the others are failures at once. Not in the last round, not with final, and
+        never more rounds than the spec's limits.repair_rounds where there is a spec. Jobs of raw parameters hand on
+        nothing.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "outcomes", "output_uri", "output_format")
+    template_fields_renderers = {"outcomes": "json", "spec": "json"}
+
+    def __init__(
+        self,
+        *,
+        outcomes: Any,
+        output_uri: str = "",
+        output_format: str = "",
+        final: bool = True,
+        max_failed_fraction: float = 0.0,
+        repair: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.outcomes = outcomes
+        self.output_uri = output_uri
+        self.output_format = output_format
+        self.final = final
+        self.max_failed_fraction = max_failed_fraction
+        self.repair = repair
+
+    def run_step(self, context: Context) -> dict[str, Any]:
+        from opensearch_batch.flow.jobs import Job, Outcome
+        from opensearch_batch.flow.landed import Landed
+        from opensearch_batch.land.landing import land
+        from opensearch_batch.sinks.formats import format_of
+        from opensearch_batch.storage import connect
+        from opensearch_batch.tasks.side_by_side import side_by_side
+
+        spec = BatchSpec.of(self.spec) if self.spec else None
+        output_uri = (self.output_uri or (spec.output.uri if spec else "")).rstrip("/")
+        output_format = format_of(self.output_format or (spec.output.format if spec else "jsonl"))
+        if not output_uri:
+            raise SpecError("FetchOutputOperator needs output_uri= or spec=")
+        if self.final and self.repair:
+            raise SpecError("a fetch that leaves rows to a repair is not the last: final=False, and a ReportOperator")
+        ti = context["ti"]
+        if self.final and ti.map_index is not None and ti.map_index >= 0:
+            raise SpecError("a mapped fetch is one of several: give it final=False, and a ReportOperator after it")
+        key = run_key(self.dag_id, context["dag_run"].run_id, instance(ti) if self.final else "")
+        store, vendor = open_provider_store(self), providers.get(self.provider)
+        outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
+        connect([output_uri, *(outcome.job["shard"]["uri"] for outcome in outcomes if outcome.job.get("shard"))])
+
+        def landed_of(outcome: Outcome) -> Landed:
+            done = (outcome.job.get("shard") or {}).get("round", 0)
+            repair = self.repair and (spec is None or done < spec.limits.repair_rounds)
+            return land(outcome, store, vendor, output_uri, key, output_format, repair=repair)
+
+        landed = side_by_side(landed_of, outcomes, lambda outcome: Job.from_dict(outcome.job).name)
+        report = None
+        if self.final:
+            report = close_run(context, landed_plan(landed, key), landed, output_uri, self.max_failed_fraction, {})
+        return {"landed": [part.to_dict() for part in landed], "report": report}
+
+
+class ReportOperator(BatchOperator):
+    """Sum up a run against its plan, write the manifest, emit the asset event; return the Report.
+
+    Fails the run when a planned row has neither an answer nor a reason, or more than `limits.max_failed_fraction`
+    failed. Give it trigger_rule="all_done", so that it also speaks for shards that did not arrive.
+
+    :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
+    :param landed: what the fetches returned, of all rounds.
+    :param repaired_by: task ids of the PrepareRepairOperators. A row that was handed on and landed in no later round
+        is a failure, with its earlier reason.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
+
+    def __init__(self, *, planned_by: str, landed: Any, repaired_by: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.planned_by = planned_by
+        self.landed = landed
+        self.repaired_by = repaired_by
+
+    def run_step(self, context: Context) -> dict[str, Any]:
+        from opensearch_batch.flow.landed import Landed
+        from opensearch_batch.land.repair import Taken, leave
+        from opensearch_batch.prepare.plan import Plan
+
+        made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
+        if not made["plan"]:
+            raise SpecError(f"there is no plan: {self.planned_by} did not succeed, and its log says why")
+        if self.planned_by in failed_before(context):  # what it made was made by an earlier try
+            raise Terminal(f"{self.planned_by} failed, and its log says why; what landed before stays as it is")
+        spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
+        if plan.dry_run:
+            raise AirflowSkipException(f"dry run, nothing was sent: {plan}")
+        landed = [Landed.from_dict(part) for fetched in flat(self.landed or []) for part in fetched["landed"]]
+        output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
+        rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
+        taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
+        left = leave(landed, taken, vendor, output_uri, plan.run_key)
+        limit = spec.limits.max_failed_fraction
+        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left)
+        if not plan.records:
+            raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
+        return report

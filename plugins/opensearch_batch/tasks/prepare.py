@@ -1,0 +1,175 @@
+"""PrepareInputOperator: rows become shards, planned and priced, before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Context, TriggerRule
+from airflow.sdk.bases.skipmixin import SkipMixin
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from opensearch_batch import providers
+from opensearch_batch.spec import BatchSpec, with_dotted
+from opensearch_batch.submit.admission import pool_command, pool_name
+from opensearch_batch.tasks.base import BatchOperator, open_provider_store, refuse_local_work
+from opensearch_batch.tasks.closing import instance, run_key
+from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
+
+if TYPE_CHECKING:
+    from opensearch_batch.prepare.plan import Plan
+    from opensearch_batch.prepare.preflight import Preflight
+
+
+class PrepareInputOperator(BatchOperator, SkipMixin):
+    """Read the input, write it as shards, plan and price it; return the bundles, one for each mapped `shard` group.
+
+    A key of the run's conf that is no param of the DAG, and not `partition`, is refused before anything else.
+    XCom `plan` has the counts and the estimate, `preflight` what the provider has room for, `spec` the spec with
+    everything filled in. A run whose input files the provider has no room for is refused. When there is nothing
+    to do (an empty partition, a dry run), the tasks after it are skipped, but for those that run whatever happens.
+
+    :param spec: a spec as a dict, or the path of its YAML file; else give input_uri, model and what else differs
+        from the default.
+    :param overrides: dotted spec keys to replace, e.g. {"model.name": "…"}; None or "" leaves the spec's own value.
+    """
+
+    template_fields: Sequence[str] = (
+        *BatchOperator.template_fields,
+        "overrides",
+        "input_uri",
+        "output_uri",
+        "work_uri",
+        "model",
+        "endpoint",
+        "model_parameters",
+    )
+    template_fields_renderers = {"spec": "json", "overrides": "json", "model_parameters": "json"}
+
+    def __init__(
+        self,
+        *,
+        overrides: dict[str, Any] | None = None,
+        input_uri: Any = None,
+        output_uri: str | None = None,
+        work_uri: str | None = None,
+        model: str | None = None,
+        endpoint: str | None = None,
+        model_parameters: dict[str, Any] | None = None,
+        texts_per_request: int | None = None,
+        id_field: str | None = None,
+        text_field: str | None = None,
+        prompt: str | None = None,
+        max_requests: int | None = None,
+        max_bytes: int | None = None,
+        max_inputs: int | None = None,
+        max_tokens: int | None = None,
+        max_cost_usd: float | None = None,
+        max_failed_fraction: float | None = None,
+        repair_rounds: int | None = None,
+        allow_empty: bool | None = None,
+        dry_run: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.overrides = overrides
+        self.input_uri, self.output_uri, self.work_uri = input_uri, output_uri, work_uri
+        self.model, self.endpoint, self.model_parameters = model, endpoint, model_parameters
+        self.arguments = {
+            "model.texts_per_request": texts_per_request,
+            "input.id_field": id_field,
+            "input.text_field": text_field,
+            "input.prompt": prompt,
+            "input.allow_empty": allow_empty,
+            "limits.max_requests": max_requests,
+            "limits.max_bytes": max_bytes,
+            "limits.max_inputs": max_inputs,
+            "limits.max_tokens": max_tokens,
+            "limits.max_cost_usd": max_cost_usd,
+            "limits.max_failed_fraction": max_failed_fraction,
+            "limits.repair_rounds": repair_rounds,
+            "dry_run": dry_run,
+        }
+
+    def run_step(self, context: Context) -> list[list[dict[str, Any]]]:
+        from opensearch_batch.prepare.preparation import prepare
+        from opensearch_batch.storage import remove
+
+        refuse_unknown_conf(context)
+        spec = self._spec()
+        spec = spec.resolve(**placeholders(context, spec.input.partition_format))
+        refuse_local_work(spec)
+        ti = context["ti"]
+        key = run_key(self.dag_id, context["dag_run"].run_id)
+        folder = f"{spec.work_uri}/{key}/{instance(ti)}"
+        plan, bundles = prepare(spec, key, folder)
+        if spec.limits.max_jobs_in_flight or spec.limits.max_enqueued_tokens:
+            pool = pool_name(spec.registered_as)
+            self.log.info(
+                "submits pass a pool of one slot, %s unless the DAG names another. Where that does not exist they stay "
+                "`scheduled`. Make it: %s",
+                pool,
+                pool_command(pool),
+            )
+        ti.xcom_push(key="spec", value=spec.to_dict())
+        ti.xcom_push(key="plan", value=plan.to_dict())
+        if plan.records and not plan.dry_run:
+            try:
+                ti.xcom_push(key="preflight", value=self._preflight(spec, plan).to_dict())
+            except BaseException:
+                remove(folder, recursive=True)
+                raise
+        if plan.dry_run or not plan.records:
+            self.log.info("dry run: nothing is sent" if plan.dry_run else "no rows: nothing to send")
+            self._skip_what_follows(ti)
+            return []
+        return [[shard.to_dict() for shard in shards] for shards in bundles]
+
+    def _skip_what_follows(self, ti: Any) -> None:
+        """But for tasks that run whatever happens. Skipping raises, so the return value is pushed before."""
+        ti.xcom_push(key="return_value", value=[])
+        following = self.get_direct_relatives(upstream=False)
+        self.skip(ti, [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS])
+
+    def _preflight(self, spec: BatchSpec, plan: Plan) -> Preflight:
+        from opensearch_batch.prepare.preflight import check
+
+        vendor, limits = providers.get(spec.model.provider), spec.limits
+        storage_bytes = limits.max_provider_bytes or vendor.STORAGE_BYTES
+        try:
+            stored_bytes = None if storage_bytes is None else open_provider_store(self).stored_bytes()
+        except AirflowNotFoundException:  # by hand, only the submit may know another one's id
+            stored_bytes = None
+        found = check(
+            plan,
+            stored_bytes=stored_bytes,
+            storage_bytes=storage_bytes,
+            window_hours=vendor.WINDOW_HOURS,
+            max_jobs_in_flight=limits.max_jobs_in_flight,
+            max_enqueued_tokens=limits.max_enqueued_tokens,
+        )
+        self.log.info("preflight: %s", found)
+        return found
+
+    def _spec(self) -> BatchSpec:
+        given: dict[str, Any] = {
+            "input.uri": self.input_uri,
+            "output.uri": self.output_uri,
+            "work_uri": self.work_uri,
+            "model.name": self.model,
+            "model.endpoint": self.endpoint,
+            "model.parameters": self.model_parameters,
+            **self.arguments,
+            **{key: None if value == "" else value for key, value in (self.overrides or {}).items()},
+        }
+        if self.spec:
+            return BatchSpec.of(self.spec).override(given)
+        sections: dict[str, Any] = {
+            "model": {"provider": self.provider},
+            "input": {},
+            "output": {"uri": self.output_uri or "none://"},
+        }
+        return BatchSpec.check(
+            with_dotted({"name": re.sub(r"\W+", "_", self.dag_id).strip("_"), **sections}, given), self.task_id
+        )

@@ -1,0 +1,66 @@
+"""PrepareRepairOperator: what a fetch handed on, as the input of one more round. Rounds are wired when the DAG file is
+parsed, since a run has no loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from opensearch_batch import providers
+from opensearch_batch.spec import BatchSpec, LimitSection
+from opensearch_batch.tasks.base import BatchOperator, flat
+from opensearch_batch.tasks.closing import instance
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PrepareRepairOperator(BatchOperator):
+    """Gather the rows that FetchOutputOperator(repair=True) handed on into shards; return the bundles, one for each
+    mapped group of the round. Skips itself, and so its round, when there are none.
+
+    XCom `taken` tells ReportOperator(repaired_by=[…]) which rows are in which shard. Give it
+    trigger_rule="all_done_min_one_success", so that a shard that fails does not keep the others from being repaired.
+
+    :param landed: what the fetches of the round before returned.
+    :param max_requests: rows a shard; default: the spec's, else the provider's.
+    :param max_bytes: bytes a shard; the same.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "landed")
+
+    def __init__(
+        self, *, landed: Any, max_requests: int | None = None, max_bytes: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.landed = landed
+        self.max_requests = max_requests
+        self.max_bytes = max_bytes
+
+    def run_step(self, context: Context) -> list[list[dict[str, Any]]]:
+        from opensearch_batch.flow.landed import Landed
+        from opensearch_batch.flow.shards import Shard
+        from opensearch_batch.land.repair import prepare_repair
+        from opensearch_batch.prepare.preparation import room_of
+
+        fetched = [[Landed.from_dict(part) for part in one["landed"]] for one in flat(self.landed or [])]
+        sources = [part for parts in fetched for part in parts if part.repair]
+        if not sources:
+            raise AirflowSkipException("no rows to repair")
+        limits = BatchSpec.of(self.spec).limits if self.spec else LimitSection()
+        given = {"max_requests": self.max_requests, "max_bytes": self.max_bytes}
+        limits = limits.model_copy(update={name: value for name, value in given.items() if value})
+        provider = providers.get(self.provider)
+        taken, bundles = prepare_repair(
+            fetched,
+            provider,
+            f"{Shard.from_dict(sources[0].job['shard']).run_folder}/{instance(context['ti'])}",
+            room_of(limits, provider),
+        )
+        context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
+        shards = [shard for bundle in bundles for shard in bundle]
+        self.log.info("%d rows go again, in %d shards", sum(shard.records for shard in shards), len(shards))
+        return [[shard.to_dict() for shard in bundle] for bundle in bundles]

@@ -1,0 +1,203 @@
+"""BatchTrigger: one wait for a whole bundle, in the triggerer. Killed and restarted at any line, it goes on from its
+arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from opensearch_batch import providers
+from opensearch_batch.errors import BatchError, KeyExpired
+from opensearch_batch.flow.jobs import Job, ended
+from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger
+from opensearch_batch.wait.job_list import AskList, Roster, shared
+from opensearch_batch.wait.looking import Ask, AskCluster, adrive, cancel, look
+from opensearch_batch.wait.pacing import pause_seconds
+from opensearch_batch.wait.waiting import AT_ONCE, SEVERAL, Wait
+
+FRESH = 0.75
+"""A walk of the list serves a wait if it is no older than this much of the wait's pause. Below 0.8, the least that
+chance leaves of a pause: no wait gets the same walk twice.
+"""
+
+_THREADS = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="opensearch-batch")
+"""For the provider's SDK. Not the event loop's own threads: there all triggers look up host names."""
+
+_CANCELLING: set[asyncio.Task[None]] = set()
+_ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
+
+
+class BatchTrigger(StoredTrigger):
+    """Polls until every job has ended or `deadline` (epoch seconds) has passed. Its event has {"outcomes": […],
+    "waited_seconds"} or {"timed_out": True, "progress": text}.
+
+    `told` is what the task's log says already, `since` (epoch seconds; default: now) when the wait began.
+
+    From SEVERAL jobs on the provider's list is walked, once for all such waits in this process; a job then gets a look
+    of its own when the list shows that it has ended, when it does not show it, and in turn.
+    """
+
+    PATH = "opensearch_batch.trigger.BatchTrigger"
+    ARGUMENTS = (
+        "jobs",
+        "provider",
+        "opensearch_conn_id",
+        "provider_conn_id",
+        "poll_seconds",
+        "deadline",
+        "cancel_on_kill",
+        "told",
+        "since",
+    )
+    CONNECTIONS = ("provider_conn_id", "opensearch_conn_id")
+
+    def __init__(
+        self,
+        *,
+        jobs: list[dict[str, Any]],
+        provider: str,
+        opensearch_conn_id: str,
+        provider_conn_id: str,
+        poll_seconds: float,
+        deadline: float,
+        cancel_on_kill: bool = True,
+        told: list[str] | None = None,
+        since: float | None = None,
+        version: int = VERSION,
+    ) -> None:
+        super().__init__(version)
+        self.jobs = jobs
+        self.provider = provider
+        self.opensearch_conn_id = opensearch_conn_id
+        self.provider_conn_id = provider_conn_id
+        self.poll_seconds = poll_seconds
+        self.deadline = deadline
+        self.cancel_on_kill = cancel_on_kill
+        self.told = told or []
+        self.since = time.time() if since is None else since
+
+    async def wait(self) -> dict[str, Any]:
+        async with self._asking() as ask:
+            return await self._wait(ask)
+
+    async def _wait(self, ask: Callable[[Ask | AskList], Awaitable[Any]]) -> dict[str, Any]:
+        jobs, pause = [Job.from_dict(job) for job in self.jobs], self.poll_seconds
+        with ExitStack() as stack:
+            roster = await self._roster([job.provider_job_id for job in jobs], stack)
+            wait = Wait(jobs, providers.get(self.provider), ask, self.log.log, set(self.told), roster)
+            while True:
+                headway = await wait.look(time.time(), FRESH * pause)
+                now = time.time()
+                if (outcomes := wait.outcomes) is not None:
+                    return {"outcomes": outcomes, "waited_seconds": round(now - self.since, 1)}
+                if now >= self.deadline:
+                    return {"timed_out": True, "progress": str(headway)}
+                wait.tell(headway, now)
+                pause = pause_seconds(self.poll_seconds, now - self.since, headway.seconds_left)
+                await asyncio.sleep(max(0.05, min(pause * random.uniform(0.8, 1.2), self.deadline - now)))
+
+    async def _roster(self, ids: list[str], stack: ExitStack) -> Roster | None:
+        """Shared with all who ask the same server with the same key; None where that is not worth while, or where
+        Airflow does not have the connection: the cluster may be able to answer alone.
+        """
+        if len(ids) < SEVERAL:
+            return None
+        try:
+            connection = await BaseHook.aget_connection(self.provider_conn_id)
+        except AirflowNotFoundException:
+            return None
+        place = (self.provider, hashlib.sha256(connection.get_uri().encode()).hexdigest())
+        return stack.enter_context(shared(place, ids))
+
+    async def on_kill(self) -> None:
+        """Cancel the jobs if a person ended the task. Also called for a clear, and when the wait moves to another
+        triggerer.
+
+        Airflow 3.3 cancels this coroutine after about a second, so the work runs in a task of its own.
+        """
+        if not self.cancel_on_kill:
+            return
+        work = asyncio.create_task(self._cancel_if_ended())
+        _CANCELLING.add(work)
+        work.add_done_callback(_CANCELLING.discard)
+        await asyncio.shield(work)
+
+    async def _cancel_if_ended(self) -> None:
+        """Where it cannot be told who ended the wait, the jobs are left running."""
+        try:
+            state = await self._task_state()
+            if state not in _ENDED_BY_A_PERSON:
+                self.log.info("the task is %s: its jobs are left running", state)
+                return
+            async with self._asking() as ask:
+                for job in map(Job.from_dict, self.jobs):
+                    await self._cancel(job, ask)
+        except Exception:
+            self.log.exception("could not cancel %s", ", ".join(job["provider_job_id"] for job in self.jobs))
+
+    async def _cancel(self, job: Job, ask: Callable[[Ask], Awaitable[Any]]) -> None:
+        told: set[str] = set()
+        try:
+            remote = await adrive(look(job, providers.get(self.provider), told), ask)
+            if remote is not None and not ended(remote):
+                await adrive(cancel(job, told), ask)
+                self.log.info("cancelled %s, because its task was ended by hand", job.name)
+        except BatchError as error:
+            self.log.warning("could not cancel %s: %s", job.name, error)
+
+    async def _task_state(self) -> str | None:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+        from asgiref.sync import sync_to_async
+
+        ti = self.task_instance
+        if ti is None:
+            return None
+        index = ti.map_index if ti.map_index is not None else -1
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=index
+        )
+        state = states.get(ti.run_id, {}).get(ti.task_id if index < 0 else f"{ti.task_id}_{index}")
+        return state if state is None else str(state)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[Callable[[Ask | AskList], Awaitable[Any]]]:
+        """Over the cluster's async client; the provider is asked in a thread, with the SDK that workers use."""
+        from opensearch_batch.cluster.hook import MLCommonsAsyncHook
+        from opensearch_batch.providers.store import ProviderStore, open_store
+
+        opened: list[ProviderStore] = []
+
+        async def ask(step: Ask | AskList) -> Any:
+            if isinstance(step, AskCluster):
+                return await send(step.call)
+            if not opened:
+                connection = await BaseHook.aget_connection(self.provider_conn_id)
+                opened.append(await _in_thread(open_store, providers.get(self.provider), connection))
+            store = opened[0]
+            try:
+                if isinstance(step, AskList):
+                    return await _in_thread(store.list_jobs, step.ids, step.most_pages, step.since)
+                return await _in_thread(store.cancel_job if step.cancel else store.get_job, step.job_id)
+            except KeyExpired:  # a wait may be longer than credentials last: the next look reads them anew
+                opened.clear()
+                raise
+
+        async with MLCommonsAsyncHook(self.opensearch_conn_id).sender() as send:
+            yield ask
+
+
+async def _in_thread(act: Callable[..., Any], *arguments: Any) -> Any:
+    """asyncio.to_thread with threads of our own; log lines keep their task."""
+    run = contextvars.copy_context().run
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, run, act, *arguments)

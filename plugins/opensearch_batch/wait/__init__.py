@@ -1,0 +1,1 @@
+"""Looking at jobs until they have ended."""

@@ -1,0 +1,147 @@
+"""Looking at a job: through the cluster, and where that cannot answer at the provider itself. The decisions, without
+the I/O.
+
+`look` yields what it wants to ask; `drive` (workers) and `adrive` (the trigger) ask it over their own clients.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch_batch.cluster.ml_commons import Call, cancel_task, get_task
+from opensearch_batch.errors import BatchError, CannotLook, UnknownAnswer
+from opensearch_batch.flow.jobs import Job, RemoteJob, ended
+from opensearch_batch.providers.protocol import Provider
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AskCluster:
+    """Send this Call."""
+
+    call: Call
+
+
+@dataclass(frozen=True)
+class AskProvider:
+    """Get, or cancel, the provider's own record of this job."""
+
+    job_id: str
+    cancel: bool = False
+
+
+Ask = AskCluster | AskProvider
+Asking = Generator[Ask, Any, RemoteJob | None]
+
+
+def look(job: Job, provider: Provider, told: set[str]) -> Asking:
+    """One look. `told` holds what was said before, so that a long wait says once that it follows a job at the provider.
+
+    Raise UnknownAnswer for a status that this version does not know, else whatever the last one asked raises.
+    """
+    if job.task_id is not None:
+        try:
+            return read_task((yield AskCluster(get_task(job.task_id))), provider)
+        except UnknownAnswer:
+            raise
+        except BatchError as error:
+            _say_once(told, error)
+    return provider.read_job((yield AskProvider(job.provider_job_id)))
+
+
+def confirm(job: Job, provider: Provider, told: set[str]) -> Asking:
+    """The look at a job that the provider's list shows as ended: through the cluster, whose record becomes true by it
+    and gives the job's place back. Where that says it still runs, the provider's own answer counts.
+    """
+    remote = yield from look(job, provider, told)
+    if remote is not None and ended(remote):
+        return remote
+    return provider.read_job((yield AskProvider(job.provider_job_id)))
+
+
+def cancel(job: Job, told: set[str]) -> Asking:
+    """Cancel through the cluster, else at the provider. For a job that has ended the provider's refusal is raised."""
+    if job.task_id is not None:
+        try:
+            yield AskCluster(cancel_task(job.task_id))
+        except BatchError as error:
+            _say_once(told, error)
+        else:
+            return None
+    yield AskProvider(job.provider_job_id, cancel=True)
+    return None
+
+
+def drive(asking: Asking, ask: Callable[[Ask], Any]) -> RemoteJob | None:
+    try:
+        step = next(asking)
+        while True:
+            try:
+                answer = ask(step)
+            except BatchError as error:
+                step = asking.throw(error)
+            else:
+                step = asking.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+async def adrive(asking: Asking, ask: Callable[[Ask], Awaitable[Any]]) -> RemoteJob | None:
+    try:
+        step = next(asking)
+        while True:
+            try:
+                answer = await ask(step)
+            except BatchError as error:
+                step = asking.throw(error)
+            else:
+                step = asking.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def _say_once(told: set[str], error: BatchError) -> None:
+    kind = "cannot see this job" if isinstance(error, CannotLook) else "did not answer for it"
+    if kind not in told:
+        told.add(kind)
+        level = logging.INFO if isinstance(error, CannotLook) else logging.WARNING
+        log.log(level, "The cluster %s: it is followed at the provider. %s", kind, error)
+
+
+def asker(send: Callable[[Call], Any], store: Callable[[], Any]) -> Callable[[Ask], Mapping[str, Any] | None]:
+    """Ask over a worker's hook and the provider's store; the store is only opened when it is needed."""
+
+    def ask(step: Ask) -> Mapping[str, Any] | None:
+        if isinstance(step, AskCluster):
+            return send(step.call)  # type: ignore[no-any-return]
+        act = store().cancel_job if step.cancel else store().get_job
+        return act(step.job_id)  # type: ignore[no-any-return]
+
+    return ask
+
+
+TASK_STATES = frozenset(
+    [
+        "CREATED",
+        "RUNNING",
+        "COMPLETED",
+        "FAILED",
+        "CANCELLED",
+        "COMPLETED_WITH_ERROR",
+        "CANCELLING",
+        "EXPIRED",
+        "UNREACHABLE",
+    ]
+)
+"""org.opensearch.ml.common.MLTaskState. Only shown to people: the provider's own status decides."""
+
+
+def read_task(document: Mapping[str, Any], provider: Provider) -> RemoteJob:
+    """The provider's job in a task document. Raise UnknownAnswer for a state or status this version does not know."""
+    if document.get("state") not in TASK_STATES:
+        raise UnknownAnswer(f"task state {document.get('state')!r} is not known to this version")
+    return provider.read_job(document.get("remote_job") or {})

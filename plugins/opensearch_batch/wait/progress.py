@@ -1,0 +1,102 @@
+"""Headway: how far a bundle is. n of N rows, how fast, how long still."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended
+from opensearch_batch.flow.values import Value
+
+SAMPLES = 10
+"""The rate is that of the last so many looks: a provider is fast at night and slow in the morning."""
+
+
+@dataclass(frozen=True)
+class Headway(Value):
+    """`rows_done` counts failed rows too. The rate is None until it is known, the time left also where it is nought.
+
+    Rows are those of the shards; the provider counts requests, so they are its share of them.
+    """
+
+    rows: int
+    rows_done: int
+    rows_failed: int
+    jobs: int
+    jobs_ended: int
+    rows_per_second: float | None = None
+    seconds_left: float | None = None
+
+    def __str__(self) -> str:
+        failed = f", {self.rows_failed} failed" if self.rows_failed else ""
+        jobs = f", {self.jobs_ended} of {self.jobs} jobs ended" if self.jobs > 1 else ""
+        rate = f"; {self.rows_per_second:.3g} rows/s" if self.rows_per_second else ""
+        left = f", about {_duration(self.seconds_left)} left" if self.seconds_left else ""
+        return f"{self.rows_done} of {self.rows} rows done{failed}{jobs}{rate}{left}"
+
+
+@dataclass
+class Track:
+    """What is known of each job of a bundle; `at` adds a sample to the rate."""
+
+    jobs: Iterable[Job]
+    _rows: dict[str, int] = field(init=False)
+    _seen: dict[str, tuple[int, int, int, bool]] = field(init=False, default_factory=dict)
+    _samples: deque[tuple[float, int]] = field(init=False, default_factory=lambda: deque(maxlen=SAMPLES))
+
+    def __post_init__(self) -> None:
+        self._rows = {job.provider_job_id: (job.shard or {}).get("records", 0) for job in self.jobs}
+
+    def note(self, job: Job, remote: RemoteJob) -> None:
+        self._seen[job.provider_job_id] = (*_rows(self._rows[job.provider_job_id], remote), ended(remote))
+
+    def at(self, seconds: float) -> Headway:
+        """`seconds` is any clock, as long as it is always the same."""
+        rows = sum(self._seen[id][0] if id in self._seen else known for id, known in self._rows.items())
+        done = sum(seen[1] for seen in self._seen.values())
+        self._samples.append((seconds, done))
+        (first_at, first), rate = self._samples[0], None
+        if seconds > first_at and done > first:
+            rate = (done - first) / (seconds - first_at)
+        open_rows = sum(
+            self._seen[id][0] - self._seen[id][1] if id in self._seen else known
+            for id, known in self._rows.items()
+            if not (id in self._seen and self._seen[id][3])
+        )
+        return Headway(
+            rows=rows,
+            rows_done=done,
+            rows_failed=sum(seen[2] for seen in self._seen.values()),
+            jobs=len(self._rows),
+            jobs_ended=sum(seen[3] for seen in self._seen.values()),
+            rows_per_second=rate,
+            seconds_left=open_rows / rate if rate else None,
+        )
+
+
+def of_outcomes(outcomes: Iterable[dict[str, Any]], waited_seconds: float | None) -> Headway:
+    """Of jobs that have all ended; the rate is that of the whole wait, None where nothing was waited for."""
+    read = [Outcome.from_dict(outcome) for outcome in outcomes]
+    counts = [_rows((Job.from_dict(outcome.job).shard or {}).get("records", 0), outcome) for outcome in read]
+    rows, done, failed = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0, 0)
+    rate = done / waited_seconds if waited_seconds else None
+    return Headway(rows, done, failed, len(read), len(read), rate, 0.0)
+
+
+def _rows(known: int, seen: RemoteJob | Outcome) -> tuple[int, int, int]:
+    """All rows, those done and those failed; one request may hold several rows."""
+    requests = seen.requests_total
+    rows = known or requests
+    if not requests:
+        return rows, 0, 0
+    finished = min(requests, seen.requests_done + seen.requests_failed)
+    return rows, rows * finished // requests, rows * min(requests, seen.requests_failed) // requests
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
