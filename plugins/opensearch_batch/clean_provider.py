@@ -1,11 +1,13 @@
-"""`python -m opensearch_batch.clean_provider MANIFEST …`: delete at the provider what manifests say has landed.
+"""`python -m opensearch_batch.clean_provider MANIFEST …`: delete the provider's files of runs that have landed.
 
-Of each run: the input files that this package uploaded and its batches' output files; nothing else is ever touched.
-Only where every row is accounted for, all that landed is still there, and the run's `output.keep_provider_files_days`
-(or --keep-days) have passed. The input file is also what tells a cleared submit_batch that its shard was paid for: once
-it is gone only the task's own note does, which Airflow keeps for [state_store] default_retention_days (30).
+Per run: the input files uploaded by this package and the output files of the batches; no further file is ever touched.
+Files go only where the manifest accounts for every row, every landed file still has the bytes it landed with, and the
+days of the run's `output.keep_provider_files_days` (or --keep-days) have passed. An input file also tells a cleared
+submit_batch that the shard was paid for. Without the input file only the task's own note tells so, and Airflow keeps
+the note for [state_store] default_retention_days (30).
 
-Connections are read as Airflow reads them (AIRFLOW_CONN_…, or the configured secrets backend; no Airflow database).
+Connections come from the same sources as in Airflow (AIRFLOW_CONN_…, or the configured secrets backend), but not from
+Airflow's database.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ SizeOf = Callable[[str], int | None]
 
 @dataclass(frozen=True)
 class Kept:
-    """Why nothing of a run is deleted."""
+    """The reason why no file of a run is deleted."""
 
     reason: str
 
@@ -40,7 +42,11 @@ class Kept:
 def due(
     manifest: Mapping[str, Any], keep_days: float | None, now: datetime, size: SizeOf
 ) -> list[dict[str, Any]] | Kept:
-    """The landed jobs whose files may go. `keep_days` None: what the manifest's own spec says."""
+    """Return the landed jobs with files to delete, or Kept with the reason against.
+
+    `keep_days` counts from the writing of the manifest; without a number the spec in the manifest decides. `size`
+    returns the bytes of a landed file, to compare with the manifest.
+    """
     report, output = manifest["report"], (manifest.get("spec") or {}).get("output") or {}
     days = output.get("keep_provider_files_days") if keep_days is None else keep_days
     if days is None:
@@ -58,8 +64,9 @@ def due(
 
 
 def files_of(job: Mapping[str, Any], store: ProviderStore, vendor: Provider) -> Iterator[str]:
-    """Ids of a landed job's files; the input file only where a shard of ours was uploaded into it. None of a job that
-    the provider no longer knows, or knows with another input file.
+    """Yield the ids of a landed job's files: the outputs, and the input file where this package uploaded a shard.
+
+    Yield no id for a job unknown to the provider, or known with a different input file.
     """
     try:
         remote = store.get_job(job["provider_job_id"])
@@ -77,7 +84,10 @@ def files_of(job: Mapping[str, Any], store: ProviderStore, vendor: Provider) -> 
 def clean(
     manifest: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]], store: ProviderStore, *, dry_run: bool
 ) -> int:
-    """Delete, or only name, each file that is still there; return how many."""
+    """Delete the files of the jobs and print every deleted id; return the number.
+
+    With `dry_run` only print the ids, and return the number of ids.
+    """
     vendor = providers.get(_model(manifest).get("provider") or providers.DEFAULT.NAME)
     count = 0
     for job in jobs:
@@ -89,7 +99,7 @@ def clean(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: each manifest was seen to; 1: one could not be read, or the provider refused."""
+    """Clean up after every manifest; return 0, or 1 where a manifest could not be read or the provider refused."""
     given = _arguments(argv)
     ended = GOOD
     for uri in given.manifests:

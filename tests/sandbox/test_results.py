@@ -20,9 +20,10 @@ from tests.sandbox.bench import KEY, Run, Server, lines_of, rows_of
 
 FETCH_AND_SAY_WHEN_HALF_IS_THERE = """
 import json, sys
-from opensearch_batch import landing, providers
-from opensearch_batch.jobs import Outcome
-from opensearch_batch.stores.openai_files import OpenAIFiles
+from opensearch_batch import providers
+from opensearch_batch.flow.jobs import Outcome
+from opensearch_batch.land import landing
+from opensearch_batch.providers.openai.store import OpenAIFiles
 
 outcome, url, key, output_uri, run_key = json.loads(sys.argv[1])
 store = OpenAIFiles(url, key)

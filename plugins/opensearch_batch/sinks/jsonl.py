@@ -13,7 +13,7 @@ from opensearch_batch.storage import ObjectWriter
 
 
 class JsonLines:
-    """{"id", "embedding"} or {"id", "output"} a line. A vector's text goes in as it came."""
+    """Lines of {"id", "embedding"} or {"id", "output"}; a vector that came as JSON text is copied unchanged."""
 
     def __init__(self, uri: str) -> None:
         self._out = ObjectWriter(uri)

@@ -13,7 +13,7 @@ from opensearch_batch.flow.answers import Answer
 from opensearch_batch.storage import ObjectWriter
 
 GROUP_BYTES = 4 << 20
-"""Vectors of a Parquet row group, as single precision: what is held in memory at a time, besides their encoded form."""
+"""Bytes of the vectors of a Parquet row group in single precision: the vectors in memory, besides the encoded form."""
 
 GROUP_ROWS, GROUP_CHARACTERS = 20_000, 4 << 20
 """Rows of a group of short vectors or short texts; characters of a group of texts."""
@@ -23,8 +23,8 @@ class Parquet:
     """Columns: id; embedding (fixed-size list of float32) or output (text); input_tokens, output_tokens; the
     provenance, dictionary-encoded.
 
-    Needs pyarrow. Vectors are stored plain: single precision hardly shrinks, and every reader knows it so; the rest is
-    compressed with zstd.
+    Needs pyarrow. Vectors are stored plain, because single precision hardly shrinks and every reader knows the plain
+    encoding; all other columns are compressed with zstd.
     """
 
     def __init__(self, uri: str, provenance: Mapping[str, str]) -> None:
@@ -56,7 +56,11 @@ class Parquet:
         self._out.__exit__(kind, value, trace)
 
     def add(self, answer: Answer) -> None:
-        """Raise UnknownAnswer where the file would hold texts and vectors, or vectors of several lengths."""
+        """Add an answer. Raise UnknownAnswer where the file would mix texts and vectors, or vectors of two lengths.
+
+        A number beyond single precision also raises UnknownAnswer, once the row group is written, at the latest in
+        `commit`.
+        """
         if answer.dimensions != self._dimensions:
             if self._dimensions or self._ids or self._rows:
                 raise UnknownAnswer(
@@ -155,7 +159,7 @@ def _kind(dimensions: int) -> str:
 
 
 class _Sink:
-    """What pyarrow asks of a file; without `out` it swallows what comes."""
+    """The file interface required by pyarrow; without `out` written bytes are dropped."""
 
     def __init__(self, out: ObjectWriter) -> None:
         self.out: ObjectWriter | None = out

@@ -1,4 +1,4 @@
-"""Records: the rows of the input, one at a time, each checked, named by file and line when wrong."""
+"""Records: the rows of the input, read and checked row by row; a wrong row is named by file and line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from opensearch_batch.storage import Line
 
 @dataclass(frozen=True)
 class Record:
-    """A row that may be sent: `text` is what the model reads, prompt filled in."""
+    """A checked row: `text` is the model's input, with the prompt filled in; `line` is the source of the row."""
 
     id: str
     text: str
@@ -27,9 +27,10 @@ class Record:
 def read_records(
     lines: Iterable[Line], *, id_field: str, text_field: str, prompt: str | None = None
 ) -> Generator[Record, None, None]:
-    """Blank lines are passed over. Raise InputError at the first row that is broken or repeats an id.
+    """Yield a Record per line, blank lines passed over. Raise InputError at the first row without JSON, id or text, and
+    at the first row with a repeated id.
 
-    Ids are checked over the whole input on disk, so memory does not grow with it.
+    Ids are compared over the whole input in a database on disk, so memory does not grow with the input.
     """
     with SeenIds() as seen:
         for line in lines:
@@ -43,7 +44,7 @@ def read_records(
 
 
 class SeenIds:
-    """Ids seen so far, in a temporary database of which at most 8 MB are held in memory."""
+    """Ids seen so far, in a temporary database with at most 8 MB in memory."""
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="opensearch-batch-")
@@ -61,7 +62,7 @@ class SeenIds:
         self._folder.cleanup()
 
     def add(self, record_id: str, line: Line) -> str | None:
-        """Return where the id was seen before, if it was."""
+        """Add an id; return the first line with the same id as "URI line N", or None for a new id."""
         uri = self._uris.setdefault(line.uri, len(self._uris))
         try:
             self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (record_id, uri, line.number))
