@@ -14,7 +14,8 @@ import pytest
 
 import opensearch_batch
 from opensearch_batch.providers import PROVIDERS
-from tests.wheel.conftest import CHECKOUT, PACKAGE
+from stack.airflow import CHECKOUT
+from tests.wheel.conftest import PACKAGE
 
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

@@ -19,7 +19,7 @@ from opensearch_batch.sinks.formats import open_results
 
 AWS = Connection(conn_id="aws_default", conn_type="aws", extra='{"region_name": "us-east-1"}')
 
-NEEDS = {
+NEEDS: dict[str, tuple[str, str, Callable[[], object]]] = {
     "sigv4": ("boto3", "amazon", partial(Signer("us-east-1", "es").headers, "GET", "https://h/", b"")),
     "AWS session": ("botocore", "amazon", partial(session.session_of, AWS)),
     "AWS client": ("botocore", "amazon", partial(session.client_of, AWS, "s3")),
