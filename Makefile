@@ -14,7 +14,10 @@ WHEEL :=
 RUNNER := $(if $(WHEEL),.venv-wheel/bin/python,$(PY))
 INSTALLED := $(if $(WHEEL),install-wheel,$(READY))
 
-.PHONY: demo up test test-real test-wheel wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
+# Processes that run tests. Two of them mostly wait for an Airflow of their own (tests/groups.py).
+WORKERS := 3
+
+.PHONY: demo up test test-fast test-real test-wheel wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
@@ -22,6 +25,7 @@ help:
 	@echo "            WHEEL=1: with the package installed from its wheel, without a plugins folder (make up too)"
 	@echo "make up     the same Airflow and sandbox (OPENSEARCH=… too), and the run is yours"
 	@echo "make test   all tests but those that need a real OpenSearch"
+	@echo "make test-fast  those of single functions, of stores and of the DAG files"
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux; with Python 3.12 also ogx, a batch server that is not ours"
 	@echo "make wheel  dist/opensearch_batch-*.whl, for pip install"
 	@echo "make test-wheel   the e2e tests from the wheel; make wheel-plain: the wheel into plain Airflows (PYTHONS=\"3.11 3.12 3.13\")"
@@ -39,14 +43,17 @@ up: $(INSTALLED)
 	@$(RUNNER) -m stack up --sandbox $(REAL)
 
 test: $(READY)
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) -m "not real"
+
+test-fast: $(READY)
+	$(PY) -m pytest -n 2 tests/unit tests/stores tests/dags
 
 # Fetching needs the network, and the tests get one of their own in which there is nothing else.
 test-real: $(READY)
 	@$(PY) -m stack.opensearch check
 	@$(PY) -m stack.opensearch fetch
 	@$(PY) -m tests.real.ogx_venv || echo "the tests with ogx will be skipped" >&2
-	$(PY) -m stack.namespace -- $(PY) -m pytest -m real
+	$(PY) -m stack.namespace -- $(PY) -m pytest -n $(WORKERS) -m real
 
 wheel: $(READY)
 	@$(PY) -m stack.wheel build

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
     from stack.home import Home
 
+# Where nobody edits DAG files: parsing them anew costs a quarter of what an idle stack spends.
+UNCHANGED_FILES = {
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+}
 CHECKOUT = Path(__file__).resolve().parent.parent
 WHEEL = "opensearch-batch"
 

@@ -41,7 +41,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
-class Line:
+class SourceLine:
     """A raw line of an object, line end included; `number` counts from 1."""
 
     raw: bytes
@@ -52,7 +52,7 @@ class Line:
         return f"{self.uri} line {self.number}"
 
 
-def read_lines(uri: str) -> Generator[Line, None, None]:
+def read_lines(uri: str) -> Generator[SourceLine, None, None]:
     """Yield the lines of an object, or of all objects matched by a glob, in the order of the names.
 
     Raise InputError where a plain URI names no object. Raise Unavailable where an object breaks off, with an error or
@@ -63,7 +63,7 @@ def read_lines(uri: str) -> Generator[Line, None, None]:
             yield from _lines(source, name)
 
 
-def _lines(source: IO[bytes], name: str) -> Iterator[Line]:
+def _lines(source: IO[bytes], name: str) -> Iterator[SourceLine]:
     size = getattr(source, "size", None)
     raws = iter(source)
     at = number = 0
@@ -80,7 +80,7 @@ def _lines(source: IO[bytes], name: str) -> Iterator[Line]:
         if not raw:
             return
         number += 1
-        yield Line(raw, name, number)
+        yield SourceLine(raw, name, number)
 
 
 def _broke_off(name: str, lines: int, at: int, size: int | None, why: str) -> Unavailable:

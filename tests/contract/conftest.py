@@ -7,7 +7,8 @@ import openai
 import pytest
 
 from sandbox.server import Sandbox
-from tests.contract.cluster import KEY, Cluster, jsonl, rows, until
+from tests.contract.cluster import KEY, Cluster, jsonl, rows
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

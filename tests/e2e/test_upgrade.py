@@ -15,7 +15,8 @@ import pytest
 
 from stack.airflow import CHECKOUT, wheel_version
 from stack.stack import Stack
-from tests.e2e.test_runs import RUN_SECONDS, Box, eventually, start_small_run, states, waiting_job
+from tests.e2e.test_runs import Box, start_small_run, states, waiting_job
+from tests.patience import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def test_a_wait_begun_with_the_last_release_ends_well_with_this_one(stack: Stack
     assert states(run)[("shard.wait_for_batch", 0)] == "deferred"
     box.pace("instant")
 
-    assert run.wait(RUN_SECONDS) == "success"
+    assert run.wait() == "success"
     report = run.xcom("report")
     assert (report["answered"], report["missing"]) == (50, 0)
     assert [entry["provider_job_id"] for entry in report["jobs"]] == [job["provider_job_id"]]

@@ -375,8 +375,8 @@ def packed(*values: float) -> str:
 def test_each_text_of_a_request_has_its_vector_and_place_and_the_first_the_usage() -> None:
     data = [{"index": 1, "embedding": [0.5]}, {"index": 0, "embedding": packed(0.25)}]
     assert read_many(line({"data": data, "usage": {"prompt_tokens": 9}})) == [
-        Answer("row-1", vector=b"[0.5]", usage=Usage(9), place=1),
-        Answer("row-1", vector=array("f", [0.25]), place=0),
+        Answer("row-1", vector=b"[0.5]", usage=Usage(9), position=1),
+        Answer("row-1", vector=array("f", [0.25]), position=0),
     ]
 
 
@@ -396,7 +396,7 @@ def test_each_text_of_a_request_has_its_vector_and_place_and_the_first_the_usage
 )
 def test_one_broken_entry_is_told_and_leaves_the_others(entry: Any) -> None:
     data = [entry, {"index": 1, "embedding": [2]}]
-    assert read_many(line({"data": data})) == [None, Answer("row-1", vector=b"[2]", place=1)]
+    assert read_many(line({"data": data})) == [None, Answer("row-1", vector=b"[2]", position=1)]
 
 
 @pytest.mark.parametrize(

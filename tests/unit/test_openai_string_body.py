@@ -29,8 +29,8 @@ def test_a_vector_is_handed_on_as_it_came_with_its_numbers() -> None:
 
 def test_each_text_of_a_request_has_its_vector() -> None:
     assert list(openai.read_many(TWO_VECTORS)) == [
-        Answer("rows-2", vector=b"[0.14121203,0.17945196,-0.7811015,0.58115107]", usage=Usage(2), place=0),
-        Answer("rows-2", vector=b"[-0.81680983,-0.14705332,-0.49299747,0.2610565]", place=1),
+        Answer("rows-2", vector=b"[0.14121203,0.17945196,-0.7811015,0.58115107]", usage=Usage(2), position=0),
+        Answer("rows-2", vector=b"[-0.81680983,-0.14705332,-0.49299747,0.2610565]", position=1),
     ]
 
 

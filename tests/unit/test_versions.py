@@ -10,7 +10,7 @@ import pytest
 from docs_build.versions import versions_text
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.ml_commons import Call
-from opensearch_batch.cluster.replies import read_answer
+from opensearch_batch.cluster.replies import read_reply
 from opensearch_batch.cluster.versions import SOURCE, VERSION_NOTES, Said, VersionNote
 from opensearch_batch.errors import BatchError
 
@@ -32,7 +32,7 @@ def test_a_version_is_understood(name: str, said: Said) -> None:
     else:
         body = {"error": said.reason}
     with pytest.raises(BatchError) as caught:
-        read_answer(CALLS[said.purpose], said.status, json.dumps(body), {})
+        read_reply(CALLS[said.purpose], said.status, json.dumps(body), {})
     assert type(caught.value) is said.means
 
 

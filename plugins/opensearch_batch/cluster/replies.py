@@ -191,7 +191,7 @@ _BY_STATUS = (
 RULES = (*_RELAYED, *_WITH_A_JOB, *_PASSING, *_SETTINGS, *_RIGHTS, *_ABSENT, *_BY_STATUS)
 
 
-def read_answer(call: Call, status: int, text: str, headers: Mapping[str, str]) -> Any:
+def read_reply(call: Call, status: int, text: str, headers: Mapping[str, str]) -> Any:
     """Return `call.parse` of a 2xx reply; else raise the error of the first rule that matches.
 
     A 2xx reply that `call.parse` cannot read is OutcomeUnknown for a submission, else Unavailable. The error's

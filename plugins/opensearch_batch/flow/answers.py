@@ -27,7 +27,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """One line of an output file: either `output` (text) or `vector` (an answer), or `code` and `message` (a reason).
 
     A vector is the JSON text of its numbers as it came, or single-precision values where they came as such. `numbers`
-    is a buffer of the text's numbers as doubles, where reading the line has made them. `place` is which of its
+    is a buffer of the text's numbers as doubles, where reading the line has made them. `position` is which of its
     request's texts it answers, from 0; None is the whole request. The usage of a request of many texts stands with the
     first of its answers.
 
@@ -40,7 +40,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     code: str = ""
     message: str = ""
     usage: Usage = Usage()
-    place: int | None = None
+    position: int | None = None
     numbers: Any = None
     passing: bool = False
     """Of a reason: the same row may be answered when it is sent again."""

@@ -21,7 +21,7 @@ from opensearch_batch.land.reconcile import Failure, Left, Tally
 from opensearch_batch.prepare.grouping import group_name, ids_line
 from opensearch_batch.prepare.preparation import opener
 from opensearch_batch.prepare.row_ids import row_ids
-from opensearch_batch.prepare.shards import Request, Room, write_shards
+from opensearch_batch.prepare.shards import Request, ShardLimits, write_shards
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.storage import open_binary, remove
@@ -38,7 +38,7 @@ class Taken(Value):
 
 
 def prepare_repair(
-    fetched: Iterable[Sequence[Landed]], provider: Provider, folder: str, room: Room
+    fetched: Iterable[Sequence[Landed]], provider: Provider, folder: str, limits: ShardLimits
 ) -> tuple[list[Taken], list[list[Shard]]]:
     """Write the rows handed on into shards in `folder`, emptied first; a bundle for each fetch that handed some on.
 
@@ -54,13 +54,13 @@ def prepare_repair(
             bundle: list[Shard] = []
             for group in _groups(parts):
                 handed_on = sum(int((part.repair or {})["rows"]) for part in group)
-                if handed_on < room.least:
-                    log.warning("%d rows are too few for a job (%d): they keep their reasons", handed_on, room.least)
+                if handed_on < limits.least:
+                    log.warning("%d rows are too few for a job (%d): they keep their reasons", handed_on, limits.least)
                     continue
                 with closing(_rows_again(group, provider)) as rows:
                     grouped = any(part.job["shard"].get("ids_uri") for part in group)
                     open_ids = opener(folder, ".ids.jsonl", first=count) if grouped else None
-                    made = list(write_shards(rows, opener(folder, ".jsonl", first=count), room, open_ids))
+                    made = list(write_shards(rows, opener(folder, ".jsonl", first=count), limits, open_ids))
                 made = [replace(shard, index=count + shard.index, round=group[0].round + 1) for shard in made]
                 taken.append(Taken([_source(part) for part in group], [shard.to_dict() for shard in made]))
                 bundle += made
@@ -114,11 +114,11 @@ def _rows_again(group: Sequence[Landed], provider: Provider) -> Generator[Reques
         wanted = {failure.id: failure.alone for failure in _failures(_source(part))}
         with open_binary(shard.uri) as lines, _ids_beside(shard) as ids_lines:
             for number, raw in enumerate(lines, start=1):
-                place = f"{shard.uri} line {number}"
+                origin = f"{shard.uri} line {number}"
                 if ids_lines is None:
-                    yield from _same(raw, provider, wanted, place)
+                    yield from _same(raw, provider, wanted, origin)
                 else:
-                    yield from _narrowed(raw, orjson.loads(next(ids_lines)), provider, wanted, place)
+                    yield from _narrowed(raw, orjson.loads(next(ids_lines)), provider, wanted, origin)
         if wanted:
             raise InputError(
                 f"{shard.uri} no longer has {len(wanted)} of the rows that {shard.name} handed on, e.g. "
@@ -130,27 +130,27 @@ def _ids_beside(shard: Shard) -> AbstractContextManager[Iterator[bytes] | None]:
     return nullcontext() if shard.ids_uri is None else open_binary(shard.ids_uri)
 
 
-def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], place: str) -> Iterator[Request]:
+def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], origin: str) -> Iterator[Request]:
     """The request as it was, if its row is wanted; then no more."""
     line = orjson.loads(raw)
     if wanted.pop(provider.request_id(line), None) is not None:
-        yield Request(raw, _bytes(provider.texts(line)), place)
+        yield Request(raw, _bytes(provider.texts(line)), origin)
 
 
 def _narrowed(
-    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], place: str
+    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], origin: str
 ) -> Iterator[Request]:
     """The request with the wanted ones of its rows, and one each for those that go alone."""
-    asked = [(at, alone) for at, row_id in enumerate(ids) if (alone := wanted.pop(row_id, None)) is not None]
-    if not asked:
+    found = [(at, alone) for at, row_id in enumerate(ids) if (alone := wanted.pop(row_id, None)) is not None]
+    if not found:
         return
     line = orjson.loads(raw)
     texts = provider.texts(line)
-    for places in ([at for at, alone in asked if not alone], *([at] for at, alone in asked if alone)):
-        if places:
-            some, said = [ids[at] for at in places], [texts[at] for at in places]
+    for positions in ([at for at, alone in found if not alone], *([at] for at, alone in found if alone)):
+        if positions:
+            some, said = [ids[at] for at in positions], [texts[at] for at in positions]
             again = orjson.dumps(provider.with_texts(line, group_name(some), said), option=orjson.OPT_APPEND_NEWLINE)
-            yield Request(again, _bytes(said), place, len(places), ids_line(some))
+            yield Request(again, _bytes(said), origin, len(positions), ids_line(some))
 
 
 def _bytes(texts: Iterable[str]) -> int:

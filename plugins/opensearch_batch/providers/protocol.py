@@ -155,8 +155,8 @@ class Provider(Protocol):
         ...
 
     def read_many(self, raw: bytes) -> Iterator[Answer | None]:
-        """A line about a request of several texts: each text's answer with its place, in any order, None for one that
-        cannot be read; or one reason for all. Raises as `read_line` does.
+        """A line about a request of several texts: each text's answer with its position, in any order, None for an
+        answer that cannot be read; or one reason for all. Raises as `read_line` does.
         """
         ...
 

@@ -37,7 +37,7 @@ class Parquet:
         self._pool = pyarrow.system_memory_pool()  # pyarrow's own keeps twice as much
         self._parser: Any = simdjson.Parser()
         self._out = ObjectWriter(uri)
-        self._sink = _Sink(self._out)
+        self._file = _ArrowFile(self._out)
         self._provenance = dict(provenance)
         self._writer: Any = None
         self._rows = 0
@@ -52,7 +52,7 @@ class Parquet:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sink.out = None  # the writer ends its file when it goes, and there is none any more
+        self._file.out = None  # the writer ends its file when it goes, and there is none any more
         self._out.__exit__(kind, value, trace)
 
     def add(self, answer: Answer) -> None:
@@ -144,7 +144,7 @@ class Parquet:
         if self._writer is None:
             plain = "embedding.list.element"
             self._writer = self._parquet.ParquetWriter(
-                self._arrow.PythonFile(self._sink, mode="w"),
+                self._arrow.PythonFile(self._file, mode="w"),
                 schema,
                 compression={name: "zstd" for name in schema.names if name != "embedding"} | {plain: "none"},
                 use_dictionary=list(self._provenance),
@@ -158,7 +158,7 @@ def _kind(dimensions: int) -> str:
     return f"a vector of {dimensions} numbers" if dimensions else "a text"
 
 
-class _Sink:
+class _ArrowFile:
     """The file interface required by pyarrow; without `out` written bytes are dropped."""
 
     def __init__(self, out: ObjectWriter) -> None:

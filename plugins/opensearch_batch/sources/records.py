@@ -12,7 +12,7 @@ from typing import Any, Self
 import orjson
 
 from opensearch_batch.errors import InputError
-from opensearch_batch.storage import Line
+from opensearch_batch.storage import SourceLine
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Record:
 
     id: str
     text: str
-    line: Line
+    line: SourceLine
 
 
 def read_records(
-    lines: Iterable[Line], *, id_field: str, text_field: str, prompt: str | None = None
+    lines: Iterable[SourceLine], *, id_field: str, text_field: str, prompt: str | None = None
 ) -> Generator[Record, None, None]:
     """Yield a Record per line, blank lines passed over. Raise InputError at the first row without JSON, id or text, and
     at the first row with a repeated id.
@@ -61,18 +61,18 @@ class SeenIds:
         self._db.close()
         self._folder.cleanup()
 
-    def add(self, record_id: str, line: Line) -> str | None:
+    def add(self, record_id: str, line: SourceLine) -> str | None:
         """Add an id; return the first line with the same id as "URI line N", or None for a new id."""
         uri = self._uris.setdefault(line.uri, len(self._uris))
         try:
             self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (record_id, uri, line.number))
         except sqlite3.IntegrityError:
             uri, number = self._db.execute("SELECT uri, number FROM seen WHERE id = ?", (record_id,)).fetchone()
-            return str(Line(b"", list(self._uris)[uri], number))
+            return str(SourceLine(b"", list(self._uris)[uri], number))
         return None
 
 
-def _parse(line: Line) -> dict[str, Any]:
+def _parse(line: SourceLine) -> dict[str, Any]:
     try:
         row = orjson.loads(line.raw)
     except orjson.JSONDecodeError as error:
@@ -92,7 +92,7 @@ def _why_not_json(raw: bytes, error: orjson.JSONDecodeError) -> str:
     return f"not JSON: {error.msg} (column {error.colno})"
 
 
-def _id(row: dict[str, Any], field: str, line: Line) -> str:
+def _id(row: dict[str, Any], field: str, line: SourceLine) -> str:
     value = row.get(field)
     if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
         return str(value)
@@ -100,7 +100,7 @@ def _id(row: dict[str, Any], field: str, line: Line) -> str:
     raise InputError(f"{line}: the row {what} {field!r}; an id is text or a whole number")
 
 
-def _text(row: dict[str, Any], field: str, prompt: str | None, line: Line) -> str:
+def _text(row: dict[str, Any], field: str, prompt: str | None, line: SourceLine) -> str:
     value: Any
     if prompt is not None:
         try:

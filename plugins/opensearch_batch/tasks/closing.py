@@ -24,18 +24,18 @@ log = logging.getLogger(__name__)
 
 
 def run_key(dag_id: str, run_id: str, instance: str = "") -> str:
-    """Names a run's files: the same for every try and every clear of it. `instance` tells chains in one DAG apart."""
+    """Name a run's files, alike for every try and every clear; `instance` tells chains in one DAG apart."""
     return hashlib.sha256(f"{dag_id}|{run_id}|{instance}".encode()).hexdigest()[:10]
 
 
 def instance(ti: Any) -> str:
-    """A task instance within its run."""
+    """Name a task instance within a run."""
     mapped = ti.map_index is not None and ti.map_index >= 0
     return f"{ti.task_id}-{ti.map_index}" if mapped else str(ti.task_id)
 
 
 def landed_plan(landed: list[Landed], key: str) -> Plan:
-    """A plan made from what landed, for a fetch that is wired by hand and has no other."""
+    """Make a plan from what landed, for a fetch wired by hand, without a plan."""
     return Plan(key, sum(part.records for part in landed), len(landed), 0, 0, None, None, None)
 
 
@@ -48,10 +48,10 @@ def close_run(
     spec: dict[str, Any],
     left: Sequence[Left] = (),
 ) -> dict[str, Any]:
-    """Write the manifest, then judge. Raise Terminal for a hole, or for more failed rows than allowed.
+    """Write the manifest, then judge the run. Raise Terminal for a hole, or for more failed rows than allowed.
 
-    Where a task before this one failed, what `landed` says may be an earlier try's; the manifest of an earlier try that
-    landed every shard stands then.
+    After a failed task `landed` may come from an earlier try. The manifest of an earlier try that landed every shard
+    then stands.
     """
     report = sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left)
     run = context["dag_run"]
@@ -78,7 +78,7 @@ def close_run(
 
 
 def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_failed_fraction: float) -> None:
-    """`failed` are the tasks that did."""
+    """`failed` names the failed tasks."""
     cause = f" {', '.join(failed)} failed, see the log there." if failed and not report.all_landed else ""
     if report.left:
         log.warning(
@@ -97,7 +97,7 @@ def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_
 
 
 def failed_before(context: Context) -> list[str]:
-    """The tasks before this one that failed in this run, e.g. "shard.submit_batch [3]", and none that only followed."""
+    """Name the upstream tasks that failed in this run, e.g. "shard.submit_batch [3]", without upstream_failed tasks."""
     names = sorted(context["task"].get_flat_relative_ids(upstream=True))
     run = context["dag_run"]
     states = context["ti"].get_task_states(dag_id=run.dag_id, task_ids=names, run_ids=[run.run_id])
@@ -106,7 +106,7 @@ def failed_before(context: Context) -> list[str]:
 
 
 def what_now(landed: Sequence[Landed]) -> str:
-    """What a person can do about failed rows: a job without any answer is sent again by a clear, another never is."""
+    """Advise a person on failed rows: a clear sends a job without any answer again, and no other job."""
     unanswered = [part for part in landed if part.failed and not part.answered and not part.repair]
     answered = [part for part in landed if part.failed and (part.answered or part.repair)]
     advice = []
@@ -144,7 +144,9 @@ def _first_words(report: Report) -> str:
 
 
 def results_of(spec_name: str) -> Asset:
-    """The asset that a spec's report updates: schedule a DAG on it to go on from the manifest in the event's extra."""
+    """Return the asset that a spec's report updates: schedule a DAG on the asset, and read the manifest from the
+    event's extra.
+    """
     return Asset(name=f"{spec_name}/results", uri=f"x-opensearch-batch://{spec_name}/results")
 
 

@@ -1,5 +1,5 @@
-"""BatchTrigger: one wait for a whole bundle, in the triggerer. Killed and restarted at any line, it goes on from its
-arguments.
+"""BatchTrigger: one wait for a whole bundle, in the triggerer. Killed and restarted at any line, the wait goes on from
+the trigger's arguments.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from opensearch_batch.wait.pacing import pause_seconds
 from opensearch_batch.wait.waiting import AT_ONCE, SEVERAL, Wait
 
 FRESH = 0.75
-"""A walk of the list serves a wait if it is no older than this much of the wait's pause. Below 0.8, the least that
-chance leaves of a pause: no wait gets the same walk twice.
+"""A walk of the list serves a wait if the walk is no older than this much of the wait's pause. Below 0.8, the least
+that chance leaves of a pause: no wait gets the same walk twice.
 """
 
 _THREADS = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="opensearch-batch")
-"""For the provider's SDK. Not the event loop's own threads: there all triggers look up host names."""
+"""Threads for the provider's SDK, apart from the event loop's threads, where all triggers look up host names."""
 
 _CANCELLING: set[asyncio.Task[None]] = set()
 _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
 
 
 class BatchTrigger(StoredTrigger):
-    """Polls until every job has ended or `deadline` (epoch seconds) has passed. Its event has {"outcomes": […],
+    """Polls until every job has ended or `deadline` (epoch seconds) has passed. The event has {"outcomes": […],
     "waited_seconds"} or {"timed_out": True, "progress": text}.
 
-    `told` is what the task's log says already, `since` (epoch seconds; default: now) when the wait began.
+    `told` has the lines already in the task's log, `since` (epoch seconds; default: now) is the wait's begin.
 
-    From SEVERAL jobs on the provider's list is walked, once for all such waits in this process; a job then gets a look
-    of its own when the list shows that it has ended, when it does not show it, and in turn.
+    From SEVERAL jobs on the wait walks the provider's list, once for all long waits in this process; a job then gets a
+    look when the list shows the job's end, when the list does not show the job, and in turn.
     """
 
     PATH = "opensearch_batch.trigger.BatchTrigger"
@@ -108,8 +108,8 @@ class BatchTrigger(StoredTrigger):
                 await asyncio.sleep(max(0.05, min(pause * random.uniform(0.8, 1.2), self.deadline - now)))
 
     async def _roster(self, ids: list[str], stack: ExitStack) -> Roster | None:
-        """Shared with all who ask the same server with the same key; None where that is not worth while, or where
-        Airflow does not have the connection: the cluster may be able to answer alone.
+        """Return the roster shared by all waits at the same server with the same key; None where sharing is not worth
+        while, or where Airflow does not have the connection: the cluster may be able to answer alone.
         """
         if len(ids) < SEVERAL:
             return None
@@ -134,7 +134,9 @@ class BatchTrigger(StoredTrigger):
         await asyncio.shield(work)
 
     async def _cancel_if_ended(self) -> None:
-        """Where it cannot be told who ended the wait, the jobs are left running."""
+        """Cancel only where a person ended the wait; where the wait's end has no known cause, the jobs are left
+        running.
+        """
         try:
             state = await self._task_state()
             if state not in _ENDED_BY_A_PERSON:
@@ -172,7 +174,7 @@ class BatchTrigger(StoredTrigger):
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[Callable[[Ask | AskList], Awaitable[Any]]]:
-        """Over the cluster's async client; the provider is asked in a thread, with the SDK that workers use."""
+        """Ask the cluster over the async client, and the provider in a thread, with the SDK that workers use."""
         from opensearch_batch.cluster.hook import MLCommonsAsyncHook
         from opensearch_batch.providers.store import ProviderStore, open_store
 

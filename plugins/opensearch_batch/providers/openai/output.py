@@ -267,7 +267,7 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
         except ValueError:  # msgspec's, orjson's and base64's own errors are ValueErrors
             yield None
         else:
-            yield Answer(line.custom_id, vector=vector, usage=usage, place=entry.index)
+            yield Answer(line.custom_id, vector=vector, usage=usage, position=entry.index)
             usage = Usage()
 
 
