@@ -62,7 +62,7 @@ install-wheel: $(READY)
 	@$(PY) -m stack.wheel install
 
 test-wheel: install-wheel
-	.venv-wheel/bin/python -m pytest -m e2e tests/e2e
+	.venv-wheel/bin/python -m pytest -n 2 -m e2e tests/e2e
 
 # Fetches a plain Airflow for each Python.
 PYTHONS := 3.11 3.12 3.13

@@ -54,7 +54,8 @@ def test_it_needs_what_requirements_txt_lists_and_boto3_with_an_extra_only() -> 
     boto3 = listed - set(PROJECT["dependencies"])
     assert [line.partition(">=")[0] for line in boto3] == ["boto3"]
     assert listed - boto3 == set(PROJECT["dependencies"])
-    assert set().union(*(extras[name] for name in extras if name != "all")) == optional | boto3
+    for_pip_alone = {"aiobotocore[boto3]>=3"}
+    assert set().union(*(extras[name] for name in extras if name != "all")) == optional | boto3 | for_pip_alone
 
 
 def test_the_extra_all_is_all_of_them() -> None:
