@@ -104,11 +104,6 @@ class Provider(Protocol):
         ...
 
     @property
-    def WINDOW_HOURS(self) -> float:
-        """Within so long of its submission a batch has ended, with or without answers."""
-        ...
-
-    @property
     def JOB_LIFE_SECONDS(self) -> float:
         """After this no job is live any more, however slow its end; on the safe side."""
         ...
@@ -168,6 +163,10 @@ class Provider(Protocol):
 
     def request_id(self, line: Mapping[str, Any]) -> str:
         """The name that `request` wrote into this line."""
+        ...
+
+    def window_hours(self, job: Mapping[str, Any]) -> float:
+        """Hours from a submission with these settings (`model.job`) to the batch's end, with or without answers."""
         ...
 
     def output_tokens_at_most(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:

@@ -75,9 +75,7 @@ class JobSettings(BaseModel):
     role_arn: str = Field(
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="Service role that reads and writes there."
     )
-    timeout_hours: int | None = Field(
-        None, ge=24, le=168, description="The job's own deadline; give wait.timeout_hours an hour more. Default: 24."
-    )
+    timeout_hours: int | None = Field(None, ge=24, le=168, description="The job's own deadline. Default: 24.")
     region: str | None = Field(None, description="Default: the connection's region_name.")
 
 
@@ -171,6 +169,10 @@ def request_id(line: Mapping[str, Any]) -> str:
 
 def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
     return models.output_tokens_at_most(model, parameters)
+
+
+def window_hours(job: Mapping[str, Any]) -> float:
+    return float(job.get("timeout_hours") or WINDOW_HOURS)
 
 
 def submit_parameters(input_file_id: str) -> dict[str, Any]:

@@ -146,6 +146,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
     return 0
 
 
+def window_hours(job: Mapping[str, Any]) -> float:
+    return WINDOW_HOURS
+
+
 def submit_parameters(input_file_id: str) -> dict[str, Any]:
     return {"dataset_id": input_file_id}
 
