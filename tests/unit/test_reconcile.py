@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from opensearch_batch import providers
+from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job
@@ -107,8 +109,49 @@ def test_a_row_cut_in_half_is_unreadable_and_its_id_missing() -> None:
     [b"[]", b"null", b'"text"', b"5", b"\xff\xfe", b"{}", b'{"custom_id": "a"}', b'{"custom_id":"a","error":"text"}'],
 )
 def test_a_line_of_another_shape_is_unreadable(line: bytes) -> None:
-    _, tally = joined(["a"], [line])
+    _, tally = joined(["a", "b"], [line, good("b")])
     assert (tally.unreadable, tally.missing) == (1, 1)
+    assert tally.first_unreadable.startswith("line 1: ")
+
+
+def test_where_no_line_can_be_read_no_row_is_missing() -> None:
+    tally = Tally(repair=True)
+    with pytest.raises(
+        UnknownAnswer, match=r"^job-7: no line of its output can be read; line 2: .*none of its rows is"
+    ):
+        list(join(["a", "b"], [b"", b"<html>", b"[]"], VENDOR, Fate(), tally, job_name="job-7"))
+    assert (tally.unreadable, tally.missing, tally.passing) == (2, 0, {})
+
+
+@pytest.mark.parametrize("line", [good("x"), bad("a"), unrun("a")])
+def test_a_line_that_can_be_read_is_enough_whatever_it_says(line: bytes) -> None:
+    _, tally = joined(["a"], [b"<html>", line])
+    assert (tally.unreadable, tally.answered) == (1, 0)
+
+
+class Misspelt:
+    """The vendor's reader with a misspelt attribute; all else is the vendor's own."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(VENDOR, name)
+
+    def read_line(self, raw: bytes) -> Answer:
+        return Answer(VENDOR.read_line(raw).row_id)  # type: ignore[attr-defined]
+
+    def read_many(self, raw: bytes) -> Iterator[Answer | None]:
+        yield self.read_line(raw)
+
+
+@pytest.mark.parametrize("groups", [None, {"a": ["a"]}])
+def test_a_bug_of_the_reader_is_no_rows_fault(groups: dict[str, list[str]] | None) -> None:
+    tally, misspelt = Tally(repair=True), Misspelt()
+    said = (
+        "job-7: the reader of provider 'openai' failed at line 2 of .*: AttributeError: .*'row_id'.*none of its rows is"
+    )
+    with pytest.raises(UnknownAnswer, match=said) as caught:
+        list(join(["a"], [b"", good("a")], misspelt, Fate(), tally, groups, "job-7"))
+    assert isinstance(caught.value.__cause__, AttributeError)
+    assert (tally.unreadable, tally.missing, tally.passing) == (0, 0, {})
 
 
 def test_blank_lines_are_nothing() -> None:

@@ -35,7 +35,8 @@ def land(
     """Stream every output file of the job into results and failures; both appear whole, by rename, or not at all.
 
     With `repair`, rows failed for a passing reason go to the shard's `handed_on_uri` instead, for a later round.
-    Repeating writes the same names again. Raise Transient when a download cannot be finished.
+    Repeating writes the same names again. Raise Transient when a download cannot be finished, UnknownAnswer when
+    the output as a whole cannot be read.
     """
     job = outcome.job
     ids, groups = _asked(job, store, provider)
@@ -47,7 +48,7 @@ def land(
         failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{run_key}-{part}.jsonl"))
         handed_on = stack.enter_context(_handed_on(job, tally))
         end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
-        for row in join(ids, store.answers(outcome), provider, end, tally, groups):
+        for row in join(ids, store.answers(outcome), provider, end, tally, groups, job.name):
             if isinstance(row, Answer):
                 results.add(row)
             elif handed_on and tally.hands_on(row):
@@ -121,10 +122,11 @@ def _warn(job: Job, outcome: Outcome, tally: Tally) -> None:
         log.warning("%s: %s: %s", job.name, outcome.error_code, outcome.error_message)
     if tally.duplicates or tally.foreign or tally.unreadable:
         log.warning(
-            "%s: %d duplicate, %d foreign, %d unreadable lines; %s",
+            "%s: %d duplicate, %d foreign, %d unreadable lines (%s); %s",
             job.name,
             tally.duplicates,
             tally.foreign,
             tally.unreadable,
+            tally.first_unreadable or "-",
             tally.named,
         )

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.prepare.grouping import Groups, by_row
-from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.protocol import Provider, UnreadableLine
 
 MISSING = "missing"
 """Code of a row without a line, in a job ended well."""
@@ -20,6 +21,12 @@ OTHER_DIMENSIONS = "other_dimensions"
 
 NAMED = 10
 """So many ids of every kind of trouble are named; all ids are counted."""
+
+UNREAD = (
+    "Nothing of the job landed, and none of its rows is sent again. Its files stay at the provider: once a version "
+    "reads them, clear fetch_output; to clear submit_batch would not help."
+)
+"""What follows where a job's output as a whole is not understood."""
 
 EXAMPLES_A_CODE = 3
 MESSAGE_CHARACTERS = 300
@@ -40,6 +47,7 @@ class Tally:
     duplicates: int = 0
     foreign: int = 0
     unreadable: int = 0
+    first_unreadable: str = ""
     usage: Usage = field(default_factory=Usage)
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
@@ -58,6 +66,10 @@ class Tally:
         else:
             self.fail(failure)
         return failure
+
+    def cannot_read(self, line: int, why: str) -> None:
+        self.unreadable += 1
+        self.first_unreadable = self.first_unreadable or f"line {line}: {why}"
 
     def name(self, trouble: str, row_id: str) -> None:
         if len(ids := self.named.setdefault(trouble, [])) < NAMED:
@@ -120,19 +132,20 @@ def join(
     fate: Fate,
     tally: Tally,
     groups: Groups | None = None,
+    job_name: str = "the job",
 ) -> Iterator[Answer | Failure]:
     """Yield each id once, answered or failed. The first line about an id counts.
 
     Lines come in any order, answers before reasons. A vector of another length than the first one's is no answer.
     Memory holds the shard's ids and one line, never all answers. `groups` are the ids by request, where requests have
-    many.
+    many; `job_name` stands in errors. Raise UnknownAnswer where no line can be read, or the reader itself fails: rows
+    without an answer would count as missing, go again and be paid for twice.
     """
     seen = dict.fromkeys(ids, False)
-    dimensions = 0
-    for answer in _read(lines, provider, groups):
-        if answer is None:
-            tally.unreadable += 1
-        elif (known := seen.get(answer.id)) is None:
+    dimensions = readable = 0
+    for answer in _read(lines, provider, groups, tally, job_name):
+        readable += 1
+        if (known := seen.get(answer.id)) is None:
             tally.foreign += 1
             tally.name("foreign", answer.id)
         elif known:
@@ -151,23 +164,34 @@ def join(
                 yield tally.count(Failure(answer.id, OTHER_DIMENSIONS, said))
             else:
                 yield tally.count(Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone))
+    if tally.unreadable and not readable:
+        raise UnknownAnswer(f"{job_name}: no line of its output can be read; {tally.first_unreadable}. {UNREAD}")
     for row_id, done in seen.items():
         if not done:
             yield tally.count(Failure(row_id, fate.code, fate.message, fate.passing))
 
 
-def _read(lines: Iterable[bytes], provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:
-    """None for a line, or a part of one, that cannot be read. Blank lines are passed over."""
-    for raw in lines:
+def _read(
+    lines: Iterable[bytes], provider: Provider, groups: Groups | None, tally: Tally, job_name: str
+) -> Iterator[Answer]:
+    """Yield what the lines say; the tally counts lines, and parts of lines, that cannot be read, blank ones aside."""
+    for number, raw in enumerate(lines, start=1):
         if not raw.strip():
             continue
         try:
-            if groups is None:
-                yield provider.read_line(raw)
-            else:
-                yield from by_row(provider.read_many(raw), groups)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            yield None
+            for answer in (provider.read_line(raw),) if groups is None else by_row(provider.read_many(raw), groups):
+                if answer is None:
+                    tally.cannot_read(number, "a part of it has another shape")
+                else:
+                    yield answer
+        except UnreadableLine as error:
+            tally.cannot_read(number, str(error))
+        except Exception as error:  # whatever it is, a reader of ours or of another package is at fault, and no row
+            kind = type(error).__name__
+            raise UnknownAnswer(
+                f"{job_name}: the reader of provider {provider.NAME!r} failed at line {number} of the job's output: "
+                f"{kind}: {error}. That is a fault of the reader, not of a row. {UNREAD}"
+            ) from error
 
 
 @dataclass(frozen=True)
