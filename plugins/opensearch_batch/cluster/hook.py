@@ -1,5 +1,5 @@
-"""MLCommonsHook: an Airflow connection of type http or opensearch as a way to send Calls, from a worker or from a
-trigger.
+"""MLCommonsHook: an Airflow connection of type opensearch_ml, http or opensearch as a way to send Calls, from a worker
+or from a trigger.
 
 Imports requests and aiohttp: import this module inside functions, never from a DAG file.
 """
@@ -22,15 +22,17 @@ from airflow.providers.common.compat.connection import get_async_extra_dejson
 from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook
 from airflow.sdk import Connection
 
-from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS, Call
+from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS, Call, search_open_tasks
 from opensearch_batch.cluster.replies import lost, read_answer
 from opensearch_batch.cluster.sigv4 import Signer
 from opensearch_batch.cluster.tls import check_file, context
-from opensearch_batch.errors import NoRoute, NotTaken, Terminal, Transient
+from opensearch_batch.errors import BatchError, NoRoute, NotTaken, Terminal, Transient
 
 log = logging.getLogger(__name__)
 
-OWN_OPTIONS = ("sigv4", "region", "service", "allow_plain_http", "use_ssl", "verify_certs", "backend_roles")
+OWN_OPTIONS = (
+    "sigv4", "region", "service", "allow_plain_http", "use_ssl", "verify_certs", "ca_file", "backend_roles",
+)  # fmt: skip
 """Keys of the connection's extra that are ours: HttpHook would send them as headers."""
 
 MAX_REPEATS = 100
@@ -47,12 +49,18 @@ class MLCommonsHook(HttpHook):
     `service` ("es", or "aoss" for serverless) signs with the AWS credentials of the environment;
     `allow_plain_http` lets a password or a key travel over http to another machine; `backend_roles` (a list) shares
     what is made here with those backend roles, on a cluster with access control. Type opensearch: `use_ssl`,
-    `verify_certs` (true unless it says otherwise). Calls that only read are tried four times over about four
+    `verify_certs` (true unless it says otherwise). Type opensearch_ml, whose form is in provider_info.py: https unless
+    the scheme says otherwise, `verify_certs`, `ca_file`. Calls that only read are tried four times over about four
     seconds; all others once, their task's retries do the rest. What one node did not take (NotTaken) is sent again at
     once, for up to a minute, until another one takes it; looks are not, because the provider can be asked instead.
     """
 
-    def __init__(self, opensearch_conn_id: str = "opensearch_default") -> None:
+    conn_name_attr = "opensearch_conn_id"
+    default_conn_name = "opensearch_default"
+    conn_type = "opensearch_ml"
+    hook_name = "OpenSearch ML Commons"
+
+    def __init__(self, opensearch_conn_id: str = default_conn_name) -> None:
         super().__init__(http_conn_id=opensearch_conn_id)
         self._session: requests.Session | None = None
         self._options: dict[str, Any] = {}
@@ -61,7 +69,7 @@ class MLCommonsHook(HttpHook):
 
     def get_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = super().get_connection(conn_id)
-        self._options = connection.extra_dejson
+        self._options = _filled(connection.extra_dejson)
         return _without_own_options(connection, self._options)
 
     def get_conn(
@@ -85,6 +93,14 @@ class MLCommonsHook(HttpHook):
             if call.otherwise is None:
                 raise
             return self.send(call.otherwise)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Airflow's Test button: a read that the least role may do, and that asks no provider."""
+        try:
+            open_tasks = self.send(search_open_tasks())
+        except BatchError as error:
+            return False, str(error)
+        return True, f"{self.base_url} answers; it counts {len(open_tasks)} open batch tasks that this user may see."
 
     def _until_taken(self, call: Call) -> Any:
         retrying = tenacity.Retrying(
@@ -139,7 +155,7 @@ class MLCommonsAsyncHook(HttpAsyncHook):
 
     async def aget_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = await super().aget_connection(conn_id)
-        self.options = await get_async_extra_dejson(connection)
+        self.options = _filled(await get_async_extra_dejson(connection))
         return _without_own_options(connection, self.options)
 
     @asynccontextmanager
@@ -208,6 +224,12 @@ def refuse_plain_http(base_url: str, options: dict[str, Any], *, secret: bool) -
         )
 
 
+def _filled(extra: dict[str, Any]) -> dict[str, Any]:
+    """Without the fields of Airflow's form that nobody wrote anything into: they come as null, or as empty."""
+    given = {key: value for key, value in extra.items() if value is not None}
+    return {key: value for key, value in given.items() if key not in OWN_OPTIONS or value not in ("", [])}
+
+
 def _without_own_options(connection: Connection, extra: dict[str, Any]) -> Connection:
     """A copy that HttpHook understands, whatever the connection's type."""
     kept = {key: value for key, value in extra.items() if key not in OWN_OPTIONS}
@@ -215,6 +237,9 @@ def _without_own_options(connection: Connection, extra: dict[str, Any]) -> Conne
     if connection.conn_type == "opensearch":
         schema, port = "https" if extra.get("use_ssl") else "http", port or 9200
         kept.setdefault("verify", bool(extra.get("verify_certs", True)))
+    if connection.conn_type == MLCommonsHook.conn_type:
+        schema = schema or "https"
+        kept.setdefault("verify", bool(extra.get("verify_certs", True)) and extra.get("ca_file", True))
     return Connection(
         conn_id=connection.conn_id,
         conn_type=connection.conn_type,

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from opensearch_batch.errors import SpecError
+from opensearch_batch.extras import imported_from
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Signer:
     @cached_property
     def _credentials(self) -> Any:
         """Found once; temporary ones renew themselves."""
-        import boto3
+        with imported_from("amazon", '"sigv4" in a connection\'s extra'):
+            import boto3
 
         if (credentials := boto3.Session().get_credentials()) is None:
             raise SpecError("sigv4: no AWS credentials on this machine")

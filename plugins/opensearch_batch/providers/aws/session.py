@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opensearch_batch.errors import BatchError, KeyExpired, Refused, SpecError, Throttled, Unavailable
+from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.credential import refuse_literal_credential
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def _assumed(session: boto3.Session, extra: Mapping[str, Any]) -> boto3.Session:
 
 def client_of(connection: Connection, service: str) -> Any:
     """Reads are repeated by the SDK, up to five times."""
-    from botocore.config import Config
+    with imported_from("amazon", f"connection {connection.conn_id!r}"):
+        from botocore.config import Config
 
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 5},
@@ -124,17 +126,18 @@ def credential_of(names: Mapping[str, Any], connection: Connection) -> dict[str,
 
 def asked(ask: Callable[[], T], what: str) -> T:
     """Translate boto3's errors into ours."""
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        HTTPClientError,
-        NoCredentialsError,
-        ParamValidationError,
-        PartialCredentialsError,
-    )
-    from botocore.exceptions import (
-        ConnectionError as NoConnection,
-    )
+    with imported_from("amazon", f"to {what}"):
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            HTTPClientError,
+            NoCredentialsError,
+            ParamValidationError,
+            PartialCredentialsError,
+        )
+        from botocore.exceptions import (
+            ConnectionError as NoConnection,
+        )
 
     try:
         return ask()

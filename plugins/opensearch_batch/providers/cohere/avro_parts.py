@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any
 
 from opensearch_batch.errors import BatchError, Unavailable
+from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.resuming import resumed
 
 
 def rows_at(url: str, size_bytes: int | None, what: str) -> Iterator[dict[str, Any]]:
     """`what` names the file in errors. Raise Unavailable for one that does not come whole."""
-    import fastavro
+    with imported_from("cohere", what):
+        import fastavro
 
     size = size_bytes or _length(url, what)
     stream = io.BufferedReader(_Chunks(resumed(what, size, partial(_from, url))), 1 << 18)

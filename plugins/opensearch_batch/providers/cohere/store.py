@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 
 from opensearch_batch.errors import BatchError, InputError, Refused, Throttled, Unavailable
+from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.cohere import provider
 from opensearch_batch.providers.cohere.avro_parts import rows_at
 from opensearch_batch.providers.keyed import KeyedStore
@@ -49,7 +50,8 @@ class CohereDatasets(KeyedStore):
     VERSION_PATH = ""
 
     def __init__(self, base_url: str, key: str) -> None:
-        from cohere import Client
+        with imported_from("cohere", f"provider {provider.NAME}"):
+            from cohere import Client
 
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._client: Client = Client(

@@ -185,7 +185,7 @@ def _auth_header(connection: Connection) -> str:
     be masked: a triggerer's threads read it too, and there is no secret in it.
     """
     try:
-        named = json.loads(connection.extra or "{}").get("auth_header", "")
+        named = json.loads(connection.extra or "{}").get("auth_header") or ""
     except (AttributeError, ValueError):
         raise SpecError(f"connection {connection.conn_id!r}: its extra is no JSON object") from None
     if not isinstance(named, str) or (named and not HEADER_NAME.fullmatch(named)):
