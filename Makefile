@@ -1,7 +1,7 @@
 # A fresh machine needs Python 3.11 or later and make. Everything is run by .venv/bin/python from here: no activation.
 PY := .venv/bin/python
 READY := .venv/.installed
-SOURCES := plugins dags sandbox stack live tests benchmarks
+SOURCES := plugins dags sandbox stack live tests benchmarks docs_build
 
 # A real OpenSearch as the cluster of demo and up: OPENSEARCH=2.19.6 or 3.6.0.
 OPENSEARCH :=
@@ -14,7 +14,7 @@ WHEEL :=
 RUNNER := $(if $(WHEEL),.venv-wheel/bin/python,$(PY))
 INSTALLED := $(if $(WHEEL),install-wheel,$(READY))
 
-.PHONY: demo up test test-real test-wheel wheel install-wheel wheel-plain live lint bench clean clean-provider help
+.PHONY: demo up test test-real test-wheel wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
@@ -27,6 +27,7 @@ help:
 	@echo "make test-wheel   the e2e tests from the wheel; make wheel-plain: the wheel into plain Airflows (PYTHONS=\"3.11 3.12 3.13\")"
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
 	@echo "make lint   ruff, mypy, import-linter"
+	@echo "make docs   the pages as a site in site/; fails on a broken link"
 	@echo "make bench  CPU and memory beside what users write by hand and a peer (its venv is made once), into benchmarks/RESULTS.md"
 	@echo "make clean-provider MANIFESTS=… [KEEP_DAYS=…]  delete at the provider what those manifests say has landed; --dry-run names it"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
@@ -59,7 +60,7 @@ test-wheel: install-wheel
 # Fetches a plain Airflow for each Python.
 PYTHONS := 3.11 3.12 3.13
 wheel-plain: wheel
-	@$(PY) -m tests.wheel.plain $(PYTHONS)
+	@PYTHONPATH=plugins $(PY) -m tests.wheel.plain $(PYTHONS)
 
 live: $(READY)
 	@$(PY) -m live
@@ -69,6 +70,11 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	PYTHONPATH=plugins .venv/bin/lint-imports --no-cache
+
+# NO_MKDOCS_2_WARNING: Material announces the end of its own life in red at each build.
+docs: $(READY)
+	@$(PY) -m docs_build
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 bench: $(READY)
 	$(PY) -m benchmarks
@@ -80,7 +86,7 @@ clean-provider: $(READY)
 	  $(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--dry-run) $(if $(KEEP_DAYS),--keep-days $(KEEP_DAYS)) $(foreach uri,$(MANIFESTS),'$(uri)')
 
 clean:
-	rm -rf .venv .venv-wheel dist .demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-wheel dist .demo site .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Compiling costs eight seconds once; each of the stack's six processes would spend them at its first start.

@@ -43,8 +43,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Trouble:
-    """The calls it happens to unless the order names a path of its own (regular expressions), and what they get."""
+    """What it does, the calls it happens to unless the order names a path of its own (regular expressions), and what
+    they get.
+    """
 
+    does: str
     method: str | None
     path: str
     answer: Callable[[str, str], Answer]
@@ -108,10 +111,25 @@ def _permission(method: str, path: str) -> str:
 
 _CLUSTER = r"^/(_plugins/|_cluster/|$)"
 TROUBLES: dict[str, Trouble] = {
-    "node_without_tasks": Trouble("POST", rf"^{ML}/models/[^/]+/_batch_predict$", _no_task_copy),
-    "master_key_timeout": Trouble("POST", rf"^{ML}/connectors/_create$", _master_key_timeout),
-    "security_unauthorized": Trouble(None, _CLUSTER, _unauthorized),
-    "security_starting": Trouble(None, _CLUSTER, _not_initialized),
-    "security_forbidden": Trouble(None, _CLUSTER, _forbidden),
-    "security_not_your_job": Trouble(None, rf"^{ML}/tasks/((?!_search$)[^/]+|[^/]+/_cancel)$", _not_your_job),
+    "node_without_tasks": Trouble(
+        "A submission meets a node without a copy of the task index (2.18 to 3.2): 400, and nothing is sent on.",
+        "POST",
+        rf"^{ML}/models/[^/]+/_batch_predict$",
+        _no_task_copy,
+    ),
+    "master_key_timeout": Trouble(
+        "A fresh node does not have the key for credentials yet: 500.",
+        "POST",
+        rf"^{ML}/connectors/_create$",
+        _master_key_timeout,
+    ),
+    "security_unauthorized": Trouble("The Security plugin knows no such login: 401.", None, _CLUSTER, _unauthorized),
+    "security_starting": Trouble("The Security plugin is still starting: 503.", None, _CLUSTER, _not_initialized),
+    "security_forbidden": Trouble("The login lacks the call's permission: 403.", None, _CLUSTER, _forbidden),
+    "security_not_your_job": Trouble(
+        "The task's model group is another team's: 500 on status reads and cancels.",
+        None,
+        rf"^{ML}/tasks/((?!_search$)[^/]+|[^/]+/_cancel)$",
+        _not_your_job,
+    ),
 }

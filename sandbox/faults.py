@@ -17,47 +17,79 @@ if TYPE_CHECKING:
 
 KIND = "fault"
 
-PARAMETERS: dict[str, set[str]] = {
-    "answer": {"method", "path", "status", "body", "headers", "every"},
-    "lost_answer": {"method", "path"},
-    "late_accept": {"method", "path", "seconds"},
-    "delay": {"method", "path", "seconds"},
-    "down": {"face", "seconds"},
-    "list_lag": {"seconds"},
-    "lose_row": {"count"},
-    "duplicate_row": {"count"},
-    "foreign_row": {"count"},
-    "cut_row": {"count"},
-    "fail_rows": {"count", "ids", "code", "message", "status_code"},
-    "all_rows_fail": {"code", "message", "status_code"},
-    "reorder": set(),
-    "fail_batch": {"code", "message", "line", "param"},
-    "expire": {"fraction"},
-    "cancel": {"fraction"},
-    "cut_download": {"after_bytes"},
-    "slow_download": {"bytes_per_second"},
-    "min_records": {"count"},
-    "deny": {"method", "path", "every"},
-    "expire_credentials": set(),
-    "deploy_fail": set(),
-    "deploy_partial": set(),
-    **{name: {"method", "path", "every"} for name in TROUBLES},
+CALL = frozenset({"method", "path"})
+ROWS = frozenset({"count"})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of trouble: what it does, which parameters an order may have and which it must have, and how often it
+    happens unless told otherwise (-1: until it is cleared). `of_a_job`: it is ordered for the next job that is made.
+    """
+
+    does: str
+    takes: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    times: int = 1
+    of_a_job: bool = False
+
+
+def _job(does: str, takes: frozenset[str] = frozenset()) -> Kind:
+    return Kind(does, takes, of_a_job=True)
+
+
+KINDS: dict[str, Kind] = {
+    "answer": Kind(
+        "The call gets this `status` (500), `body` and `headers`, and does nothing.",
+        CALL | {"status", "body", "headers", "every"},
+    ),
+    "lost_answer": Kind("The call does what it should, and the connection breaks before the answer.", CALL),
+    "late_accept": Kind(
+        "The connection breaks at once, and the call does what it should so many `seconds` later.",
+        CALL | {"seconds"},
+        frozenset({"seconds"}),
+    ),
+    "delay": Kind("The call waits so many `seconds` first.", CALL | {"seconds"}, frozenset({"seconds"})),
+    "down": Kind(
+        "Calls to this `face` find no one: the connection breaks. With `seconds`, for so long.",
+        frozenset({"face", "seconds"}),
+        frozenset({"face"}),
+        times=-1,
+    ),
+    "list_lag": Kind(
+        "A list leaves out what is younger than so many `seconds`.", frozenset({"seconds"}), frozenset({"seconds"})
+    ),
+    "lose_row": _job("So many (1) answered rows are left out of the job's results.", ROWS),
+    "duplicate_row": _job("So many (1) answered rows come twice.", ROWS),
+    "foreign_row": _job("So many (1) rows come that nobody asked for.", ROWS),
+    "cut_row": _job("So many (1) lines of the results break off in the middle.", ROWS),
+    "fail_rows": _job(
+        "The first `count` (1) rows, or those with these `ids`, fail with this `code`, `message` and `status_code`.",
+        frozenset({"count", "ids", "code", "message", "status_code"}),
+    ),
+    "all_rows_fail": _job("Every row of the job fails, likewise.", frozenset({"code", "message", "status_code"})),
+    "reorder": _job("The results come in another order, over the whole file."),
+    "fail_batch": _job(
+        "The job is accepted and then fails as a whole.", frozenset({"code", "message", "line", "param"})
+    ),
+    "expire": _job("The job expires when this `fraction` (0.5) of its rows is answered.", frozenset({"fraction"})),
+    "cancel": _job("The job is cancelled at the provider, likewise.", frozenset({"fraction"})),
+    "cut_download": Kind(
+        "A download breaks off after so many bytes.", frozenset({"after_bytes"}), frozenset({"after_bytes"})
+    ),
+    "slow_download": Kind(
+        "A download goes no faster than this.", frozenset({"bytes_per_second"}), frozenset({"bytes_per_second"})
+    ),
+    "min_records": Kind(
+        "Bedrock takes jobs of so many records, instead of 100, or more.", ROWS, frozenset({"count"}), times=-1
+    ),
+    "deny": Kind("AWS refuses the call for want of a permission, in the service's words.", CALL | {"every"}),
+    "expire_credentials": Kind("All temporary AWS keys given out so far have ended."),
+    "deploy_fail": Kind("The next deployment ends as DEPLOY_FAILED."),
+    "deploy_partial": Kind("The next deployment ends as PARTIALLY_DEPLOYED."),
+    **{name: Kind(trouble.does, CALL | {"every"}) for name, trouble in TROUBLES.items()},
 }
-REQUIRED: dict[str, set[str]] = {
-    "late_accept": {"seconds"},
-    "delay": {"seconds"},
-    "down": {"face"},
-    "list_lag": {"seconds"},
-    "cut_download": {"after_bytes"},
-    "slow_download": {"bytes_per_second"},
-    "min_records": {"count"},
-}
-BATCH_FAULTS = (
-    "lose_row", "duplicate_row", "foreign_row", "cut_row", "fail_rows", "all_rows_fail", "reorder",
-    "fail_batch", "expire", "cancel",
-)  # fmt: skip
-# Hold until they are cleared, unless told otherwise.
-LASTING = ("down", "min_records")
+BATCH_FAULTS = tuple(name for name, kind in KINDS.items() if kind.of_a_job)
 FACES = {"openai": "/v1", "ml_commons": "/_plugins", "aws": "/aws", "cohere": "/v1/embed-jobs"}
 
 
@@ -91,14 +123,15 @@ def parse(order: object) -> tuple[str, int, dict[str, Any]]:
         raise ValueError("a fault is a JSON object")
     params = dict(order)
     name = params.pop("fault", None)
-    if name not in PARAMETERS:
-        raise ValueError(f"unknown fault {name!r}: one of {', '.join(sorted(PARAMETERS))}")
-    times = params.pop("times", -1 if name in LASTING else 1)
+    if name not in KINDS:
+        raise ValueError(f"unknown fault {name!r}: one of {', '.join(sorted(KINDS))}")
+    kind = KINDS[name]
+    times = params.pop("times", kind.times)
     if not isinstance(times, int) or isinstance(times, bool) or times == 0 or times < -1:
         raise ValueError(f"{name}: times is a number above 0, or -1 for always")
-    if unknown := set(params) - PARAMETERS[name]:
-        raise ValueError(f"{name}: unknown parameters {sorted(unknown)}; it takes {sorted(PARAMETERS[name])}")
-    if missing := REQUIRED.get(name, set()) - set(params):
+    if unknown := set(params) - kind.takes:
+        raise ValueError(f"{name}: unknown parameters {sorted(unknown)}; it takes {sorted(kind.takes)}")
+    if missing := kind.needs - set(params):
         raise ValueError(f"{name}: needs {sorted(missing)}")
     if trouble := TROUBLES.get(name):
         params = {"method": trouble.method, "path": trouble.path} | params

@@ -39,52 +39,93 @@ class Transient(BatchError):
 
 
 class SpecError(Terminal):
-    """The spec or an operator's arguments are wrong."""
+    """The spec or an operator's arguments are wrong.
+
+    Do: correct the field that the error names, and clear the task. Nothing was sent.
+    """
 
 
 class InputError(Terminal):
-    """A record of the input cannot be sent."""
+    """A record of the input cannot be sent.
+
+    Do: correct the row; the error names file and line. Then clear `prepare_input`. Nothing was sent.
+    """
 
 
 class BudgetExceeded(Terminal):
-    """The plan costs more than the spec allows; nothing was sent."""
+    """The plan costs more than the spec allows; nothing was sent.
+
+    Do: raise `limits.max_cost_usd`, or bound the rows with `input.max_records`; where the price is not known give
+    `limits.usd_per_million_tokens`. Then clear `prepare_input`.
+    """
 
 
 class Refused(Terminal):
-    """The cluster or the provider said no, and will again."""
+    """The cluster or the provider said no, and will again.
+
+    Do: follow the error's last sentence: the setting, the permission or the connection to change. Then clear the task.
+    """
 
 
 class NoRoute(Refused):
-    """The cluster does not have the path that was asked for; another version may have it under another name."""
+    """The cluster does not have the path that was asked for; another version may have it under another name.
+
+    Do: check that the connection's host is OpenSearch 2.17 or later with ML Commons, and no proxy that drops paths.
+    """
 
 
 class CannotLook(Terminal):
-    """The cluster refuses every status read of this job; the job itself is not affected."""
+    """The cluster refuses every status read of this job; the job itself is not affected.
+
+    Do: nothing. The job is followed at the provider.
+    """
 
 
 class UnknownAnswer(Terminal):
-    """An answer, state or event that this version does not know."""
+    """An answer, state or event that this version does not know.
+
+    Do: look at the job at the provider, and clear the task once the job has ended. The job was left alone.
+    """
 
 
 class Unavailable(Transient):
-    """Down, starting, overloaded, or the answer was lost on the way."""
+    """Down, starting, overloaded, or the answer was lost on the way.
+
+    Do: nothing for now: the task tries again. If it stays so, look at the cluster or the provider that the error names.
+    """
 
 
 class NotTaken(Unavailable):
-    """This node took nothing and sent nothing on: the same call may be sent again at once, and another node take it."""
+    """This node took nothing and sent nothing on: the same call may be sent again at once, and another node take it.
+
+    Do: nothing; the call goes to the next node. An administrator ends it with the line that the log prints.
+    """
 
 
 class KeyExpired(Unavailable):
-    """The credentials were good for a time that is over: whoever keeps a client makes a new one from the connection."""
+    """The credentials were good for a time that is over: whoever keeps a client makes a new one from the connection.
+
+    Do: nothing where the connection gives out new keys by itself; else write a new key into the connection.
+    """
 
 
 class Throttled(Transient):
-    """Asked to slow down."""
+    """Asked to slow down.
+
+    Do: nothing: the task tries again, after the time that the server asked for. If it comes often, lower
+    `limits.max_jobs_in_flight`.
+    """
 
 
 class TaskLimit(Throttled):
-    """The cluster counts too many open batch tasks; nothing was sent to the provider."""
+    """The cluster counts too many open batch tasks; nothing was sent to the provider.
+
+    Do: nothing for now: the task tries every five minutes. The runbook docs/runbook-task-limit.md frees places.
+    """
 
 
 class OutcomeUnknown(Transient):
-    """A submission may have reached the provider: look for its job before submitting again."""
+    """A submission may have reached the provider: look for its job before submitting again.
+
+    Do: nothing: the next try looks for the job first, and submits again only once the cluster must have given up.
+    """

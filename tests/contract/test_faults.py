@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from sandbox.faults import PARAMETERS
+from sandbox.faults import KINDS
 from tests.contract.cluster import KEY, Cluster, jsonl, rows, until
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def test_a_wrong_order_is_refused(cluster: Cluster, order: dict[str, Any]) -> No
 
 
 def test_every_fault_has_its_parameters_named() -> None:
-    assert len(PARAMETERS) == 29
+    assert len(KINDS) == 29
 
 
 def _answers(cluster: Cluster, task_id: str) -> bool:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
-from tests.wheel.conftest import PACKAGE, Airflow
+from opensearch_batch import __version__
+from opensearch_batch.second_copy import other_versions, two_versions
+from tests.wheel.conftest import Found, ask_airflow
 
-LOADED = """
-import json, logging
-logging.disable(logging.CRITICAL)
-from airflow import plugins_manager
-import opensearch_batch.operators
-plugins, errors = plugins_manager._get_plugins()
-print(json.dumps([opensearch_batch.__file__, sorted(p.name for p in plugins if p.name), errors]))
-"""
 OURS = "opensearch_batch"
-
-
-def loaded(airflow: Airflow, *first: Path) -> tuple[Path, list[str], list[str]]:
-    """The folder that Python took, the plugins, the messages about those that did not load."""
-    used, plugins, errors = json.loads(airflow(LOADED, *first).stdout.splitlines()[-1])
-    return Path(used).parent, plugins, list(errors.values())
 
 
 def make_older(copied: Path) -> None:
@@ -32,51 +19,44 @@ def make_older(copied: Path) -> None:
     init.write_text(older, encoding="utf-8")
 
 
-def test_the_wheel_needs_no_plugins_folder(airflow: Airflow, installed: Path) -> None:
-    used, plugins, errors = loaded(airflow, installed)
-    assert (used, errors) == (installed / OURS, [])
-    assert OURS in plugins
+def test_the_wheel_needs_no_plugins_folder(with_wheel: Found, installed: Path) -> None:
+    assert (with_wheel.used, with_wheel.errors) == (installed / OURS, [])
+    assert OURS in with_wheel.plugins
 
 
-def test_a_copied_folder_alone_goes_on_working(airflow: Airflow, copied: Path) -> None:
-    used, plugins, errors = loaded(airflow)
-    assert (used, errors) == (copied, [])
-    assert OURS not in plugins
+def test_a_copied_folder_alone_goes_on_working(tmp_path: Path, copied: Path) -> None:
+    """Airflow learns of no connection types, which only a wheel's entry points tell it."""
+    found = ask_airflow(tmp_path, copied.parent)
+    assert (found.used, found.errors) == (copied, [])
+    assert OURS not in found.plugins
+    assert found.listed["version"] is None
 
 
-def test_both_of_one_version_do_no_harm(airflow: Airflow, installed: Path, copied: Path) -> None:
-    used, plugins, errors = loaded(airflow, installed)
-    assert (used, errors) == (installed / OURS, [])
-    assert OURS in plugins
+def test_both_of_one_version_do_no_harm(tmp_path: Path, installed: Path, copied: Path) -> None:
+    found = ask_airflow(tmp_path, copied.parent, installed)
+    assert (found.used, found.errors) == (installed / OURS, [])
+    assert OURS in found.plugins
 
 
-def test_two_versions_are_one_message_that_names_both_folders(airflow: Airflow, installed: Path, copied: Path) -> None:
+def test_two_versions_are_one_message_that_names_both_folders(tmp_path: Path, installed: Path, copied: Path) -> None:
     make_older(copied)
-    used, _, [message] = loaded(airflow, installed)
-    assert used == installed / OURS
-    version = _version_of(PACKAGE)
-    assert message.startswith(
-        f"two versions of opensearch_batch: {version} in {used} is used, 0.0.9 in {copied} is not."
+    found = ask_airflow(tmp_path, copied.parent, installed)
+    assert found.used == installed / OURS
+    assert found.errors == [two_versions(found.used, __version__, {copied: "0.0.9"})]
+    assert found.errors[0] in found.warnings
+    assert found.errors[0].startswith(
+        f"two versions of opensearch_batch: {__version__} in {installed / OURS} is used, 0.0.9 in {copied} is not."
     )
 
 
-def test_a_copied_folder_that_comes_first_is_named_as_the_one_in_use(
-    airflow: Airflow, installed: Path, copied: Path
-) -> None:
+def test_whichever_is_not_in_use_is_the_other_one(installed: Path, copied: Path) -> None:
     make_older(copied)
-    used, _, [message] = loaded(airflow, copied.parent, installed)
-    assert used == copied
-    assert f"0.0.9 in {copied} is used, {_version_of(PACKAGE)} in {installed / OURS} is not" in message
+    search_path = [str(copied.parent), str(installed), str(copied.parent), "/no/such/folder", "/no/archive.zip"]
+    assert other_versions(installed / OURS, __version__, search_path) == {copied: "0.0.9"}
+    assert other_versions(copied, "0.0.9", search_path) == {installed / OURS: __version__}
+    assert other_versions(copied, __version__, search_path) == {}
 
 
-def test_a_copy_from_before_versions_is_another_one_too(airflow: Airflow, installed: Path, copied: Path) -> None:
+def test_a_copy_from_before_versions_is_another_one_too(installed: Path, copied: Path) -> None:
     (copied / "__init__.py").write_text('"""As in the first copies."""\n', encoding="utf-8")
-    _, _, [message] = loaded(airflow, installed)
-    assert f"unknown in {copied} is not" in message
-
-
-def _version_of(package: Path) -> str:
-    import opensearch_batch
-
-    assert Path(opensearch_batch.__file__).parent == package
-    return opensearch_batch.__version__
+    assert other_versions(installed / OURS, __version__, [str(copied.parent)]) == {copied: "unknown"}

@@ -1,6 +1,6 @@
 """Where versions of ML Commons differ, or are not as one would think, each row with its source.
 
-For readers (`python -m opensearch_batch.versions > docs/versions.md`) and for the tests. Never consulted at run time,
+For readers (docs/versions.md, which `python -m docs_build` makes) and for the tests. Never consulted at run time,
 where the answer itself decides: a managed service or a back-port may be numbered otherwise.
 """
 
@@ -223,13 +223,6 @@ VERSION_NOTES = (
         ),
     ),
     VersionNote(
-        "private address of a connector that signs",
-        "2.19.6, not 3.6",
-        "Of an aws_sigv4 connector 2.19.6 does not ask where it leads: status and cancel work there too.",
-        f"{_AT}/2.19.6.0/{_REMOTE}/AwsConnectorExecutor.java",
-        "tests/real/test_vendors.py::test_a_run",
-    ),
-    VersionNote(
         "empty answer to a cancel",
         "seen on 3.6.0",
         "Where a connector that signs cancels, and the provider's answer is empty, the cancel is refused, although the "
@@ -356,34 +349,3 @@ VERSION_NOTES = (
         "tests/unit/test_registration.py::test_models_of_a_connector_whose_id_only_looks_alike_are_not_ours",
     ),
 )
-
-
-def versions_text() -> str:
-    """docs/versions.md."""
-    rows = [
-        f"| {n.name} | {n.versions} | {_cell(n)} | {_shown(n.known)} | [source]({n.source}) |" for n in VERSION_NOTES
-    ]
-    return "\n".join([_HEAD, *rows, ""])
-
-
-_HEAD = """# Versions of ML Commons
-
-Where versions differ, or are not as one would think. The package never asks for the version: the answer decides.
-Made by `PYTHONPATH=plugins python -m opensearch_batch.versions > docs/versions.md`.
-
-| what | versions | what they do, and what we do | shown by | source |
-|---|---|---|---|---|"""
-
-
-def _cell(note: VersionNote) -> str:
-    said = [f"{one.status} `{one.cause or one.reason}`: {one.means.__name__}" for one in note.said]
-    return "<br>".join([note.what, *said])
-
-
-def _shown(known: str) -> str:
-    path, _, name = known.partition("::")
-    return f"[{name}](../{path})" if name else known
-
-
-if __name__ == "__main__":
-    print(versions_text(), end="")

@@ -23,6 +23,10 @@ from opensearch_batch.wait.looking import Ask, asker, cancel, drive, look
 class BatchOperator(BaseOperator):
     """Base of the operators; `run_step` may raise any BatchError.
 
+    :param spec: a spec as a dict, or the path of its YAML file; fills in what is not given here.
+    :param provider: name of the provider; default: the spec's, else the first one.
+    :param opensearch_conn_id: connection to the cluster; default: the spec's, else opensearch_default.
+    :param provider_conn_id: connection to the provider; default: the spec's, else the provider's own.
     :param job: what the vendor's job needs besides its rows, as `model.job` of a spec; needed where something is
         submitted or registered, and only by vendors that need anything.
     """

@@ -107,8 +107,10 @@ class CreateConnectorOperator(BatchOperator):
 class RegisterModelOperator(BatchOperator):
     """Make sure the model is registered on the connector, in a named group, and deployed; return its id.
 
+    :param connector_id: what CreateConnectorOperator returned.
     :param name: default the spec's. The same name on the same connector is used again instead of a second version.
     :param model_group: created when absent; without one the plugin would make a public group.
+    :param deploy: deploy the model, and wait until it is DEPLOYED.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "name", "connector_id", "model_group")

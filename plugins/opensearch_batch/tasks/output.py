@@ -22,6 +22,7 @@ class FetchOutputOperator(BatchOperator):
 
     Returns {"landed": [one entry a shard], "report": the sums, or None}.
 
+    :param outcomes: what BatchSensor returned.
     :param final: True by hand: the jobs are the whole run, so the manifest is written and a row without answer or
         reason fails the task. False in a pipeline, whose report does both.
     :param output_format: "jsonl" or "parquet" (needs pyarrow); default: the spec's, else jsonl.

@@ -32,6 +32,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
 
     :param spec: a spec as a dict, or the path of its YAML file; else give input_uri, model and what else differs
         from the default.
+    :param model: the vendor's model id, as `model.name` of a spec.
     :param overrides: dotted spec keys to replace, e.g. {"model.name": "…"}; None or "" leaves the spec's own value.
     """
 

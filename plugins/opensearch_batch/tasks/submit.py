@@ -27,6 +27,7 @@ class SubmitBatchOperator(BatchOperator):
 
     Repeating never pays twice (see submission.py). One that fails keeps no other from being submitted.
 
+    :param model_id: what RegisterModelOperator returned.
     :param shards: what PrepareInputOperator returned, or one element of it.
     :param parameters: override the connector's parameters. Without shards they must name the provider's input file.
     :param max_jobs_in_flight: of this model at the provider over all runs, other programs with the same key included;
@@ -126,7 +127,10 @@ class SubmitBatchOperator(BatchOperator):
 
 
 class CancelBatchOperator(BatchOperator):
-    """Cancel jobs, through the cluster or where that cannot at the provider; jobs that have ended are passed over."""
+    """Cancel jobs, through the cluster or where that cannot at the provider; jobs that have ended are passed over.
+
+    :param jobs: what SubmitBatchOperator returned.
+    """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "jobs")
 

@@ -137,7 +137,7 @@ TASK_STATES = frozenset(
         "UNREACHABLE",
     ]
 )
-"""org.opensearch.ml.common.MLTaskState. Only shown to people: the provider's own status decides."""
+"""org.opensearch.ml.common.MLTaskState. A state beside these ends the wait; else the provider's own status decides."""
 
 
 def read_task(document: Mapping[str, Any], provider: Provider) -> RemoteJob:

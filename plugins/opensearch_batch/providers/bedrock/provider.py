@@ -74,7 +74,9 @@ class JobSettings(BaseModel):
     role_arn: str = Field(
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="Service role that reads and writes there."
     )
-    timeout_hours: int | None = Field(None, ge=24, le=168)
+    timeout_hours: int | None = Field(
+        None, ge=24, le=168, description="The job's own deadline; give wait.timeout_hours an hour more. Default: 24."
+    )
     region: str | None = Field(None, description="Default: the connection's region_name.")
 
 

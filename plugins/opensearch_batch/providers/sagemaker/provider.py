@@ -70,13 +70,18 @@ class JobSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     files_uri: str = Field(pattern=s3_layout.URI, description="s3://bucket/prefix that the jobs read and write.")
-    instance_type: str = Field(pattern=r"^ml\.[a-z0-9.-]+$", examples=["ml.g5.xlarge"])
-    instance_count: int = Field(1, ge=1)
+    instance_type: str = Field(
+        pattern=r"^ml\.[a-z0-9.-]+$", examples=["ml.g5.xlarge"], description="The machines, e.g. ml.g5.xlarge."
+    )
+    instance_count: int = Field(1, ge=1, description="Number of machines.")
     endpoint_name: str | None = Field(None, description="Endpoint that answers searches; default: the model's name.")
-    rows_per_file: int = Field(100, ge=1)
-    batch_strategy: Literal["SingleRecord", "MultiRecord"] = "SingleRecord"
-    max_payload_mb: int | None = Field(None, ge=0, le=100)
-    max_concurrent_transforms: int | None = Field(None, ge=0)
+    rows_per_file: int = Field(100, ge=1, description="Rows a file of the job: as many a bad row may take with it.")
+    batch_strategy: Literal["SingleRecord", "MultiRecord"] = Field(
+        "SingleRecord",
+        description="MultiRecord sends several lines in one request; the container has to take JSON Lines.",
+    )
+    max_payload_mb: int | None = Field(None, ge=0, le=100, description="Default: SageMaker's.")
+    max_concurrent_transforms: int | None = Field(None, ge=0, description="Default: SageMaker's.")
     region: str | None = Field(None, description="Default: the connection's region_name.")
 
 
