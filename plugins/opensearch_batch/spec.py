@@ -1,4 +1,14 @@
-"""BatchSpec: what a person writes down about one batch, checked field by field before anything runs."""
+"""BatchSpec: the description of a batch by a person, checked field by field before anything runs.
+
+A spec needs four fields at least:
+
+    name: nightly_articles
+    model: {name: text-embedding-3-small}
+    input: {uri: "s3://aws_default@corpus/articles/{partition}/*.jsonl"}
+    output: {uri: "s3://aws_default@corpus/embeddings/{partition}"}
+
+`BatchSpec.load("nightly_articles.yaml")` reads a spec; docs/reference/spec.md lists all fields.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +30,7 @@ class _Section(BaseModel):
 
 
 class ModelSection(_Section):
-    """The hosted model, and the names it has in the cluster."""
+    """The hosted model, and the names of connector, model and model group in the cluster."""
 
     provider: str = Field(
         providers.DEFAULT.NAME,
@@ -39,15 +49,15 @@ class ModelSection(_Section):
     )
     job: dict[str, Any] = Field(
         {},
-        description="What the vendor's job needs besides its rows, e.g. files_uri; the provider's page in "
+        description="Settings of the vendor's job besides the rows, e.g. files_uri; the provider's page in "
         "docs/providers lists the keys.",
     )
     texts_per_request: int = Field(
         1,
         ge=1,
-        description="Texts a request, for embeddings: fewer lines. A text that the provider refuses fails its whole "
-        "request; a repair round then sends its rows alone. At most the provider's. A task holds a request's whole "
-        "answer in memory, times four.",
+        description="Texts a request, for embeddings: more texts, fewer lines. At most the provider's limit. A text "
+        "that the provider refuses fails its whole request; a repair round then sends the request's rows alone. A "
+        "task holds the whole answer to a request in memory, times four.",
     )
     registered_as: str | None = Field(
         None,
@@ -85,7 +95,7 @@ class ModelSection(_Section):
 
 
 class InputSection(_Section):
-    """JSON Lines. `{partition}` and `{run_id}` are filled in per run; a glob reads its files in name order."""
+    """The input, JSON Lines. `{partition}` and `{run_id}` are filled in per run; a glob reads files in name order."""
 
     uri: str = Field(
         description="JSON Lines at file://… or on any object storage that Airflow knows (s3://conn@bucket/key). A glob "
@@ -107,7 +117,7 @@ class InputSection(_Section):
 
 
 class OutputSection(_Section):
-    """Where results, failures and the manifest land."""
+    """The folder for results, failures and the manifest, and the format of the results."""
 
     uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
     format: Literal["jsonl", "parquet"] = Field(
@@ -124,12 +134,12 @@ class OutputSection(_Section):
 
 
 class LimitSection(_Section):
-    """Lower than the provider's own limits, or money."""
+    """Limits below the provider's own, and limits of money, failures and repair rounds."""
 
     min_requests: int | None = Field(
         None,
         ge=1,
-        description="Fewest requests a job may have at the provider; default: what the vendor publishes.",
+        description="Fewest requests a job may have at the provider; default: the number the vendor publishes.",
     )
     max_requests: int | None = Field(
         None,
@@ -145,14 +155,14 @@ class LimitSection(_Section):
     max_tokens: int | None = Field(
         None,
         ge=1,
-        description="Estimated input tokens a shard (bytes / 4), e.g. to stay below what the provider lets one model "
-        "have enqueued; default: no limit.",
+        description="Estimated input tokens a shard (bytes / 4), e.g. to stay below the provider's limit on the "
+        "enqueued tokens of a model; default: no limit.",
     )
     max_provider_bytes: int | None = Field(
         None,
         ge=1,
-        description="Bytes that all files at the provider may have together; default: what the vendor publishes. A "
-        "run whose input files do not fit is refused before the first upload.",
+        description="Bytes that all files at the provider may have together; default: the limit the vendor publishes. "
+        "A run whose input files do not fit is refused before the first upload.",
     )
     max_jobs_in_flight: int | None = Field(
         None,
@@ -194,14 +204,14 @@ class LimitSection(_Section):
 
 
 class WaitSection(_Section):
-    """How the sensor waits."""
+    """The pace and the deadline of the wait for jobs."""
 
     poll_seconds: float = Field(
         60,
         gt=0,
-        description="The fewest seconds between two looks at a job. A long wait looks more seldom, a tenth of the wait "
-        "so far apart, at most ten times this or ten minutes, and more often near the end. From three jobs on the "
-        "provider's list is asked for all of them at once.",
+        description="Fewest seconds between two looks at a job. In a long wait the pause grows to a tenth of the time "
+        "waited, at most ten times poll_seconds or ten minutes, and shrinks again near the end of the job. From three "
+        "jobs on, one look at the provider's list serves all.",
     )
     timeout_hours: float = Field(
         25, gt=0, description="After this the jobs are cancelled; default: the 24 h window and one more."
@@ -219,7 +229,7 @@ class ConnectionSection(_Section):
 
 
 class BatchSpec(_Section):
-    """One batch: model, input, output, and what bounds them."""
+    """A batch: model, input, output, limits, wait and connections."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
@@ -253,23 +263,29 @@ class BatchSpec(_Section):
 
     @property
     def registered_as(self) -> str:
+        """Name of connector and model in OpenSearch: `model.registered_as`, else the spec's name."""
         return self.model.registered_as or self.name
 
     @property
     def provider_connection(self) -> str:
+        """Id of the connection to the provider: `connections.provider`, else the provider's default."""
         return self.connections.provider or providers.get(self.model.provider).CONNECTION
 
     @property
     def may_be_empty(self) -> bool:
+        """Whether a run without rows is a success: `input.allow_empty`, else true for a URI with {partition}."""
         said = self.input.allow_empty
         return "{partition}" in self.input.uri if said is None else said
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields that differ from the defaults, as JSON values."""
         return self.model_dump(exclude_defaults=True)
 
     @classmethod
     def check(cls, values: Any, source: str = "spec") -> BatchSpec:
-        """Raise SpecError naming every wrong field, and for an unknown one the nearest right one."""
+        """Return the spec of these values. Raise SpecError with every wrong field, and the nearest known key for an
+        unknown key; `source` begins the error.
+        """
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -278,12 +294,12 @@ class BatchSpec(_Section):
 
     @classmethod
     def of(cls, value: Any) -> BatchSpec:
-        """From a spec's dict, or the path of its file."""
+        """Return the spec of a dict, or of a YAML file's path. Raise SpecError as `check` and `load` do."""
         return cls.load(value) if isinstance(value, str | Path) else cls.check(value)
 
     @classmethod
     def load(cls, path: str | Path) -> BatchSpec:
-        """Read YAML. Raise SpecError when the file is absent, not YAML, or not a spec."""
+        """Read a spec from a YAML file. Raise SpecError for a file that is absent, not YAML, or not a spec."""
         import yaml
 
         try:
@@ -295,12 +311,18 @@ class BatchSpec(_Section):
         return cls.check(values, f"spec {path}")
 
     def override(self, values: dict[str, Any]) -> BatchSpec:
-        """A copy with dotted keys replaced, e.g. {"model.name": "…"}; a value of None leaves the spec's own."""
+        """Return a copy with dotted keys replaced, e.g. {"model.name": "…"}; a None keeps the spec's own value.
+
+        Raise SpecError where the copy is not a spec.
+        """
         copy = with_dotted(self.to_dict(), values)
         return BatchSpec.check(copy, f"spec {self.name}")
 
     def resolve(self, **placeholders: str | None) -> BatchSpec:
-        """Fill in ${ENVIRONMENT} variables and {name} placeholders. Raise SpecError for one without a value."""
+        """Return a copy with ${ENVIRONMENT} variables and {name} placeholders filled in, in all URIs of the spec.
+
+        Raise SpecError for an unknown placeholder, and for a variable or placeholder without a value.
+        """
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
         if isinstance(place := self.model.job.get("files_uri"), str):
             at["model.job.files_uri"] = place
@@ -309,7 +331,10 @@ class BatchSpec(_Section):
 
 
 def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
-    """A copy of nested values with dotted keys set; None sets nothing."""
+    """Return a copy of nested values with dotted keys set; a None sets nothing.
+
+    Raise SpecError for a key below a value without fields.
+    """
     copy = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
     for key, value in dotted.items():
         *sections, last = key.split(".")
@@ -345,7 +370,7 @@ def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
 
 
 def unknown_key(path: str, known: Iterable[str]) -> str:
-    """What to say of it: where it stands, and the nearest right one of its place."""
+    """Return the error text for an unknown key at a dotted path, with the nearest of the known keys."""
     near = get_close_matches(path.rpartition(".")[2], known, n=1)
     return f"unknown key {path!r}" + (f", did you mean {near[0]!r}?" if near else "")
 

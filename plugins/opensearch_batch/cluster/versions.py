@@ -1,7 +1,7 @@
-"""Where versions of ML Commons differ, or are not as one would think, each row with its source.
+"""Differences between versions of ML Commons, and surprises of all versions, with the source of every row.
 
-For readers (docs/versions.md, which `python -m docs_build` makes) and for the tests. Never consulted at run time,
-where the answer itself decides: a managed service or a back-port may be numbered otherwise.
+The table is for readers (`python -m docs_build` makes docs/versions.md) and for the tests. No code consults the table
+at run time: the reply itself decides, since a managed service or a back-port may have a different version number.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SOURCE = "the source"
 
 @dataclass(frozen=True)
 class Said:
-    """An error that a cluster answers with, and what it means for a call of this purpose.
+    """An error reply of a cluster, and its meaning (`means`) for a call of this purpose.
 
-    `kind` is the error's type, empty where the body is not OpenSearch's error object; `cause` is the reason of the
-    root cause where that is another one.
+    `kind` is the error's type, empty where the body is not OpenSearch's error object. `cause` is the reason of the root
+    cause, where different from `reason`.
     """
 
     purpose: Purpose
@@ -41,8 +41,10 @@ class Said:
 
 @dataclass(frozen=True)
 class VersionNote:
-    """One row. `known` is the test that shows what we do about it, or SOURCE where it was only read there; what is
-    `said` is always tested, by tests/unit/test_versions.py.
+    """A row of the table: `what` the versions do, and how the package copes.
+
+    `known` is the test of the package's behaviour, or SOURCE for a fact only read in the source. The error replies in
+    `said` are always tested, by tests/unit/test_versions.py.
     """
 
     name: str
