@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.cluster_trouble import TROUBLES
 from sandbox.ids import opensearch_id
+from sandbox.odd_answers import BODIES, JOB_FIELDS
+from sandbox.odd_lines import ROW_SHAPES, TEXT_SHAPES, VECTOR_SHAPES
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Collection, Container, Iterable
 
     from sandbox.state import State
 
@@ -33,10 +35,31 @@ class Kind:
     needs: frozenset[str] = frozenset()
     times: int = 1
     of_a_job: bool = False
+    path: str | None = None
+    """Of the calls it happens to, unless the order names another."""
 
 
-def _job(does: str, takes: frozenset[str] = frozenset()) -> Kind:
-    return Kind(does, takes, of_a_job=True)
+LISTS = r"^/v1/(files|batches|datasets|embed-jobs)$|^/aws(/|$)"
+SIZES = r"^/v1/(files|datasets)|^/aws/"
+
+
+def _job(does: str, takes: frozenset[str] = frozenset(), needs: frozenset[str] = frozenset()) -> Kind:
+    return Kind(does, takes, needs, of_a_job=True)
+
+
+def _words(shapes: Iterable[str]) -> str:
+    *most, last = (f"`{shape}`" for shape in shapes)
+    return f"{', '.join(most)} or {last}"
+
+
+SHAPES: dict[str, Collection[str]] = {
+    "odd_rows": ROW_SHAPES,
+    "odd_vectors": VECTOR_SHAPES,
+    "odd_texts": TEXT_SHAPES,
+    "odd_body": BODIES,
+    "odd_job": JOB_FIELDS,
+}
+"""What `as` may be."""
 
 
 KINDS: dict[str, Kind] = {
@@ -87,6 +110,68 @@ KINDS: dict[str, Kind] = {
     ),
     "deny": Kind("AWS refuses the call for want of a permission, in the service's words.", CALL | {"every"}),
     "expire_credentials": Kind("All temporary AWS keys given out so far have ended."),
+    "odd_rows": _job(
+        "The first `count` (1) rows come as servers have them on a bad day, `as` " + _words(ROW_SHAPES) + ".",
+        frozenset({"as", "count"}),
+        frozenset({"as"}),
+    ),
+    "odd_vectors": _job(
+        "The vectors of the first `count` (all) lines of the results are `as` " + _words(VECTOR_SHAPES) + ".",
+        frozenset({"as", "count"}),
+        frozenset({"as"}),
+    ),
+    "odd_texts": _job(
+        "The texts of the first `count` (all) lines of the results come `as` " + _words(TEXT_SHAPES) + ".",
+        frozenset({"as", "count"}),
+        frozenset({"as"}),
+    ),
+    "id_later": _job(
+        "The job has ended, and names no file of its results in so many (1) status reads more.", frozenset({"reads"})
+    ),
+    "file_later": _job(
+        "The files of the job's results are not found the first times (1) that they are asked for; -1: never.",
+        frozenset({"reads"}),
+    ),
+    "rows_later": _job(
+        "So many (1) last rows are not in the job's results the first times (1) that they are read; -1: never.",
+        frozenset({"count", "reads"}),
+    ),
+    "refuse_file": _job(
+        "A file of the job is refused with this `status` (404): `which` output (the answers) or error (what lies "
+        "beside them: the file of refused rows, or Bedrock's manifest).",
+        frozenset({"which", "status"}),
+        frozenset({"which"}),
+    ),
+    "odd_body": Kind(
+        "The call does what it should, and its answer of 200 is `as` " + _words(BODIES) + ".",
+        CALL | {"as", "every"},
+        frozenset({"as"}),
+    ),
+    "change_answer": Kind(
+        "In the JSON of an answer the fields at these paths (`data.*.bytes`) are left out (`drop`, a list) or have "
+        "other values (`set`, by path).",
+        CALL | {"drop", "set", "every"},
+    ),
+    "odd_job": Kind(
+        "What only informs in a job, alone or in a list, is `as` " + _words(JOB_FIELDS) + ".",
+        CALL | {"as", "every"},
+        frozenset({"as"}),
+    ),
+    "wrong_size": Kind(
+        "Files say that they have this `size` (a number, null or absent): where they are uploaded, looked at, listed.",
+        CALL | {"size", "every"},
+        frozenset({"size"}),
+        path=SIZES,
+    ),
+    "null_entry": Kind("A list begins with an entry that is null but for its id.", CALL | {"every"}, path=LISTS),
+    "no_has_more": Kind("A list does not say whether there is more.", CALL | {"every"}, path=LISTS),
+    "repeat_page": Kind(
+        "A list gives its first page again and again, and says that there is more.", CALL, times=-1, path=LISTS
+    ),
+    "refuse_key": Kind(
+        "A key that is right is refused, for so many calls (`times`) or `seconds`.", CALL | {"seconds", "status"}
+    ),
+    "gzip_download": Kind("A download comes compressed, where the client takes gzip.", CALL),
     "deploy_fail": Kind("The next deployment ends as DEPLOY_FAILED."),
     "deploy_partial": Kind("The next deployment ends as PARTIALLY_DEPLOYED."),
     **{name: Kind(trouble.does, CALL | {"every"}) for name, trouble in TROUBLES.items()},
@@ -137,7 +222,13 @@ def parse(order: object) -> tuple[str, int, dict[str, Any]]:
         raise ValueError(f"{name}: needs {sorted(missing)}")
     if trouble := TROUBLES.get(name):
         params = {"method": trouble.method, "path": trouble.path} | params
-    for key in ("seconds", "fraction", "after_bytes", "bytes_per_second", "count", "status", "every"):
+    if kind.path:
+        params = {"path": kind.path} | params
+    if name in SHAPES and params["as"] not in SHAPES[name]:
+        raise ValueError(f"{name}: as is one of {', '.join(SHAPES[name])}")
+    if name == "refuse_file" and params["which"] not in ("output", "error"):
+        raise ValueError("refuse_file: which is output or error")
+    for key in ("seconds", "fraction", "after_bytes", "bytes_per_second", "count", "status", "every", "reads"):
         if key in params and (isinstance(params[key], bool) or not isinstance(params[key], int | float)):
             raise ValueError(f"{name}: {key} is a number")
     if params.get("every", 1) < 1:
@@ -183,9 +274,19 @@ class Faults:
         names = (name,) if isinstance(name, str) else name
         for fault in self.all():
             if fault.name in names and fault.matches(method, path) and self._is_due(fault):
+                if fault.name == "refuse_key" and self._is_past(fault):
+                    continue
                 self._happened(fault)
                 return fault
         return None
+
+    def take_each(self, names: Container[str], method: str, path: str) -> list[Fault]:
+        """All of these that are due for the call, oldest first."""
+        found = [each for each in self.all() if each.name in names and each.matches(method, path)]
+        due = [fault for fault in found if self._is_due(fault)]
+        for fault in due:
+            self._happened(fault)
+        return due
 
     def take_for_batch(self, names: Iterable[str] = BATCH_FAULTS) -> dict[str, dict[str, Any]]:
         """What the batch that is being created will suffer, by fault name; `names` are those that its vendor knows."""
@@ -196,13 +297,19 @@ class Faults:
         for fault in self.all():
             if fault.name != "down" or not path.startswith(FACES[fault.params["face"]]):
                 continue
-            seconds = fault.params.get("seconds")
-            if seconds is not None and time.time() > fault.ordered_at + float(seconds):
-                self._state.delete(KIND, fault.id)
+            if self._is_past(fault):
                 continue
             self._happened(fault)
             return True
         return False
+
+    def _is_past(self, fault: Fault) -> bool:
+        """Whether its seconds are over; then it is forgotten."""
+        seconds = fault.params.get("seconds")
+        past = seconds is not None and time.time() > fault.ordered_at + float(seconds)
+        if past:
+            self._state.delete(KIND, fault.id)
+        return past
 
     def _is_due(self, fault: Fault) -> bool:
         every = int(fault.params.get("every", 1))

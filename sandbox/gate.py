@@ -10,6 +10,7 @@ import orjson
 from sandbox.calls import MAX_BODY_BYTES
 from sandbox.cluster_trouble import TROUBLES
 from sandbox.ids import opensearch_id
+from sandbox.odd_answers import CHANGES, Changes, Given
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,12 +28,13 @@ class Gate:
         self._app = app
         self._box = box
         self._late: set[asyncio.Task[None]] = set()
+        self._changes = Changes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith("/_sandbox/"):
             await self._app(scope, receive, send)
             return
-        await Visit(self._app, self._box, self._late, scope, receive, send).run()
+        await Visit(self._app, self._box, self._late, self._changes, scope, receive, send).run()
 
 
 class Visit:
@@ -43,11 +45,12 @@ class Visit:
         app: ASGIApp,
         box: Box,
         late: set[asyncio.Task[None]],
+        changes: Changes,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
-        self._app, self._box, self._late = app, box, late
+        self._app, self._box, self._late, self._changes = app, box, late, changes
         self._scope, self._receive, self._send = scope, receive, send
         self._wire = receive
         self._method, self._path = scope["method"], scope["path"]
@@ -91,8 +94,35 @@ class Visit:
             await self._app(self._scope, self._receive, _nowhere)
             await self._cut()
             return False
+        if odd := faults.take_each(CHANGES, self._method, self._path):
+            await self._send_changed(odd)
+            return True
         await self._app(self._scope, self._receive, self._watched_send)
         return True
+
+    async def _send_changed(self, faults: list[Fault]) -> None:
+        """The whole answer is held until it is changed."""
+        parts: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            parts.append(message)
+
+        await self._app(self._scope, self._receive, keep)
+        body = b"".join(message.get("body", b"") for message in parts)
+        headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in parts[0]["headers"]}
+        given = Given(
+            self._method,
+            self._path,
+            self._scope["query_string"].decode("latin-1"),
+            self._headers.get("x-amz-target", ""),
+            parts[0]["status"],
+            headers,
+            body,
+        )
+        made = self._changes.made(given, faults)
+        length = made.headers if self._method == "HEAD" else {**made.headers, "content-length": str(len(made.body))}
+        await self._begin(made.status, length)
+        await self._watched_send({"type": "http.response.body", "body": made.body})
 
     async def _accept_later(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -109,14 +139,12 @@ class Visit:
         headers = {"content-type": "text/plain; charset=UTF-8" if isinstance(body, str) else "application/json"}
         headers |= {str(key).lower(): str(value) for key, value in given.items()}
         headers["content-length"] = str(len(raw))
-        await self._watched_send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers.items()],
-            }
-        )
+        await self._begin(status, headers)
         await self._watched_send({"type": "http.response.body", "body": raw})
+
+    async def _begin(self, status: int, headers: dict[str, str]) -> None:
+        raw = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers.items()]
+        await self._watched_send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def _read_small_json(self) -> None:
         length = int(self._headers.get("content-length", "0") or 0)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+# For one answer. On a busy machine the first of its kind may take a minute.
+API_SECONDS = 300.0
+
+
 class ApiError(StackError):
     """The REST API's answer was an error."""
 
@@ -184,7 +188,7 @@ class Stack:
         if self._node is not None:
             self._node.wait_until_ready()
             self._done(f"OpenSearch {self._node.version} on {self.cluster_url}", began_node)
-        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=API_SECONDS)
         self.wait_until_healthy(airflow.COMMANDS)
         # Everyone is admin here, so a token costs no password. It lasts a day.
         token = self._http.get("/auth/token").raise_for_status().json()["access_token"]

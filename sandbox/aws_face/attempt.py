@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.backlog import Stopped
 from sandbox.damage import Damage
 from sandbox.ids import derived
+from sandbox.odd_lines import OddLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ class Attempt:
         self._asked: Document = body["public"]
         self._work: Document = body["work"]
         self._faults = self._work["faults"]
-        self._damage = Damage(self._faults)
+        self._damage, self._odd = Damage(self._faults), OddLines(self._faults)
 
     def run(self) -> None:
         try:

@@ -82,6 +82,8 @@ class AWSFace:
         if key is None:
             raise trouble(name, "unknown")
         signature.check(request, body, signed, key)
+        if self._box.faults.take("refuse_key", request.method, request.url.path):
+            raise trouble(name, "unknown")
         if self._box.faults.take("deny", request.method, request.url.path):
             raise trouble(name, "denied")
         service = self._by_scope.get(name)

@@ -17,6 +17,7 @@ from sandbox.aws_face.attempt import Attempt
 from sandbox.aws_face.foundation import Answer
 from sandbox.damage import is_ordered_to_fail
 from sandbox.ids import derived
+from sandbox.odd_lines import bedrock_error, odd_row
 from sandbox.openai_face.results import shuffle_file
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Invocation(Attempt):
                 found = list(self._answered(chunk, key))
                 # The order need not be the input's; https://docs.aws.amazon.com/bedrock/latest/userguide/batch-inference-results.html
                 random.Random(f"{self._id}/{key}/{number}").shuffle(found)
-                out.writelines(found)
+                out.writelines(map(self._odd.treat, found))
                 self._jobs.tell(self._id, self._run_number, counts=self._counts)
         if "reorder" in self._faults:
             shuffle_file(target, self._id)
@@ -151,11 +152,17 @@ class Invocation(Attempt):
             if (ordered := is_ordered_to_fail(self._faults, index, {id_})) is not None:
                 message = ordered.get("message", "This row was told to fail. (ordered from the sandbox)")
                 answer = Answer(None, (int(ordered.get("status_code", 400)), message))
+            shape = odd_row(self._faults, index)
+            odd = bedrock_error(shape) if shape else None
+            if shape:
+                answer = Answer(None, (500, ""))
             self._count(answer)
             while self._damage.foreign and answer.error is None:
                 yield _line(f"foreign-{self._damage.foreign}", record["modelInput"], answer)
                 self._damage.foreign -= 1
             line = _line(id_, record["modelInput"], answer)
+            if odd is not None:
+                line = orjson.dumps({"recordId": id_, "modelInput": record["modelInput"], "error": odd}) + b"\n"
             treated = [line[:-1]] if answer.error else self._damage.treat(line[:-1])
             yield from (part + b"\n" for part in treated)
 

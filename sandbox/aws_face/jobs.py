@@ -11,6 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sandbox.aws_face import late
 from sandbox.backlog import Stopped
 
 if TYPE_CHECKING:
@@ -113,17 +114,18 @@ class Jobs:
 
     def _publish(self, id: str, work: Document) -> None:
         for output in work["outputs"]:
-            path = self.box.state.work / output["file"]
             try:
                 if output.get("denied"):
                     raise KeyError(output["bucket"])
-                self.objects.write(output["bucket"], output["key"], path)
+                if path := late.ordered(self.box, output, work["faults"]):
+                    self.objects.write(output["bucket"], output["key"], path)
             except KeyError:
                 self.life.no_output(work, output["bucket"])
                 break
         self.change(id, published=True, outcome=work["outcome"], reason=work["reason"])
         for output in work["outputs"]:
-            (self.box.state.work / output["file"]).unlink(missing_ok=True)
+            if not late.is_kept(self.box, output):
+                (self.box.state.work / output["file"]).unlink(missing_ok=True)
 
     def _steps(self, work: Document, way: list[str]) -> int:
         since = work["stop"] or {"at": work["made_at"], "reads": 0}

@@ -10,7 +10,9 @@ from urllib.parse import unquote
 
 from starlette.responses import Response
 
+from sandbox.aws_face import late
 from sandbox.aws_face.caller import AWSError
+from sandbox.odd_answers import REPEATED
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -39,6 +41,11 @@ class S3:
     async def answer(self, request: Request, caller: Caller, path: str, body: bytes) -> Response:
         bucket, _, key = unquote(path.lstrip("/")).partition("/")
         environ = _environ(request, path, body)
+        if request.query_params.get("continuation-token", "").startswith(REPEATED):
+            raise AWSError(400, "InvalidArgument", "The continuation token provided is incorrect")
+        if request.method in ("GET", "HEAD"):
+            prefix = None if key else request.query_params.get("prefix", "")
+            await asyncio.to_thread(late.asked_for, self._box, self._buckets, bucket, key, prefix)
         if request.method == "GET" and key and _is_plain(request):
             response = await asyncio.to_thread(self._download, request, environ, bucket, key)
             if response is not None:

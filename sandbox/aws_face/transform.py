@@ -17,6 +17,7 @@ from sandbox.aws_face import container, filters, lines
 from sandbox.aws_face.attempt import Attempt
 from sandbox.aws_face.container import BadRequest
 from sandbox.damage import is_ordered_to_fail
+from sandbox.odd_lines import container_output, odd_row
 from sandbox.openai_face.results import shuffle_file
 
 if TYPE_CHECKING:
@@ -123,13 +124,15 @@ class Transform(Attempt):
         parsed = [self._parse(raw) for _, raw in chunk]
         texts = [container.texts_of(filters.apply(self._input_filter, record)) for record in parsed]
         answers = container.answer_all(self._asked["ModelName"], texts)
-        for (starts, _), record, answer in zip(chunk, parsed, answers, strict=True):
-            line = self._dump(record, answer)
+        first = self._rows - len(chunk)
+        for at, ((starts, _), record, answer) in enumerate(zip(chunk, parsed, answers, strict=True), first):
+            shape = odd_row(self._faults, at)
+            line = self._dump(record, container_output(shape) if shape else answer)
             while self._damage.foreign:
                 self._damage.foreign -= 1
                 yield starts, self._dump({"id": f"foreign-{self._damage.foreign + 1}"} if self._joins else {}, answer)
             for damaged in self._damage.treat(line):
-                yield starts, damaged
+                yield starts, self._odd.treat(damaged)
 
     def _dump(self, record: Any, answer: Any) -> bytes:
         shown = answer

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse
 
 from sandbox.cohere_face import parts
 from sandbox.cohere_face.errors import CohereError
-from sandbox.openai_face.download import Download
+from sandbox.openai_face.download import Download, takes_gzip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,11 @@ class Datasets:
     async def get(self, request: Request) -> Response:
         id_ = request.path_params["id"]
         self._box.state.update(KIND, id_, lambda body: body.update(reads=body["reads"] + 1))
-        return JSONResponse({"dataset": self._public(request, self.find(id_))})
+        body = self.find(id_)
+        if (refused := body["trouble"].get("refused")) and _lasts(refused, body["reads"]):
+            said = f"dataset with id {id_} not found" if refused["status"] == 404 else "you may not read this dataset"
+            raise CohereError(refused["status"], said)
+        return JSONResponse({"dataset": self._public(request, body)})
 
     async def delete(self, request: Request) -> Response:
         body = self.find(request.path_params["id"])
@@ -105,14 +109,16 @@ class Datasets:
         """One part; `cut_download` and `slow_download` are for it."""
         body = self.find(request.path_params["id"])
         index = int(request.path_params["index"])
-        if index >= len(body["parts"]):
+        parts = _parts(body)
+        if index >= len(parts):
             raise CohereError(404, f"dataset {body['id']} has no part {index}")
         faults, call = self._box.faults, (request.method, request.url.path)
         cut, slow = faults.take("cut_download", *call), faults.take("slow_download", *call)
         return Download(
-            self._box.state.files / body["parts"][index]["file"],
+            self._box.state.files / parts[index]["file"],
             stop_after=int(cut.number("after_bytes", 0)) if cut else None,
             bytes_per_second=slow.number("bytes_per_second", 0) if slow else None,
+            compressed=takes_gzip(request) and faults.take("gzip_download", *call) is not None,
         )
 
     def find(self, id: str) -> dict[str, Any]:
@@ -130,7 +136,7 @@ class Datasets:
 
     def _public(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         status = self._status(body)
-        shown = body["parts"] if status == "validated" else []
+        shown = _parts(body) if status == "validated" else []
         base = f"{request.url.scheme}://{request.url.netloc}{PARTS}/{body['id']}"
         return {
             "id": body["id"],
@@ -158,7 +164,19 @@ class Datasets:
         }
 
 
+def _parts(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those that it has by now."""
+    early = body["trouble"].get("short")
+    found: list[dict[str, Any]] = early["parts"] if early and _lasts(early, body["reads"]) else body["parts"]
+    return found
+
+
+def _lasts(trouble: dict[str, Any], reads: int) -> bool:
+    return bool(trouble["reads"] < 0 or reads <= trouble["reads"])
+
+
 def document(id: str, name: str, kind: str, kept: list[str]) -> dict[str, Any]:
+    """`trouble`, each for so many `reads` (-1: for ever): `refused` with a status, `short` of its last rows."""
     return {
         "id": id,
         "name": name,
@@ -171,6 +189,7 @@ def document(id: str, name: str, kind: str, kept: list[str]) -> dict[str, Any]:
         "error": None,
         "schema": None,
         "parts": [],
+        "trouble": {},
     }
 
 

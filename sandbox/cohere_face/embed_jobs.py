@@ -15,6 +15,7 @@ from sandbox.cohere_face import datasets, parts
 from sandbox.cohere_face.datasets import Datasets
 from sandbox.cohere_face.embedding import JOB_MODELS, check, json_of, vectors_of
 from sandbox.cohere_face.errors import CohereError
+from sandbox.odd_lines import OddLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 
 KIND = "cohere_embed_job"
-FAULTS = ("lose_row", "duplicate_row", "foreign_row", "reorder", "fail_batch", "cancel")
+FAULTS = (
+    "lose_row", "duplicate_row", "foreign_row", "reorder", "fail_batch", "cancel", "odd_vectors", "id_later",
+    "file_later", "rows_later", "refuse_file",
+)  # fmt: skip
 CHUNK_ROWS = 256
 FINAL = ("complete", "cancelled", "failed")
 STEPS = 2
@@ -62,6 +66,7 @@ class EmbedJobs:
         work = {
             "made_at": time.time(),
             "reads": 0,
+            "reads_since_end": 0,
             "faults": self._box.faults.take_for_batch(FAULTS),
             "done": None,
             "output": None,
@@ -117,12 +122,16 @@ class EmbedJobs:
         def change(body: dict[str, Any]) -> None:
             body["work"]["reads"] += counts
             self._advance(body)
+            body["work"]["reads_since_end"] += counts and body["public"]["status"] in FINAL
 
         stored = self._box.state.update(KIND, id, change)
         if stored is None:
             raise CohereError(404, f"embed job with id {id} not found")
         public: dict[str, Any] = stored.body["public"]
-        return public
+        order = stored.body["work"]["faults"].get("id_later")
+        if order is None or stored.body["work"]["reads_since_end"] > int(order.get("reads", 1)) >= 0:
+            return public
+        return {**public, "output_dataset_id": None}
 
     def _advance(self, body: dict[str, Any]) -> None:
         public, work = body["public"], body["work"]
@@ -153,11 +162,34 @@ class EmbedJobs:
             return
         output = f"embeds-{id}"
         kept = source.body["kept"]
-        rows = damaged(self._embedded(id, source.body["parts"]), faults)
-        schema, made = parts.write(self._box.state.files, output, rows, kept, embedded=True)
+        odd = OddLines(faults)
+        rows = map(odd.treat_row, damaged(self._embedded(id, source.body["parts"]), faults))
+        schema, made = parts.write(
+            self._box.state.files, output, rows, kept, embedded=True, nullable="odd_vectors" in faults
+        )
         body = datasets.document(output, f"embeds for {public['input_dataset_id']}", datasets.RESULT, kept)
-        self._box.state.put(datasets.KIND, output, body | {"schema": schema, "parts": made})
+        trouble = self._trouble(output, made, kept, faults)
+        self._box.state.put(datasets.KIND, output, body | {"schema": schema, "parts": made, "trouble": trouble})
         self._tell(id, done="complete", output=output)
+
+    def _trouble(
+        self, output: str, made: list[dict[str, Any]], kept: list[str], faults: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What was ordered for the dataset of the results."""
+        found: dict[str, Any] = {}
+        if (later := faults.get("file_later")) is not None:
+            found["refused"] = {"status": 404, "reads": int(later.get("reads", 1))}
+        if faults.get("refuse_file", {}).get("which") == "output":
+            found["refused"] = {"status": int(faults["refuse_file"].get("status", 404)), "reads": -1}
+        if (short := faults.get("rows_later")) is not None:
+            folder, count = self._box.state.files, int(short.get("count", 1))
+            left = sum(part["num_rows"] for part in made) - count
+            rows = itertools.islice(parts.read(folder, made), max(0, left))
+            _, early = parts.write(
+                folder, f"{output}-early", rows, kept, embedded=True, nullable="odd_vectors" in faults
+            )
+            found["short"] = {"parts": early, "reads": int(short.get("reads", 1))}
+        return found
 
     def _embedded(self, id: str, source: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         rows, count, tokens = parts.read(self._box.state.files, source), 0, 0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 class CohereFace:
     def __init__(self, box: Box) -> None:
+        self._box = box
         self._datasets = Datasets(box)
         self._jobs = EmbedJobs(box, self._datasets)
 
@@ -52,11 +53,11 @@ class CohereFace:
             ("POST", "/v1/embed", embed),
             ("POST", "/v2/embed", embed),
         ]
-        keyed = [Route(path, with_key(endpoint), methods=[method]) for method, path, endpoint in table]
+        keyed = [Route(path, with_key(endpoint, self._box), methods=[method]) for method, path, endpoint in table]
         return [*keyed, Route(PARTS + "/{id}/{index:int}", held.part, methods=["GET"])]
 
 
-def with_key(endpoint: Endpoint) -> Endpoint:
+def with_key(endpoint: Endpoint, box: Box) -> Endpoint:
     """Any bearer key is right but one that begins with co-wrong."""
 
     @functools.wraps(endpoint)
@@ -66,6 +67,8 @@ def with_key(endpoint: Endpoint) -> Endpoint:
             raise CohereError(401, "no api key supplied")
         if key.startswith("co-wrong"):
             raise CohereError(401, "invalid api token")
+        if refused := box.faults.take("refuse_key", request.method, request.url.path):
+            raise CohereError(int(refused.number("status", 401)), "invalid api token")
         return await endpoint(request)
 
     return guarded

@@ -18,21 +18,29 @@ ROWS_A_PART = 2000
 ANY_VALUE = ["null", "string", "boolean", "long", "double"]
 
 
-def schema(kept: list[str], *, with_embeddings: bool) -> dict[str, Any]:
+def schema(kept: list[str], *, with_embeddings: bool, nullable: bool = False) -> dict[str, Any]:
     fields: list[dict[str, Any]] = [{"name": "text", "type": "string"}]
     fields += [{"name": name, "type": ANY_VALUE, "default": None} for name in kept]
     if with_embeddings:
-        lists = {"type": "array", "items": "float"}
+        lists = {"type": "array", "items": ["float", "null"] if nullable else "float"}
         record = {"type": "record", "name": "embeddings", "fields": [{"name": "float", "type": lists}]}
         fields.append({"name": "embeddings", "type": record})
     return {"type": "record", "name": "row", "fields": fields}
 
 
-def write(folder: Path, dataset_id: str, rows: Iterable[dict[str, Any]], kept: list[str], *, embedded: bool) -> Made:
+def write(
+    folder: Path,
+    dataset_id: str,
+    rows: Iterable[dict[str, Any]],
+    kept: list[str],
+    *,
+    embedded: bool,
+    nullable: bool = False,
+) -> Made:
     """Whole files under names that only this dataset has."""
     import fastavro
 
-    said = schema(kept, with_embeddings=embedded)
+    said = schema(kept, with_embeddings=embedded, nullable=nullable)
     made: list[dict[str, Any]] = []
     source = iter(rows)
     while some := list(itertools.islice(source, ROWS_A_PART)):

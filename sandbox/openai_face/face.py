@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 class OpenAIFace:
     def __init__(self, box: Box, worker: Worker) -> None:
+        self._box = box
         self._files, self._batches, self._online = Files(box), Batches(box, worker), Online(box)
 
     def routes(self) -> list[Route]:
-        files, batches, online = self._files, self._batches, self._online
+        files, batches, online, box = self._files, self._batches, self._online, self._box
         table: list[tuple[str, str, Endpoint]] = [
             ("POST", "/v1/files", files.create),
             ("GET", "/v1/files", files.list),
@@ -46,10 +47,10 @@ class OpenAIFace:
             ("POST", "/v1/chat/completions", online.answer),
             ("POST", "/v1/responses", online.answer),
         ]
-        return [Route(path, with_key(endpoint), methods=[method]) for method, path, endpoint in table]
+        return [Route(path, with_key(endpoint, box), methods=[method]) for method, path, endpoint in table]
 
 
-def with_key(endpoint: Endpoint) -> Endpoint:
+def with_key(endpoint: Endpoint, box: Box) -> Endpoint:
     """Any bearer key is right but one that begins with sk-wrong."""
 
     @functools.wraps(endpoint)
@@ -61,6 +62,12 @@ def with_key(endpoint: Endpoint) -> Endpoint:
         if key.startswith("sk-wrong"):
             shown = f"{key[:8]}{'*' * max(0, len(key) - 12)}{key[-4:]}"
             raise OpenAIError(401, f"Incorrect API key provided: {shown}.", code="invalid_api_key")
+        if refused := box.faults.take("refuse_key", request.method, request.url.path):
+            raise OpenAIError(
+                int(refused.number("status", 401)),
+                "Incorrect API key provided: it was replaced.",
+                code="invalid_api_key",
+            )
         return await endpoint(request)
 
     return guarded

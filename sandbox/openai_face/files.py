@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import time
@@ -12,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse
 
 from sandbox import ids
-from sandbox.openai_face.download import Download
+from sandbox.openai_face.download import Download, takes_gzip
 from sandbox.openai_face.errors import OpenAIError, missing, no_such_file
 from sandbox.openai_face.paging import newest_shown, page
 
@@ -34,11 +35,24 @@ PIECE_BYTES = 256 * 1024
 
 
 def public(body: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in body.items() if key not in ("lines", "made_at")}
+    shown = {key: value for key, value in body.items() if key not in ("lines", "made_at", "trouble")}
+    short = body["trouble"].get("short")
+    return shown | ({"bytes": short["bytes"]} if short and short["reads"] else {})
 
 
-def register(state: State, id: str, filename: str, purpose: str, lines: int, expires_at: int | None) -> dict[str, Any]:
-    """Make bytes that lie in the files folder under this id a file of the API."""
+def register(
+    state: State,
+    id: str,
+    filename: str,
+    purpose: str,
+    lines: int,
+    expires_at: int | None,
+    trouble: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make bytes that lie in the files folder under this id a file of the API.
+
+    `trouble`, each for so many `reads` (-1: for ever): `refused` with a status, `short` of its last bytes.
+    """
     now = time.time()
     body = {
         "id": id,
@@ -52,6 +66,7 @@ def register(state: State, id: str, filename: str, purpose: str, lines: int, exp
         "expires_at": expires_at,
         "lines": lines,
         "made_at": now,
+        "trouble": trouble or {},
     }
     state.put(KIND, id, body)
     return body
@@ -89,7 +104,7 @@ class Files:
         return JSONResponse(page(request, [public(body) for body in shown], default=10_000, most=10_000))
 
     async def retrieve(self, request: Request) -> Response:
-        return JSONResponse(public(self._find(request)))
+        return JSONResponse(public(self._readable(request)))
 
     async def delete(self, request: Request) -> Response:
         id_ = self._find(request)["id"]
@@ -98,14 +113,39 @@ class Files:
         return JSONResponse({"id": id_, "object": "file", "deleted": True})
 
     async def content(self, request: Request) -> Response:
-        path = self._box.state.files / self._find(request)["id"]
+        body = self._readable(request)
+        short = self._due(body, "short")
+        path = self._box.state.files / body["id"]
         faults, call = self._box.faults, (request.method, request.url.path)
         cut, slow = faults.take("cut_download", *call), faults.take("slow_download", *call)
         return Download(
             path,
             stop_after=int(cut.number("after_bytes", 0)) if cut else None,
             bytes_per_second=slow.number("bytes_per_second", 0) if slow else None,
+            size=short["bytes"] if short else None,
+            compressed=takes_gzip(request) and faults.take("gzip_download", *call) is not None,
         )
+
+    def _readable(self, request: Request) -> dict[str, Any]:
+        body = self._find(request)
+        if refused := self._due(body, "refused"):
+            if refused["status"] == 404:
+                raise no_such_file(body["id"])
+            raise OpenAIError(refused["status"], f"You may not read the file {body['id']}.", code="forbidden")
+        return body
+
+    def _due(self, body: dict[str, Any], name: str) -> dict[str, Any] | None:
+        """The trouble of this name, as long as it lasts; it has happened once more."""
+        trouble: dict[str, Any] | None = body["trouble"].get(name)
+        if not trouble or not trouble["reads"]:
+            return None
+
+        def once_more(stored: dict[str, Any]) -> None:
+            if stored["trouble"][name]["reads"] > 0:
+                stored["trouble"][name]["reads"] -= 1
+
+        self._box.state.update(KIND, body["id"], once_more)
+        return trouble
 
     def _find(self, request: Request) -> dict[str, Any]:
         id_ = request.path_params["id"]
@@ -130,6 +170,13 @@ def count_lines(path: Path) -> int:
             lines += piece.count(b"\n")
             last = piece[-1:]
     return lines + (last != b"\n")
+
+
+def bytes_without(path: Path, lines: int) -> int:
+    """How long it would be without its last lines."""
+    kept = max(0, count_lines(path) - lines)
+    with path.open("rb") as file:
+        return sum(map(len, itertools.islice(file, kept)))
 
 
 def _expiry(seconds: object, purpose: str) -> int | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sandbox.openai_face import files
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sandbox.box import Box
 
 KIND = "batch"
@@ -58,6 +60,7 @@ def new(id: str, request: dict[str, Any], faults: dict[str, dict[str, Any]]) -> 
     work: dict[str, Any] = {
         "made_at": now,
         "reads": 0,
+        "reads_since_end": 0,
         "faults": faults,
         "output_expires_after": (request.get("output_expires_after") or {}).get("seconds"),
         "validated": False,
@@ -80,9 +83,19 @@ def look(box: Box, id: str, *, counts: bool) -> dict[str, Any] | None:
         if counts:
             body["work"]["reads"] += 1
         _advance(box, body, time.time())
+        if counts and body["public"]["status"] in FINAL:
+            body["work"]["reads_since_end"] += 1
 
     stored = box.state.update(KIND, id, change)
-    return stored.body["public"] if stored else None
+    return _shown(stored.body) if stored else None
+
+
+def _shown(body: dict[str, Any]) -> dict[str, Any]:
+    public: dict[str, Any] = body["public"]
+    order = body["work"]["faults"].get("id_later")
+    if order is None or body["work"]["reads_since_end"] > int(order.get("reads", 1)) >= 0:
+        return public
+    return {**public, "output_file_id": None, "error_file_id": None}
 
 
 def request_cancel(body: dict[str, Any]) -> None:
@@ -199,5 +212,19 @@ def _settle(box: Box, public: dict[str, Any], work: dict[str, Any]) -> None:
     for name, result in work["results"].items():
         filename = f"{public['id']}_{name.removesuffix('_file_id')}.jsonl"
         expires_at = int(time.time()) + lifetime
-        files.register(box.state, result["id"], filename, "batch_output", result["lines"], expires_at)
+        trouble = _trouble(box.state.files / result["id"], name.removesuffix("_file_id"), work["faults"])
+        files.register(box.state, result["id"], filename, "batch_output", result["lines"], expires_at, trouble)
         public[name] = result["id"]
+
+
+def _trouble(path: Path, which: str, faults: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What was ordered for this file of the results."""
+    found: dict[str, Any] = {}
+    if (later := faults.get("file_later")) is not None:
+        found["refused"] = {"status": 404, "reads": int(later.get("reads", 1))}
+    if faults.get("refuse_file", {}).get("which") == which:
+        found["refused"] = {"status": int(faults["refuse_file"].get("status", 404)), "reads": -1}
+    if which == "output" and (short := faults.get("rows_later")) is not None:
+        size = files.bytes_without(path, int(short.get("count", 1)))
+        found["short"] = {"bytes": size, "reads": int(short.get("reads", 1))}
+    return found

@@ -11,6 +11,7 @@ import orjson
 
 from sandbox.damage import Damage, Faults
 from sandbox.ids import derived
+from sandbox.odd_lines import OddLines, odd_row, openai_row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,7 @@ class Results:
         self._faults = faults
         self.output = ResultFile(work / f"{batch_id}.output")
         self.error = ResultFile(work / f"{batch_id}.error")
-        self._damage = Damage(faults)
+        self._damage, self._odd = Damage(faults), OddLines(faults)
         self._pending: list[tuple[ResultFile, bytes]] = []
 
     def __enter__(self) -> Self:
@@ -60,9 +61,15 @@ class Results:
         self.output.abandon()
         self.error.abandon()
 
+    def is_odd(self, index: int) -> bool:
+        return odd_row(self._faults, index) is not None
+
     def answered(self, index: int, custom_id: str, answer: Answer) -> None:
         response = {"status_code": answer.status, "request_id": self._request_id(index), "body": answer.body}
         line = self._line(index, custom_id, response, None)
+        if shape := odd_row(self._faults, index):
+            self._pending.append((self.error, self._line(index, custom_id, **openai_row(shape))))
+            return
         if answer.status >= 400:
             self._pending.append((self.error, line))
             return
@@ -79,7 +86,7 @@ class Results:
     def end_chunk(self, number: int) -> None:
         random.Random(f"{self._batch_id}/{number}").shuffle(self._pending)
         for file, line in self._pending:
-            file.write(line)
+            file.write(self._odd.treat(line) if file is self.output else line)
         self._pending.clear()
 
     def publish(self, folder: Path) -> dict[str, dict[str, Any]]:

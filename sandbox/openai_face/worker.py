@@ -121,7 +121,8 @@ class Run:
         )
         for index, request in rows:
             answer = refused.get(index) or answers[index]
-            counts["failed" if answer.status >= 400 else "completed"] += 1
+            is_failed = answer.status >= 400 or results.is_odd(index)
+            counts["failed" if is_failed else "completed"] += 1
             usage["input"] += answer.input_tokens
             usage["output"] += answer.output_tokens
             results.answered(index, request["custom_id"], answer)

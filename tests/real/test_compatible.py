@@ -14,6 +14,7 @@ import httpx
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.tasks.base import cancel_jobs
 from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.tasks.settings import settings_of
@@ -244,7 +245,7 @@ def test_a_job_is_cancelled(
 ) -> None:
     monkeypatch.setenv(CONNECTION, connection(ogx.url(host)))
     jobs = submitted_and_slow(ogx, models, run)
-    assert cancel_jobs(settings_of(sensor(jobs)), jobs) == []
+    assert cancel_jobs(settings_of(sensor(jobs)), [Job.from_dict(job) for job in jobs]) == []
     [outcome] = run.wait(jobs)
     assert (outcome["state"], outcome["outputs"]) == ("cancelled", [])
     report = run.fetch([outcome], max_failed_fraction=1)["report"]

@@ -39,7 +39,7 @@ class Signer:
 
     @cached_property
     def _credentials(self) -> Any:
-        """Found once; temporary ones renew themselves."""
+        """Find the credentials once; temporary credentials renew themselves. Raise SpecError without credentials."""
         with imported_from("amazon", '"sigv4" in a connection\'s extra'):
             import boto3
 

@@ -5,15 +5,13 @@ in, figures or a refusal out; no I/O.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.values import Value
 from opensearch_batch.prepare.plan import Plan
 
 
-@dataclass(frozen=True)
-class Preflight(Value):
+class Preflight(Value, frozen=True):
     """`stored_bytes` are the provider's files of all runs and purposes (None: not asked), `storage_bytes` the most that
     may lie there (None: no bound).
 
@@ -38,9 +36,9 @@ class Preflight(Value):
         else:
             when = f"in flight at once in {self.fills} fills, so ended within {self.hours_at_most:g} hours"
         stored = "what lies there" if self.stored_bytes is None else f"{self.stored_bytes} that lie there"
-        room = "" if self.storage_bytes is None else f", which holds {self.storage_bytes} with {stored}"
+        capacity = "" if self.storage_bytes is None else f", which holds {self.storage_bytes} with {stored}"
         return (
-            f"{self.records} rows, {self.shards} files, {self.upload_bytes} bytes to upload to the provider{room}; "
+            f"{self.records} rows, {self.shards} files, {self.upload_bytes} bytes to upload to the provider{capacity}; "
             f"an estimated {self.estimated_tokens} tokens, {when}"
         )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, cast, get_args
+from typing import Literal, Protocol, Self, cast, get_args
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sinks.parquet import Parquet
 
@@ -32,7 +33,7 @@ class ResultFile(Protocol):
 
     def add(self, answer: Answer) -> None: ...
 
-    def commit(self) -> dict[str, Any] | None:
+    def commit(self) -> DataFile | None:
         """Complete the file; return {"uri", "rows", "bytes", "sha256"}. Where nothing was added: None, and no file."""
         ...
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.extras import imported_from
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.storage import ObjectWriter
 
 GROUP_BYTES = 4 << 20
@@ -80,14 +81,14 @@ class Parquet:
         if len(self._ids) >= self._group_rows or self._characters >= GROUP_CHARACTERS:
             self._write_group()
 
-    def commit(self) -> dict[str, Any] | None:
+    def commit(self) -> DataFile | None:
         self._write_group()
         if self._writer is None:
             return None
         self._writer.close()
         self._writer = None
         self._out.commit()
-        return {"uri": self._out.uri, "rows": self._rows, "bytes": self._out.bytes, "sha256": self._out.sha256}
+        return DataFile(self._out.uri, self._rows, self._out.bytes, self._out.sha256)
 
     def _clear(self) -> None:
         self._ids: list[str] = []

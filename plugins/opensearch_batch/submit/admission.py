@@ -48,8 +48,7 @@ class LiveJob:
     tokens: int
 
 
-@dataclass(frozen=True)
-class Wanted(Value):
+class Wanted(Value, frozen=True):
     """A job to be submitted. `since` (epoch seconds) orders the waiting jobs, oldest first.
 
     `file_id`: the job's own upload, not counted against the job. `below`: until `below_until` (epoch seconds) the job

@@ -18,9 +18,11 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
+
+from msgspec.structs import replace
 
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.ml_commons import Call
@@ -30,6 +32,7 @@ from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.submit.admission import UPLOADS, Admission
+from opensearch_batch.submit.note import Memory, Note, noted
 from opensearch_batch.submit.task_limit import free_ended_tasks
 
 log = logging.getLogger(__name__)
@@ -61,14 +64,6 @@ def connector_of(send: Callable[[Call], Any], model_id: str) -> dict[str, Any]:
     return connector
 
 
-class Memory(Protocol):
-    """Survives retries, kills and clears of the task; Airflow's task state store is a Memory."""
-
-    def get(self, key: str, default: Any = None) -> Any: ...
-
-    def set(self, key: str, value: Any) -> None: ...
-
-
 @dataclass(frozen=True)
 class Submitter:
     """Submits to one model for one run; `run` names the run that the jobs belong to.
@@ -96,25 +91,24 @@ class Submitter:
     def submit(self, shard: Shard) -> Job:
         """Return the shard's job: an earlier job if any, else a new job. One thread at a time a shard."""
         run = f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}" if self.parameters else self.run
-        return self._job_of(shard_key(run, shard), shard, {})
+        return self._job_of(shard_key(run, shard), shard, None)
 
     def submit_again(self, job: Job) -> Job:
         """Return the job that counts for the rows of another task's `job`: a new job if `job` is spent."""
         if job.shard is None:
             raise SpecError(f"{job.name} has no shard to submit again")
-        note = {"attempt": job.attempt, "input_file_id": job.input_file_id, "job": job.to_dict()}
-        return self._job_of(job.key, Shard.from_dict(job.shard), note)
+        return self._job_of(job.key, job.shard, Note(job.attempt, job.input_file_id, job=job))
 
-    def _job_of(self, key: str, shard: Shard, first_note: Mapping[str, Any]) -> Job:
-        note = self.memory.get(key) or first_note
+    def _job_of(self, key: str, shard: Shard, first_note: Note | None) -> Job:
+        note = noted(self.memory, key) or first_note
         if job := self._noted_job(note, shard.name, shard):
             return job
         attempt, file_id = self._latest_upload(key, note)
         if file_id:
             target = _Target(key, attempt, file_id, shard)
             # Another task may have uploaded a later attempt than this one noted, and be submitting it.
-            noted = note and attempt == int(note.get("attempt", 1))
-            found = self._settle(target, note.get("sent_at") if noted else self.now())
+            sent_at = note.sent_at if note and attempt == note.attempt else self.now()
+            found = self._settle(target, sent_at)
             if found and (found.usable or self._handed_on(key, shard)):
                 log.info("%s: found again as %s, nothing sent again", shard.name, found.job.name)
                 return self._note(found.job)
@@ -131,7 +125,7 @@ class Submitter:
         Earlier jobs may have used the file: jobs of the file at this task's first look are not taken for ours.
         """
         key = hash_key(self.run, json.dumps(self.parameters, sort_keys=True))
-        note = self.memory.get(key) or {}
+        note = noted(self.memory, key)
         if job := self._noted_job(note, "parameters"):
             return job
         file_id = self.provider.input_file_id(self.parameters)
@@ -139,10 +133,13 @@ class Submitter:
             file_id = self.provider.input_file_id(connector_of(self.send, self.model_id).get("parameters") or {})
         if file_id is None:
             raise SpecError("neither parameters nor the connector name an input file, and no shards are given")
-        before = note["known"] if "known" in note else list(map(self.provider.job_id, self.store.find_jobs(file_id)))
-        spent = [note["job"]["provider_job_id"]] if note.get("job") else []
-        target = _Target(key, int(note.get("attempt", 1)) + len(spent), file_id, None, (*before, *spent))
-        if note.get("sent_at") and (found := self._settle(target, note["sent_at"])):
+        note = note or Note(1, None)
+        before = note.known
+        if before is None:
+            before = [job_id for each in self.store.find_jobs(file_id) if (job_id := self.provider.job_id(each))]
+        spent = [note.job.provider_job_id] if note.job else []
+        target = _Target(key, note.attempt + len(spent), file_id, None, (*before, *spent))
+        if note.sent_at and (found := self._settle(target, note.sent_at)):
             return self._note(found.job, target.known)
         self._admit(target.name, (self.store.file_bytes(file_id) or 0) if self.admission else 0, file_id)
         return self._submit(target)
@@ -170,12 +167,12 @@ class Submitter:
     def _uploads_once(self) -> dict[str, str]:
         return self.store.find_uploads(UPLOADS)
 
-    def _noted_job(self, note: Mapping[str, Any], name: str, shard: Shard | None = None) -> Job | None:
-        if not note.get("job"):
+    def _noted_job(self, note: Note | None, name: str, shard: Shard | None = None) -> Job | None:
+        if note is None or note.job is None:
             return None
-        job = Job.from_dict(note["job"])
+        job = note.job
         if shard:  # the same rows, but they may lie elsewhere now
-            job = replace(job, shard=shard.to_dict())
+            job = replace(job, shard=shard)
         if is_spent(self._look(job)) and not self._handed_on(job.key, shard):
             log.warning("%s: %s ended with nothing to fetch; this is a new attempt", name, job.name)
             return None
@@ -202,16 +199,16 @@ class Submitter:
             return self._submit_once(target)
 
     def _submit_once(self, target: _Target) -> Job:
-        note = {"attempt": target.attempt, "input_file_id": target.file_id, "known": list(target.known)}
+        note = Note(target.attempt, target.file_id, list(target.known))
         sent_at = self.now()
-        self.memory.set(target.key, note | {"sent_at": sent_at})
+        self.memory.set(target.key, replace(note, sent_at=sent_at).to_dict())
         parameters = {**self.parameters, **self.provider.submit_parameters(target.file_id)}
         try:
             task_id, job_id = self._send(parameters)
         except OutcomeUnknown as error:
             return self._found_again(target, sent_at, error)
         except BatchError:
-            self.memory.set(target.key, note)
+            self.memory.set(target.key, note.to_dict())
             raise
         job = self._job(target, task_id, job_id)
         log.info("%s: submitted as %s, file %s", target.name, job.name, target.file_id)
@@ -239,9 +236,9 @@ class Submitter:
         log.info("%s: found: %s, nothing sent again", target.name, found.job.name)
         return self._note(found.job, target.known)
 
-    def _latest_upload(self, key: str, note: Mapping[str, Any]) -> tuple[int, str | None]:
+    def _latest_upload(self, key: str, note: Note | None) -> tuple[int, str | None]:
         """Return number and file id of the highest attempt, noted or at the provider; 1 and None without attempts."""
-        attempt, file_id = int(note.get("attempt", 1)), note.get("input_file_id")
+        attempt, file_id = (note.attempt, note.input_file_id) if note else (1, None)
         for name, found_id in self._uploads.items():
             number = attempt_of(name)
             if name.startswith(f"{key}-a") and (number > attempt or (number == attempt and file_id is None)):
@@ -302,14 +299,13 @@ class Submitter:
         return self.provider.read_job(self.store.get_job(job.provider_job_id))
 
     def _note(self, job: Job, known: tuple[str, ...] = ()) -> Job:
-        note = {"attempt": job.attempt, "input_file_id": job.input_file_id, "known": list(known), "job": job.to_dict()}
-        self.memory.set(job.key, note)
+        note = Note(job.attempt, job.input_file_id, list(known), job=job)
+        self.memory.set(job.key, note.to_dict())
         return job
 
     def _job(self, target: _Target, task_id: str | None, job_id: str) -> Job:
-        shard = target.shard.to_dict() if target.shard else None
         parameters = dict(self.parameters) or None
-        return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, shard, parameters)
+        return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, target.shard, parameters)
 
 
 @dataclass(frozen=True)

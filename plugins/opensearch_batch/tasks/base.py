@@ -104,12 +104,12 @@ def worker_ask(settings: TaskSettings) -> Callable[[Ask], Any]:
     return asker(_hook(settings.opensearch_conn_id).send, cache(lambda: open_provider_store(settings)))
 
 
-def cancel_jobs(settings: TaskSettings, jobs: list[dict[str, Any]]) -> list[str]:
+def cancel_jobs(settings: TaskSettings, jobs: Sequence[Job]) -> list[str]:
     """Cancel each job still running; return an error line for each job that may go on."""
     told: set[str] = set()
     ask = worker_ask(settings)
     left: list[str] = []
-    for job in map(Job.from_dict, jobs):
+    for job in jobs:
         try:
             remote = drive(look(job, settings.provider, told), ask)
             if remote is not None and not ended(remote):

@@ -15,7 +15,7 @@ from airflow.sdk import Asset, AssetAlias, Context
 
 from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.landed import Landed
-from opensearch_batch.land.landing import MANIFEST, landed_before, write_manifest
+from opensearch_batch.land.manifest import MANIFEST, Manifest, files_of, landed_before, write_manifest
 from opensearch_batch.land.reconcile import NAMED, Left
 from opensearch_batch.land.report import Report, shards_named, sum_up
 from opensearch_batch.prepare.plan import Plan
@@ -47,7 +47,7 @@ def close_run(
     max_failed_fraction: float,
     spec: dict[str, Any],
     left: Sequence[Left] = (),
-) -> dict[str, Any]:
+) -> Report:
     """Write the manifest, then judge the run. Raise Terminal for a hole, or for more failed rows than allowed.
 
     After a failed task `landed` may come from an earlier try. The manifest of an earlier try that landed every shard
@@ -61,20 +61,23 @@ def close_run(
             f"{', '.join(failed)} failed in this try, see the log there. What an earlier try landed stays as it is, "
             f"with its manifest {report.manifest}"
         )
-    about = {
-        "dag_id": run.dag_id,
-        "run_id": run.run_id,
-        "run_after": run.run_after.isoformat(),
-        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "spec": spec,
-    }
-    write_manifest(report, landed, about, plan.run_key, left)
+    manifest = Manifest(
+        version=1,
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        run_after=run.run_after.isoformat(),
+        written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        spec=spec,
+        report=report,
+        files=files_of(landed, left),
+    )
+    write_manifest(manifest, plan.run_key)
     log.info("%s", report)
     for row in report.examples:
-        log.warning("%s failed: %s: %s", row["id"], row["code"], row["message"])
+        log.warning("%s failed: %s: %s", row.id, row.code, row.message)
     _judge(report, landed, failed, max_failed_fraction)
     tell_assets(context, report, spec.get("name") or run.dag_id)
-    return report.to_dict()
+    return report
 
 
 def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_failed_fraction: float) -> None:
@@ -129,18 +132,19 @@ def what_now(landed: Sequence[Landed]) -> str:
 
 
 def _named(parts: Sequence[Landed]) -> str:
-    if all(part.job.get("shard") for part in parts):
+    shards = [part.job.shard for part in parts if part.job.shard]
+    if len(shards) == len(parts):
         rounds: dict[int, list[int]] = {}
-        for part in parts:
-            rounds.setdefault(part.round, []).append(part.job["shard"]["index"])
+        for shard in shards:
+            rounds.setdefault(shard.round, []).append(shard.index)
         return ", ".join(
             shards_named(indexes) + (f" of repair {number}" if number else "") for number, indexes in rounds.items()
         )
-    return ", ".join(f"job {part.job['provider_job_id']}" for part in parts)
+    return ", ".join(f"job {part.job.provider_job_id}" for part in parts)
 
 
 def _first_words(report: Report) -> str:
-    return "".join(f", first {row['id']}: {row['message']!r}" for row in report.examples[:1])
+    return "".join(f", first {row.id}: {row.message!r}" for row in report.examples[:1])
 
 
 def results_of(spec_name: str) -> Asset:

@@ -1,11 +1,17 @@
-"""Links from a task in Airflow's UI to the cluster's task and the provider's job; made on the worker."""
+"""Links from a task in Airflow's UI to the cluster's task and the provider's job. Airflow makes them on the worker when
+the task ends, however the task ends: also before the task's own code has run.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from airflow.sdk import BaseHook, BaseOperatorLink
+from airflow.sdk.exceptions import AirflowNotFoundException
 
+from opensearch_batch.errors import SpecError
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 
 if TYPE_CHECKING:
@@ -21,14 +27,7 @@ class TaskLink(BaseOperatorLink):
     name = "ML Commons task"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        job = _first_job(operator)
-        if not job or not job["task_id"]:
-            return ""
-        from opensearch_batch.cluster.hook import MLCommonsHook
-
-        hook = MLCommonsHook(_settings(operator).opensearch_conn_id)
-        hook.get_conn()
-        return f"{hook.base_url}/_plugins/_ml/tasks/{job['task_id']}"
+        return _made(operator, _task_address)
 
 
 class ProviderLink(BaseOperatorLink):
@@ -37,24 +36,37 @@ class ProviderLink(BaseOperatorLink):
     name = "Provider job"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        job = _first_job(operator)
-        if not job:
-            return ""
-        from opensearch_batch.providers.store import store_class
-
-        settings = _settings(operator)
-        provider, connection = settings.provider, BaseHook.get_connection(settings.provider_conn_id)
-        at = store_class(provider).base_url(connection, provider.BASE_URL)
-        job_id = job["provider_job_id"]
-        return provider.job_link(job_id) if at == provider.BASE_URL else at + provider.job_path(job_id)
+        return _made(operator, _job_address)
 
 
-def _settings(operator: BaseOperator) -> TaskSettings:
-    """Resolve the settings of an operator of ours: Airflow shows these links on no other operator."""
-    return settings_of(cast("Arguments", operator))
+def _task_address(settings: TaskSettings, job: Job) -> str:
+    if not job.task_id:
+        return ""
+    from opensearch_batch.cluster.hook import MLCommonsHook
+
+    hook = MLCommonsHook(settings.opensearch_conn_id)
+    hook.get_conn()
+    return f"{hook.base_url}/_plugins/_ml/tasks/{job.task_id}"
 
 
-def _first_job(operator: BaseOperator) -> dict[str, Any] | None:
-    """Return the first of `linked_jobs`, set by the operator's own run; None after a run that failed before."""
-    jobs = getattr(operator, "linked_jobs", None)
-    return jobs[0] if jobs else None
+def _job_address(settings: TaskSettings, job: Job) -> str:
+    from opensearch_batch.providers.store import store_class
+
+    provider, connection = settings.provider, BaseHook.get_connection(settings.provider_conn_id)
+    at = store_class(provider).base_url(connection, provider.BASE_URL)
+    job_id = job.provider_job_id
+    return provider.job_link(job_id) if at == provider.BASE_URL else at + provider.job_path(job_id)
+
+
+def _made(operator: BaseOperator, address: Callable[[TaskSettings, Job], str]) -> str:
+    """Return the address of the first of `linked_jobs`, set by the operator's own run.
+
+    Empty without a job, and where a missing connection or a wrong spec failed the task: its error says so.
+    """
+    jobs: list[Job] | None = getattr(operator, "linked_jobs", None)
+    if not jobs:
+        return ""
+    try:
+        return address(settings_of(cast("Arguments", operator)), jobs[0])
+    except (AirflowNotFoundException, SpecError):
+        return ""

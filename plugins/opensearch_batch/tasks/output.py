@@ -55,9 +55,10 @@ class FetchOutputOperator(BatchOperator):
         self.repair = repair
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
-        from opensearch_batch.flow.jobs import Job, Outcome
+        from opensearch_batch.flow.jobs import Outcome
         from opensearch_batch.flow.landed import Landed
         from opensearch_batch.land.landing import land
+        from opensearch_batch.land.report import Fetched
         from opensearch_batch.sinks.formats import format_of
         from opensearch_batch.storage import connect
         from opensearch_batch.tasks.side_by_side import side_by_side
@@ -75,18 +76,17 @@ class FetchOutputOperator(BatchOperator):
         key = run_key(self.dag_id, context["dag_run"].run_id, instance(ti) if self.final else "")
         store = open_provider_store(settings)
         outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
-        connect([output_uri, *(outcome.job["shard"]["uri"] for outcome in outcomes if outcome.job.get("shard"))])
+        connect([output_uri, *(outcome.job.shard.uri for outcome in outcomes if outcome.job.shard)])
 
         def landed_of(outcome: Outcome) -> Landed:
-            done = (outcome.job.get("shard") or {}).get("round", 0)
-            repair = self.repair and (spec is None or done < spec.limits.repair_rounds)
+            repair = self.repair and (spec is None or outcome.job.round < spec.limits.repair_rounds)
             return land(outcome, store, vendor, output_uri, key, output_format, repair=repair)
 
-        landed = side_by_side(landed_of, outcomes, lambda outcome: Job.from_dict(outcome.job).name)
+        landed = side_by_side(landed_of, outcomes, lambda outcome: outcome.job.name)
         report = None
         if self.final:
             report = close_run(context, landed_plan(landed, key), landed, output_uri, self.max_failed_fraction, {})
-        return {"landed": [part.to_dict() for part in landed], "report": report}
+        return Fetched(landed, report).to_dict()
 
 
 class ReportOperator(BatchOperator):
@@ -110,8 +110,8 @@ class ReportOperator(BatchOperator):
         self.repaired_by = repaired_by
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
-        from opensearch_batch.flow.landed import Landed
         from opensearch_batch.land.repair import Taken, leave
+        from opensearch_batch.land.report import Fetched
         from opensearch_batch.prepare.plan import Plan
 
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
@@ -122,7 +122,7 @@ class ReportOperator(BatchOperator):
         spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}")
-        landed = [Landed.from_dict(part) for fetched in flat(self.landed or []) for part in fetched["landed"]]
+        landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
         output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
         rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
         taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
@@ -131,4 +131,4 @@ class ReportOperator(BatchOperator):
         report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left)
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
-        return report
+        return report.to_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from opensearch_batch.errors import SpecError
@@ -15,6 +16,10 @@ NOT_OURS = frozenset({"openlineage"})
 """Keys that Airflow adds to a conf: TriggerDagRunOperator does, with the OpenLineage provider installed. Source:
 https://github.com/apache/airflow/blob/main/providers/standard/src/airflow/providers/standard/utils/openlineage.py
 """
+
+
+BEYOND_ANY_SHIFT = timedelta(days=2)
+"""Clocks are set by an hour mostly; Samoa left out a day in 2011."""
 
 
 def refuse_unknown_conf(context: Context) -> None:
@@ -67,10 +72,30 @@ def _last_complete(context: Context) -> Any:
     import pendulum
     from airflow.timetables.interval import CronDataIntervalTimetable
 
-    interval = CronDataIntervalTimetable(expression, timezone).infer_manual_data_interval(
-        run_after=pendulum.instance(context["dag_run"].run_after)
-    )
-    return interval.start.in_timezone(timezone)
+    schedule = CronDataIntervalTimetable(expression, timezone)
+    return _ended_by(schedule, pendulum.instance(context["dag_run"].run_after)).start.in_timezone(timezone)
+
+
+def _ended_by(schedule: Any, moment: Any) -> Any:
+    """The schedule's last interval whose end has come.
+
+    Airflow's own answer has no length where the clocks skip its start, and ends later than the moment within an hour
+    that the clocks repeat. Its scheduler goes from each interval to the next, and so does this, from days before.
+    """
+    told = schedule.infer_manual_data_interval(run_after=moment)
+    if told.start < told.end <= moment:
+        return told
+    from airflow.timetables.base import TimeRestriction
+
+    ever = TimeRestriction(earliest=None, latest=None, catchup=True)
+    last = schedule.infer_manual_data_interval(run_after=told.end - BEYOND_ANY_SHIFT)
+    while (following := _after(schedule, last, ever)).end <= moment:
+        last = following
+    return last
+
+
+def _after(schedule: Any, interval: Any, restriction: Any) -> Any:
+    return schedule.next_dagrun_info(last_automated_data_interval=interval, restriction=restriction).data_interval
 
 
 def _segment(partition: str) -> str:

@@ -41,13 +41,12 @@ class PrepareRepairOperator(BatchOperator):
         self.max_bytes = max_bytes
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[list[dict[str, Any]]]:
-        from opensearch_batch.flow.landed import Landed
-        from opensearch_batch.flow.shards import Shard
-        from opensearch_batch.land.repair import prepare_repair
+        from opensearch_batch.land.repair import handed_on_by, prepare_repair
+        from opensearch_batch.land.report import Fetched
         from opensearch_batch.prepare.preparation import shard_limits
 
-        fetched = [[Landed.from_dict(part) for part in one["landed"]] for one in flat(self.landed or [])]
-        sources = [part for parts in fetched for part in parts if part.repair]
+        fetched = [Fetched.from_dict(one).landed for one in flat(self.landed or [])]
+        sources = handed_on_by([part for parts in fetched for part in parts])
         if not sources:
             raise AirflowSkipException("no rows to repair")
         limits = settings.spec.limits if settings.spec else LimitSection()
@@ -56,7 +55,7 @@ class PrepareRepairOperator(BatchOperator):
         taken, bundles = prepare_repair(
             fetched,
             settings.provider,
-            f"{Shard.from_dict(sources[0].job['shard']).run_folder}/{instance(context['ti'])}",
+            f"{sources[0].shard.run_folder}/{instance(context['ti'])}",
             shard_limits(limits, settings.provider),
         )
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from opensearch_batch.errors import Unavailable
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, open_provider_store
 from opensearch_batch.tasks.errors import airflow_errors
@@ -63,17 +65,16 @@ class SubmitBatchOperator(BatchOperator):
         self.poll_seconds = poll_seconds
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
-        return self._submit(context, settings, [], None)
+        return [job.to_dict() for job in self._submit(context, settings, [], None)]
 
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
         """Go on after a wait for a turn; jobs submitted before the wait get no second look."""
         with airflow_errors():
             submitted, since = read_turn(event)
-            return self._submit(context, settings_of(self), submitted or [], since)
+            before = [Job.from_dict(job) for job in submitted or []]
+            return [job.to_dict() for job in self._submit(context, settings_of(self), before, since)]
 
-    def _submit(
-        self, context: Context, settings: TaskSettings, before: list[dict[str, Any]], since: float | None
-    ) -> list[dict[str, Any]]:
+    def _submit(self, context: Context, settings: TaskSettings, before: list[Job], since: float | None) -> list[Job]:
         from opensearch_batch.flow.shards import Shard
         from opensearch_batch.storage import connect, exists
         from opensearch_batch.submit.submission import Submitter
@@ -97,13 +98,13 @@ class SubmitBatchOperator(BatchOperator):
         )
         shards = [None] if self.shards is None else [Shard.from_dict(shard) for shard in flat(self.shards)]
         connect(shard.uri for shard in shards if shard)
-        earlier = {Shard.from_dict(job["shard"]): job for job in before}
+        earlier = {job.shard: job for job in before}
 
-        def submit(shard: Shard | None) -> dict[str, Any] | MustWait:
+        def submit(shard: Shard | None) -> Job | MustWait:
             try:
                 if shard is None:
-                    return submitter.submit_parameters().to_dict()
-                return earlier.get(shard) or submitter.submit(shard).to_dict()
+                    return submitter.submit_parameters()
+                return earlier.get(shard) or submitter.submit(shard)
             except MustWait as full:  # no error: it must not hide what went wrong with another shard
                 return full
 
@@ -112,7 +113,8 @@ class SubmitBatchOperator(BatchOperator):
         if waiting := [full.wanted for full in made if isinstance(full, MustWait)]:
             wanted = replace(waiting[0], since=since or waiting[0].since)
             poll_seconds = self.poll_seconds or (settings.spec.wait.poll_seconds if settings.spec else 60.0)
-            trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried=self.linked_jobs)
+            carried = [job.to_dict() for job in self.linked_jobs]
+            trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried)
             self.defer(trigger=trigger, method_name="turn_came")
         return self.linked_jobs
 
@@ -139,5 +141,5 @@ class CancelBatchOperator(BatchOperator):
         self.jobs = jobs
 
     def run_step(self, context: Context, settings: TaskSettings) -> None:
-        if left := cancel_jobs(settings, flat(self.jobs)):
+        if left := cancel_jobs(settings, [Job.from_dict(job) for job in flat(self.jobs)]):
             raise Unavailable("not cancelled: " + "; ".join(left))

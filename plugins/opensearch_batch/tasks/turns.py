@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from opensearch_batch.errors import Refused, SpecError
-from opensearch_batch.flow.jobs import Job
+from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import exists
 from opensearch_batch.submit.admission import Admission, Limits, MustWait, Wanted, in_flight, pool_command, pool_name
+from opensearch_batch.submit.note import Memory, Note, noted
 from opensearch_batch.submit.submission import Submitter
 from opensearch_batch.tasks.base import cluster, open_provider_store
 from opensearch_batch.tasks.settings import TaskSettings
@@ -91,15 +94,13 @@ def turn_trigger(
     )
 
 
-def turned_away(outcomes: Sequence[dict[str, Any]], provider: Provider) -> list[dict[str, Any]]:
+def turned_away(outcomes: Sequence[Outcome], provider: Provider) -> list[Outcome]:
     """Return the Outcomes of jobs that the provider accepted and then failed at a limit, without an answer."""
     codes = provider.NO_ROOM_CODES
-    return [
-        each for each in outcomes if each["state"] == "failed" and each["error_code"] in codes and not each["outputs"]
-    ]
+    return [each for each in outcomes if each.state == "failed" and each.error_code in codes and not each.outputs]
 
 
-def submit_again(settings: TaskSettings, rules: SubmitRules, memory: Any, outcome: dict[str, Any]) -> bool:
+def submit_again(settings: TaskSettings, rules: SubmitRules, memory: Memory, outcome: Outcome) -> bool:
     """Submit this job's rows anew and note the new job under the job's key. False: the job stands as the job ended.
 
     The job stands when the provider turned it away although nothing else was in flight, when the job has no shard, or
@@ -109,20 +110,19 @@ def submit_again(settings: TaskSettings, rules: SubmitRules, memory: Any, outcom
     try:
         return _submit_again(settings, rules, memory, outcome)
     except Refused as error:
-        job = Job.from_dict(outcome["job"])
-        log.warning("%s was turned away for want of room, and a new job was refused: %s", job.name, error)
+        log.warning("%s was turned away for want of room, and a new job was refused: %s", outcome.job.name, error)
         return False
 
 
-def _submit_again(settings: TaskSettings, rules: SubmitRules, memory: Any, outcome: dict[str, Any]) -> bool:
-    job = Job.from_dict(outcome["job"])
+def _submit_again(settings: TaskSettings, rules: SubmitRules, memory: Memory, outcome: Outcome) -> bool:
+    job = outcome.job
     others: Any = memory.get(f"others-{job.provider_job_id}")
     if job.shard is None or others == 0:
         log.warning(
             "%s: the provider has no room for it%s: %s",
             job.name,
             "" if job.shard is None else ", with nothing else in flight (lower limits.max_bytes)",
-            outcome["error_message"],
+            outcome.error_message,
         )
         return False
     rules.check(settings.spec)
@@ -159,11 +159,10 @@ def _submit_again(settings: TaskSettings, rules: SubmitRules, memory: Any, outco
     return True
 
 
-def current_jobs(jobs: Sequence[dict[str, Any]], memory: Any) -> list[dict[str, Any]]:
+def current_jobs(jobs: Sequence[Job], memory: Memory) -> list[Job]:
     """Return for each job the newest attempt. Raise UnknownAnswer for a dict that is not a Job."""
-    current = []
-    for old in map(Job.from_dict, jobs):
-        noted = (memory.get(old.key) or {}).get("job")
-        new = Job.from_dict(noted) if noted else old
-        current.append((new if new.attempt > old.attempt else old).to_dict())
-    return current
+    return [_latest(job, noted(memory, job.key)) for job in jobs]
+
+
+def _latest(job: Job, note: Note | None) -> Job:
+    return note.job if note and note.job and note.job.attempt > job.attempt else job

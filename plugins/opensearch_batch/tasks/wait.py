@@ -12,7 +12,7 @@ from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
 from opensearch_batch.errors import Transient, UnknownAnswer
-from opensearch_batch.flow.jobs import Job, ended, outcome, progress
+from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, flat, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
@@ -25,7 +25,7 @@ from opensearch_batch.wait.looking import drive, look
 from opensearch_batch.wait.progress import of_outcomes
 from opensearch_batch.wait.waiting import SEVERAL
 
-DAY_AND_ONE_HOUR = timedelta(hours=25)
+MORE_THAN_THE_WINDOW_HOURS = 1.0
 NET_SECONDS = 300
 """The deferral itself times out so much after the trigger's own deadline, in case no triggerer lives to see the
 deadline.
@@ -39,13 +39,13 @@ class BatchSensor(BaseSensorOperator):
     names the new job; only where the sensor is deferrable, and when the other jobs of the bundle have ended.
 
     The bundle's progress (n of N rows, rate, time left) is in the task's log during the wait, at most every five
-    minutes; the XCom `progress` keeps a Headway as a dict after the end, and the error of a time-out tells the
+    minutes; the XCom `progress` keeps a Progress as a dict after the end, and the error of a time-out tells the
     progress.
 
     :param jobs: the Jobs that SubmitBatchOperator returned.
     :param deferrable: wait in the triggerer (default). Else Airflow's own poke and reschedule modes apply.
-    :param timeout: seconds from the first look, kept over retries; default 25 h. When they have passed the jobs are
-        cancelled and the task fails for good.
+    :param timeout: seconds from the first look, kept over retries; default: the spec's wait.timeout_hours, or the
+        provider's window and one hour more. When they have passed the jobs are cancelled and the task fails for good.
     :param poke_interval: the fewest seconds between two looks at a job. A deferred wait looks more and more seldom, a
         tenth of the elapsed wait apart, up to ten times this or ten minutes, and again more often near the end.
     :param cancel_on_kill: cancel the jobs when a person marks the deferred task failed or successful. A clear, a
@@ -75,7 +75,7 @@ class BatchSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         self.waits_as_given = {"timeout", "poke_interval"} & {*kwargs, *(kwargs.get("default_args") or {})}
-        super().__init__(**patient(kwargs, timeout=DAY_AND_ONE_HOUR.total_seconds()))
+        super().__init__(**patient(kwargs))
         self.jobs = jobs
         self.spec = spec
         self.provider = provider
@@ -86,11 +86,15 @@ class BatchSensor(BaseSensorOperator):
         self.cancel_on_kill = cancel_on_kill
         self.max_jobs_in_flight = max_jobs_in_flight
         self.max_enqueued_tokens = max_enqueued_tokens
-        self.current: list[dict[str, Any]] | None = None
+        self.current: list[Job] | None = None
 
     @property
-    def linked_jobs(self) -> list[dict[str, Any]]:
-        return flat(self.jobs or []) if self.current is None else self.current
+    def linked_jobs(self) -> list[Job]:
+        return self._given if self.current is None else self.current
+
+    @property
+    def _given(self) -> list[Job]:
+        return [Job.from_dict(job) for job in flat(self.jobs or [])]
 
     def execute(self, context: Context) -> Any:
         with airflow_errors():
@@ -109,7 +113,7 @@ class BatchSensor(BaseSensorOperator):
     def _look(self, settings: TaskSettings) -> PokeReturnValue:
         """Look once at each job that has not ended yet. A look that fails for a passing reason counts as not ended."""
         ask = worker_ask(settings)
-        for job in map(Job.from_dict, self.linked_jobs):
+        for job in self.linked_jobs:
             if job.provider_job_id in self.outcomes:
                 continue
             try:
@@ -118,9 +122,9 @@ class BatchSensor(BaseSensorOperator):
                 self.log.warning("%s: %s", job.name, error)
                 continue
             assert remote is not None
-            self.log.info("%s: %s", job.name, progress(remote))
+            self.log.info("%s: %s", job.name, status_line(remote))
             if ended(remote):
-                self.outcomes[job.provider_job_id] = outcome(job, remote).to_dict()
+                self.outcomes[job.provider_job_id] = outcome(job, remote)
         done = len(self.outcomes) == len(self.linked_jobs)
         return PokeReturnValue(done, list(self.outcomes.values()) if done else None)
 
@@ -141,10 +145,8 @@ class BatchSensor(BaseSensorOperator):
             if told.get("timed_out"):
                 self._forget_deadline(context)
                 self._give_up(settings, str(told.get("progress") or "")[:200])
-            outcomes: list[dict[str, Any]] = told.get("outcomes") or []
-            if {entry["job"]["provider_job_id"] for entry in outcomes} != {
-                job["provider_job_id"] for job in self.linked_jobs
-            }:
+            outcomes = [Outcome.from_dict(outcome) for outcome in told.get("outcomes") or []]
+            if {each.job.provider_job_id for each in outcomes} != {job.provider_job_id for job in self.linked_jobs}:
                 raise UnknownAnswer("the event does not speak of this task's jobs; clear this task to wait anew")
             waited = told.get("waited_seconds")
             return self._counting(
@@ -155,13 +157,14 @@ class BatchSensor(BaseSensorOperator):
         """After a wait for a turn: go on submitting the jobs that the provider turned away."""
         with airflow_errors():
             outcomes, _ = read_turn(event)
-            return self._counting(context, self._prepare(context), outcomes or [])
+            read = [Outcome.from_dict(outcome) for outcome in outcomes or []]
+            return self._counting(context, self._prepare(context), read)
 
     def _counting(
         self,
         context: Context,
         settings: TaskSettings,
-        outcomes: list[dict[str, Any]],
+        outcomes: list[Outcome],
         waited_seconds: float | None = None,
     ) -> list[dict[str, Any]]:
         """Return the Outcomes when all jobs count; else submit the jobs turned away again, and wait."""
@@ -169,27 +172,28 @@ class BatchSensor(BaseSensorOperator):
 
         limits = limits_of(self.max_jobs_in_flight, self.max_enqueued_tokens, settings.spec)
         rules, memory = SubmitRules(self.task_id, self.pool, limits), context["task_state_store"]
-        current = {job["provider_job_id"] for job in self.linked_jobs}
+        current = {job.provider_job_id for job in self.linked_jobs}
         try:
             submitted = [
-                each["job"]["provider_job_id"] not in current or submit_again(settings, rules, memory, each)
+                each.job.provider_job_id not in current or submit_again(settings, rules, memory, each)
                 for each in turned_away(outcomes, settings.provider)
             ]
         except MustWait as full:
-            trigger = turn_trigger(settings, limits, full.wanted, self.poke_interval, carried=outcomes)
+            carried = [each.to_dict() for each in outcomes]
+            trigger = turn_trigger(settings, limits, full.wanted, self.poke_interval, carried)
             self.defer(trigger=trigger, method_name="turn_came")
         if not any(submitted):
             return self._tell(context, outcomes, waited_seconds)
         return self._defer(context, self._prepare(context))
 
     def _tell(
-        self, context: Context, outcomes: list[dict[str, Any]], waited_seconds: float | None = None
+        self, context: Context, outcomes: list[Outcome], waited_seconds: float | None = None
     ) -> list[dict[str, Any]]:
-        """Log the bundle's progress and keep the progress as XCom `progress`; return the Outcomes unchanged."""
-        headway = of_outcomes(outcomes, waited_seconds)
-        self.log.info("%s", headway)
-        context["ti"].xcom_push("progress", headway.to_dict())
-        return outcomes
+        """Log the bundle's progress and keep the progress as XCom `progress`; return the Outcomes as dicts."""
+        progress = of_outcomes(outcomes, waited_seconds)
+        self.log.info("%s", progress)
+        context["ti"].xcom_push("progress", progress.to_dict())
+        return [each.to_dict() for each in outcomes]
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Catch the time-out below the trigger's deadline: no triggerer saw the deadline pass."""
@@ -207,22 +211,20 @@ class BatchSensor(BaseSensorOperator):
         from opensearch_batch.tasks.turns import current_jobs
 
         settings = settings_of(self)
-        self.current = current_jobs(flat(self.jobs or []), context["task_state_store"])
+        self.current = current_jobs(self._given, context["task_state_store"])
         self.told: set[str] = set()
-        self.outcomes: dict[str, dict[str, Any]] = {}
-        if settings.spec:  # Airflow's own loop of pokes reads these two
-            wait = settings.spec.wait
-            if "poke_interval" not in self.waits_as_given:
-                self.poke_interval = wait.poll_seconds
-            if "timeout" not in self.waits_as_given:
-                self.timeout = wait.timeout_hours * 3600
+        self.outcomes: dict[str, Outcome] = {}
+        if settings.spec and "poke_interval" not in self.waits_as_given:  # Airflow's own loop of pokes reads these two
+            self.poke_interval = settings.spec.wait.poll_seconds
+        if "timeout" not in self.waits_as_given:
+            self.timeout = _timeout_hours(settings) * 3600
         return settings
 
     def _defer(self, context: Context, settings: TaskSettings) -> NoReturn:
         deadline = self._deadline(context)
         self.defer(
             trigger=BatchTrigger(
-                jobs=self.linked_jobs,
+                jobs=[job.to_dict() for job in self.linked_jobs],
                 provider=settings.provider.NAME,
                 opensearch_conn_id=settings.opensearch_conn_id,
                 provider_conn_id=settings.provider_conn_id,
@@ -251,12 +253,12 @@ class BatchSensor(BaseSensorOperator):
 
     @property
     def _deadline_key(self) -> str:
-        ids = ",".join(sorted(job["provider_job_id"] for job in self.linked_jobs))
+        ids = ",".join(sorted(job.provider_job_id for job in self.linked_jobs))
         return "deadline-" + hashlib.sha256(ids.encode()).hexdigest()[:16]
 
     def _give_up(self, settings: TaskSettings, progress: str) -> NoReturn:
         left = self._cancel(settings)
-        names = ", ".join(job["provider_job_id"] for job in self.linked_jobs)
+        names = ", ".join(job.provider_job_id for job in self.linked_jobs)
         what = f"these may go on: {'; '.join(left)}" if left else "they were cancelled"
         how_far = f" ({progress})" if progress else ""
         raise AirflowSensorTimeout(
@@ -269,3 +271,9 @@ class BatchSensor(BaseSensorOperator):
         for line in left:
             self.log.warning("could not cancel %s", line)
         return left
+
+
+def _timeout_hours(settings: TaskSettings) -> float:
+    """The spec's; else the hours in which the provider ends such a job, and one more."""
+    named = settings.spec.wait.timeout_hours if settings.spec else None
+    return named or settings.provider.window_hours(settings.job or {}) + MORE_THAN_THE_WINDOW_HOURS

@@ -178,6 +178,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
     return next((int(parameters[name]) for name in OUTPUT_LIMITS if name in parameters), None)
 
 
+def window_hours(job: Mapping[str, Any]) -> float:
+    return WINDOW_HOURS
+
+
 def submit_parameters(input_file_id: str) -> dict[str, Any]:
     """Nothing but the file: model and endpoint stand in the connector, and each line of the file names them again."""
     return {"input_file_id": input_file_id}

@@ -20,7 +20,8 @@ from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
-from opensearch_batch.providers.protocol import unknown_status
+from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
+from opensearch_batch.providers.reading import decoder, explained
 from opensearch_batch.providers.request_body import members
 from opensearch_batch.providers.sagemaker import containers
 
@@ -192,6 +193,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
     return 0
 
 
+def window_hours(job: Mapping[str, Any]) -> float:
+    return WINDOW_HOURS
+
+
 def submit_parameters(input_file_id: str) -> dict[str, Any]:
     return {
         "TransformJobName": s3_layout.job_name(input_file_id),
@@ -278,19 +283,26 @@ class _Unanswered(msgspec.Struct):
     refused: _Refusal
 
 
-_joined = msgspec.json.Decoder(_Joined).decode
-_unanswered = msgspec.json.Decoder(_Unanswered).decode
+_joined = decoder(_Joined)
+_unanswered = decoder(_Unanswered)
 
 
 def read_line(raw: bytes) -> Answer:
     try:
         line = _joined(raw)
-    except msgspec.ValidationError:
-        told = _unanswered(raw)
-        shared = told.refused.rows > 1
-        passing = shared or passes(told.refused.code)
-        return Answer(told.id, code=FILE_FAILED, message=told.refused.message, passing=passing, alone=shared)
+    except UnreadableLine as error:
+        return _without_output(raw, error)
     return containers.answer(line.id, bytes(line.SageMakerOutput))
+
+
+def _without_output(raw: bytes, error: UnreadableLine) -> Answer:
+    try:
+        told = _unanswered(raw)
+    except UnreadableLine:
+        raise explained(raw, error) from None
+    shared = told.refused.rows > 1
+    passing = shared or passes(told.refused.code)
+    return Answer(told.id, code=FILE_FAILED, message=told.refused.message, passing=passing, alone=shared)
 
 
 def read_many(raw: bytes) -> Iterator[Answer | None]:

@@ -1,0 +1,74 @@
+"""Links to the cluster's task and the provider's job, as Airflow makes them when a task has ended, well or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferralError, TaskDeferred
+
+from opensearch_batch.operators import SubmitBatchOperator
+from tests.sandbox.bench import MODEL, Run, Server, rows_of, sensor, submit_settings
+
+FAILED_WAIT = {"error": "Trigger exited without sending an event", "traceback": None}
+
+
+def links(operator: Any) -> dict[str, str]:
+    return {link.name: link.get_link(operator, ti_key=None) for link in operator.operator_extra_links}
+
+
+def of(server: Server, job: dict[str, Any]) -> dict[str, str]:
+    return {
+        "ML Commons task": f"{server.url}/_plugins/_ml/tasks/{job['task_id']}",
+        "Provider job": f"{server.url}/v1/batches/{job['provider_job_id']}",
+    }
+
+
+@pytest.fixture
+def jobs(server: Server, model_id: str, run: Run) -> Any:
+    server.pace("polls:1000")
+    return run.submit(model_id, run.prepare(rows_of(2)))
+
+
+def spec(folder: Path) -> dict[str, Any]:
+    return {
+        "name": "links",
+        "model": {"name": MODEL, "provider": "openai"},
+        "input": {"uri": f"file://{folder}/in.jsonl"},
+        "output": {"uri": f"file://{folder}/out"},
+        "work_uri": f"file://{folder}/work",
+    }
+
+
+@pytest.mark.parametrize(
+    "named", [{}, {"provider": "openai"}, {"opensearch_conn_id": "opensearch_default"}, {"spec": spec(Path("/data"))}]
+)
+def test_a_wait_that_dies_has_its_links(server: Server, run: Run, jobs: Any, named: dict[str, Any]) -> None:
+    """As Airflow resumes a task whose trigger ended without an event: in a new process, with a new operator."""
+    with pytest.raises(TaskDeferred):
+        run.execute(sensor(jobs, **named))
+    resumed = sensor(jobs, **named)
+    with pytest.raises(TaskDeferralError):
+        resumed.resume_execution("__fail__", FAILED_WAIT, run.context(resumed))
+    assert links(resumed) == of(server, jobs[0])
+
+
+def test_a_wait_that_went_well_has_the_same_links(server: Server, run: Run, jobs: Any) -> None:
+    server.pace("instant")
+    waited = sensor(jobs)
+    run.execute(waited)
+    assert links(waited) == of(server, jobs[0])
+
+
+def test_a_submission_that_failed_has_none(run: Run) -> None:
+    assert links(SubmitBatchOperator(**submit_settings("no-model", []))) == {"ML Commons task": "", "Provider job": ""}
+
+
+def test_a_wait_without_jobs_has_none(run: Run) -> None:
+    assert links(sensor([])) == {"ML Commons task": "", "Provider job": ""}
+
+
+@pytest.mark.parametrize("named", [{"provider_conn_id": "gone", "opensearch_conn_id": "gone"}, {"provider": "nobody"}])
+def test_what_the_wait_died_of_is_not_told_again_by_its_links(run: Run, jobs: Any, named: dict[str, Any]) -> None:
+    assert links(sensor(jobs, **named)) == {"ML Commons task": "", "Provider job": ""}
