@@ -28,8 +28,6 @@ from tests.contract.conftest import Provider
 from tests.contract.test_cohere import KEY as COHERE_KEY
 from tests.contract.test_cohere import ROWS, finished, uploaded
 
-pytest_plugins = ["tests.contract.aws_jobs.conftest"]
-
 
 @pytest.fixture
 def embedder(cluster: Cluster) -> cohere.Client:
