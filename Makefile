@@ -1,7 +1,7 @@
 # A fresh machine needs Python 3.11 or later and make. Everything is run by .venv/bin/python from here: no activation.
 PY := .venv/bin/python
 READY := .venv/.installed
-SOURCES := plugins dags sandbox stack live tests benchmarks
+SOURCES := plugins dags sandbox stack live tests benchmarks docs_build
 
 # A real OpenSearch as the cluster of demo and up: OPENSEARCH=2.19.6 or 3.6.0.
 OPENSEARCH :=
@@ -10,16 +10,21 @@ REAL := $(if $(OPENSEARCH),--opensearch $(OPENSEARCH))
 PROVIDER :=
 VENDOR := $(if $(PROVIDER),--provider $(PROVIDER))
 
-.PHONY: demo up test test-real live lint bench clean clean-provider help
+# Processes that run tests. Two of them mostly wait for an Airflow of their own (tests/groups.py).
+WORKERS := 3
+
+.PHONY: demo up test test-fast test-real live lint docs bench clean clean-provider help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
 	@echo "            PROVIDER=sagemaker, bedrock or cohere: with that vendor's jobs instead of OpenAI's"
 	@echo "make up     the same Airflow and sandbox (OPENSEARCH=… too), and the run is yours"
 	@echo "make test   all tests but those that need a real OpenSearch"
+	@echo "make test-fast  those of single functions, of stores and of the DAG files"
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux; with Python 3.12 also ogx, a batch server that is not ours"
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
 	@echo "make lint   ruff, mypy, import-linter"
+	@echo "make docs   the pages as a site in site/; fails on a broken link"
 	@echo "make bench  CPU and memory beside what users write by hand and a peer (its venv is made once), into benchmarks/RESULTS.md"
 	@echo "make clean-provider MANIFESTS=… [KEEP_DAYS=…]  delete at the provider what those manifests say has landed; --dry-run names it"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
@@ -31,14 +36,17 @@ up: $(READY)
 	@$(PY) -m stack up --sandbox $(REAL)
 
 test: $(READY)
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) -m "not real"
+
+test-fast: $(READY)
+	$(PY) -m pytest -n 2 tests/unit tests/stores tests/dags
 
 # Fetching needs the network, and the tests get one of their own in which there is nothing else.
 test-real: $(READY)
 	@$(PY) -m stack.opensearch check
 	@$(PY) -m stack.opensearch fetch
 	@$(PY) -m tests.real.ogx_venv || echo "the tests with ogx will be skipped" >&2
-	$(PY) -m stack.namespace -- $(PY) -m pytest -m real
+	$(PY) -m stack.namespace -- $(PY) -m pytest -n $(WORKERS) -m real
 
 live: $(READY)
 	@$(PY) -m live
@@ -48,6 +56,11 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	PYTHONPATH=plugins .venv/bin/lint-imports --no-cache
+
+# NO_MKDOCS_2_WARNING: Material announces the end of its own life in red at each build.
+docs: $(READY)
+	@$(PY) -m docs_build
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 bench: $(READY)
 	$(PY) -m benchmarks
@@ -59,7 +72,7 @@ clean-provider: $(READY)
 	  $(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--dry-run) $(if $(KEEP_DAYS),--keep-days $(KEEP_DAYS)) $(foreach uri,$(MANIFESTS),'$(uri)')
 
 clean:
-	rm -rf .venv .demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .demo site .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Compiling costs eight seconds once; each of the stack's six processes would spend them at its first start.

@@ -1,7 +1,8 @@
-"""A triggerer in one process: Airflow's own TriggerRunner over alarms of others and, on one side, our waits.
+"""A triggerer in one process: Airflow's own TriggerRunner runs alarms, the triggers of other people, and in one of the
+two measurements also our waits.
 
-Reads a Plan as JSON from standard input, prints what it saw. The supervisor is stood in for: it hands out fifty
-triggers a round, as Airflow's does, and takes events; no database is behind it.
+Reads a Plan as JSON from standard input and prints the measurements as JSON. A stand-in for the supervisor, without a
+database, hands out fifty triggers a round, as Airflow's supervisor does, and takes the events.
 """
 
 from __future__ import annotations

@@ -99,8 +99,8 @@ def landed(task: Task, output_format: Format) -> Work:
     from opensearch_batch.providers.openai.store import OpenAIFiles
 
     shard = Shard(0, task.path(SHARD).as_uri(), "", task.of(ROWS), 0, 0)
-    job = Job("key", 1, "batch_1", "file_1", "task_1", "model_1", shard.to_dict())
-    outcome = Outcome(job.to_dict(), "completed", "completed", [OUTPUT], shard.records, shard.records, 0, 0, 0)
+    job = Job("key", 1, "batch_1", "file_1", "task_1", "model_1", shard)
+    outcome = Outcome(job, "completed", "completed", [OUTPUT], shard.records, shard.records, 0, 0, 0)
     store, folder = OpenAIFiles(task.url, KEY), task.path(TOLD).as_uri()
     load_at_once(folder)
 

@@ -1,7 +1,7 @@
-"""Measure: each side of a benchmark in a process of its own, its results checked against the others', medians taken.
+"""Measure the sides of a benchmark, each in a process of its own; check that their results are equal, take medians.
 
 Only the standard library is imported here: a child's peak memory begins at the size of the process that starts it
-(Linux keeps the maximum over exec), so this one has to stay below every child's own.
+(Linux keeps the maximum over exec), so the measuring process has to stay smaller than every child.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The sides of peer.py that run the peer: apache-airflow-providers-common-ai, in a venv of its own, through the code
-that its LLMBatchOperator calls, in its order: compute_fingerprint, validate_requests and submit of the adapter;
-stream_results_to_jsonl.
+"""The peer's sides of peer.py: apache-airflow-providers-common-ai, in a venv of its own.
+
+Each side calls the functions that LLMBatchOperator calls, in the same order: compute_fingerprint, then the adapter's
+validate_requests and submit; for results stream_results_to_jsonl.
 """
 
 from __future__ import annotations

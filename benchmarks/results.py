@@ -1,4 +1,4 @@
-"""The table, and what it was measured on."""
+"""RESULTS.md: tables of measurements, with the machine and the date they were made on."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A file server on loopback with the paths of OpenAI's Files API: what lies in a folder can be downloaded, what is
-uploaded is counted, hashed and, unless it is asked for, thrown away. It runs in a process of its own, so its CPU is
-nobody's.
+"""A file server on loopback with the paths of OpenAI's Files API.
+
+Files of a folder can be downloaded. Uploads are counted, hashed and dropped, unless the folder has a file named
+keep-uploads. The server runs in a process of its own, so that no side is charged for its CPU.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""An Airflow plugin for benchmarks: what each task process spent inside its task, and its peak, as a line of a file.
+"""An Airflow plugin for benchmarks: each task process appends a line with the CPU time of its task and its peak memory
+to the file named by BENCHMARK_TASK_COSTS.
 
-The file is named by BENCHMARK_TASK_COSTS. Airflow calls the listener in the task's own process, right before the task
-and after everything it left behind has been sent.
+Airflow calls the listener in the task's own process: right before the task, and after the task's last message was sent.
 """
 
 from __future__ import annotations

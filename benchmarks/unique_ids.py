@@ -81,15 +81,15 @@ def _reading(task: Task, seen: type[Any]) -> Work:
     """`refused_at` is the line of a second input where a repetition was refused: it shows that the check is one."""
     from opensearch_batch.errors import InputError
     from opensearch_batch.sources import records
-    from opensearch_batch.storage import Line
+    from opensearch_batch.storage import SourceLine
 
     def read(path: Path) -> Iterable[records.Record]:
         return records.read_records(_lines(path), id_field="id", text_field="text")
 
-    def _lines(path: Path) -> Iterator[Line]:
+    def _lines(path: Path) -> Iterator[SourceLine]:
         with path.open("rb") as source:
             for number, raw in enumerate(source, start=1):
-                yield Line(raw, path.name, number)
+                yield SourceLine(raw, path.name, number)
 
     def work() -> dict[str, Any]:
         own, records.SeenIds = records.SeenIds, seen  # type: ignore[misc]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from live.masking import Mask
@@ -28,8 +27,7 @@ ABSENT = "opensearch-batch-live-absent"
 NO_HANDLER = "no handler found"
 
 
-@dataclass(frozen=True)
-class Check(Value):
+class Check(Value, frozen=True):
     """`held` is None for what may be either way: it is noted, not judged."""
 
     name: str

@@ -6,7 +6,6 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,18 @@ from typing import Any
 from live.state import State
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import Transient
-from opensearch_batch.flow.jobs import Job, RemoteJob, ended, outcome, progress
+from opensearch_batch.flow.jobs import Job, RemoteJob, ended, outcome, status_line
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
-from opensearch_batch.land.landing import MANIFEST, land, write_manifest
+from opensearch_batch.land.landing import land
+from opensearch_batch.land.manifest import MANIFEST, Manifest, files_of, write_manifest
 from opensearch_batch.land.report import Report, sum_up
 from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.prepare.preparation import prepare
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.submit.note import noted
 from opensearch_batch.submit.submission import LIST_LAG_SECONDS
 from opensearch_batch.wait.looking import asker, drive, look
 
@@ -38,8 +39,7 @@ class StillRunning(Exception):
     """The job has not ended within the time given; it goes on."""
 
 
-@dataclass(frozen=True)
-class ListLag(Value):
+class ListLag(Value, frozen=True):
     """Seconds from a submission's answer until the provider's list of jobs showed the new one.
 
     It was absent from the list asked for at `absent_at` (None: it was there at the first look) and there in the one
@@ -116,7 +116,7 @@ def wait_for(
             say(f"  {waited:6.0f} s  {error}")
         else:
             assert remote is not None
-            say(f"  {waited:6.0f} s  {progress(remote)}")
+            say(f"  {waited:6.0f} s  {status_line(remote)}")
             if ended(remote):
                 return remote
         if waited > timeout_seconds:
@@ -130,10 +130,12 @@ def land_rows(
     landed = land(outcome(job, remote), store, provider, spec.output.uri, plan.run_key)
     report = sum_up(plan, [landed], f"{spec.output.uri}/{MANIFEST}")
     written_at = datetime.now(UTC).isoformat(timespec="seconds")
-    write_manifest(report, [landed], {"written_at": written_at, "spec": spec.to_dict()}, plan.run_key)
+    files = files_of([landed])
+    manifest = Manifest(version=1, written_at=written_at, spec=spec.to_dict(), report=report, files=files)
+    write_manifest(manifest, plan.run_key)
     return report
 
 
 def may_have_been_submitted(state: State, key: str) -> bool:
-    note = state.get(key) or {}
-    return bool(note.get("job") or note.get("sent_at"))
+    note = noted(state, key)
+    return note is not None and bool(note.job or note.sent_at)

@@ -1,4 +1,4 @@
-"""Every call the sandbox got, kept on disk: what a test asks when it wants to know what was really sent."""
+"""Every call that the sandbox received, kept on disk, so that a test can see what was really sent."""
 
 from __future__ import annotations
 

@@ -95,6 +95,7 @@ class Control:
     async def reset(self, request: Request) -> Response:
         """Forget everything: files, jobs, models, faults, calls. The pace stays."""
         self._stop_work()
+        self._box.faults.clear()
         self._box.state.clear()
         self._start_work()
         return JSONResponse({"reset": True})

@@ -1,4 +1,4 @@
-"""What was ordered to go wrong with the lines of a job's results."""
+"""Faults on the lines of a job's results: lost, doubled, cut or foreign lines, rows that fail."""
 
 from __future__ import annotations
 

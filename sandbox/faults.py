@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from dataclasses import dataclass, field
@@ -73,6 +74,7 @@ KINDS: dict[str, Kind] = {
         frozenset({"seconds"}),
     ),
     "delay": Kind("The call waits so many `seconds` first.", CALL | {"seconds"}, frozenset({"seconds"})),
+    "hold": Kind("The call waits until faults are cleared.", CALL),
     "down": Kind(
         "Calls to this `face` find no one: the connection breaks. With `seconds`, for so long.",
         frozenset({"face", "seconds"}),
@@ -244,6 +246,7 @@ def parse(order: object) -> tuple[str, int, dict[str, Any]]:
 class Faults:
     def __init__(self, state: State) -> None:
         self._state = state
+        self._cleared = asyncio.Event()
 
     def order(self, order: object) -> Fault:
         name, times, params = parse(order)
@@ -257,7 +260,14 @@ class Faults:
         return [Fault(id=stored.id, **stored.body) for stored in self._state.all(KIND)]
 
     def clear(self) -> None:
+        """What is held goes on."""
         self._state.clear(KIND)
+        self._cleared.set()
+        self._cleared = asyncio.Event()
+
+    async def cleared(self) -> None:
+        """Return when the faults are cleared next."""
+        await self._cleared.wait()
 
     def take(self, name: str | Container[str], method: str = "", path: str = "") -> Fault | None:
         """The oldest ordered fault of this name that is due for the call; it counts as having happened."""

@@ -78,6 +78,8 @@ class Visit:
         await self._read_small_json()
         if delay := faults.take("delay", self._method, self._path):
             await asyncio.sleep(delay.number("seconds", 0))
+        if faults.take("hold", self._method, self._path):
+            await faults.cleared()
         if answer := faults.take(ANSWERS, self._method, self._path):
             await self._answer(answer)
             return True

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
     from stack.home import Home
 
+# Where nobody edits DAG files: parsing them anew costs a quarter of what an idle stack spends.
+UNCHANGED_FILES = {
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+}
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 # The name in /api/v2/monitor/health is the part's with "_" for "-"; the API server is well when it answers.

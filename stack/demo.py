@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from stack.patience import Patience
 from stack.run import ENDED, DagRun, end_unfinished, wait_for_dag
 from stack.search import QUESTIONS, embed, local_path, nearest
 from stack.vendors import VENDORS, ask_for, dag_of, set_up
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from stack.stack import Stack
 
 HITS = 3
-RUN_SECONDS = 15 * 60
+IDLE_SECONDS = 15 * 60
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,13 @@ def succeeded(summary: dict[str, Any]) -> bool:
 
 
 def _watch(run: DagRun, screen: Screen, vendor: str, began: float) -> RunCounts:
-    deadline = time.monotonic() + RUN_SECONDS
+    patience = Patience(IDLE_SECONDS, lambda: (run.progress(), _count(run, vendor, began)))
     with screen.progress() as progress:
         while True:
             ended = run.state() in ENDED
             counts = _count(run, vendor, began)
             progress.show(counts)
-            if ended or time.monotonic() > deadline:
+            if ended or patience.is_over:
                 return counts
             time.sleep(0.5)
 

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from stack.processes import StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from pathlib import Path
 
 # Below the ranges from which Linux (32768) and macOS (49152) take ports for outgoing connections.
@@ -63,7 +63,7 @@ class Home:
         """
         kept: dict[str, int] = self._read("ports.json")
         if name not in kept:
-            kept[name] = _free_port(set(kept.values()))
+            kept[name] = free_port(set(kept.values()))
             self._write("ports.json", kept)
         port = kept[name]
         if not _is_free(port):
@@ -97,7 +97,8 @@ class Home:
         part.replace(self.path / name)
 
 
-def _free_port(taken: set[int]) -> int:
+def free_port(taken: Container[int] = ()) -> int:
+    """On loopback, and so far nobody's: one of many, so that two who ask at once seldom get the same."""
     candidates = random.sample(PORTS, 200)
     free = next((port for port in candidates if port not in taken and _is_free(port)), None)
     if free is None:

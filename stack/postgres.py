@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import signal
 import tempfile
-import time
 import urllib.parse
 import warnings
 from pathlib import Path
@@ -47,18 +46,13 @@ class Postgres:
         """psycopg2 by name: a bare ``postgresql://`` means psycopg 3 to SQLAlchemy 2.1."""
         return f"postgresql+psycopg2://postgres:@/postgres?host={urllib.parse.quote(str(self.socket_dir))}"
 
-    def start(self, seconds: float = 30.0) -> None:
+    def start(self) -> None:
         """Return when it accepts connections."""
         self._end_previous()
         self._server.ensure_pgdata_inited()
         self.part = self._prepare()
         self.part.start()
-        deadline = time.monotonic() + seconds
-        while not self._accepts():
-            self.part.check()
-            if time.monotonic() > deadline:
-                raise self.part.failure(f"does not accept connections after {seconds:.0f} s")
-            time.sleep(0.05)
+        self.part.wait_until(self._accepts, "does not accept connections", pause_seconds=0.05)
 
     def stop(self) -> None:
         if self.part is not None:

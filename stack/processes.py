@@ -15,13 +15,20 @@ from typing import TYPE_CHECKING
 import psutil  # type: ignore[import-untyped]
 
 from stack import keeper
+from stack.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 # In the environment of every process of a stack; the value is its home. A later start finds left-overs by it.
 MARK = "OPENSEARCH_BATCH_STACK_HOME"
+
+# What starts works without a pause: Airflow's parts for 5 to 15 s of the processor, an OpenSearch for 25 s. The clock
+# says little about it, as the processor may be shared with many others.
+MOST_WORK_SECONDS = 120.0
+LEAST_WORK_SECONDS = 1.0
+IDLE_SECONDS = 60.0
 
 
 class StackError(Exception):
@@ -78,17 +85,33 @@ class Part:
         if not self.running:
             raise self.failure("has ended")
 
-    def finish(self, seconds: float) -> None:
-        """Wait for a command that ends by itself; raise StackError if it fails or takes longer."""
+    def wait_until(self, holds: Callable[[], bool], what: str, pause_seconds: float = 0.1) -> None:
+        """Return when it holds; raise StackError, with the end of the log, if the part ends, or works no more."""
+
+        def has_come() -> bool:
+            if not (come := holds()):
+                self.check()
+            return come
+
+        if not any(self.patience().looks(has_come, pause_seconds)):
+            raise self.failure(f"{what}, and has done next to no work for {IDLE_SECONDS:.0f} s")
+
+    def finish(self) -> None:
+        """Wait for a command that ends by itself; raise StackError if it fails or works no more."""
         assert self._keeper is not None
-        try:
-            code = self._keeper.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise self.failure(f"did not end within {seconds:.0f} s") from None
+        patience = self.patience()
+        while (code := self._keeper.poll()) is None:
+            if patience.is_over:
+                self.kill()
+                raise self.failure("did not end")
+            time.sleep(0.1)
         self.ask_to_stop()
         if code != 0:
             raise self.failure("has failed")
+
+    def patience(self) -> Patience:
+        """Until it has worked for MOST_WORK_SECONDS, or for less than LEAST_WORK_SECONDS in the last IDLE_SECONDS."""
+        return Patience(IDLE_SECONDS, lambda: work_of(self.pid))
 
     def failure(self, what: str) -> StackError:
         code = f" (exit code {self._keeper.wait()})" if self._keeper is not None and not self.running else ""
@@ -142,6 +165,12 @@ def end(processes: Iterable[psutil.Process], seconds: float = 10.0) -> None:
         raise StackError(f"could not end process {', '.join(str(process.pid) for process in alive)}")
 
 
+def work_of(pid: int | None) -> float:
+    """Grows by 1 with every LEAST_WORK_SECONDS of the processor that a process and its family spend, up to the most."""
+    spent = sum(map(_cpu_seconds, _family(pid) if pid is not None else []))
+    return min(spent, MOST_WORK_SECONDS) // LEAST_WORK_SECONDS
+
+
 def tail(path: Path, lines: int = 20) -> str:
     if not path.exists():
         return "(there is no such file)"
@@ -155,6 +184,14 @@ def _family(pid: int) -> list[psutil.Process]:
         return [*head.children(recursive=True), head]
     except psutil.NoSuchProcess:
         return []
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _mark(process: psutil.Process) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 import json
-import time
 import urllib.parse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from stack.patience import Patience
 from stack.processes import StackError
 from stack.stack import ApiError
 
@@ -20,17 +20,16 @@ if TYPE_CHECKING:
     from stack.stack import Stack
 
 ENDED = {"success", "failed"}
+IDLE_SECONDS = 180.0
 
 
 def wait_for_dag(stack: Stack, dag_id: str, seconds: float = 60.0) -> None:
-    """Until the dag-processor has stored it; the DAG files' own import errors if it does not come."""
-    deadline = time.monotonic() + seconds
-    while not _is_stored(stack, dag_id):
-        if time.monotonic() > deadline:
-            errors = stack.api("GET", "/importErrors")["import_errors"]
-            found = "\n".join(f"{error['filename']}: {error['stack_trace']}" for error in errors)
-            raise StackError(f"there is no DAG {dag_id} after {seconds:.0f} s. {found or 'No DAG file failed.'}")
-        time.sleep(0.2)
+    """Until the dag-processor has stored it; the DAG files' own import errors if no more come for ``seconds``."""
+    patience = Patience(seconds, lambda: stack.api("GET", "/dags", params={"limit": 1})["total_entries"])
+    if not any(patience.looks(lambda: _is_stored(stack, dag_id))):
+        errors = stack.api("GET", "/importErrors")["import_errors"]
+        found = "\n".join(f"{error['filename']}: {error['stack_trace']}" for error in errors)
+        raise StackError(f"there is no DAG {dag_id}. {found or 'No DAG file failed.'}")
 
 
 def end_unfinished(stack: Stack, dag_id: str) -> list[str]:
@@ -76,15 +75,19 @@ class DagRun:
     def state(self) -> str:
         return str(self.stack.api("GET", self.path)["state"])
 
-    def wait(self, seconds: float) -> str:
-        """Its final state; raises StackError, with the tasks' states, if it has none after ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while (state := self.state()) not in ENDED:
-            if time.monotonic() > deadline:
-                tasks = {task["task_id"]: task["state"] for task in self.tasks()}
-                raise StackError(f"{self.dag_id} {self.run_id} is still {state} after {seconds:.0f} s: {tasks}")
-            time.sleep(0.3)
-        return state
+    def wait(self, idle_seconds: float = IDLE_SECONDS) -> str:
+        """Its final state; raises StackError, with the tasks' states, if none changes for ``idle_seconds``."""
+        for state in Patience(idle_seconds, self.progress).looks(self.state):
+            if state in ENDED:
+                return state
+        tasks = {task["task_id"]: task["state"] for task in self.tasks()}
+        stuck = f"is {state}, and nothing of it moved for {idle_seconds:.0f} s"
+        raise StackError(f"{self.dag_id} {self.run_id} {stuck}: {tasks}")
+
+    def progress(self) -> list[tuple[object, ...]]:
+        """What changes while the run gets on; ``~`` as the run's id means all runs of the DAG."""
+        moving = ("dag_run_id", "task_id", "map_index", "state", "try_number")
+        return [tuple(task[name] for name in moving) for task in self.tasks()]
 
     def tasks(self) -> list[dict[str, Any]]:
         """Every task instance of the run as the API has it: task_id, map_index, state, try_number, ..."""

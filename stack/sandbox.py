@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -22,14 +21,9 @@ def part(home: Home, env: Mapping[str, str], port: int, pace: str) -> Part:
     return Part("sandbox", command, home.logs / "sandbox.log", env, CHECKOUT)
 
 
-def wait_until_ready(sandbox: Part, url: str, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
+def wait_until_ready(sandbox: Part, url: str) -> None:
     with httpx.Client(base_url=url, trust_env=False, timeout=5) as client:
-        while not _answers(client):
-            sandbox.check()
-            if time.monotonic() > deadline:
-                raise sandbox.failure(f"is not ready after {seconds:.0f} s")
-            time.sleep(0.1)
+        sandbox.wait_until(lambda: _answers(client), "is not ready")
 
 
 def _answers(client: httpx.Client) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
-
-START_SECONDS = 180.0
 
 
 class ApiError(StackError):
@@ -145,15 +144,9 @@ class Stack:
             return False
         return datetime.datetime.fromisoformat(beat).timestamp() >= part.started_at
 
-    def wait_until_healthy(self, names: Iterable[str], seconds: float = START_SECONDS) -> None:
-        deadline = time.monotonic() + seconds
-        waiting = set(names)
-        while waiting := {name for name in waiting if not self.healthy(name)}:
-            for name in waiting:
-                self.parts[name].check()
-            if time.monotonic() > deadline:
-                raise self.parts[min(waiting)].failure(f"is not healthy after {seconds:.0f} s")
-            time.sleep(0.2)
+    def wait_until_healthy(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.parts[name].wait_until(partial(self.healthy, name), "is not healthy", pause_seconds=0.2)
 
     def _start(self) -> None:
         end(left_over(self.home.path))
@@ -229,7 +222,7 @@ class Stack:
         migration = airflow.migration(self.home, env)
         self.parts[migration.name] = migration
         migration.start()
-        migration.finish(START_SECONDS)
+        migration.finish()
         del self.parts[migration.name]
         done.write_text(version)
         self._done("Airflow's tables", began)

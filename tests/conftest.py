@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.groups import pytest_collection_modifyitems, pytest_xdist_make_scheduler
+from tests.nodes import homes, nodes, real
+
+__all__ = ["homes", "nodes", "pytest_collection_modifyitems", "pytest_xdist_make_scheduler", "real"]
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="opensearch-batch-tests-"))
@@ -30,13 +33,6 @@ os.environ.update(
         "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("plugins", "dags", ".")),
     }
 )
-
-
-@pytest.fixture(scope="session")
-def airflow_db() -> Path:
-    """A migrated metadata database; costs about ten seconds once."""
-    subprocess.run([str(Path(sys.executable).with_name("airflow")), "db", "migrate"], check=True, capture_output=True)
-    return HOME
 
 
 @pytest.fixture(autouse=True)

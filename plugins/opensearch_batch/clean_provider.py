@@ -1,29 +1,32 @@
-"""`python -m opensearch_batch.clean_provider MANIFEST …`: delete at the provider what manifests say has landed.
+"""`python -m opensearch_batch.clean_provider MANIFEST …`: delete the provider's files of runs that have landed.
 
-Of each run: the input files that this package uploaded and its batches' output files; nothing else is ever touched.
-Only where every row is accounted for, all that landed is still there, and the run's `output.keep_provider_files_days`
-(or --keep-days) have passed. The input file is also what tells a cleared submit_batch that its shard was paid for: once
-it is gone only the task's own note does, which Airflow keeps for [state_store] default_retention_days (30).
+Per run: the input files uploaded by this package and the output files of the batches; no further file is ever touched.
+Files go only where the manifest accounts for every row, every landed file still has the bytes it landed with, and the
+days of the run's `output.keep_provider_files_days` (or --keep-days) have passed. An input file also tells a cleared
+submit_batch that the shard was paid for. Without the input file only the task's own note tells so, and Airflow keeps
+the note for [state_store] default_retention_days (30).
 
-Connections are read as Airflow reads them (AIRFLOW_CONN_…, or the configured secrets backend; no Airflow database).
+Connections come from the same sources as in Airflow (AIRFLOW_CONN_…, or the configured secrets backend), but not from
+Airflow's database.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import orjson
+import msgspec
 
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, InputError, Refused
+from opensearch_batch.land.manifest import Manifest, read_manifest
+from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore, open_store
-from opensearch_batch.storage import matches, open_binary, size_of
+from opensearch_batch.storage import matches, size_of
 
 GOOD, BAD = 0, 1
 
@@ -32,64 +35,88 @@ SizeOf = Callable[[str], int | None]
 
 @dataclass(frozen=True)
 class Kept:
-    """Why nothing of a run is deleted."""
+    """The reason why no file of a run is deleted."""
 
     reason: str
 
 
-def due(
-    manifest: Mapping[str, Any], keep_days: float | None, now: datetime, size: SizeOf
-) -> list[dict[str, Any]] | Kept:
-    """The landed jobs whose files may go. `keep_days` None: what the manifest's own spec says."""
-    report, output = manifest["report"], (manifest.get("spec") or {}).get("output") or {}
-    days = output.get("keep_provider_files_days") if keep_days is None else keep_days
+class _Model(msgspec.Struct):
+    provider: str = providers.DEFAULT.NAME
+
+
+class _Output(msgspec.Struct):
+    keep_provider_files_days: float | None = None
+
+
+class _Connections(msgspec.Struct):
+    provider: str | None = None
+
+
+class _Spec(msgspec.Struct):
+    """What is needed here of a manifest's spec, whatever version wrote the rest."""
+
+    model: _Model = msgspec.field(default_factory=_Model)
+    output: _Output = msgspec.field(default_factory=_Output)
+    connections: _Connections = msgspec.field(default_factory=_Connections)
+
+
+def due(manifest: Manifest, keep_days: float | None, now: datetime, size: SizeOf) -> list[ReportedJob] | Kept:
+    """Return the landed jobs with files to delete, or Kept with the reason against.
+
+    `keep_days` counts from the writing of the manifest; without a number the spec in the manifest decides. `size`
+    returns the bytes of a landed file, to compare with the manifest.
+    """
+    report = manifest.report
+    days = _spec(manifest).output.keep_provider_files_days if keep_days is None else keep_days
     if days is None:
         return Kept("neither its spec's output.keep_provider_files_days nor --keep-days says how long to keep them")
-    until = datetime.fromisoformat(manifest["written_at"]) + timedelta(days=days)
+    until = datetime.fromisoformat(manifest.written_at) + timedelta(days=days)
     if now < until:
         return Kept(f"they are kept until {until:%Y-%m-%d %H:%M} UTC")
-    if report["missing"] or report["unreadable"]:
-        return Kept(f"{report['missing']} rows are missing, {report['unreadable']} lines could not be read")
-    for entry in manifest["files"]:
-        if (found := size(entry["uri"])) != entry["bytes"]:
+    if report.missing or report.unreadable:
+        return Kept(f"{report.missing} rows are missing, {report.unreadable} lines could not be read")
+    for entry in manifest.files:
+        if (found := size(entry.uri)) != entry.bytes:
             is_now = "gone" if found is None else f"{found} bytes"
-            return Kept(f"{entry['uri']} had {entry['bytes']} bytes when it landed and is {is_now}")
-    return list(report["jobs"])
+            return Kept(f"{entry.uri} had {entry.bytes} bytes when it landed and is {is_now}")
+    return report.jobs
 
 
-def files_of(job: Mapping[str, Any], store: ProviderStore, vendor: Provider) -> Iterator[str]:
-    """Ids of a landed job's files; the input file only where a shard of ours was uploaded into it. None of a job that
-    the provider no longer knows, or knows with another input file.
+def files_of(job: ReportedJob, store: ProviderStore, vendor: Provider) -> Iterator[str]:
+    """Yield the ids of a landed job's files: the outputs, and the input file where this package uploaded a shard.
+
+    Yield no id for a job unknown to the provider, or known with a different input file.
     """
     try:
-        remote = store.get_job(job["provider_job_id"])
+        remote = store.get_job(job.provider_job_id)
     except Refused as error:
         if error.status != 404:
             raise
         return
-    if vendor.input_file_id(remote) != job["input_file_id"]:
+    if vendor.input_file_id(remote) != job.input_file_id:
         return
     yield from vendor.read_job(remote).outputs
-    if job["shard"] is not None:
-        yield job["input_file_id"]
+    if job.shard is not None and job.input_file_id is not None:
+        yield job.input_file_id
 
 
-def clean(
-    manifest: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]], store: ProviderStore, *, dry_run: bool
-) -> int:
-    """Delete, or only name, each file that is still there; return how many."""
-    vendor = providers.get(_model(manifest).get("provider") or providers.DEFAULT.NAME)
+def clean(manifest: Manifest, jobs: Sequence[ReportedJob], store: ProviderStore, *, dry_run: bool) -> int:
+    """Delete the files of the jobs and print every deleted id; return the number.
+
+    With `dry_run` only print the ids, and return the number of ids.
+    """
+    vendor = providers.get(_spec(manifest).model.provider)
     count = 0
     for job in jobs:
         for file_id in files_of(job, store, vendor):
             if dry_run or store.delete_file(file_id):
-                print(f"{'would delete' if dry_run else 'deleted'} {file_id} (batch {job['provider_job_id']})")
+                print(f"{'would delete' if dry_run else 'deleted'} {file_id} (batch {job.provider_job_id})")
                 count += 1
     return count
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: each manifest was seen to; 1: one could not be read, or the provider refused."""
+    """Clean up after every manifest; return 0, or 1 where a manifest could not be read or the provider refused."""
     given = _arguments(argv)
     ended = GOOD
     for uri in given.manifests:
@@ -107,7 +134,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _see_to(uri: str, given: argparse.Namespace) -> None:
-    manifest = _read(uri)
+    manifest = read_manifest(uri)
     jobs = due(manifest, given.keep_days, datetime.now(UTC), size_of)
     if isinstance(jobs, Kept):
         print(f"{uri}: nothing is deleted: {jobs.reason}")
@@ -116,36 +143,26 @@ def _see_to(uri: str, given: argparse.Namespace) -> None:
     print(f"{uri}: {count} files {'would be ' if given.dry_run else ''}deleted")
 
 
-def _read(uri: str) -> dict[str, Any]:
-    with open_binary(uri) as source:
-        try:
-            manifest: dict[str, Any] = orjson.loads(source.read())
-            known = manifest["version"] == 1 and {"report", "files", "written_at"} <= manifest.keys()
-        except (ValueError, KeyError, TypeError):
-            known = False
-    if not known:
-        raise InputError("not a manifest of this version")
-    return manifest
-
-
-def _store_of(manifest: Mapping[str, Any], conn_id: str | None) -> ProviderStore:
+def _store_of(manifest: Manifest, conn_id: str | None) -> ProviderStore:
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
-    vendor = providers.get(_model(manifest).get("provider") or providers.DEFAULT.NAME)
-    said = ((manifest.get("spec") or {}).get("connections") or {}).get("provider")
+    vendor = providers.get(_spec(manifest).model.provider)
+    conn_id = conn_id or _spec(manifest).connections.provider or vendor.CONNECTION
     try:
-        return open_store(vendor, BaseHook.get_connection(conn_id or said or vendor.CONNECTION))
+        return open_store(vendor, BaseHook.get_connection(conn_id))
     except AirflowNotFoundException as error:
-        name = f"AIRFLOW_CONN_{(conn_id or said or vendor.CONNECTION).upper()}"
+        name = f"AIRFLOW_CONN_{conn_id.upper()}"
         raise InputError(
             f"{error}; define it in the environment ({name}=…), or name another one with --provider-conn-id"
         ) from None
 
 
-def _model(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    model: Mapping[str, Any] = (manifest.get("spec") or {}).get("model") or {}
-    return model
+def _spec(manifest: Manifest) -> _Spec:
+    try:
+        return msgspec.convert(manifest.spec, _Spec)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{manifest.report.manifest}: its spec is not of this version: {error}") from error
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

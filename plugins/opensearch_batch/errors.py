@@ -1,28 +1,31 @@
-"""What can go wrong, by what the caller should do about it.
+"""Errors of the package, by the caller's next step. Airflow fails a task on Terminal and retries a task on Transient.
 
 BatchError
 ├── Terminal                 stop and tell a person: repeating cannot help
 │   ├── SpecError            the spec, or an operator's arguments, are wrong
 │   ├── InputError           a record of the input cannot be sent
 │   ├── BudgetExceeded       the plan costs more than the spec allows
-│   ├── Refused              the cluster or the provider said no, and will again
-│   │   └── NoRoute          the cluster does not have the path that was asked for
-│   ├── CannotLook           the cluster refuses every status read of this job, but the job itself is fine
-│   └── UnknownAnswer        an answer, state or event that this version does not know
+│   ├── Refused              the cluster or the provider refused, and will refuse again
+│   │   └── NoRoute          the cluster does not know the path
+│   ├── CannotLook           the cluster refuses every status read of a job, but the job itself is fine
+│   └── UnknownAnswer        an answer, state or event unknown to this version
 └── Transient                try again later
     ├── Unavailable          down, starting, overloaded, or the answer was lost on the way
-    │   ├── NotTaken         this node took nothing and sent nothing on: another one may take it at once
-    │   └── KeyExpired       the credentials were good for a time that is over: read the connection again
-    ├── Throttled            asked to slow down
+    │   ├── NotTaken         a node took nothing and sent nothing on: a second node may take the call at once
+    │   └── KeyExpired       the credentials have expired: read the connection again
+    ├── Throttled            told to slow down
     │   └── TaskLimit        the cluster counts too many open batch tasks
-    └── OutcomeUnknown       a submission may or may not have reached the provider: look before the next one
+    └── OutcomeUnknown       a submission may or may not have reached the provider: look before submitting again
 """
 
 from __future__ import annotations
 
 
 class BatchError(Exception):
-    """Base of all errors of this package; `status` is the HTTP status where there was one."""
+    """Base of all errors of the package.
+
+    `status` is the HTTP status of the reply, if any; `retry_after_seconds` the pause requested by the server, if any.
+    """
 
     def __init__(self, message: str, *, status: int | None = None, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
@@ -31,60 +34,101 @@ class BatchError(Exception):
 
 
 class Terminal(BatchError):
-    """Repeating cannot help."""
+    """Repeating cannot help; Airflow fails the task at once."""
 
 
 class Transient(BatchError):
-    """A later try may succeed; `retry_after_seconds` is what the server asked for, if it did."""
+    """A later try may succeed; Airflow retries the task, after `retry_after_seconds` if the server named a pause."""
 
 
 class SpecError(Terminal):
-    """The spec or an operator's arguments are wrong."""
+    """The spec or an operator's arguments are wrong.
+
+    Do: correct the field that the error names, and clear the task. Nothing was sent.
+    """
 
 
 class InputError(Terminal):
-    """A record of the input cannot be sent."""
+    """A record of the input cannot be sent.
+
+    Do: correct the row; the error names file and line. Then clear `prepare_input`. Nothing was sent.
+    """
 
 
 class BudgetExceeded(Terminal):
-    """The plan costs more than the spec allows; nothing was sent."""
+    """The plan costs more than the spec allows; nothing was sent.
+
+    Do: raise `limits.max_cost_usd`, or bound the rows with `input.max_records`; where the price is not known give
+    `limits.usd_per_million_tokens`. Then clear `prepare_input`.
+    """
 
 
 class Refused(Terminal):
-    """The cluster or the provider said no, and will again."""
+    """The cluster or the provider refused, and will refuse again.
+
+    Do: follow the error's last sentence: the setting, the permission or the connection to change. Then clear the task.
+    """
 
 
 class NoRoute(Refused):
-    """The cluster does not have the path that was asked for; another version may have it under another name."""
+    """The cluster does not know the path; a different version may have the path under a different name.
+
+    Do: check that the connection's host is OpenSearch 2.17 or later with ML Commons, and no proxy that drops paths.
+    """
 
 
 class CannotLook(Terminal):
-    """The cluster refuses every status read of this job; the job itself is not affected."""
+    """The cluster refuses every status read of the job; the job itself is not affected.
+
+    Do: nothing. The job is followed at the provider.
+    """
 
 
 class UnknownAnswer(Terminal):
-    """An answer, state or event that this version does not know."""
+    """An answer, state or event unknown to this version of the package.
+
+    Do: look at the job at the provider, and clear the task once the job has ended. The job was left alone.
+    """
 
 
 class Unavailable(Transient):
-    """Down, starting, overloaded, or the answer was lost on the way."""
+    """Down, starting, overloaded, or the answer was lost on the way.
+
+    Do: nothing for now: the task tries again. If the error persists, look at the cluster or the provider named in it.
+    """
 
 
 class NotTaken(Unavailable):
-    """This node took nothing and sent nothing on: the same call may be sent again at once, and another node take it."""
+    """A node took nothing and sent nothing on: the same call may be sent again at once, for a second node to take.
+
+    Do: nothing; the call goes to the next node. An administrator ends the cause with the line printed in the log.
+    """
 
 
 class KeyExpired(Unavailable):
-    """The credentials were good for a time that is over: whoever keeps a client makes a new one from the connection."""
+    """The credentials have expired: the holder of a client makes a new client from the connection.
+
+    Do: nothing where the connection gives out new keys by itself; else write a new key into the connection.
+    """
 
 
 class Throttled(Transient):
-    """Asked to slow down."""
+    """The cluster or the provider told the package to slow down.
+
+    Do: nothing: the task tries again, after the pause requested by the server. If the error comes often, lower
+    `limits.max_jobs_in_flight`.
+    """
 
 
 class TaskLimit(Throttled):
-    """The cluster counts too many open batch tasks; nothing was sent to the provider."""
+    """The cluster counts too many open batch tasks; nothing was sent to the provider.
+
+    Do: nothing for now: the task tries every five minutes. The runbook docs/runbook-task-limit.md frees places.
+    """
 
 
 class OutcomeUnknown(Transient):
-    """A submission may have reached the provider: look for its job before submitting again."""
+    """A submission may have reached the provider: look for its job before submitting again.
+
+    Do: nothing: the next try looks for the job first, and submits again only once the cluster must have given up.
+    """

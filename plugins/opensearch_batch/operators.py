@@ -1,8 +1,21 @@
-"""The operators: thin adapters between Airflow and the steps. Each works by hand, from keyword arguments, or from a
-spec.
+"""The operators: thin adapters between Airflow and the steps, from keyword arguments or from a spec.
 
-Every one may run twice, be killed at any line, be cleared. Terminal errors fail the task at once, Transient ones
-are retried (three times unless the DAG says otherwise). Arguments that are given win over the spec's.
+Every operator may run twice, be killed at any line, be cleared. Airflow fails the task at once on a Terminal error and
+retries a Transient error (three times unless the DAG says otherwise). Arguments win over the spec's values. Example:
+
+    prepared = PrepareInputOperator(
+        task_id="prepare",
+        input_uri="s3://aws_default@corpus/articles.jsonl",
+        model="text-embedding-3-small",
+        work_uri="s3://aws_default@corpus/work",
+    )
+    connector = CreateConnectorOperator(task_id="connector", body="/opt/airflow/dags/connector.json")
+    model = RegisterModelOperator(task_id="model", name="articles", connector_id=connector.output)
+    jobs = SubmitBatchOperator(task_id="submit", model_id=model.output, shards=prepared.output)
+    ended = BatchSensor(task_id="wait", jobs=jobs.output)
+    FetchOutputOperator(task_id="fetch", outcomes=ended.output, output_uri="s3://aws_default@corpus/embeddings")
+
+BatchSensor comes from opensearch_batch.sensor. opensearch_batch.pipeline wires the same flow from a spec.
 """
 
 from __future__ import annotations

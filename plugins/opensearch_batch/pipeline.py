@@ -37,17 +37,17 @@ def batch_inference(
     """Wire prepare_input, create_connector, register_model, the mapped group `shard`, for each repair round
     prepare_repair_N and the mapped group `repair_N`, and report; return the report's output.
 
-    The input is prepared first, so that a wrong row, a spent budget, an empty partition or a dry run leaves the
-    cluster alone. A repair round is skipped when nothing is left to it.
+    The input is prepared first, so that a wrong row, a spent budget, an empty partition or a dry run leaves the cluster
+    alone. A repair round without rows is skipped.
 
     :param spec: a BatchSpec, or a template that renders to the path of a spec file when the run starts.
     :param input_uri: replaces the spec's, e.g. the output of a task that writes the input.
-    :param submit_pool: pool of one slot for whatever submits to the model; needed when limits.max_jobs_in_flight or
-        limits.max_enqueued_tokens are set. A BatchSpec that sets them has one by default: opensearch_batch_<name of the
-        model in the cluster>. Airflow never runs a task whose pool does not exist.
+    :param submit_pool: pool of one slot for every task that submits to the model; needed when limits.max_jobs_in_flight
+        or limits.max_enqueued_tokens are set. The default for a BatchSpec with either limit: opensearch_batch_<name of
+        the model in the cluster>. Airflow never runs a task whose pool does not exist.
     :param overrides: dotted spec keys to replace at run time, templated, e.g. {"model.name": "{{ params.model }}"}.
-    :param repair_rounds: rounds that the DAG has, at most 3. Default: the spec's limits.repair_rounds, and for a
-        template, which is not known when the file is parsed, 1. A run's own spec may ask for fewer, not for more.
+    :param repair_rounds: rounds of the DAG, at most 3. Default: the spec's limits.repair_rounds, and 1 for a template,
+        whose spec is not known when the file is parsed. A run's own spec may ask for fewer, not for more.
     """
     prepare = PrepareInputOperator(
         task_id="prepare_input",
@@ -98,9 +98,9 @@ def batch_inference(
     return report.output
 
 
-def _rounds(spec: BatchSpec | str, asked: int | None) -> int:
+def _rounds(spec: BatchSpec | str, given: int | None) -> int:
     limits = spec.limits if isinstance(spec, BatchSpec) else LimitSection()
-    rounds = limits.repair_rounds if asked is None else asked
+    rounds = limits.repair_rounds if given is None else given
     if not 0 <= rounds <= MOST_ROUNDS:
         raise SpecError(f"repair_rounds is {rounds}; a DAG may have 0 to {MOST_ROUNDS}")
     return rounds
@@ -113,7 +113,9 @@ def _pool_of(spec: BatchSpec | str) -> str | None:
 
 
 def _passing(pool: str | None) -> dict[str, Any]:
-    """With the command where a person looks at a task that does not start: Airflow says why in the scheduler's log."""
+    """Return the pool, and as the task's doc_md the command that makes the pool: Airflow tells of an absent pool only
+    in the scheduler's log.
+    """
     if pool is None:
         return {}
     missing = f"Passes the pool `{pool}`. While there is none of that name this task stays `scheduled`. Make it:"

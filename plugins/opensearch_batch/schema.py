@@ -1,4 +1,7 @@
-"""Print the JSON schema of BatchSpec, which editors use for completion (dags/specs/batch_spec.schema.json)."""
+"""Print the JSON schema of BatchSpec, for completion in editors.
+
+`PYTHONPATH=plugins python -m opensearch_batch.schema > dags/specs/batch_spec.schema.json` writes the schema anew.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from opensearch_batch.spec import BatchSpec
 
 
 def schema_text() -> str:
+    """Return the JSON schema of BatchSpec with sorted keys."""
     return json.dumps({"title": "BatchSpec", **BatchSpec.model_json_schema()}, indent=2, sort_keys=True) + "\n"
 
 

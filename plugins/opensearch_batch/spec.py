@@ -1,4 +1,14 @@
-"""BatchSpec: what a person writes down about one batch, checked field by field before anything runs."""
+"""BatchSpec: the description of a batch by a person, checked field by field before anything runs.
+
+A spec needs four fields at least:
+
+    name: nightly_articles
+    model: {name: text-embedding-3-small}
+    input: {uri: "s3://aws_default@corpus/articles/{partition}/*.jsonl"}
+    output: {uri: "s3://aws_default@corpus/embeddings/{partition}"}
+
+`BatchSpec.load("nightly_articles.yaml")` reads a spec; docs/reference/spec.md lists all fields.
+"""
 
 from __future__ import annotations
 
@@ -20,29 +30,45 @@ class _Section(BaseModel):
 
 
 class ModelSection(_Section):
-    """The hosted model, and the names it has in the cluster."""
+    """The hosted model, and the names of connector, model and model group in the cluster."""
 
     provider: str = Field(
-        providers.DEFAULT.NAME, description="Vendor whose API is spoken; compatible servers count as that vendor."
+        providers.DEFAULT.NAME,
+        description="Vendor whose API is spoken; a compatible server counts as that vendor. Also the name of a "
+        "provider from another package.",
     )
     name: str = Field(description="The vendor's model id.", examples=["text-embedding-3-small"])
     endpoint: str = Field(
-        "/v1/embeddings", description="API path that each row is sent to; default: the provider's first."
+        "/v1/embeddings",
+        description="API path that each row is sent to; default: the provider's first.",
     )
-    parameters: dict[str, Any] = Field({}, description="Sent with every row, e.g. dimensions or max_tokens.")
+    parameters: dict[str, Any] = Field(
+        {},
+        description="Sent with every row, e.g. dimensions or max_tokens. encoding_format: base64 makes an embeddings "
+        "output a quarter as large, and stays out of the connector.",
+    )
     job: dict[str, Any] = Field(
-        {}, description="What the vendor's job needs besides its rows, e.g. files_uri; docs/providers says which."
+        {},
+        description="Settings of the vendor's job besides the rows, e.g. files_uri; the provider's page in "
+        "docs/providers lists the keys.",
     )
     texts_per_request: int = Field(
-        1, ge=1, description="Texts a request, for embeddings; one text the provider refuses fails all of its request."
+        1,
+        ge=1,
+        description="Texts a request, for embeddings: more texts, fewer lines. At most the provider's limit. A text "
+        "that the provider refuses fails its whole request; a repair round then sends the request's rows alone. A "
+        "task holds the whole answer to a request in memory, times four.",
     )
     registered_as: str | None = Field(
-        None, description="Name of connector and model in OpenSearch; default: the spec's name."
+        None,
+        description="Name of connector and model in OpenSearch; default: the spec's name. Specs that share a model "
+        "share this name.",
     )
     group: str = Field("opensearch-batch", description="Model group; created when absent.")
     on_change: Literal["error", "redeploy"] = Field(
         "error",
-        description="When the cluster's connector differs from this spec. redeploy disturbs searches for seconds.",
+        description="When the cluster's connector differs from this spec: error shows the difference, redeploy "
+        "replaces the connector, and searches fail for the seconds between.",
     )
 
     @model_validator(mode="before")
@@ -69,58 +95,100 @@ class ModelSection(_Section):
 
 
 class InputSection(_Section):
-    """JSON Lines. `{partition}` and `{run_id}` are filled in per run; a glob reads its files in name order."""
+    """The input, JSON Lines. `{partition}` and `{run_id}` are filled in per run; a glob reads files in name order."""
 
-    uri: str = Field(description="file://… or any object storage Airflow knows (s3://conn@bucket/key).")
-    id_field: str = Field("id", description="Field with the row's id: unique in the run, text or whole number.")
+    uri: str = Field(
+        description="JSON Lines at file://… or on any object storage that Airflow knows (s3://conn@bucket/key). A glob "
+        "reads its files in name order. {partition} and {run_id} are filled in, ${VARIABLES} come from the worker's "
+        "environment.",
+    )
+    id_field: str = Field("id", description="Field with the row's id: unique in the run; text or a whole number.")
     text_field: str = Field("text", description="Field with the text to send.")
     prompt: str | None = Field(
-        None, description="Template over the row's fields, e.g. 'Summarise: {text}'; replaces text_field."
+        None, description='Template over the row\'s fields, e.g. "Summarise: {text}"; replaces text_field.'
     )
     max_records: int | None = Field(None, ge=1, description="Read at most this many rows.")
     allow_empty: bool | None = Field(
-        None, description="No rows is a success; default: only for an input with {partition}."
+        None,
+        description="Whether a run without rows is a success; default: true where uri has {partition}, else false. A "
+        "glob without matches has no rows; a single file must exist.",
     )
     partition_format: str = Field("%Y-%m-%d", description="strftime of the data interval's start, for {partition}.")
 
 
 class OutputSection(_Section):
-    """Where results, failures and the manifest land."""
+    """The folder for results, failures and the manifest, and the format of the results."""
 
     uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
-    format: Literal["jsonl", "parquet"] = Field("jsonl", description="Of the results; failures are always JSON Lines.")
+    format: Literal["jsonl", "parquet"] = Field(
+        "jsonl",
+        description="Format of the results; failures are always JSON Lines. parquet needs pyarrow and holds vectors as "
+        "fixed-size lists of float32, the usage, and each row's model, run, shard and batch.",
+    )
     keep_provider_files_days: float | None = Field(
-        None, ge=0, description="After this clean_provider may delete the run's files at the provider; default: keep."
+        None,
+        ge=0,
+        description="Days after the manifest was written from which clean_provider may delete the run's files at the "
+        "provider; default: keep them.",
     )
 
 
 class LimitSection(_Section):
-    """Lower than the provider's own limits, or money."""
+    """Limits below the provider's own, and limits of money, failures and repair rounds."""
 
     min_requests: int | None = Field(
-        None, ge=1, description="Fewest requests a job may have at the provider; default: what the vendor publishes."
+        None,
+        ge=1,
+        description="Fewest requests a job may have at the provider; default: the number the vendor publishes.",
     )
-    max_requests: int | None = Field(None, ge=1, description="Requests a shard; a request is a row by default.")
-    max_bytes: int | None = Field(None, ge=1, description="Bytes a shard.")
-    max_inputs: int | None = Field(None, ge=1, description="Texts a shard, where a request has several.")
-    max_tokens: int | None = Field(None, ge=1, description="Estimated input tokens a shard (bytes / 4).")
+    max_requests: int | None = Field(
+        None,
+        ge=1,
+        description="Requests a shard; a request is a row by default. Default: the provider's.",
+    )
+    max_bytes: int | None = Field(None, ge=1, description="Bytes a shard; default: the provider's.")
+    max_inputs: int | None = Field(
+        None,
+        ge=1,
+        description="Texts a shard, where a request has several; default: the provider's.",
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Estimated input tokens a shard (bytes / 4), e.g. to stay below the provider's limit on the "
+        "enqueued tokens of a model; default: no limit.",
+    )
     max_provider_bytes: int | None = Field(
-        None, ge=1, description="What all files at the provider may have together; default: what the vendor publishes."
+        None,
+        ge=1,
+        description="Bytes that all files at the provider may have together; default: the limit the vendor publishes. "
+        "A run whose input files do not fit is refused before the first upload.",
     )
     max_jobs_in_flight: int | None = Field(
-        None, ge=1, description="Live jobs of the model at the provider, over all runs; needs a one-slot pool."
+        None,
+        ge=1,
+        description="Live jobs of the model at the provider, over all runs and backfills; needs a pool of one slot. "
+        "Default: no limit.",
     )
     max_enqueued_tokens: int | None = Field(
-        None, ge=1, description="Tokens (bytes of the input files / 4) of live jobs likewise; bounds a shard too."
+        None,
+        ge=1,
+        description="Tokens of the live jobs together, a job counted as its input file's bytes / 4; bounds a shard "
+        "too, and needs a pool of one slot. Default: no limit.",
     )
     usd_per_million_tokens: float | None = Field(
-        None, ge=0, description="Batch price; default: half the list price of genai-prices."
+        None,
+        ge=0,
+        description="Batch price; default: the list price of genai-prices, times the vendor's factor for batches.",
     )
     usd_per_instance_hour: float | None = Field(
-        None, ge=0, description="Price of a machine, where the provider bills those; for the report."
+        None, ge=0, description="Price of a machine, where the provider bills machines; for the report."
     )
     max_cost_usd: float | None = Field(
-        None, ge=0, description="Refuse a plan estimated above this; answers count at their max_tokens."
+        None,
+        ge=0,
+        description="A plan estimated above this (bytes / 4 tokens in, max_tokens a row out) is refused before the "
+        "upload, as is a model whose price is not known: give usd_per_million_tokens. Default: no limit.",
     )
     max_failed_fraction: float = Field(
         0.0, ge=0, le=1, description="Share of rows that may fail for a named reason before the run fails."
@@ -129,14 +197,22 @@ class LimitSection(_Section):
         1,
         ge=0,
         le=3,
-        description="So often rows that expired, were cancelled, are missing or failed for a passing reason go again.",
+        description="Rounds, at most 3, in which rows that expired, were cancelled, are missing or failed for a "
+        "passing reason go again in the same run; 0: never. A DAG whose spec is a template has one round, because its "
+        "tasks are known before its spec is.",
     )
 
 
 class WaitSection(_Section):
-    """How the sensor waits."""
+    """The pace and the deadline of the wait for jobs."""
 
-    poll_seconds: float = Field(60, gt=0, description="The fewest seconds between two looks at a job.")
+    poll_seconds: float = Field(
+        60,
+        gt=0,
+        description="Fewest seconds between two looks at a job. In a long wait the pause grows to a tenth of the time "
+        "waited, at most ten times poll_seconds or ten minutes, and shrinks again near the end of the job. From three "
+        "jobs on, one look at the provider's list serves all.",
+    )
     timeout_hours: float = Field(
         25, gt=0, description="After this the jobs are cancelled; default: the 24 h window and one more."
     )
@@ -145,14 +221,21 @@ class WaitSection(_Section):
 class ConnectionSection(_Section):
     """Ids of Airflow connections."""
 
-    opensearch: str = "opensearch_default"
-    provider: str | None = Field(None, description="Default: the provider's own, e.g. its name with _default.")
+    opensearch: str = Field("opensearch_default", description="Id of the connection to the cluster.")
+    provider: str | None = Field(
+        None,
+        description="Id of the connection to the provider; default: the provider's own, e.g. its name with _default.",
+    )
 
 
 class BatchSpec(_Section):
-    """One batch: model, input, output, and what bounds them."""
+    """A batch: model, input, output, limits, wait and connections."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=200,
+        description="Name of the run's asset, and of connector and model unless model.registered_as is given.",
+    )
     model: ModelSection
     input: InputSection
     output: OutputSection
@@ -160,7 +243,9 @@ class BatchSpec(_Section):
     wait: WaitSection = WaitSection()
     connections: ConnectionSection = ConnectionSection()
     work_uri: str = Field(
-        "${BATCH_DATA_URI}/work", description="Where shards lie; every worker must reach it. Nothing is removed there."
+        "${BATCH_DATA_URI}/work",
+        description="Folder of the shards; every worker must reach it. Nothing is removed there: empty it when no run "
+        "needs it.",
     )
     work_is_shared: bool = Field(False, description="Declare that a file:// work_uri is mounted on every worker.")
     dry_run: bool = Field(False, description="Plan only: rows, shards, tokens, money. Nothing is sent.")
@@ -178,23 +263,29 @@ class BatchSpec(_Section):
 
     @property
     def registered_as(self) -> str:
+        """Name of connector and model in OpenSearch: `model.registered_as`, else the spec's name."""
         return self.model.registered_as or self.name
 
     @property
     def provider_connection(self) -> str:
+        """Id of the connection to the provider: `connections.provider`, else the provider's default."""
         return self.connections.provider or providers.get(self.model.provider).CONNECTION
 
     @property
     def may_be_empty(self) -> bool:
+        """Whether a run without rows is a success: `input.allow_empty`, else true for a URI with {partition}."""
         said = self.input.allow_empty
         return "{partition}" in self.input.uri if said is None else said
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields that differ from the defaults, as JSON values."""
         return self.model_dump(exclude_defaults=True)
 
     @classmethod
     def check(cls, values: Any, source: str = "spec") -> BatchSpec:
-        """Raise SpecError naming every wrong field, and for an unknown one the nearest right one."""
+        """Return the spec of these values. Raise SpecError with every wrong field, and the nearest known key for an
+        unknown key; `source` begins the error.
+        """
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -203,12 +294,12 @@ class BatchSpec(_Section):
 
     @classmethod
     def of(cls, value: Any) -> BatchSpec:
-        """From a spec's dict, or the path of its file."""
+        """Return the spec of a dict, or of a YAML file's path. Raise SpecError as `check` and `load` do."""
         return cls.load(value) if isinstance(value, str | Path) else cls.check(value)
 
     @classmethod
     def load(cls, path: str | Path) -> BatchSpec:
-        """Read YAML. Raise SpecError when the file is absent, not YAML, or not a spec."""
+        """Read a spec from a YAML file. Raise SpecError for a file that is absent, not YAML, or not a spec."""
         import yaml
 
         try:
@@ -220,21 +311,30 @@ class BatchSpec(_Section):
         return cls.check(values, f"spec {path}")
 
     def override(self, values: dict[str, Any]) -> BatchSpec:
-        """A copy with dotted keys replaced, e.g. {"model.name": "…"}; a value of None leaves the spec's own."""
+        """Return a copy with dotted keys replaced, e.g. {"model.name": "…"}; a None keeps the spec's own value.
+
+        Raise SpecError where the copy is not a spec.
+        """
         copy = with_dotted(self.to_dict(), values)
         return BatchSpec.check(copy, f"spec {self.name}")
 
     def resolve(self, **placeholders: str | None) -> BatchSpec:
-        """Fill in ${ENVIRONMENT} variables and {name} placeholders. Raise SpecError for one without a value."""
+        """Return a copy with ${ENVIRONMENT} variables and {name} placeholders filled in, in all URIs of the spec.
+
+        Raise SpecError for an unknown placeholder, and for a variable or placeholder without a value.
+        """
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
-        if isinstance(place := self.model.job.get("files_uri"), str):
-            at["model.job.files_uri"] = place
+        if isinstance(uri := self.model.job.get("files_uri"), str):
+            at["model.job.files_uri"] = uri
         filled = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         return self.override({**filled, "input.allow_empty": self.may_be_empty})
 
 
 def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
-    """A copy of nested values with dotted keys set; None sets nothing."""
+    """Return a copy of nested values with dotted keys set; a None sets nothing.
+
+    Raise SpecError for a key below a value without fields.
+    """
     copy = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
     for key, value in dotted.items():
         *sections, last = key.split(".")
@@ -270,7 +370,7 @@ def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
 
 
 def unknown_key(path: str, known: Iterable[str]) -> str:
-    """What to say of it: where it stands, and the nearest right one of its place."""
+    """Return the error text for an unknown key at a dotted path, with the nearest of the known keys."""
     near = get_close_matches(path.rpartition(".")[2], known, n=1)
     return f"unknown key {path!r}" + (f", did you mean {near[0]!r}?" if near else "")
 

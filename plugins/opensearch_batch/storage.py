@@ -1,5 +1,16 @@
-"""Objects by URI, on any storage that Airflow knows: file://, s3://conn@bucket/key, … A written object is there whole
-or not at all.
+"""Objects by URI on any storage known to Airflow: file:///path, s3://connection@bucket/key, …
+
+A written object exists whole or not at all. Example:
+
+    with ObjectWriter("s3://aws_default@bucket/rows.jsonl") as out:
+        out.write(orjson.dumps({"id": "1"}, option=orjson.OPT_APPEND_NEWLINE))
+        out.commit()
+    for line in read_lines("s3://aws_default@bucket/*.jsonl"):
+        print(line, orjson.loads(line.raw))
+
+Errors: InputError for a text that is no URI and for reading an absent object, SpecError for a scheme without an
+installed provider of Airflow, Refused where the key or the user lacks the right, Unavailable (Airflow retries the task)
+for all else.
 """
 
 from __future__ import annotations
@@ -22,14 +33,16 @@ log = logging.getLogger(__name__)
 
 LOCAL = ("file", "local")
 BLOCK_BYTES = 16 << 20
-"""Of an object storage's parts; up to three are in memory for each open object. S3 takes 10,000 an object."""
+"""Bytes of a part of an object on object storage. Up to three parts of an open object are in memory; S3 allows 10,000
+parts an object.
+"""
 READ_BYTES = 1 << 18
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
-class Line:
-    """One raw line, and where it stands (1-based)."""
+class SourceLine:
+    """A raw line of an object, line end included; `number` counts from 1."""
 
     raw: bytes
     uri: str
@@ -39,16 +52,18 @@ class Line:
         return f"{self.uri} line {self.number}"
 
 
-def read_lines(uri: str) -> Generator[Line, None, None]:
-    """Lines of the object, or of all objects a glob finds, in name order. InputError: a plain URI is absent.
-    Unavailable: one broke off, with an error or before its size was reached.
+def read_lines(uri: str) -> Generator[SourceLine, None, None]:
+    """Yield the lines of an object, or of all objects matched by a glob, in the order of the names.
+
+    Raise InputError where a plain URI names no object. Raise Unavailable where an object breaks off, with an error or
+    before the object's size is reached; the next try of the task reads from the beginning.
     """
     for name in matches(uri):
         with open_binary(name) as source:
             yield from _lines(source, name)
 
 
-def _lines(source: IO[bytes], name: str) -> Iterator[Line]:
+def _lines(source: IO[bytes], name: str) -> Iterator[SourceLine]:
     size = getattr(source, "size", None)
     raws = iter(source)
     at = number = 0
@@ -65,7 +80,7 @@ def _lines(source: IO[bytes], name: str) -> Iterator[Line]:
         if not raw:
             return
         number += 1
-        yield Line(raw, name, number)
+        yield SourceLine(raw, name, number)
 
 
 def _broke_off(name: str, lines: int, at: int, size: int | None, why: str) -> Unavailable:
@@ -77,7 +92,7 @@ def _broke_off(name: str, lines: int, at: int, size: int | None, why: str) -> Un
 
 
 def matches(uri: str) -> list[str]:
-    """The URI itself, or what its * ? [ ] find, sorted; none found is an empty list."""
+    """Return the sorted URIs of the objects matched by the glob signs * ? [ ]; a plain URI is returned unchecked."""
     if not any(sign in uri for sign in "*?["):
         return [uri]
     with _told(f"list {uri}"):
@@ -88,6 +103,7 @@ def matches(uri: str) -> list[str]:
 
 @contextmanager
 def open_binary(uri: str) -> Iterator[IO[bytes]]:
+    """Open an object for reading, as a context manager. Raise InputError for an absent object and for a folder."""
     try:
         with _told(f"read {uri}"):
             path = _path(uri)
@@ -102,7 +118,7 @@ def open_binary(uri: str) -> Iterator[IO[bytes]]:
 
 
 class _Buffered(io.BufferedReader):
-    """fsspec's own readline copies a whole block for each line."""
+    """A buffer around an fsspec file, because fsspec's own readline copies a whole block for every line."""
 
     def __init__(self, source: Any) -> None:
         super().__init__(source, READ_BYTES)
@@ -110,7 +126,7 @@ class _Buffered(io.BufferedReader):
 
 
 def names_in(uri: str) -> list[str]:
-    """Names of the objects directly in a folder; an absent folder has none."""
+    """Return the names of the objects directly in a folder; an empty list for an absent folder."""
     try:
         with _told(f"list {uri}"):
             path = _path(uri)
@@ -120,7 +136,7 @@ def names_in(uri: str) -> list[str]:
 
 
 def size_of(uri: str) -> int | None:
-    """Bytes of the object, None where there is none."""
+    """Return the bytes of an object; None for an absent object."""
     try:
         with _told(f"look at {uri}"):
             path = _path(uri)
@@ -134,7 +150,7 @@ def exists(uri: str) -> bool:
 
 
 def remove(uri: str, *, recursive: bool = False) -> None:
-    """Remove the object; an absent one is no error."""
+    """Remove an object, or a folder with `recursive`; an absent object is no error."""
     with _told(f"remove {uri}"):
         path = _path(uri)
         if path.fs.exists(path.path):
@@ -142,9 +158,11 @@ def remove(uri: str, *, recursive: bool = False) -> None:
 
 
 class ObjectWriter:
-    """Writes beside the final name and moves there on commit (files), or completes one upload (object storage).
+    """Write an object as a context manager; readers see the object from `commit` on.
 
-    Without `commit` nothing is left behind. `sha256`, `bytes` and `lines` count what was written.
+    A file is written beside the final name and renamed by `commit`; on object storage `commit` completes one upload.
+    Without `commit` nothing is left behind. `bytes` counts the bytes written, `lines` the calls of `write`; `sha256`
+    is the hex digest of the bytes written. Raise Unavailable for a full disk, Refused without the right to write.
     """
 
     def __init__(self, uri: str) -> None:
@@ -170,6 +188,7 @@ class ObjectWriter:
             self._out = path.fs.open(path.path, "wb", block_size=BLOCK_BYTES, autocommit=False)
 
     def write(self, chunk: bytes) -> None:
+        """Append a chunk, in practice a line with the line end."""
         try:
             self._out.write(chunk)
         except Exception as error:  # a context manager here would cost each row
@@ -179,6 +198,7 @@ class ObjectWriter:
         self.lines += 1
 
     def commit(self) -> None:
+        """Complete the object under the final name, over an object of the same name."""
         try:
             self._complete()
         except Exception as error:
@@ -212,7 +232,7 @@ class ObjectWriter:
             self._discard()
 
     def _discard(self) -> None:
-        """What cannot be discarded was never completed: no reader sees it."""
+        """Discard the upload; an upload that cannot be discarded was never completed, so readers see no part of it."""
         try:
             self._out.close()
             self._out.discard()
@@ -232,7 +252,7 @@ class ObjectWriter:
 
 @contextmanager
 def _told(what: str) -> Iterator[None]:
-    """What is absent, or a folder, is the caller's to tell."""
+    """Raise a storage's errors as ours; an absent object and a folder are left to the caller."""
     try:
         yield
     except (BatchError, FileNotFoundError, IsADirectoryError):
@@ -250,12 +270,13 @@ def _as_ours(what: str, error: Exception) -> BatchError:
 
 
 def connect(uris: Iterable[str]) -> None:
-    """Have Airflow look up the storages' connections now, in this thread: it keeps what it made, for all threads."""
+    """Look up the storages' connections now, in this thread; Airflow keeps the file systems for all threads."""
     for uri in {"/".join(uri.split("/", 3)[:3]): uri for uri in uris}.values():
         _ = _path(uri).fs
 
 
 def write_object(uri: str, content: bytes) -> None:
+    """Write a whole object in one call."""
     with ObjectWriter(uri) as out:
         out.write(content)
         out.commit()
@@ -270,7 +291,7 @@ def _path(uri: str) -> Any:
 
 
 def _strip(name: str, uri: str) -> str:
-    """fsspec returns paths without the scheme and without Airflow's connection id."""
+    """Return a path from fsspec with the connection id of `uri` in front; fsspec drops scheme and connection id."""
     connection = uri.split("://", 1)[1].split("/", 1)[0]
     prefix = connection.split("@", 1)[0] + "@" if "@" in connection else ""
     return prefix + name

@@ -1,4 +1,4 @@
-"""One run of one job: what it was asked, what was ordered for it, and nothing half done where it is left."""
+"""One run of a job: the request, the faults ordered for the job, and drafts, removed when the run is stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who called, once the signature was found right, and an error that each service words in its own protocol."""
+"""The caller behind a valid signature, and AWSError, which each service writes in its own protocol."""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
 """The models behind SageMaker jobs and endpoints, in the shape of Hugging Face's inference containers.
 
-{"inputs": "text"} or {"inputs": ["text", …]}, or the text or the list alone: a job sends that whose InputFilter picks
-the text, as in ML Commons' batch_inference_sagemaker_connector_blueprint.md. A model gives one vector a text; one whose
-name has gpt, llm or chat in it gives generated text, which is a stand-in. That is the shape only: real containers for
-feature extraction give a vector a token unless their model pools, https://huggingface.co/docs/sagemaker/inference
+A request is {"inputs": "text"}, {"inputs": ["text", …]}, or the text or the list alone; a job with an InputFilter that
+picks the text sends the text alone, as in ML Commons' batch_inference_sagemaker_connector_blueprint.md. A model answers
+each text with one vector; a model with gpt, llm or chat in its name answers with a stand-in for generated text.
+
+Only the shape is that of real containers: for feature extraction they give a vector a token, unless the model pools,
+https://huggingface.co/docs/sagemaker/inference
 """
 
 from __future__ import annotations

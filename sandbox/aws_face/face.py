@@ -1,7 +1,8 @@
-"""Everything under /aws: the signature is checked, then the service of its credential scope answers.
+"""Everything under /aws: the signature is checked, then the service named in its credential scope answers.
 
-A service is found by the scope, not by the path: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html.
-A path may name it as well, as in /aws/sagemaker/CreateTransformJob: ML Commons knows providers by words in the URL.
+The scope decides, not the path: https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html.
+A path may name the service as well, as in /aws/sagemaker/CreateTransformJob, because ML Commons recognises providers by
+words in the URL.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Titan: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html, Cohere:
 …/model-parameters-embed.html, Anthropic: …/model-parameters-anthropic-claude-messages.html, Nova:
-https://docs.aws.amazon.com/nova/latest/userguide/using-invoke-api.html. The vectors have 256 numbers where the real
-model's default has more; asking for more than there are is refused. The messages of refusals were not verified.
+https://docs.aws.amazon.com/nova/latest/userguide/using-invoke-api.html. Vectors have 256 numbers by default, fewer than
+those of the real models; a request for more numbers is refused. The messages of refusals were not verified.
 """
 
 from __future__ import annotations

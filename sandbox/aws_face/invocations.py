@@ -1,7 +1,7 @@
-"""Model invocation jobs as the API has them: what may be asked for, and what the status calls show.
+"""Model invocation jobs as Bedrock's API has them: the requests it accepts, and the states it shows.
 
-A job that is stopped while it is in progress has done half of its records; they are written and charged. One stopped
-before has done none. Roles: `-denied` may not read, `-read-only` may not write.
+A job stopped in progress has done half of its records; these are written and charged. A job stopped earlier has done
+none. A role with a name that ends in `-denied` may not read, in `-read-only` not write.
 """
 
 from __future__ import annotations

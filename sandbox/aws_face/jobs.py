@@ -1,8 +1,8 @@
-"""The life of a job of either service: what is known about its work, and the one place where its status moves on.
+"""The life of a SageMaker or Bedrock job: how far its work is, and the only place where its status moves on.
 
-A stored job is {"public": what the API shows, "work": what is known}. The worker writes only `work`, and its results
-beside the state; `look` moves `public` as far as the pace allows and puts the results into the bucket with the last
-step, so that a job stopped until then can still leave none.
+A stored job is {"public": the job as the API shows it, "work": how far the worker is}. The worker writes only `work`,
+and its results beside the state. `look` moves `public` as far as the pace allows, and with the last step puts the
+results into the bucket, so that a job stopped before its last step leaves no results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The keys that are right: one written down here, and those that AssumeRole gave out until they expire."""
+"""The valid keys: a fixed, made-up key, and the temporary keys of AssumeRole until they expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines of an object in a bucket, however its pieces were cut, and the places that s3:// addresses name."""
+"""The lines of an object that comes in pieces, and bucket and key of an s3:// address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The buckets as the services of the face see them, without a call over HTTP."""
+"""Buckets and objects for the services of the face, called directly, without HTTP."""
 
 from __future__ import annotations
 

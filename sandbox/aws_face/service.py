@@ -1,4 +1,4 @@
-"""What the face asks of a service behind it."""
+"""The interface of an AWS service (S3, STS, SageMaker, Bedrock) behind the face."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What AWS turns down before it looks at anything: members that are missing, of a wrong type, length, range or pattern.
+"""Checks that AWS makes before all others: members that are missing or of a wrong type, length, range or pattern.
 
-The rules are botocore's own service models, so they are AWS's. The wording is that of AWS's validation errors
-(https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html names the code); that every service words
-every constraint so was not verified. Unknown members are ignored, as AWS ignores them.
+The rules are those of botocore's service models, so they are AWS's. The texts follow AWS's validation errors
+(https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html names the code); it was not verified that
+every service uses them for every constraint. Unknown members are ignored, as AWS ignores them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AssumeRole and GetCallerIdentity; any role is given out but one whose ARN ends in `-denied`.
+"""AssumeRole and GetCallerIdentity; every role can be assumed, except a role with an ARN that ends in `-denied`.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 """

@@ -1,8 +1,8 @@
-"""Transform jobs as the API has them: what may be asked for, and what the status calls show.
+"""Transform jobs as SageMaker's API has them: the requests it accepts, and the states it shows.
 
-The refusal of an input without objects is that of https://github.com/aws/amazon-sagemaker-examples/issues/2414; of a
-job that is not there no public source tells AWS's words. Two roles are told apart by the end of their
-name: `-denied` may not read, `-read-only` may not write.
+The refusal of an input without objects is quoted in https://github.com/aws/amazon-sagemaker-examples/issues/2414; no
+public source has AWS's words for an unknown job. A role with a name that ends in `-denied` may not read, in
+`-read-only` not write.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which models there are, and what one call of embed answers: https://docs.cohere.com/reference/embed"""
+"""The models, and the reply to a call of embed: https://docs.cohere.com/reference/embed"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cohere's routes, each behind the key check but for the download of parts, whose addresses are signed."""
+"""Cohere's routes. All check the key, except the download of parts, which has signed addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/connectors: what is checked on the way in, and who may not be changed because models use it."""
+"""/connectors: bodies are checked, and a connector that models use cannot be changed or deleted."""
 
 from __future__ import annotations
 

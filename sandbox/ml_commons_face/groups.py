@@ -1,4 +1,4 @@
-"""/model_groups: names are unique, but only for those who do not create them at the same moment."""
+"""/model_groups: names are unique, except between requests that create them at the same moment."""
 
 from __future__ import annotations
 

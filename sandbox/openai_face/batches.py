@@ -1,4 +1,4 @@
-"""/v1/batches: what may be asked for, and what the status calls show."""
+"""/v1/batches: the requests it accepts, and the batches it shows."""
 
 from __future__ import annotations
 

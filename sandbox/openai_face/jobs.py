@@ -1,7 +1,7 @@
-"""The life of a batch: what is known about the work, and the one place where its visible status moves on.
+"""The life of a batch: how far its work is, and the only place where its visible status moves on.
 
-A stored batch is {"public": what the API shows, "work": what is known}. The worker writes only `work`; `look` turns it
-into `public` as far as the pace allows.
+A stored batch is {"public": the batch as the API shows it, "work": how far the worker is}. The worker writes only
+`work`; `look` moves `public` after it as far as the pace allows.
 """
 
 from __future__ import annotations

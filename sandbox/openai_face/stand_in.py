@@ -1,4 +1,4 @@
-"""Chat and responses without a model: the right shape around a text that says that nobody thought about it."""
+"""Chat and responses without a model: the right shape around a text that says it is a stand-in."""
 
 from __future__ import annotations
 

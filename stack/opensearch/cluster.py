@@ -6,14 +6,13 @@ Bound to 127.0.0.1, so that OpenSearch's bootstrap checks, which this machine ne
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from stack.home import Home
 from stack.opensearch.account import Account
-from stack.opensearch.node import START_SECONDS, Node
+from stack.opensearch.node import Node
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,18 +80,14 @@ class OpenSearchCluster:
                 return 0
         return int(answer.json()["number_of_nodes"]) if answer.is_success else 0
 
-    def wait_until_joined(self, index: int, seconds: float = START_SECONDS) -> None:
-        """All running nodes, in the eyes of this one; raise StackError, with the end of its log, if it takes longer."""
+    def wait_until_joined(self, index: int) -> None:
+        """All running nodes, in the eyes of this one; raise StackError, with the end of its log, if it is stuck."""
         part = self.nodes[index].part
         assert part is not None
-        deadline = time.monotonic() + seconds
-        while self.joined(index) != (
-            running := sum(node.part is not None and node.part.running for node in self.nodes)
-        ):
-            part.check()
-            if time.monotonic() > deadline:
-                raise part.failure(f"is not in a cluster of {running} after {seconds:.0f} s")
-            time.sleep(0.2)
+        part.wait_until(lambda: self.joined(index) == self._running(), "is not in the cluster of the others")
+
+    def _running(self) -> int:
+        return sum(node.part is not None and node.part.running for node in self.nodes)
 
     def _start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HEAP = "512m"
-START_SECONDS = 180.0
 # Providers a connector may call: OpenAI, and the sandbox on loopback or on a TEST-NET address.
 TRUSTED = (r"^https://api\.openai\.com/.*$", r"^http://127\.0\.0\.1:.*$", r"^http://198\.51\.100\.\d+:.*$")
 ML_SETTINGS: dict[str, Any] = {
@@ -87,16 +85,11 @@ class Node:
         self.part = Part(self.name, command, self.log, env, self.home, grace_seconds=10, user=account.name)
         self.part.start()
 
-    def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
-        """Healthy enough to take an index; raises StackError, with the end of its log, if it ends or takes longer."""
+    def wait_until_ready(self) -> None:
+        """Healthy enough to take an index; raises StackError, with the end of its log, if it ends or is stuck."""
         assert self.part is not None
-        deadline = time.monotonic() + seconds
         with self.client() as client:
-            while not _is_healthy(client):
-                self.part.check()
-                if time.monotonic() > deadline:
-                    raise self.part.failure(f"is not healthy after {seconds:.0f} s")
-                time.sleep(0.2)
+            self.part.wait_until(lambda: _is_healthy(client), "is not healthy")
 
     def start(self) -> Self:
         """Return when it is ready."""

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import trustme
 import yaml
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from stack.opensearch.certificates import Authority
 from stack.opensearch.node import Node
 
 VERSION = "2.19.1"
@@ -51,7 +52,7 @@ SETTINGS: dict[str, Any] = {
     "plugins.security.ssl.http.pemcert_filepath": "certificates/node.pem",
     "plugins.security.ssl.http.pemkey_filepath": "certificates/node-key.pem",
     "plugins.security.ssl.http.pemtrustedcas_filepath": "certificates/ca.pem",
-    "plugins.security.nodes_dn": ["CN=node"],
+    "plugins.security.nodes_dn": ["CN=node,*"],
     "plugins.security.allow_default_init_securityindex": True,
     "plugins.security.restapi.roles_enabled": ["all_access"],
     "plugins.security.audit.type": "noop",
@@ -85,14 +86,22 @@ def secured_node(
     Its authority is new, and the only one that vouches for it: ``ca`` of the node is the authority's certificate.
     """
     address = "127.0.0.1"
-    certificates = home / "config" / "certificates"
-    certificates.mkdir(parents=True, mode=0o700)
-    authority = Authority.new("opensearch-batch")
-    authority.write(certificates / "ca.pem")
-    authority.sign("node", [address], certificates / "node.pem", certificates / "node-key.pem")
+    ca = _write_certificates(home / "config" / "certificates", address)
     _write_configuration(home / "config" / "opensearch-security", [ADMIN, *users], roles)
-    ca = certificates / "ca.pem"
     return Node(VERSION, home, http_port, transport_port, address, settings=SETTINGS, login=ADMIN.login, ca=ca)
+
+
+def _write_certificates(folder: Path, address: str) -> Path:
+    """The authority's; the key as PKCS#8, which the plugin wants."""
+    folder.mkdir(parents=True, mode=0o700)
+    authority = trustme.CA()
+    node = authority.issue_cert(address, common_name="node")
+    key = load_pem_private_key(node.private_key_pem.bytes(), password=None)
+    (folder / "node-key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (folder / "node-key.pem").chmod(0o600)
+    node.cert_chain_pems[0].write_to_path(str(folder / "node.pem"))
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    return folder / "ca.pem"
 
 
 def _write_configuration(folder: Path, users: Sequence[User], roles: Mapping[str, Any]) -> None:

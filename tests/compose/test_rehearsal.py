@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -14,31 +13,17 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from stack import namespace
-from stack.opensearch import __main__ as opensearch
-from stack.processes import StackError, left_over
+from stack.processes import left_over
 from stack.run import DagRun
 from stack.search import local_path
 from tests.compose.clusters import RealNode, SandboxFace
 from tests.compose.rehearsal import PORTS, Rehearsal
 from tests.compose.resolved import ROOT
 from tests.compose.substitutes import TABLE
+from tests.nodes import reason_to_skip
 
 if TYPE_CHECKING:
     from stack.stack import Stack
-
-RUN_SECONDS = 120
-
-
-def why_not_real() -> str:
-    """Empty where a real server can run."""
-    if os.environ.get("CI_REAL") == "0":
-        return "CI_REAL=0 leaves the real servers out"
-    try:
-        opensearch.check()
-    except StackError as error:
-        return str(error)
-    return "" if namespace.is_inside() else "needs the network namespace that `make test-real` makes"
 
 
 @pytest.fixture(
@@ -50,7 +35,7 @@ def why_not_real() -> str:
 )
 def rehearsal(request: pytest.FixtureRequest, env_file: Path) -> Iterator[Rehearsal]:
     """Not in pytest's own folder: it is closed to the user that a real node runs as."""
-    if request.param is RealNode and (reason := why_not_real()):
+    if request.param is RealNode and (reason := reason_to_skip()):
         pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="opensearch-batch-compose-", ignore_cleanup_errors=True) as folder:
         with Rehearsal(Path(folder), env_file, request.param()) as started:
@@ -66,7 +51,7 @@ def log(run: DagRun, task_id: str) -> str:
 def test_the_demo_answers_every_row(rehearsal: Rehearsal) -> None:
     """The sandbox has a private address, from which no cluster reads a status: its jobs are followed there."""
     run = DagRun.trigger(cast("Stack", rehearsal.log_in()), "embed_stdlib_docs")
-    state = run.wait(RUN_SECONDS)
+    state = run.wait()
     assert state == "success", {task["task_id"]: run.log(task) for task in run.tasks() if task["state"] == "failed"}
 
     report = run.xcom("report")

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx
+
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEY = "sk-sandbox-not-a-secret"
 ML = "/_plugins/_ml"
-WAIT_SECONDS = 20.0
-T = TypeVar("T")
-
-
-def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
-    """Look again and again until it is good."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not good(found := look()):
-        assert time.monotonic() < deadline, f"still {found!r} after {WAIT_SECONDS} s"
-        time.sleep(0.01)
-    return found
 
 
 def history(look: Callable[[], str], last: str) -> list[str]:

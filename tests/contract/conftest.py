@@ -8,7 +8,8 @@ import pytest
 
 from sandbox.server import Sandbox
 from tests.contract.aws_jobs.cloud import Cloud
-from tests.contract.cluster import KEY, Cluster, jsonl, rows, until
+from tests.contract.cluster import KEY, Cluster, jsonl, rows
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tests.contract.cluster import until
 from tests.contract.scripted_provider import Answer
+from tests.patience import until
 
 if TYPE_CHECKING:
     from tests.contract.replay import Replay

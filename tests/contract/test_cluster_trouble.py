@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.cluster import ML, Cluster, connector, rows, until
+from tests.contract.cluster import ML, Cluster, connector, rows
 from tests.contract.conftest import Provider
+from tests.patience import until
 
 SUBMIT: dict[str, Any] = {"parameters": {"input_file_id": "file-unknown", "key": "k"}}
 

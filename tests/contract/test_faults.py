@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,7 +12,8 @@ import openai
 import pytest
 
 from sandbox.faults import KINDS
-from tests.contract.cluster import KEY, Cluster, jsonl, rows, until
+from tests.contract.cluster import KEY, Cluster, jsonl, rows
+from tests.patience import until
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Provider
@@ -94,6 +96,17 @@ def test_delay(cluster: Cluster, provider: Provider) -> None:
     began = time.monotonic()
     provider.api.models.list()
     assert time.monotonic() - began >= 0.2
+
+
+def test_hold(cluster: Cluster, provider: Provider) -> None:
+    cluster.fault("hold", path="^/v1/models$")
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(provider.api.models.list)
+        until(lambda: cluster.sandbox("faults"), lambda faults: faults == [])
+        provider.api.files.list()
+        assert not held.done()
+        cluster.call("DELETE", "/_sandbox/faults")
+        assert held.result().data
 
 
 def test_a_delay_beyond_the_read_timeout_of_the_connector(cluster: Cluster, provider: Provider) -> None:
@@ -260,7 +273,7 @@ def test_a_wrong_order_is_refused(cluster: Cluster, order: dict[str, Any]) -> No
 
 
 def test_every_fault_has_its_parameters_named() -> None:
-    assert len(KINDS) == 45
+    assert len(KINDS) == 46
 
 
 def _answers(cluster: Cluster, task_id: str) -> bool:

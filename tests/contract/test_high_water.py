@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.contract.cluster import until
+from tests.patience import until
 
 if TYPE_CHECKING:
     from tests.contract.cluster import Cluster

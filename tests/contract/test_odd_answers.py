@@ -23,10 +23,11 @@ from cohere.core.api_error import ApiError
 from sandbox.faults import KINDS, SHAPES
 from sandbox.odd_answers import put
 from tests.contract.aws_jobs.cloud import BUCKET, Cloud, records, texts
-from tests.contract.cluster import KEY, Cluster, row, rows, until
+from tests.contract.cluster import KEY, Cluster, row, rows
 from tests.contract.conftest import Provider
 from tests.contract.test_cohere import KEY as COHERE_KEY
 from tests.contract.test_cohere import ROWS, finished, uploaded
+from tests.patience import until
 
 
 @pytest.fixture

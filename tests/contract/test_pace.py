@@ -8,8 +8,9 @@ import pytest
 
 from sandbox.pace import Pace
 from sandbox.server import Sandbox
-from tests.contract.cluster import history, until
+from tests.contract.cluster import history
 from tests.contract.conftest import Provider
+from tests.patience import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from sandbox.server import Sandbox
-from tests.contract.cluster import Cluster, rows, until
+from tests.contract.cluster import Cluster, rows
 from tests.contract.conftest import Provider
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from stack.airflow import CHECKOUT, UNCHANGED_FILES
 from stack.stack import Stack
 
 if TYPE_CHECKING:
@@ -16,9 +18,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """The project's own DAGs and plugins on a fresh home. A test that kills a part starts it again.
+    """The project's own plugins and DAGs, and those below, on a fresh home. A test that kills a part starts it again.
 
     The home is not in pytest's own folder, which its next start closes to other users, PostgreSQL's too.
     """
-    with tempfile.TemporaryDirectory(prefix="opensearch-batch-e2e-") as home, Stack(Path(home)) as started:
-        yield started
+    with tempfile.TemporaryDirectory(prefix="opensearch-batch-e2e-") as name:
+        folder = Path(name)
+        shutil.copytree(CHECKOUT / "dags", folder / "dags")
+        shutil.copytree(Path(__file__).with_name("dags"), folder / "dags", dirs_exist_ok=True)
+        with Stack(folder / "home", dags=folder / "dags", settings=UNCHANGED_FILES) as started:
+            yield started

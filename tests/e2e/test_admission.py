@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from stack.run import DagRun, wait_for_dag
-from tests.e2e.test_runs import Box, eventually, rows_of, write_articles
+from tests.e2e.test_runs import Box, rows_of, write_articles
+from tests.patience import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-NIGHTS = 9
+NIGHTS = 7
 LIMIT = 5
 FIRST = datetime.date(2026, 3, 1)
-BACKFILL_SECONDS = 600
 
 
 @pytest.fixture
@@ -62,11 +62,12 @@ def test_a_backfill_of_many_nights_never_has_more_jobs_in_flight_than_the_limit(
         "reprocess_behavior": "none",
     }
     backfill = stack.api("POST", "/backfills", body)["id"]
+    every_night = DagRun(stack, "nightly_batch", "~")
 
     def the_others_wait() -> bool:
         return bool(submits(stack, body, "deferred")["total_entries"] == NIGHTS - LIMIT)
 
-    eventually("the others wait", the_others_wait, BACKFILL_SECONDS)
+    eventually("the others wait", the_others_wait, every_night.progress)
     (task,) = submits(stack, body, "deferred")["task_instances"]
     run = DagRun(stack, "nightly_batch", task["dag_run_id"])
     said = f"shard 0 waits for its turn: at least {LIMIT} jobs are in flight"
@@ -80,7 +81,7 @@ def test_a_backfill_of_many_nights_never_has_more_jobs_in_flight_than_the_limit(
         ended = [run for run in runs if run["state"] in ("success", "failed")]
         return ended if len(ended) == NIGHTS else []
 
-    runs = eventually(f"backfill {backfill}", finished, BACKFILL_SECONDS)
+    runs = eventually(f"backfill {backfill}", finished, every_night.progress)
     eventually("its end is noted", lambda: stack.api("GET", f"/backfills/{backfill}")["completed_at"])
     assert {run["state"] for run in runs} == {"success"}
     assert high_water(stack)["jobs"] == LIMIT

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.e2e.test_runs import RUN_SECONDS, box, eventually, start_small_run, states
+from tests.e2e.test_runs import box, start_small_run, states
+from tests.patience import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +69,7 @@ def test_rows_that_expired_or_were_lost_go_again_and_a_clear_sends_nothing(stack
     box.order("expire", fraction=0.6)
     run = start_small_run(stack, rows=ROWS)
 
-    assert run.wait(RUN_SECONDS) == "success"
+    assert run.wait() == "success"
     report = run.xcom("report")
     sent = sent_since(stack, box, known)
     first, again = sent[:3], sent[3:]
@@ -88,7 +89,7 @@ def test_rows_that_expired_or_were_lost_go_again_and_a_clear_sends_nothing(stack
     assert states(run)["repair_1.fetch_output", 0] == "success"
 
     clear(stack, run, "prepare_input")
-    assert run.wait(RUN_SECONDS) == "success"
+    assert run.wait() == "success"
     assert len(sent_since(stack, box, known)) == 4
     assert run.xcom("report") == report
 
@@ -98,7 +99,7 @@ def test_rows_that_failed_for_good_are_named_and_their_round_is_skipped(stack: S
     box.order("fail_rows", count=2, code="context_length_exceeded", message="Too long.")
     run = start_small_run(stack)
 
-    assert run.wait(RUN_SECONDS) == "failed"
+    assert run.wait() == "failed"
     found = states(run)
     assert found.pop(("report", -1)) == "failed"
     repair = {task: state for (task, _), state in found.items() if "repair" in task}
@@ -117,16 +118,16 @@ def test_a_round_whose_job_answers_nothing_leaves_named_rows_and_its_clear_sends
     known = {job["id"] for job in box.ledger()}
     box.order("expire", fraction=0.5)
     run = start_small_run(stack)
-    eventually("the first job", lambda: len(box.ledger()) > len(known))
+    eventually("the first job", lambda: len(box.ledger()) > len(known), run.progress)
     box.order("fail_batch", code="server_error", message="The server had an error.")
 
-    assert run.wait(RUN_SECONDS) == "failed"
+    assert run.wait() == "failed"
     manifest, landed = manifest_of(stack, run)
     assert (len(landed["results"]), len(landed["failures"])) == (25, 25)
     assert manifest["report"]["codes"] == {"server_error": 25}
 
     clear(stack, run, "repair_1.submit_batch")
-    assert run.wait(RUN_SECONDS) == "success"
+    assert run.wait() == "success"
     sent = sent_since(stack, box, known)
     assert [len(job) for job in sent] == [50, 25, 25]
     assert set(sent[2]) == set(sent[1]) == set(landed["failures"])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,12 @@ import pytest
 
 from stack.airflow import CHECKOUT, COMMANDS
 from stack.home import Home
-from stack.processes import MARK, Part, StackError, left_over
+from stack.processes import MARK, Part, StackError, left_over, work_of
 from stack.stack import Stack
+from tests.patience import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.e2e
 
@@ -96,14 +98,14 @@ def test_nothing_outlives_a_killed_command_and_the_next_one_recovers(home: Path)
 
     first.process.kill()
 
-    wait_until(lambda: not any(process.is_running() for process in processes), seconds=30)
+    eventually("all are gone", lambda: not any(process.is_running() for process in processes))
     assert left_over(home) == []
 
     second = Command(home)
     second.wait_for("PostgreSQL")
     processes = second.processes()
     second.process.terminate()
-    assert second.process.wait(30) == 128 + signal.SIGTERM
+    assert second.process.wait() == 128 + signal.SIGTERM
     assert processes
     assert not any(process.is_running() for process in processes)
     assert left_over(home) == []
@@ -114,7 +116,7 @@ def test_a_stopped_part_takes_its_orphans_along(tmp_path: Path) -> None:
     orphan = "import subprocess, sys; subprocess.Popen(['sleep', '600'], start_new_session=True)"
     part = a_part(tmp_path, f"{orphan}; import time; print('ready', flush=True); time.sleep(600)")
     part.start()
-    wait_until(lambda: "ready" in part.log.read_text(), seconds=10)
+    eventually("ready", lambda: "ready" in part.log.read_text())
     processes = left_over(tmp_path)
     assert len(processes) == 3
 
@@ -126,7 +128,7 @@ def test_a_stopped_part_takes_its_orphans_along(tmp_path: Path) -> None:
 def test_a_part_that_fails_says_why(tmp_path: Path) -> None:
     part = a_part(tmp_path, "raise SystemExit('no such thing')")
     part.start()
-    wait_until(lambda: not part.running, seconds=10)
+    eventually("ended", lambda: not part.running)
     with pytest.raises(StackError, match=r"trial has ended \(exit code 1\).*\nno such thing"):
         part.check()
 
@@ -151,8 +153,11 @@ class Command:
             self.process = subprocess.Popen(command, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT)
 
     def wait_for(self, text: str) -> None:
-        wait_until(lambda: text in self.output.read_text() or self.process.poll() is not None, seconds=120)
+        eventually(text, partial(self._has_said, text), partial(work_of, self.process.pid))
         assert text in self.output.read_text(), self.output.read_text()
+
+    def _has_said(self, text: str) -> bool:
+        return text in self.output.read_text() or self.process.poll() is not None
 
     def processes(self) -> list[psutil.Process]:
         """The command's whole family, PostgreSQL's too, which do not keep the mark."""
@@ -165,10 +170,3 @@ def a_part(home: Path, code: str) -> Part:
 
 def listener() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0))
-
-
-def wait_until(holds: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stack.opensearch.node import Node
-from tests.real.runs import eventually
+from tests.patience import eventually
 
 if TYPE_CHECKING:
     import httpx
 
 ML = "/_plugins/_ml"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,7 @@ class Cluster:
     def forget(self) -> None:
         """Undeploy and delete all models, connectors and groups. A running task can't be deleted."""
         for hit in self.hits("models"):
-            eventually("undeployed", partial(self._undeploy, hit["_id"]), 30)
+            eventually("undeployed", partial(self._undeploy, hit["_id"]))
             self.ok("DELETE", f"{ML}/models/{hit['_id']}")
         for kind in ("connectors", "model_groups"):
             for hit in self.hits(kind):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +18,6 @@ from tests.real import ogx_venv
 KEY = "sk-ogx-not-a-secret"
 MODEL = "local/text-embedding-3-small"
 CHAT_MODEL = "local/gpt-4o-mini"
-START_SECONDS = 90
 
 
 @dataclass
@@ -89,12 +87,7 @@ class Ogx:
 
     def _wait_until_ready(self) -> None:
         assert self.part is not None
-        deadline = time.monotonic() + START_SECONDS
-        while not self._is_ready():
-            self.part.check()
-            if time.monotonic() > deadline:
-                raise self.part.failure(f"does not answer after {START_SECONDS} s")
-            time.sleep(0.1)
+        self.part.wait_until(self._is_ready, "does not answer")
 
     def _is_ready(self) -> bool:
         """Its models are there: it asks the model server for them."""

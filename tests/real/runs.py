@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from stack.run import DagRun
-
-RUN_SECONDS = 180
-T = TypeVar("T")
-
-
-def eventually(what: str, check: Callable[[], T], seconds: float = 90) -> T:
-    """The first true value of `check`."""
-    deadline = time.monotonic() + seconds
-    while not (value := check()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.3)
-    return value
 
 
 def logs(run: DagRun, task_id: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +13,23 @@ import httpx
 import pytest
 import yaml
 
-from opensearch_batch.cluster import ml_commons, registration
+from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.errors import BatchError, Transient
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
 from stack.airflow import CHECKOUT
+from stack.home import free_port
 from stack.opensearch.node import Node
 from stack.opensearch.security import User, secured_node
-from tests.real.cluster import ML, Cluster, free_port
+from stack.processes import Part
+from tests.real.cluster import Cluster
 from tests.real.provider import KEY, Provider
 
 ROLES_API = "/_plugins/_security/api/roles"
 PREFIX = "cluster:admin/opensearch/ml/"
 TEAM = "batch_team"
 SPEC = CHECKOUT / "dags" / "specs" / "embed_stdlib_docs.yaml"
-START_SECONDS = 60
-UNDEPLOY_SECONDS = 20
 
 
 def role(name: str) -> tuple[str, list[str]]:
@@ -102,7 +101,8 @@ def _running(home: Path) -> Iterator[Secured]:
         node.launch()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AIRFLOW_CONN_STARTING", connection(node, RUNNER))
-            said = _said_until_it_answers("starting")
+            assert node.part is not None
+            said = _said_until_it_answers(node.part, "starting")
         node.wait_until_ready()
         with node.client() as client:
             yield Secured(node, Cluster(node, client), said)
@@ -110,30 +110,19 @@ def _running(home: Path) -> Iterator[Secured]:
         node.stop()
 
 
-def forget(cluster: Cluster) -> None:
-    """As Cluster.forget, on a node that answers `_undeploy` before the model's document says so."""
-    for hit in cluster.hits("models"):
-        path = f"{ML}/models/{hit['_id']}"
-        cluster.ok("POST", f"{path}/_undeploy")
-        deadline = time.monotonic() + UNDEPLOY_SECONDS
-        while (state := cluster.ok("GET", path)["model_state"]) in registration.DEPLOYED:
-            assert time.monotonic() < deadline, f"{path} is {state} for {UNDEPLOY_SECONDS} s"
-            time.sleep(0.05)
-    cluster.forget()
-
-
-def _said_until_it_answers(conn_id: str) -> list[BatchError]:
+def _said_until_it_answers(part: Part, conn_id: str) -> list[BatchError]:
     said: list[BatchError] = []
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+
+    def has_answered() -> bool:
         try:
             MLCommonsHook(conn_id).send(ml_commons.get_task("there-is-none"))
         except BatchError as error:
             said.append(error)
-            if not isinstance(error, Transient):
-                return said
-        time.sleep(0.05)
-    raise AssertionError(f"no answer but {said[-1]!r} within {START_SECONDS} s")
+            return not isinstance(error, Transient)
+        return False
+
+    part.wait_until(has_answered, "does not answer", pause_seconds=0.05)
+    return said
 
 
 @pytest.fixture
@@ -177,4 +166,4 @@ def model_id(secured: Secured, connect: Connect, testnet: Provider) -> Iterator[
     by: dict[str, Any] = {"spec": BatchSpec.load(SPEC).to_dict(), "opensearch_conn_id": SETUP.name}
     connector_id = CreateConnectorOperator(task_id="create_connector", **by).execute({})
     yield RegisterModelOperator(task_id="register_model", connector_id=connector_id, **by).execute({})
-    forget(secured.cluster)
+    secured.cluster.forget()

@@ -14,19 +14,23 @@ import httpx
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
-from opensearch_batch.tasks.base import cancel_jobs, fill_connections
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.tasks.base import cancel_jobs
 from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
+from opensearch_batch.tasks.settings import settings_of
 from sandbox.server import Sandbox
 from stack import namespace
+from stack.home import free_port
 from stack.processes import StackError
 from stack.run import DagRun
 from stack.search import local_path
+from tests.patience import eventually
 from tests.real import ogx_venv
-from tests.real.cluster import ML, Cluster, free_port
+from tests.real.cluster import ML, Cluster
 from tests.real.ogx import CHAT_MODEL, KEY, MODEL, Ogx, connection
 from tests.real.provider import KEY as MODELS_KEY
 from tests.real.provider import Provider
-from tests.real.runs import RUN_SECONDS, eventually, ids, logs
+from tests.real.runs import ids, logs
 from tests.sandbox.bench import Run, rows_of, sensor
 
 if TYPE_CHECKING:
@@ -135,7 +139,7 @@ def test_the_projects_own_dag(
     connections.cluster(cluster.url)
     connections.provider(ogx.url(host).removesuffix("/v1"), KEY)
     run = DagRun.trigger(airflow, "batch_inference", {"spec": "embed_stdlib_docs", "rows": ROWS, "model": MODEL})
-    assert run.wait(RUN_SECONDS) == "success"
+    assert run.wait() == "success"
     report = run.xcom("report")
     assert (report["records"], report["answered"], report["failed"], report["missing"]) == (ROWS, ROWS, 0, 0)
     landed = [row for uri in report["results"] for row in ids(local_path(uri))]
@@ -241,9 +245,7 @@ def test_a_job_is_cancelled(
 ) -> None:
     monkeypatch.setenv(CONNECTION, connection(ogx.url(host)))
     jobs = submitted_and_slow(ogx, models, run)
-    waiting = sensor(jobs)
-    fill_connections(waiting)
-    assert cancel_jobs(waiting, jobs) == []
+    assert cancel_jobs(settings_of(sensor(jobs)), [Job.from_dict(job) for job in jobs]) == []
     [outcome] = run.wait(jobs)
     assert (outcome["state"], outcome["outputs"]) == ("cancelled", [])
     report = run.fetch([outcome], max_failed_fraction=1)["report"]

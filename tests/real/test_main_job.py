@@ -10,7 +10,8 @@ import pytest
 from stack import namespace
 from stack.run import DagRun
 from stack.search import local_path
-from tests.real.runs import RUN_SECONDS, eventually, ids, logs, state_of
+from tests.patience import eventually
+from tests.real.runs import ids, logs, state_of
 
 if TYPE_CHECKING:
     from stack.stack import Stack
@@ -36,7 +37,7 @@ def is_public(provider: Provider) -> bool:
 @pytest.mark.usefixtures("connected")
 def test_the_demo_job(airflow: Stack, cluster: Cluster, provider: Provider, corpus: Path) -> None:
     run = DagRun.trigger(airflow, "embed_stdlib_docs")
-    assert run.wait(RUN_SECONDS) == "success"
+    assert run.wait() == "success"
 
     report = run.xcom("report")
     assert len(report["jobs"]) == len(provider.ledger()) == 3
@@ -55,7 +56,7 @@ def test_the_demo_job(airflow: Stack, cluster: Cluster, provider: Provider, corp
             assert set(looks) == {"airflow"}
     if is_public(provider):
         again = DagRun.trigger(airflow, "batch_inference", {"spec": "embed_stdlib_docs", "rows": 20})
-        assert again.wait(RUN_SECONDS) == "success"
+        assert again.wait() == "success"
         assert {kind: len(cluster.hits(kind)) for kind in MADE} == dict.fromkeys(MADE, 1), "as the first run made them"
 
 
@@ -64,7 +65,7 @@ def test_a_wait_marked_failed_cancels_the_job(airflow: Stack, provider: Provider
     provider.pace("clock:600")
     run = DagRun.trigger(airflow, "batch_inference", {"spec": "embed_stdlib_docs", "rows": 20})
     wait = "shard.wait_for_batch"
-    eventually("deferred", lambda: state_of(run, wait) == "deferred")
+    eventually("deferred", lambda: state_of(run, wait) == "deferred", run.progress)
     [job] = run.xcom("shard.submit_batch", map_index=0)
     path = f"/v1/batches/{job['provider_job_id']}"
     looks = len(provider.calls("GET", path))
@@ -78,4 +79,4 @@ def test_a_wait_marked_failed_cancels_the_job(airflow: Stack, provider: Provider
     eventually("cancelled", lambda: provider.job(job["provider_job_id"])["status"] in ("cancelling", "cancelled"))
     by = "cluster" if is_public(provider) else "airflow"
     assert provider.calls("POST", f"{path}/cancel") == [by]
-    assert run.wait(RUN_SECONDS) == "failed"
+    assert run.wait() == "failed"

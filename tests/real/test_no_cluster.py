@@ -10,10 +10,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.errors import Unavailable
+from stack.home import free_port
 from stack.opensearch import layout
 from stack.opensearch.node import ML_SETTINGS, Node
 from tests.real.by_hand import create_connector
-from tests.real.cluster import free_port
 
 if TYPE_CHECKING:
     from tests.real.by_hand import Use

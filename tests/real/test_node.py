@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import psutil  # type: ignore[import-untyped]
 
 from stack.airflow import CHECKOUT
+from stack.home import free_port
 from stack.opensearch.account import PREFIX
 from stack.opensearch.node import Node
 from stack.processes import left_over
-from tests.real.cluster import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def test_the_demo_command_takes_a_real_opensearch(homes: Path) -> None:
     command = [sys.executable, "-m", "stack", "--home", str(homes / "demo"), "demo", "--opensearch", "3.6.0"]
     began = time.monotonic()
     ended = subprocess.run(
-        command, cwd=CHECKOUT, env=os.environ | {"CI": "true"}, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=CHECKOUT, env=os.environ | {"CI": "true"}, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
     summary = json.loads(ended.stdout.splitlines()[-1])

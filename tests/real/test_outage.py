@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from opensearch_batch.errors import Unavailable
+from stack.home import free_port
 from stack.opensearch.node import Node
+from tests.patience import eventually
 from tests.real.by_hand import create_connector, register_model
-from tests.real.cluster import free_port
-from tests.real.runs import eventually
 from tests.real.waiting import Waiting
 from tests.sandbox.bench import Run, rows_of
 

@@ -8,7 +8,8 @@ import pytest
 
 from stack.run import DagRun
 from stack.search import local_path
-from tests.real.runs import RUN_SECONDS, eventually, ids, state_of
+from tests.patience import eventually
+from tests.real.runs import ids, state_of
 from tests.real.secured import RUNNER, Secured
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def as_runner(secured: Secured, testnet: Provider, connections: Connections) -> 
 @pytest.mark.usefixtures("as_runner")
 def test_the_demo_job(airflow: Stack, secured: Secured, model_id: str, testnet: Provider, corpus: Path) -> None:
     run = DagRun.trigger(airflow, "embed_stdlib_docs")
-    assert run.wait(RUN_SECONDS) == "success"
+    assert run.wait() == "success"
 
     report = run.xcom("report")
     assert len(report["jobs"]) == len(testnet.ledger()) == 3
@@ -46,7 +47,7 @@ def test_a_wait_marked_failed_cancels_the_job(airflow: Stack, testnet: Provider)
     testnet.pace("clock:600")
     run = DagRun.trigger(airflow, "batch_inference", {"spec": "embed_stdlib_docs", "rows": 20})
     wait = "shard.wait_for_batch"
-    eventually("deferred", lambda: state_of(run, wait) == "deferred")
+    eventually("deferred", lambda: state_of(run, wait) == "deferred", run.progress)
     [job] = run.xcom("shard.submit_batch", map_index=0)
     path = f"/v1/batches/{job['provider_job_id']}"
     looks = len(testnet.calls("GET", path))
@@ -56,4 +57,4 @@ def test_a_wait_marked_failed_cancels_the_job(airflow: Stack, testnet: Provider)
 
     eventually("cancelled", lambda: testnet.job(job["provider_job_id"])["status"] in ("cancelling", "cancelled"))
     assert testnet.calls("POST", f"{path}/cancel") == ["cluster"]
-    assert run.wait(RUN_SECONDS) == "failed"
+    assert run.wait() == "failed"

@@ -19,7 +19,7 @@ from opensearch_batch.flow.jobs import Job
 from opensearch_batch.providers.store import open_store
 from opensearch_batch.wait.looking import asker, cancel, drive, look
 from tests.real.provider import KEY, Provider
-from tests.real.secured import RUNNER, SETUP, STRANGER, Connect, Secured, forget, upload
+from tests.real.secured import RUNNER, SETUP, STRANGER, Connect, Secured, upload
 
 EMBEDDING = {"model": "text-embedding-3-small", "input": "a"}
 ROW = {"custom_id": "1", "method": "POST", "url": "/v1/embeddings", "body": EMBEDDING}
@@ -151,7 +151,7 @@ def test_what_is_made_without_backend_roles_is_its_makers_alone(
         with pytest.raises(Refused, match="doesn.t have privilege|Doesn.t have privilege"):
             send(ml_commons.batch_predict(model_id, {"input_file_id": upload(testnet, [ROW])}))
     finally:
-        forget(secured.cluster)
+        secured.cluster.forget()
 
 
 def test_sharing_with_a_team_that_one_is_not_in(connect: Connect, secured: Secured, testnet: Provider) -> None:

@@ -17,7 +17,7 @@ from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.errors import Refused
 from opensearch_batch.submit import submission
 from tests.real.provider import KEY, Provider
-from tests.real.secured import PREFIX, RUNNER, SETUP, Connect, Secured, connection, forget, role, upload
+from tests.real.secured import PREFIX, RUNNER, SETUP, Connect, Secured, connection, role, upload
 
 GROUP = "opensearch-batch"
 MODEL = "text-embedding-3-small"
@@ -155,7 +155,7 @@ def shared(secured: Secured, providers: dict[str, Provider]) -> Iterator[Scene]:
         scene = Scene(send, "", "", upload(provider, [ROW]), provider.url)
         scene = replace(scene, connector_id=scene.ensure_connector("shared"))
         yield replace(scene, model_id=scene.ensure_model("shared"))
-    forget(secured.cluster)
+    secured.cluster.forget()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from stack.run import DagRun
 from stack.search import local_path
 from tests.real.by_hand import create_connector, register_model, statuses
 from tests.real.cluster import ML, Cluster
-from tests.real.runs import RUN_SECONDS, ids
+from tests.real.runs import ids
 from tests.real.waiting import Waiting
 from tests.sandbox.bench import Run, rows_of
 
@@ -59,7 +59,7 @@ def connected(three: Cluster, testnet: Provider, connections: Connections) -> No
 @pytest.mark.usefixtures("connected")
 def test_the_demo_job(airflow: Stack, three: Cluster, testnet: Provider, corpus: Path) -> None:
     run = DagRun.trigger(airflow, "embed_stdlib_docs")
-    assert run.wait(RUN_SECONDS) == "success"
+    assert run.wait() == "success"
 
     report = run.xcom("report")
     assert len(report["jobs"]) == len(testnet.ledger()) == 3

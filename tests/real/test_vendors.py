@@ -48,7 +48,7 @@ def of_the_cluster(scene: Scene, path: str) -> int:
 
 
 def is_seen(scene: Scene, cluster: Cluster) -> bool:
-    """Whether the cluster reads and cancels jobs there: of a signed connector 2.19.6 does not ask where it leads."""
+    """Whether this cluster reads and cancels the vendor's jobs itself. Else they are followed at the provider."""
     unasked = cluster.node.version == "2.19.6" and scene.vendor is not COHERE
     return unasked or namespace.ADDRESS in scene.server.url
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stack.run import DagRun
-from tests.real.runs import RUN_SECONDS, eventually, logs, state_of
+from tests.patience import eventually
+from tests.real.runs import logs, state_of
 
 if TYPE_CHECKING:
     from stack.stack import Stack
@@ -30,7 +31,7 @@ class Waiting:
         """Return when the wait is the triggerer's."""
         provider.pace("clock:600")
         run = DagRun.trigger(airflow, "batch_inference", {"spec": "embed_stdlib_docs", "rows": ROWS})
-        eventually("deferred", lambda: state_of(run, WAIT) == "deferred")
+        eventually("deferred", lambda: state_of(run, WAIT) == "deferred", run.progress)
         [job] = run.xcom("shard.submit_batch", map_index=0)
         return cls(run, provider, f"/v1/batches/{job['provider_job_id']}")
 
@@ -42,7 +43,7 @@ class Waiting:
     def finish(self) -> None:
         """The job ends, and the run with it: all rows answered, one job paid, told once that the cluster was away."""
         self.provider.pace("instant")
-        assert self.run.wait(RUN_SECONDS) == "success"
+        assert self.run.wait() == "success"
         report = self.run.xcom("report")
         assert (report["answered"], report["failed"], report["missing"]) == (ROWS, 0, 0)
         assert len(self.provider.ledger()) == 1

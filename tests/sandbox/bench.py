@@ -157,7 +157,9 @@ class Run:
 
     def execute(self, operator: Any) -> Any:
         """Also hands the result on as XCom does: as JSON."""
+        given = {name: getattr(operator, name) for name in operator.template_fields}
         result = operator.execute(self.context(operator))
+        assert {name: getattr(operator, name) for name in operator.template_fields} == given, "arguments stay as given"
         context_ti = TaskInstance(self.xcoms, operator.task_id)
         context_ti.xcom_push("return_value", result)
         return context_ti.xcom_pull(operator.task_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from opensearch_batch.operators import PrepareInputOperator, SubmitBatchOperator
 from opensearch_batch.tasks.turn_trigger import TurnTrigger
+from tests.patience import until
 from tests.sandbox.bench import KEY, MODEL, Run, Server, first_event, rebuilt, rows_of, sensor, submit_settings
 
 POOL = "opensearch_batch_by_hand"
@@ -35,16 +35,12 @@ def stored(trigger: Any) -> TurnTrigger:
 
 def all_end(server: Server) -> None:
     server.pace("instant")
-    deadline = time.monotonic() + 20
-    while left := high_water(server)["live_jobs"]:
-        assert time.monotonic() < deadline, f"{left} jobs are live"
+    until(lambda: high_water(server)["live_jobs"], lambda left: left == 0)
 
 
 def looked_at(server: Server, job_id: str, status: str) -> None:
-    deadline = time.monotonic() + 20
     key = {"Authorization": f"Bearer {KEY}"}
-    while (seen := server.http.get(f"/v1/batches/{job_id}", headers=key).json()["status"]) != status:
-        assert time.monotonic() < deadline, f"{job_id} is {seen}"
+    until(lambda: server.http.get(f"/v1/batches/{job_id}", headers=key).json()["status"], lambda seen: seen == status)
 
 
 def in_turns(server: Server, run: Run, operator: Any, deferred: TaskDeferred | None = None) -> tuple[Any, int]:

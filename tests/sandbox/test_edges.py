@@ -18,7 +18,7 @@ from opensearch_batch.tasks.base import cluster, flat
 from opensearch_batch.tasks.partition import placeholders
 from tests.sandbox.bench import Run, Server, first_event, rows_of, sensor
 
-SEND = SimpleNamespace(opensearch_conn_id="opensearch_default")
+SEND = "opensearch_default"
 
 
 def test_mapped_preparations_keep_their_shards_apart(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

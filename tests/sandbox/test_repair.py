@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from opensearch_batch import providers
+from opensearch_batch.flow.answers import Answer
 from opensearch_batch.operators import PrepareRepairOperator, ReportOperator
 from opensearch_batch.prepare.grouping import group_name
 from tests.sandbox.bench import KEY, Run, Server, lines_of, rows_of
@@ -123,6 +125,45 @@ def test_what_may_be_answered_is_repaired(
     assert (report["answered"], report["repaired"], report["passing"]) == (ROWS, again, passing)
     assert [len(rows) for rows in sent(server)] == [ROWS, again]
     assert (set(run.landed("results")), run.landed("failures")) == (IDS, {})
+
+
+def misspelt(raw: bytes) -> Answer:
+    return Answer(providers.DEFAULT.read_many(raw).row_id)  # type: ignore[attr-defined]
+
+
+def assert_that_nothing_is_paid_again(server: Server, rounds: Rounds, bundles: list[Any]) -> None:
+    """By the repair round, which nothing was handed on to, nor by a clear of what submitted."""
+    rounds.landed[0] = []
+    with pytest.raises(AirflowSkipException):
+        rounds.prepare_repair()
+    for bundle in bundles:
+        rounds.run.submit(rounds.model_id, bundle, task_id="submit_0")
+    assert [len(rows) for rows in sent(server)] == [ROWS]
+    assert rounds.run.files() == []
+
+
+def test_a_bug_of_the_reader_pays_nothing_and_the_mended_one_lands_it_all(
+    server: Server, model_id: str, run: Run
+) -> None:
+    rounds = Rounds(run, model_id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(providers.DEFAULT, "read_line", misspelt)
+        with pytest.raises(
+            AirflowFailException, match=r"failed at line 1 .*AttributeError: .*'row_id'.*none of its rows"
+        ):
+            rounds.shards()
+        assert_that_nothing_is_paid_again(server, rounds, rounds.bundles)
+    rounds.shards()
+    assert rounds.report()["answered"] == ROWS
+    assert [len(rows) for rows in sent(server)] == [ROWS]
+
+
+def test_a_file_of_nonsense_pays_nothing(server: Server, model_id: str, run: Run) -> None:
+    server.fault("cut_row", count=ROWS)
+    rounds = Rounds(run, model_id)
+    with pytest.raises(AirflowFailException, match=r"no line of its output can be read; line 1: .*none of its rows is"):
+        rounds.shards()
+    assert_that_nothing_is_paid_again(server, rounds, rounds.bundles)
 
 
 def test_of_requests_with_many_texts_only_the_rows_without_an_answer_go_again(

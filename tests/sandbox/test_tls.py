@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import json
 import ssl
 import threading
@@ -14,10 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+import trustme
 
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.hook import MLCommonsAsyncHook, MLCommonsHook
@@ -42,27 +37,11 @@ class NoTasks(BaseHTTPRequestHandler):
 
 
 def make_certificate(folder: Path, address: str) -> Path:
-    """Signed by itself, so that it is its own authority; key and certificate in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a cluster of the tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    """Key, certificate and the authority's own in one file; each has an authority of its own."""
+    authority = trustme.CA()
     path = folder / f"{address}.pem"
-    path.write_bytes(plain + made.public_bytes(pem))
+    authority.issue_cert(address).private_key_and_cert_chain_pem.write_to_path(str(path))
+    authority.cert_pem.write_to_path(str(path), append=True)
     return path
 
 
@@ -89,9 +68,14 @@ def port(certificate: Path) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def other_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def other_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("other"), "127.0.0.2")
+
+
+@pytest.fixture(scope="module")
+def other_port(other_certificate: Path) -> Iterator[int]:
     """Its certificate was made for another address."""
-    yield from serve(make_certificate(tmp_path_factory.mktemp("other"), "127.0.0.2"))
+    yield from serve(other_certificate)
 
 
 Connect = Callable[..., None]
@@ -175,13 +159,9 @@ def test_an_unknown_authority_is_for_a_person_to_settle(connect: Connect, port: 
 
 
 def test_a_certificate_for_another_address(
-    connect: Connect, other_port: int, tmp_path: Path, send: Callable[[], Any]
+    connect: Connect, other_port: int, other_certificate: Path, send: Callable[[], Any]
 ) -> None:
-    folder = tmp_path / "same"
-    folder.mkdir()
-    pem = ssl.get_server_certificate(("127.0.0.1", other_port))
-    (folder / "ca.pem").write_text(pem)
-    connect(other_port, verify=str(folder / "ca.pem"))
+    connect(other_port, verify=str(other_certificate))
     with pytest.raises(Terminal, match=r"made for another name: give that one as the connection's host"):
         send()
 

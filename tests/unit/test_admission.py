@@ -1,4 +1,4 @@
-"""Admission: what counts as in flight, who has room, who is next in the line. Time and lists are made up."""
+"""Admission: what counts as in flight, who has room, who is next in the queue. Time and lists are made up."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.errors import Refused, SpecError, Unavailable
@@ -19,16 +19,16 @@ from opensearch_batch.submit.admission import (
     ON_ITS_WAY_SECONDS,
     Admission,
     Limits,
-    NoRoom,
-    Place,
+    LiveJob,
+    MustWait,
     Wanted,
-    has_room,
     in_flight,
+    may_submit,
     pool_command,
     pool_name,
 )
 from opensearch_batch.submit.submission import Submitter
-from opensearch_batch.tasks.turn_trigger import PROMISE_SECONDS, Line
+from opensearch_batch.tasks.turn_trigger import PROMISE_SECONDS, TurnQueue
 from tests.unit.fakes import Clock, Memory, World
 
 NOW = 1_000_000.0
@@ -44,12 +44,12 @@ def world(*jobs: dict[str, Any], uploads: tuple[dict[str, Any], ...] = ()) -> Wo
     return made
 
 
-def counted(made: World, model: str | None = MODEL, limits: Limits | None = None) -> list[Place]:
+def counted(made: World, model: str | None = MODEL, limits: Limits | None = None) -> list[LiveJob]:
     return in_flight(made, providers.DEFAULT, model, limits or Limits(tokens=1000), NOW)
 
 
-def place(n: int, tokens: int = 10) -> Place:
-    return Place(f"batch_{n}", f"file-{n}", tokens)
+def live_job(n: int, tokens: int = 10) -> LiveJob:
+    return LiveJob(f"batch_{n}", f"file-{n}", tokens)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_an_upload_of_ours_without_a_job_may_be_on_its_way() -> None:
             upload("file-c", "somebody.jsonl", 5),
         ),
     )
-    assert counted(made) == [Place(None, "file-a", 10)]
+    assert counted(made) == [LiveJob(None, "file-a", 10)]
 
 
 @pytest.mark.parametrize(
@@ -142,35 +142,35 @@ def test_an_upload_of_ours_without_a_job_may_be_on_its_way() -> None:
     ],
 )
 def test_room_beside_two_jobs_of_ten_tokens(limits: Limits, wanted: dict[str, Any], room: bool) -> None:
-    assert has_room(limits, [place(1), place(2)], replace(Wanted("shard 0", 1), **wanted), NOW) is room
+    assert may_submit(limits, [live_job(1), live_job(2)], replace(Wanted("shard 0", 1), **wanted), NOW) is room
 
 
 def test_where_nothing_is_in_flight_there_is_room_for_what_was_turned_away() -> None:
-    assert has_room(Limits(), [], Wanted("shard 0", 1, below=1, below_until=NOW + 1), NOW)
+    assert may_submit(Limits(), [], Wanted("shard 0", 1, below=1, below_until=NOW + 1), NOW)
 
 
 def test_a_jobs_own_upload_is_not_in_its_way_but_a_job_of_the_same_file_is() -> None:
     wanted = Wanted("shard 0", 1, file_id="file-1")
-    assert has_room(Limits(jobs=1), [Place(None, "file-1", 10)], wanted, NOW)
-    assert not has_room(Limits(jobs=1), [place(1)], wanted, NOW)
+    assert may_submit(Limits(jobs=1), [LiveJob(None, "file-1", 10)], wanted, NOW)
+    assert not may_submit(Limits(jobs=1), [live_job(1)], wanted, NOW)
 
 
 def test_a_job_that_never_has_room_is_an_error() -> None:
     with pytest.raises(SpecError, match=r"counts as 26 tokens .* lower limits\.max_bytes to 100"):
-        has_room(Limits(tokens=25), [], Wanted("shard 0", 26), NOW)
+        may_submit(Limits(tokens=25), [], Wanted("shard 0", 26), NOW)
 
 
 def test_an_admission_counts_once_and_adds_what_it_admits() -> None:
     asked = []
 
-    def count() -> list[Place]:
+    def count() -> list[LiveJob]:
         asked.append(1)
-        return [place(1)]
+        return [live_job(1)]
 
     admission = Admission(Limits(jobs=3), count)
     admission.admit("shard 0", 40, None)
     admission.admit("shard 1", 40, None)
-    with pytest.raises(NoRoom, match="shard 2 waits for its turn: at least 3 other jobs"):
+    with pytest.raises(MustWait, match="shard 2 waits for its turn: at least 3 other jobs"):
         admission.admit("shard 2", 40, None)
     assert (len(asked), admission.others) == (1, 2)
 
@@ -195,7 +195,7 @@ def test_a_submitter_without_room_uploads_nothing_and_keeps_finding_what_it_subm
 
     first, second = (Shard(n, f"mem://{n}", f"sha-{n}", 10, 100, 25) for n in range(2))
     job = submitter().submit(first)
-    with pytest.raises(NoRoom):
+    with pytest.raises(MustWait):
         submitter().submit(second)
     assert (submitter().submit(first), len(made.files), len(made.jobs)) == (job, 1, 1)
     made.jobs[0]["status"] = "completed"
@@ -203,18 +203,18 @@ def test_a_submitter_without_room_uploads_nothing_and_keeps_finding_what_it_subm
 
 
 class Provider:
-    """Counts are what it holds; `places` may be changed between looks."""
+    """Counts are what it holds; `live` may be changed between looks."""
 
-    def __init__(self, *places: Place) -> None:
-        self.places, self.asked = list(places), 0
+    def __init__(self, *live: LiveJob) -> None:
+        self.live, self.asked = list(live), 0
 
-    async def __call__(self) -> list[Place]:
+    async def __call__(self) -> list[LiveJob]:
         self.asked += 1
-        return list(self.places)
+        return list(self.live)
 
 
-def turns(line: Line) -> list[str]:
-    return [waiter.wanted.name for waiter in line.waiters if waiter.turn.is_set()]
+def turns(queue: TurnQueue) -> list[str]:
+    return [waiter.wanted.name for waiter in queue.waiters if waiter.turn.is_set()]
 
 
 def wanted(name: str, since: float, tokens: int = 10) -> Wanted:
@@ -223,50 +223,50 @@ def wanted(name: str, since: float, tokens: int = 10) -> Wanted:
 
 def test_the_oldest_go_first_and_a_turn_given_counts() -> None:
     async def run() -> None:
-        line, provider = Line(), Provider(place(1), place(2))
-        with line.joined(wanted("b", 2)), line.joined(wanted("a", 1)), line.joined(wanted("c", 3)):
-            await line.look(provider, Limits(jobs=3), 0)
-            assert turns(line) == ["a"]
-            await line.look(provider, Limits(jobs=3), 0)
-            assert turns(line) == ["a"], "a is promised the room"
-            provider.places = [place(2), Place("batch_a", "file of a", 10)]
-            await line.look(provider, Limits(jobs=3), 0)
-            assert turns(line) == ["b", "a"], "a's job shows, so its promise is kept, and 1 has ended"
+        queue, provider = TurnQueue(), Provider(live_job(1), live_job(2))
+        with queue.joined(wanted("b", 2)), queue.joined(wanted("a", 1)), queue.joined(wanted("c", 3)):
+            await queue.look(provider, Limits(jobs=3), 0)
+            assert turns(queue) == ["a"]
+            await queue.look(provider, Limits(jobs=3), 0)
+            assert turns(queue) == ["a"], "a is promised the room"
+            provider.live = [live_job(2), LiveJob("batch_a", "file of a", 10)]
+            await queue.look(provider, Limits(jobs=3), 0)
+            assert turns(queue) == ["b", "a"], "a's job shows, so its promise is kept, and 1 has ended"
 
     asyncio.run(run())
 
 
 def test_a_promise_that_nobody_takes_up_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
-        line, provider = Line(), Provider()
-        with line.joined(wanted("a", 1)), line.joined(wanted("b", 2)):
-            await line.look(provider, Limits(jobs=1), 0)
-            assert turns(line) == ["a"]
+        queue, provider = TurnQueue(), Provider()
+        with queue.joined(wanted("a", 1)), queue.joined(wanted("b", 2)):
+            await queue.look(provider, Limits(jobs=1), 0)
+            assert turns(queue) == ["a"]
             later = time.time() + PROMISE_SECONDS
             monkeypatch.setattr("opensearch_batch.tasks.turn_trigger.time.time", lambda: later)
-            await line.look(provider, Limits(jobs=1), 0)
-            assert turns(line) == ["a", "b"]
+            await queue.look(provider, Limits(jobs=1), 0)
+            assert turns(queue) == ["a", "b"]
 
     asyncio.run(run())
 
 
 def test_a_large_job_is_not_overtaken_by_small_ones() -> None:
     async def run() -> None:
-        line, provider = Line(), Provider(place(1, tokens=60))
-        with line.joined(wanted("large", 1, tokens=50)), line.joined(wanted("small", 2, tokens=5)):
-            await line.look(provider, Limits(tokens=100), 0)
-            assert turns(line) == []
-            provider.places = []
-            await line.look(provider, Limits(tokens=100), 0)
-            assert turns(line) == ["large", "small"]
+        queue, provider = TurnQueue(), Provider(live_job(1, tokens=60))
+        with queue.joined(wanted("large", 1, tokens=50)), queue.joined(wanted("small", 2, tokens=5)):
+            await queue.look(provider, Limits(tokens=100), 0)
+            assert turns(queue) == []
+            provider.live = []
+            await queue.look(provider, Limits(tokens=100), 0)
+            assert turns(queue) == ["large", "small"]
 
     asyncio.run(run())
 
 
 def test_the_whole_line_asks_the_provider_once_an_interval() -> None:
     async def run() -> int:
-        line, provider = Line(), Provider(place(1))
-        await asyncio.gather(*(line.look(provider, Limits(jobs=1), 60) for _ in range(100)))
+        queue, provider = TurnQueue(), Provider(live_job(1))
+        await asyncio.gather(*(queue.look(provider, Limits(jobs=1), 60) for _ in range(100)))
         return provider.asked
 
     assert asyncio.run(run()) == 1
@@ -275,34 +275,34 @@ def test_the_whole_line_asks_the_provider_once_an_interval() -> None:
 def test_nor_does_it_where_the_provider_does_not_answer() -> None:
     asked = []
 
-    async def down() -> list[Place]:
+    async def down() -> list[LiveJob]:
         asked.append(1)
         raise Unavailable("HTTP 503")
 
     async def run() -> list[Any]:
-        line = Line()
-        return await asyncio.gather(*(line.look(down, Limits(jobs=1), 60) for _ in range(100)), return_exceptions=True)
+        queue = TurnQueue()
+        return await asyncio.gather(*(queue.look(down, Limits(jobs=1), 60) for _ in range(100)), return_exceptions=True)
 
     assert [type(one) for one in asyncio.run(run()) if one] == [Unavailable]
     assert len(asked) == 1
 
 
-def test_threads_that_share_an_admission_get_no_more_places_than_there_are() -> None:
+def test_threads_that_share_an_admission_get_no_more_jobs_than_the_limit() -> None:
     asked, twice = [], threading.Event()
 
-    def count() -> list[Place]:
+    def count() -> list[LiveJob]:
         asked.append(1)
         if len(asked) > 1:
             twice.set()
         twice.wait(0.2)
-        return [place(0)]
+        return [live_job(0)]
 
     admission = Admission(Limits(jobs=4), count)
 
     def admitted(n: int) -> bool:
         try:
             admission.admit(f"shard {n}", 40, None)
-        except NoRoom:
+        except MustWait:
             return False
         return True
 

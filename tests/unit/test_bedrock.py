@@ -11,6 +11,7 @@ from opensearch_batch.errors import OutcomeUnknown, SpecError, Throttled, Unknow
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.providers.bedrock import models
 from opensearch_batch.providers.bedrock import provider as bedrock
+from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.spec import BatchSpec
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/abc123abc123"
@@ -159,7 +160,7 @@ def test_an_error_in_place_is_the_rows_reason(code: int, passing: bool) -> None:
 
 
 def test_an_unreadable_record_is_raised_as_one() -> None:
-    with pytest.raises(ValueError, match="neither an output nor an error"):
+    with pytest.raises(UnreadableLine, match="neither an output nor an error"):
         bedrock.read_line(b'{"recordId": "a"}')
 
 

@@ -7,11 +7,12 @@ import pytest
 from opensearch_batch import providers
 from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.answers import Usage
-from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, is_spent, outcome, progress
+from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, is_spent, outcome, status_line
+from opensearch_batch.flow.shards import Shard
 from opensearch_batch.wait.looking import TASK_STATES, read_task
 
 VENDOR = providers.DEFAULT
-SHARD = {"index": 3, "uri": "mem://3", "sha256": "s", "records": 2, "bytes": 10, "estimated_tokens": 1}
+SHARD = Shard(3, "mem://3", "s", 2, 10, 1)
 JOB = Job("batch-k", 1, "batch_1", "file-1", "task-1", "model-1", SHARD)
 
 
@@ -56,7 +57,7 @@ def test_an_outcome_travels_as_a_dict_with_its_job() -> None:
     remote = RemoteJob("b", "expired", "expired", ("o", "e"), 10, 7, 3, Usage(5, 6), "batch_expired", "too late")
     made = outcome(JOB, remote)
     assert Outcome.from_dict(made.to_dict()) == made
-    assert Job.from_dict(made.job) == JOB
+    assert Job.from_dict(made.to_dict()["job"]) == JOB
     assert (made.requests_total, made.requests_done, made.requests_failed) == (10, 7, 3)
     assert (made.input_tokens, made.output_tokens, made.outputs) == (5, 6, ["o", "e"])
     assert (made.error_code, made.error_message) == ("batch_expired", "too late")
@@ -68,5 +69,5 @@ def test_a_job_is_named_with_its_shard_its_id_and_its_task() -> None:
 
 
 def test_progress_is_n_of_n_with_the_failed_ones_if_there_are_any() -> None:
-    assert progress(RemoteJob("b", "running", "in_progress", (), 10, 4)) == "in_progress, 4 of 10"
-    assert progress(RemoteJob("b", "running", "in_progress", (), 10, 4, 2)) == "in_progress, 4 of 10, 2 failed"
+    assert status_line(RemoteJob("b", "running", "in_progress", (), 10, 4)) == "in_progress, 4 of 10"
+    assert status_line(RemoteJob("b", "running", "in_progress", (), 10, 4, 2)) == "in_progress, 4 of 10, 2 failed"

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.providers.openai import provider as openai
+from opensearch_batch.providers.protocol import UnreadableLine
 
 VECTOR = rb"""{"id": "batch_req_batch_14d75c85c5954b5a_1", "custom_id": "row-1", "response": {"status_code": 200, "request_id": "batch_req_batch_14d75c85c5954b5a_1", "body": "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"embedding\":[-0.4739018,0.860353,0.03460811,-0.18442371],\"index\":0}],\"model\":\"local/text-embedding-3-small\",\"usage\":{\"prompt_tokens\":6,\"total_tokens\":6}}"}}"""  # noqa: E501
 TWO_VECTORS = rb"""{"id": "batch_req_batch_14d75c85c5954b5a_2", "custom_id": "rows-2", "response": {"status_code": 200, "request_id": "batch_req_batch_14d75c85c5954b5a_2", "body": "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"embedding\":[0.14121203,0.17945196,-0.7811015,0.58115107],\"index\":0},{\"object\":\"embedding\",\"embedding\":[-0.81680983,-0.14705332,-0.49299747,0.2610565],\"index\":1}],\"model\":\"local/text-embedding-3-small\",\"usage\":{\"prompt_tokens\":2,\"total_tokens\":2}}"}}"""  # noqa: E501
@@ -29,8 +30,8 @@ def test_a_vector_is_handed_on_as_it_came_with_its_numbers() -> None:
 
 def test_each_text_of_a_request_has_its_vector() -> None:
     assert list(openai.read_many(TWO_VECTORS)) == [
-        Answer("rows-2", vector=b"[0.14121203,0.17945196,-0.7811015,0.58115107]", usage=Usage(2), place=0),
-        Answer("rows-2", vector=b"[-0.81680983,-0.14705332,-0.49299747,0.2610565]", place=1),
+        Answer("rows-2", vector=b"[0.14121203,0.17945196,-0.7811015,0.58115107]", usage=Usage(2), position=0),
+        Answer("rows-2", vector=b"[-0.81680983,-0.14705332,-0.49299747,0.2610565]", position=1),
     ]
 
 
@@ -103,7 +104,7 @@ def test_a_gateways_plain_text_is_the_reason() -> None:
     ids=["no JSON", "cut short", "text of text", "more than the body"],
 )
 def test_any_other_text_is_no_answer(body: str) -> None:
-    with pytest.raises((AttributeError, ValueError)):
+    with pytest.raises(UnreadableLine):
         openai.read_line(line(body))
-    with pytest.raises((AttributeError, ValueError)):
+    with pytest.raises(UnreadableLine):
         list(openai.read_many(line(body)))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from opensearch_batch import providers
+from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.landed import Landed
+from opensearch_batch.flow.shards import Shard
 from opensearch_batch.land.reconcile import (
     EXAMPLES_A_CODE,
     MESSAGE_CHARACTERS,
@@ -104,8 +109,49 @@ def test_a_row_cut_in_half_is_unreadable_and_its_id_missing() -> None:
     [b"[]", b"null", b'"text"', b"5", b"\xff\xfe", b"{}", b'{"custom_id": "a"}', b'{"custom_id":"a","error":"text"}'],
 )
 def test_a_line_of_another_shape_is_unreadable(line: bytes) -> None:
-    _, tally = joined(["a"], [line])
+    _, tally = joined(["a", "b"], [line, good("b")])
     assert (tally.unreadable, tally.missing) == (1, 1)
+    assert tally.first_unreadable.startswith("line 1: ")
+
+
+def test_where_no_line_can_be_read_no_row_is_missing() -> None:
+    tally = Tally(repair=True)
+    with pytest.raises(
+        UnknownAnswer, match=r"^job-7: no line of its output can be read; line 2: .*none of its rows is"
+    ):
+        list(join(["a", "b"], [b"", b"<html>", b"[]"], VENDOR, Fate(), tally, job_name="job-7"))
+    assert (tally.unreadable, tally.missing, tally.passing) == (2, 0, {})
+
+
+@pytest.mark.parametrize("line", [good("x"), bad("a"), unrun("a")])
+def test_a_line_that_can_be_read_is_enough_whatever_it_says(line: bytes) -> None:
+    _, tally = joined(["a"], [b"<html>", line])
+    assert (tally.unreadable, tally.answered) == (1, 0)
+
+
+class Misspelt:
+    """The vendor's reader with a misspelt attribute; all else is the vendor's own."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(VENDOR, name)
+
+    def read_line(self, raw: bytes) -> Answer:
+        return Answer(VENDOR.read_line(raw).row_id)  # type: ignore[attr-defined]
+
+    def read_many(self, raw: bytes) -> Iterator[Answer | None]:
+        yield self.read_line(raw)
+
+
+@pytest.mark.parametrize("groups", [None, {"a": ["a"]}])
+def test_a_bug_of_the_reader_is_no_rows_fault(groups: dict[str, list[str]] | None) -> None:
+    tally, misspelt = Tally(repair=True), Misspelt()
+    said = (
+        "job-7: the reader of provider 'openai' failed at line 2 of .*: AttributeError: .*'row_id'.*none of its rows is"
+    )
+    with pytest.raises(UnknownAnswer, match=said) as caught:
+        list(join(["a"], [b"", good("a")], misspelt, Fate(), tally, groups, "job-7"))
+    assert isinstance(caught.value.__cause__, AttributeError)
+    assert (tally.unreadable, tally.missing, tally.passing) == (0, 0, {})
 
 
 def test_blank_lines_are_nothing() -> None:
@@ -149,12 +195,12 @@ def test_only_so_many_ids_are_named_but_all_are_counted() -> None:
 def test_the_first_failed_rows_of_each_code_are_kept_with_the_providers_words() -> None:
     lines = [bad(row_id, "too_long", "x" * 1000) for row_id in IDS[:5]] + [bad("row-9", "other", "Why.")]
     _, tally = joined(IDS, [*lines, *map(good, IDS[10:])], fate("expired", None, None))
-    assert [(row["id"], row["code"]) for row in tally.examples] == [
+    assert [(row.id, row.code) for row in tally.examples] == [
         *((row_id, "too_long") for row_id in IDS[:EXAMPLES_A_CODE]),
         ("row-9", "other"),
         *((row_id, "job_expired") for row_id in IDS[5 : 5 + EXAMPLES_A_CODE]),
     ]
-    assert {len(row["message"]) for row in tally.examples} >= {MESSAGE_CHARACTERS, 4}
+    assert {len(row.message) for row in tally.examples} >= {MESSAGE_CHARACTERS, 4}
     report = sum_up(plan(20, 2), [landed(n, examples=tally.examples) for n in range(2)], "file:///out/manifest.json")
     assert len(report.examples) == NAMED
 
@@ -185,20 +231,12 @@ def test_with_repair_passing_rows_are_handed_on_and_count_nowhere_else() -> None
 
 
 def landed(index: int, records: int = 10, round_: int = 0, **counts: Any) -> Landed:
-    job = {
-        "key": f"batch-{index}", "attempt": 1, "provider_job_id": f"batch_{index}", "input_file_id": f"file-{index}",
-        "task_id": f"task-{index}", "model_id": "m",
-        "shard": {"index": index, "round": round_, "uri": f"{round_}-{index}"},
-    }  # fmt: skip
+    shard = Shard(index, f"{round_}-{index}", "s", records, 1, 1, round=round_)
+    job = Job(f"batch-{index}", 1, f"batch_{index}", f"file-{index}", f"task-{index}", "m", shard)
     zero = dict.fromkeys(("failed", "missing", "duplicates", "foreign", "unreadable", "output_tokens"), 0)
     full = {"answered": records, "input_tokens": 1_000_000} | zero | counts
-    results = {
-        "uri": f"file:///out/results-{f'r{round_}-' if round_ else ''}{index}.jsonl",
-        "rows": records,
-        "bytes": 1,
-        "sha256": "s",
-    }
-    return Landed(job=job, state="completed", records=records, results=results, **full)
+    uri = f"file:///out/results-{f'r{round_}-' if round_ else ''}{index}.jsonl"
+    return Landed(job=job, state="completed", records=records, results=DataFile(uri, records, 1, "s"), **full)
 
 
 def plan(records: int, shards: int) -> Plan:
@@ -209,7 +247,7 @@ def test_a_whole_run_adds_up() -> None:
     report = sum_up(plan(20, 2), [landed(1), landed(0, output_tokens=500_000)], "file:///out/manifest.json")
     assert (report.records, report.answered, report.failed, report.missing) == (20, 20, 0, 0)
     assert report.problems == []
-    assert [job["shard"] for job in report.jobs] == [0, 1]
+    assert [job.shard for job in report.jobs] == [0, 1]
     assert report.results == ["file:///out/results-0.jsonl", "file:///out/results-1.jsonl"]
     assert report.actual_tokens == 2_500_000
     assert report.actual_usd == pytest.approx(2 * 2.0 + 0.5 * 8.0)
@@ -247,7 +285,7 @@ def test_rounds_add_up_and_each_row_counts_once() -> None:
         {"too_long": 1, "batch_expired": 1},
         {"batch_expired": 3, MISSING: 1},
     )
-    assert [(job["round"], job["shard"]) for job in report.jobs] == [(0, 0), (1, 0)]
+    assert [(job.round, job.shard) for job in report.jobs] == [(0, 0), (1, 0)]
     assert report.results == ["file:///out/results-0.jsonl", "file:///out/results-r1-0.jsonl"]
     assert report.problems == [], "the line that could not be read was made up for"
     assert "8 of 10 rows answered (3 in a repair round), 2 failed, 0 missing" in str(report)
@@ -259,7 +297,7 @@ def test_rows_that_a_lost_round_leaves_keep_their_earlier_reason() -> None:
     tally = Tally()
     for failure in (Failure("a", "batch_expired", ""), Failure("b", "batch_expired", ""), Failure("c", MISSING, "")):
         tally.count(failure)
-    left = Left(tally, {"uri": "file:///out/failures-r1-left.jsonl", "rows": 3, "bytes": 1, "sha256": "s"})
+    left = Left(tally, DataFile("file:///out/failures-r1-left.jsonl", 3, 1, "s"))
     report = sum_up(plan(10, 1), [first], "file:///out/manifest.json", [left])
     assert (report.answered, report.failed, report.missing, report.left) == (7, 2, 1, 3)
     assert (report.codes, report.failures) == ({"batch_expired": 2}, ["file:///out/failures-r1-left.jsonl"])

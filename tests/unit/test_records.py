@@ -9,13 +9,13 @@ import pytest
 
 from opensearch_batch.errors import InputError
 from opensearch_batch.sources.records import Record, read_records
-from opensearch_batch.storage import Line
+from opensearch_batch.storage import SourceLine
 
 URI = "file:///in.jsonl"
 
 
-def lines(*raws: bytes, uri: str = URI) -> Iterable[Line]:
-    return [Line(raw, uri, number) for number, raw in enumerate(raws, start=1)]
+def lines(*raws: bytes, uri: str = URI) -> Iterable[SourceLine]:
+    return [SourceLine(raw, uri, number) for number, raw in enumerate(raws, start=1)]
 
 
 def read(*raws: bytes, id_field: str = "id", text_field: str = "text", prompt: str | None = None) -> list[Record]:

@@ -14,6 +14,7 @@ import pytest
 
 from opensearch_batch.errors import SpecError, Unavailable, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.providers.openai.provider import read_line
 from opensearch_batch.sinks import parquet
 from opensearch_batch.sinks.formats import Format, format_of, open_results
@@ -34,7 +35,7 @@ def answered(row_id: str, embedding: Any) -> Answer:
     return read_line(json.dumps({"custom_id": row_id, "response": {"status_code": 200, "body": body}}).encode())
 
 
-def written(folder: Path, answers: list[Answer], output_format: Format = "parquet") -> dict[str, Any] | None:
+def written(folder: Path, answers: list[Answer], output_format: Format = "parquet") -> DataFile | None:
     with open_results(f"file://{folder}/results", output_format, ABOUT) as out:
         for answer in answers:
             out.add(answer)
@@ -55,7 +56,7 @@ def test_vectors_come_back_to_the_bit_with_usage_and_provenance(tmp_path: Path) 
     entry = written(tmp_path, [answered(row_id, vector) for row_id, vector in vectors.items()])
     path = tmp_path / "results.parquet"
     assert entry is not None
-    assert (entry["uri"], entry["rows"], entry["bytes"]) == (f"file://{path}", 9, path.stat().st_size)
+    assert (entry.uri, entry.rows, entry.bytes) == (f"file://{path}", 9, path.stat().st_size)
     rows = rows_of(tmp_path)
     told = {row["id"]: array("f", row.pop("embedding")).tobytes() for row in rows}
     assert told == {row_id: array("f", vector).tobytes() for row_id, vector in vectors.items()}
@@ -113,7 +114,7 @@ def test_json_lines_keep_a_vectors_text_and_print_single_precision(tmp_path: Pat
     entry = written(tmp_path, answers, "jsonl")
     lines = (tmp_path / "results.jsonl").read_bytes().splitlines()
     assert entry is not None
-    assert entry["rows"] == 3
+    assert entry.rows == 3
     assert lines[0] == b'{"id":"a","embedding":[0.1, 1e-08]}'
     assert [json.loads(line) for line in lines[1:]] == [{"id": "b", "embedding": [0.5]}, {"id": "c", "output": "text"}]
 

@@ -13,7 +13,15 @@ import pytest
 
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.shards import Shard
-from opensearch_batch.prepare.shards import BUNDLES, Request, Room, Sink, bundle, estimate_tokens, write_shards
+from opensearch_batch.prepare.shards import (
+    BUNDLES,
+    Request,
+    ShardFile,
+    ShardLimits,
+    bundle,
+    estimate_tokens,
+    write_shards,
+)
 
 
 class Memory:
@@ -50,14 +58,14 @@ def write(
 ) -> tuple[list[Shard], dict[str, bytes]]:
     kept: dict[str, bytes] = {}
 
-    def open_sink(index: int) -> tuple[str, AbstractContextManager[Sink]]:
+    def open_file(index: int) -> tuple[str, AbstractContextManager[ShardFile]]:
         return f"mem://{index}", Memory(kept, f"mem://{index}")
 
-    def open_ids(index: int) -> tuple[str, AbstractContextManager[Sink]]:
+    def open_ids(index: int) -> tuple[str, AbstractContextManager[ShardFile]]:
         return f"mem://{index}.ids", Memory(kept, f"mem://{index}.ids")
 
-    room = Room(max_requests, max_bytes, max_inputs, max_tokens)
-    return list(write_shards(given, open_sink, room, open_ids if ids else None)), kept
+    limits = ShardLimits(max_requests, max_bytes, max_inputs, max_tokens)
+    return list(write_shards(given, open_file, limits, open_ids if ids else None)), kept
 
 
 @pytest.mark.parametrize(
@@ -179,10 +187,10 @@ def test_one_row_over_the_limit_among_many_is_named() -> None:
         for number in range(100_000):
             yield Request(b"x\n", 5000 if number == 77_777 else 4, f"in.jsonl line {number + 1}")
 
-    def open_sink(index: int) -> tuple[str, AbstractContextManager[Sink]]:
+    def open_file(index: int) -> tuple[str, AbstractContextManager[ShardFile]]:
         return f"mem://{index}", Memory({}, "")
 
-    shards = write_shards(many(), open_sink, Room(1000, 10_000, None, 1000))
+    shards = write_shards(many(), open_file, ShardLimits(1000, 10_000, None, 1000))
     with pytest.raises(InputError, match=r"^in\.jsonl line 77778: .*estimated 1250 tokens, a shard may have 1000"):
         deque(shards, maxlen=0)
 
@@ -217,4 +225,4 @@ def test_too_few_requests_for_a_job_are_refused() -> None:
         list(write_shards(requests(*[10] * 9), lambda index: (f"mem://{index}", Memory({}, "")), LEAST))
 
 
-LEAST = Room(requests=100, bytes=10_000, least=10)
+LEAST = ShardLimits(requests=100, bytes=10_000, least=10)

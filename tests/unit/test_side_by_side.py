@@ -154,7 +154,7 @@ class Bundle:
             sleep=self.clock.sleep,
         )
         jobs = side_by_side(submitter.submit, SHARDS, lambda shard: shard.name)
-        assert [job.shard and job.shard["index"] for job in jobs] == list(range(12))
+        assert [job.shard and job.shard.index for job in jobs] == list(range(12))
         return [job.provider_job_id for job in jobs]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS
@@ -58,7 +58,7 @@ def test_a_new_shard_is_uploaded_under_its_key_and_submitted(case: Case) -> None
     job = case.submitter().submit(SHARD)
     assert case.names() == [f"{KEY}-a1.jsonl"]
     assert (job.key, job.attempt, job.provider_job_id, job.task_id) == (KEY, 1, "batch_1", "task-1")
-    assert (job.input_file_id, job.model_id, job.shard) == ("file-1", "model-1", SHARD.to_dict())
+    assert (job.input_file_id, job.model_id, job.shard) == ("file-1", "model-1", SHARD)
     assert case.world.submissions == [{"input_file_id": "file-1"}]
     assert case.clock.slept == []
 
@@ -289,9 +289,9 @@ def test_a_spent_job_whose_rows_a_repair_round_has_makes_no_way(case: Case, note
 
 def test_a_noted_job_is_that_of_the_shard_where_it_lies_now(case: Case) -> None:
     case.submitter().submit(SHARD)
-    moved = dataclasses.replace(SHARD, index=7, uri="mem://7")
+    moved = replace(SHARD, index=7, uri="mem://7")
     again = case.submitter().submit(moved)
-    assert (again.shard, case.billed) == (moved.to_dict(), ["batch_1"])
+    assert (again.shard, case.billed) == (moved, ["batch_1"])
 
 
 def test_a_spent_job_found_without_memory_makes_way_too(case: Case) -> None:
@@ -364,14 +364,14 @@ def test_a_stale_task_document_does_not_hide_that_the_job_failed(case: Case) -> 
 
 
 def test_changed_content_and_another_run_are_other_keys(case: Case) -> None:
-    changed = dataclasses.replace(SHARD, sha256="sha-1")
+    changed = replace(SHARD, sha256="sha-1")
     keys = {
         case.submitter().submit(SHARD).key,
         case.submitter().submit(changed).key,
         case.submitter(run="dag|run-2|task").submit(SHARD).key,
     }
     assert (len(keys), len(case.billed)) == (3, 3)
-    moved = dataclasses.replace(SHARD, index=5, uri="mem://elsewhere")
+    moved = replace(SHARD, index=5, uri="mem://elsewhere")
     assert case.submitter().submit(moved).provider_job_id == "batch_1"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from opensearch_batch import providers
 from opensearch_batch.cluster.ml_commons import Call, Hit
 from opensearch_batch.errors import Refused, Unavailable
-from opensearch_batch.submit.task_limit import MOST_LOOKS, give_back_places
+from opensearch_batch.submit.task_limit import MOST_LOOKS, free_ended_tasks
 from tests.unit.fakes import World
 
 
@@ -47,8 +47,8 @@ def test_each_task_is_told_by_what_its_job_is() -> None:
     gone, down = Refused("HTTP 404: No batch found", status=404), Unavailable("HTTP 503", status=503)
     store = Provider(a="completed", b="failed", c=gone, d=down, e="in_progress")
     cluster = Cluster(hits("a", "b", "c", "d", "e"), {"state": "COMPLETED"}, Refused("private ip address"))
-    places = give_back_places(cluster.send, store, providers.DEFAULT)
-    assert (places.counted, places.freed, places.ended, places.unknown) == (
+    counted = free_ended_tasks(cluster.send, store, providers.DEFAULT)
+    assert (counted.counted, counted.freed, counted.ended, counted.unknown) == (
         5,
         ("task task-a (job a, completed)",),
         ("task task-b (job b, failed)",),
@@ -59,25 +59,25 @@ def test_each_task_is_told_by_what_its_job_is() -> None:
 
 def test_a_word_that_the_cluster_does_not_map_gives_no_place_back() -> None:
     """Before 2.19 `failed` leaves a task RUNNING."""
-    places = give_back_places(Cluster(hits("b"), {"state": "RUNNING"}).send, Provider(b="failed"), providers.DEFAULT)
-    assert (places.freed, places.ended) == ((), ("task task-b (job b, failed)",))
-    assert "counted until the cluster sees it: task task-b (job b, failed)." in str(places)
+    counted = free_ended_tasks(Cluster(hits("b"), {"state": "RUNNING"}).send, Provider(b="failed"), providers.DEFAULT)
+    assert (counted.freed, counted.ended) == ((), ("task task-b (job b, failed)",))
+    assert "counted until the cluster sees it: task task-b (job b, failed)." in str(counted)
 
 
 def test_a_task_of_another_kind_of_provider_is_left_alone() -> None:
     store = Provider()
-    places = give_back_places(Cluster(hits("a", status="InProgress")).send, store, providers.DEFAULT)
-    assert (places.counted, store.asked) == (1, [""])
+    counted = free_ended_tasks(Cluster(hits("a", status="InProgress")).send, store, providers.DEFAULT)
+    assert (counted.counted, store.asked) == (1, [""])
 
 
 def test_looks_are_bounded() -> None:
     ids = [f"j{n}" for n in range(MOST_LOOKS + 5)]
     store = Provider(**dict.fromkeys(ids, "in_progress"))
-    places = give_back_places(Cluster(hits(*ids)).send, store, providers.DEFAULT)
+    counted = free_ended_tasks(Cluster(hits(*ids)).send, store, providers.DEFAULT)
     assert len(store.asked) == 1 + MOST_LOOKS
-    assert str(places) == f"Counted tasks: {MOST_LOOKS + 5}. None of their jobs is known to have ended."
+    assert str(counted) == f"Counted tasks: {MOST_LOOKS + 5}. None of their jobs is known to have ended."
 
 
 def test_tasks_that_may_not_be_searched_are_said_to_be() -> None:
-    places = give_back_places(Cluster(Refused("no permissions for [x]")).send, Provider(), providers.DEFAULT)
-    assert (places.freed, str(places)) == ((), "The counted tasks could not be listed: no permissions for [x]")
+    counted = free_ended_tasks(Cluster(Refused("no permissions for [x]")).send, Provider(), providers.DEFAULT)
+    assert (counted.freed, str(counted)) == ((), "The counted tasks could not be listed: no permissions for [x]")

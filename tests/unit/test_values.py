@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec import field
 
 from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.values import Value
 
 
-@dataclass(frozen=True)
-class Inner(Value):
+class Inner(Value, frozen=True):
     n: int
 
 
-@dataclass(frozen=True)
-class Noun(Value):
+class Noun(Value, frozen=True):
     name: str
     counts: dict[str, int] = field(default_factory=dict)
     inner: Inner | None = None
@@ -47,3 +45,16 @@ def test_nested_values_become_plain_dicts() -> None:
 def test_what_is_not_this_value_is_refused_with_what_is_wrong_and_what_to_do(wrong: Any, named: str) -> None:
     with pytest.raises(UnknownAnswer, match=rf"Noun: .*{named}.*Clear the upstream task"):
         Noun.from_dict(wrong)
+
+
+@pytest.mark.parametrize(
+    ("inner", "named"),
+    [
+        ({"n": "3"}, r"Expected `int`, got `str` - at `\$\.inner\.n`"),
+        ({"n": 3, "m": 4}, r"unknown field `m` - at `\$\.inner`"),
+        ({}, r"missing required field `n` - at `\$\.inner`"),
+    ],
+)
+def test_what_is_wrong_in_a_nested_value_is_refused_with_its_path(inner: Any, named: str) -> None:
+    with pytest.raises(UnknownAnswer, match=rf"Noun: .*{named}.*Clear the upstream task"):
+        Noun.from_dict({"name": "a", "inner": inner})

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from docs_build.versions import versions_text
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.ml_commons import Call
-from opensearch_batch.cluster.replies import read_answer
-from opensearch_batch.cluster.versions import SOURCE, VERSION_NOTES, Said, VersionNote, versions_text
+from opensearch_batch.cluster.replies import read_reply
+from opensearch_batch.cluster.versions import SOURCE, VERSION_NOTES, Said, VersionNote
 from opensearch_batch.errors import BatchError
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def test_a_version_is_understood(name: str, said: Said) -> None:
     else:
         body = {"error": said.reason}
     with pytest.raises(BatchError) as caught:
-        read_answer(CALLS[said.purpose], said.status, json.dumps(body), {})
+        read_reply(CALLS[said.purpose], said.status, json.dumps(body), {})
     assert type(caught.value) is said.means
 
 
@@ -48,5 +49,5 @@ def test_the_names_are_different() -> None:
 
 
 def test_the_page_is_the_table() -> None:
-    """Made anew by: PYTHONPATH=plugins python -m opensearch_batch.versions > docs/versions.md"""
+    """Made anew by: python -m docs_build"""
     assert (ROOT / "docs" / "versions.md").read_text() == versions_text()

@@ -12,9 +12,9 @@ import pytest
 from opensearch_batch import providers
 from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.jobs import Job
-from opensearch_batch.wait.job_list import AskList, Roster
+from opensearch_batch.wait.job_list import AskJobList, JobList
 from opensearch_batch.wait.looking import Ask, AskCluster
-from opensearch_batch.wait.progress import Headway
+from opensearch_batch.wait.progress import Progress
 from opensearch_batch.wait.waiting import Wait
 
 JOBS = [Job("batch-k", 1, f"batch_{n}", f"file-{n}", f"task-{n}", "model-1") for n in range(5)]
@@ -27,8 +27,8 @@ class World:
         self.status = {job.provider_job_id: "in_progress" for job in JOBS}
         self.asked = Counter[str]()
 
-    async def ask(self, step: Ask | AskList) -> Any:
-        if isinstance(step, AskList):
+    async def ask(self, step: Ask | AskJobList) -> Any:
+        if isinstance(step, AskJobList):
             self.asked["list"] += 1
             return {id: self._document(id) for id in step.ids}
         assert isinstance(step, AskCluster)
@@ -52,7 +52,7 @@ def said() -> list[tuple[int, str]]:
 
 @pytest.fixture
 def wait(world: World, said: list[tuple[int, str]]) -> Wait:
-    return Wait(JOBS, providers.DEFAULT, world.ask, lambda level, text: said.append((level, text)), roster=Roster())
+    return Wait(JOBS, providers.DEFAULT, world.ask, lambda level, text: said.append((level, text)), job_list=JobList())
 
 
 def rounds(wait: Wait, count: int) -> None:
@@ -80,7 +80,7 @@ def test_an_end_is_looked_at_once_and_the_last_two_without_the_list(wait: Wait, 
     world.status["batch_3"] = world.status["batch_4"] = "failed"
     rounds(wait, 1)
     assert wait.outcomes is not None
-    assert [outcome["state"] for outcome in wait.outcomes] == ["completed"] * 3 + ["failed"] * 2
+    assert [outcome.state for outcome in wait.outcomes] == ["completed"] * 3 + ["failed"] * 2
 
 
 def test_a_bundle_without_jobs_has_ended(world: World) -> None:
@@ -110,7 +110,7 @@ def test_how_far_it_is_is_told_when_it_changes_at_most_every_five_minutes_and_on
         at = []
         for now, done in looks:
             before = len(said)
-            wait.tell(Headway(100, done, 0, 5, 0), 1e9 + now)
+            wait.tell(Progress(100, done, 0, 5, 0), 1e9 + now)
             at += [now] * (len(said) - before)
         return at
 

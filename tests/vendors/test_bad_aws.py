@@ -13,7 +13,8 @@ from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.operators import SubmitBatchOperator
 from opensearch_batch.submit.submission import file_name, shard_key
-from opensearch_batch.tasks.base import fill_connections, flat
+from opensearch_batch.tasks.base import flat
+from opensearch_batch.tasks.settings import settings_of
 from tests.sandbox.bench import Run, Server, rows_of
 from tests.vendors.vendors import BEDROCK, BUCKET, SAGEMAKER, Scene, Vendor, aws, aws_connection, make_scene
 
@@ -85,8 +86,7 @@ def test_a_job_name_that_another_has_is_told_and_its_job_is_not_taken_for_ours(s
 def _name_of(scene: Scene, bundles: Any) -> str:
     """The name of the first attempt of the first shard."""
     submit = SubmitBatchOperator(task_id="submit", spec=scene.spec, model_id=scene.model_id, shards=bundles)
-    fill_connections(submit)
-    key = shard_key(submit._run_name(scene.run.context(submit)), Shard.from_dict(flat(bundles)[0]))
+    key = shard_key(submit._run_name(scene.run.context(submit), settings_of(submit)), Shard.from_dict(flat(bundles)[0]))
     return file_name(key, 1).removesuffix(".jsonl")
 
 

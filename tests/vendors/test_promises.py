@@ -106,7 +106,7 @@ def test_a_wrong_key_is_refused_before_anything_is_sent(
 ) -> None:
     bundles = scene.ready(rows_of(120))
     for name, value in scene.vendor.connections(server).items():
-        wrong = json.loads(value) | {"password": "co-wrong"}
+        wrong = json.loads(value) | {"password": scene.vendor.wrong_key}
         monkeypatch.setenv(name, json.dumps(wrong))
     with pytest.raises(AirflowFailException, match="HTTP 40[13]"):
         scene.submit(bundles)
@@ -119,7 +119,7 @@ def test_a_key_that_only_the_cluster_has_wrong_is_told_as_the_connectors(
     bundles = scene.prepare(rows_of(120))
     right = scene.vendor.connections(server)
     for name, value in right.items():
-        monkeypatch.setenv(name, json.dumps(json.loads(value) | {"password": "co-wrong"}))
+        monkeypatch.setenv(name, json.dumps(json.loads(value) | {"password": scene.vendor.wrong_key}))
     scene.register()
     for name, value in right.items():
         monkeypatch.setenv(name, value)

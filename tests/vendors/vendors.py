@@ -56,7 +56,11 @@ def _make_model(server: Server) -> None:
 
 @dataclass(frozen=True)
 class Vendor:
-    """`create` (a regular expression), `look` and `stop` are parts of the paths that make, show and end a job."""
+    """`create` (a regular expression), `look` and `stop` are parts of the paths that make, show and end a job.
+
+    `face` is the vendor whose face of the sandbox it is run against, its own unless said otherwise; `wrong_key` is what
+    that face refuses.
+    """
 
     name: str
     model: dict[str, Any]
@@ -66,6 +70,8 @@ class Vendor:
     stop: str
     connections: Callable[[Server], dict[str, str]]
     limits: dict[str, Any] = field(default_factory=dict)
+    face: str = ""
+    wrong_key: str = "co-wrong"
 
     def spec(self, run: Run, uri: str, **limits: Any) -> dict[str, Any]:
         return {
@@ -80,7 +86,7 @@ class Vendor:
 
     def jobs(self, server: Server) -> list[dict[str, Any]]:
         """Those that would have been billed."""
-        return [job for job in server.ledger if job.get("provider") == self.name]
+        return [job for job in server.ledger if job.get("provider", "openai") == (self.face or self.name)]
 
 
 SAGEMAKER = Vendor(

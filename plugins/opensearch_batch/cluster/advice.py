@@ -1,7 +1,7 @@
-"""What to change after a refusal, down to the line to paste: into a REST client, the spec, or roles.yml.
+"""Advice after a refusal, down to the line to paste into a REST client, the spec or roles.yml.
 
-Names of settings: MLCommonsSettings.java of https://github.com/opensearch-project/ml-commons. Most are not on the
-documentation's page of cluster settings, and one error text names a setting that does not exist.
+Setting names come from MLCommonsSettings.java of https://github.com/opensearch-project/ml-commons: the documentation's
+page of cluster settings lacks most of the names, and an error text of the plugin names a setting that does not exist.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ OTHER_TEAM = (
 
 
 def setting(name: str, value: Any) -> str:
-    """The request that sets plugins.ml_commons.`name`, in force at once and after restarts."""
+    """Return the request to set plugins.ml_commons.`name`; the value holds at once and after restarts."""
     return "PUT _cluster/settings " + json.dumps({"persistent": {f"plugins.ml_commons.{name}": value}})
 
 
 def trust(call: Call, match: Match[str]) -> str:
-    """From 3.2 on the text no longer says which URL was refused: then it is one of the connector's own."""
+    """Return the setting that trusts the refused host.
+
+    From 3.2 on the cluster's text leaves the refused URL out; the setting then trusts the hosts of all the connector's
+    actions, since the refused host is among them.
+    """
     urls = [match["url"]] if match["url"] else _action_urls(call)
     hosts = sorted({f"{url.scheme}://{url.netloc}" for url in map(urlsplit, urls) if url.netloc})
     patterns = ["^" + host.replace(".", r"\.") + "/.*$" for host in hosts or ["https://PROVIDER"]]
@@ -56,7 +60,7 @@ def enable_model(call: Call, match: Match[str]) -> str:
 
 
 def permit(call: Call, match: Match[str]) -> str:
-    """For the gate of the Security plugin, which names the permission that it missed."""
+    """Return lines for roles.yml with the permissions named in the Security plugin's refusal."""
     lines = " ".join(f'"- {name.strip()}"' for name in match["permissions"].split(","))
     return f"Add to cluster_permissions of the user's role in roles.yml: {lines}. Whole roles: docs/roles."
 
@@ -75,7 +79,7 @@ def _action_urls(call: Call) -> list[str]:
 
 
 def _model_path(call: Call) -> str:
-    """A submission's path has the model's id in it."""
+    """Return the model's path: from the path of a submission, else with the placeholder MODEL_ID."""
     return call.path.rpartition("/")[0] if "/models/" in call.path else "/_plugins/_ml/models/MODEL_ID"
 
 

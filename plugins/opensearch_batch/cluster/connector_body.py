@@ -1,6 +1,4 @@
-"""The body of a connector: read, checked, pointed at a server, and marked with its own hash. Credentials never stand
-in it.
-"""
+"""A connector's body: read, checked, pointed at a server, marked with a hash. A prepared body holds no credential."""
 
 from __future__ import annotations
 
@@ -17,10 +15,11 @@ BATCH_ACTIONS = ("batch_predict_status", "cancel_batch_predict")
 
 
 def prepare_body(body: Mapping[str, Any], moved: Callable[[str], str] | None = None) -> dict[str, Any]:
-    """The body without its credential, its URLs `moved` to another server of the same API, its hash in the description.
+    """Return the body without its credential, with all URLs `moved` and the body's hash in the description.
 
-    Status and cancel actions that leave the vendor's own host get an empty request body: without one ML Commons
-    replaces them by a default it can only make for the vendor's host (ConnectorUtils.createConnectorAction).
+    `moved` maps a URL of the vendor to the same API on a second server. A moved status or cancel action without a
+    request body gets "{}": ML Commons replaces an action without a request body by a default, and can make the default
+    for the vendor's own host only (ConnectorUtils.createConnectorAction). Raise SpecError for a key in a header.
     """
     made = {key: value for key, value in body.items() if key != "credential"}
     for action in body.get("actions", []):
@@ -32,11 +31,12 @@ def prepare_body(body: Mapping[str, Any], moved: Callable[[str], str] | None = N
 
 
 def body_hash(body: Mapping[str, Any]) -> str:
+    """Return the first 16 hex digits of the SHA-256 of the body, as JSON with sorted keys."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def refuse_literal_keys(action: Mapping[str, Any]) -> None:
-    """Raise SpecError for a header with a key in it: the cluster shows headers to everyone who may read connectors."""
+    """Raise SpecError for a header with a literal key: the cluster shows headers to all who may read connectors."""
     for name, value in (action.get("headers") or {}).items():
         if name.lower() in SECRET_HEADERS and "${credential." not in str(value):
             raise SpecError(
@@ -45,6 +45,10 @@ def refuse_literal_keys(action: Mapping[str, Any]) -> None:
 
 
 def load_body(body: Any) -> dict[str, Any]:
+    """Return a connector's body, given as a mapping or as the path of a JSON or YAML file.
+
+    Raise SpecError for a file that is absent or neither JSON nor YAML, and for a body without name or actions.
+    """
     if isinstance(body, str):
         import yaml
 

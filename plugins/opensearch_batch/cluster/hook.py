@@ -23,7 +23,7 @@ from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook
 from airflow.sdk import Connection
 
 from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS, Call
-from opensearch_batch.cluster.replies import lost, read_answer
+from opensearch_batch.cluster.replies import lost, read_reply
 from opensearch_batch.cluster.sigv4 import Signer
 from opensearch_batch.cluster.tls import check_file, context
 from opensearch_batch.errors import NoRoute, NotTaken, Terminal, Transient
@@ -74,7 +74,7 @@ class MLCommonsHook(HttpHook):
         return self._session
 
     def send(self, call: Call) -> Any:
-        """Raise Transient or Terminal as answers.RULES say."""
+        """Raise Transient or Terminal as replies.RULES say."""
         try:
             if call.purpose == "look":
                 return self._send_once(call)
@@ -127,7 +127,7 @@ class MLCommonsHook(HttpHook):
             raise lost(
                 call, error, sent=not isinstance(error, requests.ConnectTimeout) and not _never_connected(error)
             ) from None
-        return read_answer(call, response.status_code, response.text, response.headers)
+        return read_reply(call, response.status_code, response.text, response.headers)
 
 
 class MLCommonsAsyncHook(HttpAsyncHook):
@@ -178,7 +178,7 @@ class MLCommonsAsyncHook(HttpAsyncHook):
                     raise lost(
                         call, error, sent=not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
                     ) from None
-                return read_answer(call, response.status_code, response.text, response.headers)
+                return read_reply(call, response.status_code, response.text, response.headers)
 
             yield send
 

@@ -1,7 +1,7 @@
-"""The ML Commons REST API as values: each function returns a Call, which a worker or a trigger sends over its own
-client. Where versions differ the answer decides, and nothing here asks for the version: the table is in versions.py.
+"""The ML Commons REST API as values: every function returns a Call, for the client of a worker or of a trigger to send.
 
-Paths and bodies: https://docs.opensearch.org/latest/ml-commons-plugin/api/ and, where the docs differ, the
+No function asks for the cluster's version: where versions differ the reply decides (versions.py has the table).
+Paths and bodies: https://docs.opensearch.org/latest/ml-commons-plugin/api/ and, where the documentation differs, the
 plugin's source (https://github.com/opensearch-project/ml-commons).
 """
 
@@ -15,24 +15,24 @@ from urllib.parse import quote
 _ML = "/_plugins/_ml"
 
 COUNTED_STATES = ("CREATED", "RUNNING")
-"""Of a batch task: those that count against plugins.ml_commons.max_batch_inference_tasks."""
+"""States of a batch task that count against plugins.ml_commons.max_batch_inference_tasks."""
 
 REPEAT_SECONDS = 60.0
-"""A call that one node did not take is sent again for this long at most."""
+"""Longest time, in seconds, for which a call is sent again after nodes have not taken the call (NotTaken)."""
 
 Purpose = Literal["read", "write", "submit", "look"]
-"""What an error means for the caller: `submit` may have started a paid job, `look` concerns one that
-runs.
-"""
+"""Meaning of an error for the caller: `submit` may have started a paid job, `look` concerns a job that runs."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request. `parse` takes the JSON of a 2xx answer; `read` and `look` may be repeated without harm.
+    """A request to the cluster, as data; sent by MLCommonsHook.send.
 
-    `timeout_seconds` bounds the wait for the answer. `carries_secret`: the body holds a credential. `makes_owned`: what
-    it makes belongs to the user on a cluster with access control, and the body may name who else may use it.
-    `otherwise` is the same request in the words of another version, sent where the cluster does not know this path.
+    `parse` turns the JSON of a 2xx reply into the caller's value. Calls with the purpose `read` or `look` may be
+    repeated without harm. `timeout_seconds` bounds the wait for the reply. `carries_secret` marks a body with a
+    credential. `makes_owned` marks a request that makes an object owned by the user, on a cluster with access control;
+    the body may name the backend roles to share the object with. `otherwise` is the same request under the path of a
+    different version, sent where the cluster does not know `path` (NoRoute).
     """
 
     name: str
@@ -49,13 +49,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Hit:
-    """One document of a search."""
+    """A document found by a search: id and source."""
 
     id: str
     source: dict[str, Any]
 
 
 def create_connector(body: Mapping[str, Any]) -> Call:
+    """Create a connector; parses to the connector's id."""
     return Call(
         "create connector",
         "POST",
@@ -72,7 +73,10 @@ def get_connector(connector_id: str) -> Call:
 
 
 def update_connector(connector_id: str, body: Mapping[str, Any]) -> Call:
-    """Refused while a deployed model uses the connector; `parameters` are merged, `actions` replaced."""
+    """Update a connector: the cluster merges `parameters` and replaces `actions`.
+
+    The cluster refuses the update while a deployed model uses the connector.
+    """
     return Call(
         f"update connector {connector_id}", "PUT", f"{_ML}/connectors/{_id(connector_id)}", body, carries_secret=True
     )
@@ -87,6 +91,7 @@ def search_connectors(name: str) -> Call:
 
 
 def register_group(name: str) -> Call:
+    """Register a model group; parses to the group's id."""
     body = {"name": name, "description": "Models of Airflow batch inference"}
     path = f"{_ML}/model_groups/_register"
     return Call("register model group", "POST", path, body, _field("model_group_id"), makes_owned=True)
@@ -101,7 +106,10 @@ def delete_group(group_id: str) -> Call:
 
 
 def register_model(name: str, connector_id: str, group_id: str, *, deploy: bool) -> Call:
-    """Answers {"task_id", "model_id"} at once; deploying goes on after that, even after its task is COMPLETED."""
+    """Register a model; parses to {"task_id", "model_id"} at once.
+
+    With `deploy` the deployment goes on after the reply, even after the task is COMPLETED.
+    """
     body = {
         "name": name,
         "function_name": "remote",
@@ -118,7 +126,10 @@ def get_model(model_id: str) -> Call:
 
 
 def search_models(connector_id: str) -> Call:
-    """By match, because connector_id is a text field: a hit may belong to another connector, so compare the ids."""
+    """Search models by match, because connector_id is a text field.
+
+    A hit may belong to a connector with a similar id, so compare the ids.
+    """
     return _search("models", {"match": {"connector_id": connector_id}})
 
 
@@ -135,7 +146,10 @@ def delete_model(model_id: str) -> Call:
 
 
 def batch_predict(model_id: str, parameters: Mapping[str, Any]) -> Call:
-    """The client waits twice as long as our connectors let the cluster wait, so that an answer is not missed."""
+    """Submit a batch job with the connector's parameters, overridden by `parameters`.
+
+    The client waits 120 s, twice as long as our connectors let the cluster wait, so as not to miss the reply.
+    """
     path = f"{_ML}/models/{_id(model_id)}/_batch_predict"
     return Call(
         f"batch_predict with model {model_id}",
@@ -148,29 +162,35 @@ def batch_predict(model_id: str, parameters: Mapping[str, Any]) -> Call:
 
 
 def get_task(task_id: str) -> Call:
-    """For a batch task the cluster calls the provider and writes a document, every time: one look per job and
-    interval.
+    """Read a task; look once per job and interval.
+
+    For every read of a batch task the cluster calls the provider and writes a document.
     """
     return Call(f"get task {task_id}", "GET", f"{_ML}/tasks/{_id(task_id)}", purpose="look")
 
 
 def search_tasks(query: Mapping[str, Any]) -> Call:
-    """Stored documents only: the provider is not asked. Never with an aggregation: 2.19.6 does not answer one."""
+    """Search the stored documents of tasks; the cluster does not call the provider.
+
+    Never add an aggregation: 2.19.6 does not reply to a search of tasks with an aggregation.
+    """
     return _search("tasks", query)
 
 
 def search_open_tasks() -> Call:
-    """The batch tasks that the cluster counts against its limit."""
+    """Search the batch tasks that the cluster counts against max_batch_inference_tasks."""
     counted = [{"term": {"task_type": "BATCH_PREDICTION"}}, {"terms": {"state": list(COUNTED_STATES)}}]
     return search_tasks({"bool": {"filter": counted}})
 
 
 def cancel_task(task_id: str) -> Call:
+    """Cancel the job of a task; 2.17.0 has the path _cancel_batch (see versions.py)."""
     call = Call(f"cancel task {task_id}", "POST", f"{_ML}/tasks/{_id(task_id)}/_cancel", purpose="look")
     return replace(call, otherwise=replace(call, path=f"{call.path}_batch"))
 
 
 def _search(kind: str, query: Mapping[str, Any]) -> Call:
+    """Search at most 200 documents; parses to Hits."""
     body = {"size": 200, "query": query}
     return Call(f"search {kind}", "POST", f"{_ML}/{kind}/_search", body, _hits, purpose="read", timeout_seconds=30)
 

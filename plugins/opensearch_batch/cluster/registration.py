@@ -1,8 +1,8 @@
 """Connector, model group and model in the cluster: made once, used again, never changed under a live model.
 
-The hash of a connector's body (credential apart) stands in its description, and tells the next run whether it is
-still this one. ML Commons has no unique names, so two runs may make the same thing at once: after creating, the
-oldest one counts and a younger one of ours is removed again.
+A connector's description holds the hash of the body without the credential; the next run compares the hash with the
+hash of the body wanted. ML Commons has no unique names, so two runs may make twins at the same time: after creating,
+both runs use the oldest twin, and a run whose own twin is younger removes the younger twin.
 """
 
 from __future__ import annotations
@@ -32,18 +32,22 @@ FORBIDDEN = 403
 
 IDLE = ("REGISTERED", "UNDEPLOYED", "PARTIALLY_DEPLOYED")
 HEAL_AT = (4, 14, 24)
-"""Looks that find a model idle, until it is deployed once more; a model of others only after the first number."""
+"""Numbers of looks at an idle model after which the model is deployed once more; only the first number counts for a
+model made by a different run.
+"""
 
 USED_AS_IT_IS_AFTER = 10
-"""So many more looks after the last of these a model on some nodes only is used as it is."""
+"""Further looks, after the last number of HEAL_AT, until a model deployed on some nodes only is used as found."""
 
 
 def ensure_connector(
     send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str, renew: bool = False
 ) -> str:
-    """The id of the one connector of this name and body. Raise SpecError, with the difference, for another body.
+    """Return the id of the connector with the name and body of `body`; create an absent connector.
 
-    `renew`: one that was there already gets this credential, and is redeployed for it.
+    A connector with the same name and a different body raises SpecError with a diff, or with `on_change="redeploy"` is
+    replaced (replace_connector). `renew` writes `credential` into a connector that exists already, and redeploys the
+    connector's models. Raise Refused for a user without the right to create connectors.
     """
 
     def find() -> list[Hit]:
@@ -60,7 +64,7 @@ def ensure_connector(
         log.info("created connector %s (%s)", made, body["name"])
         twins = [hit for hit in find() if is_current(hit.source)]
         return _keep_oldest(send, made, twins, ml_commons.delete_connector(made))
-    # A search may lag behind an update by a second; a get does not.
+    # A search may lag an update by a second, a get never does.
     if current := [hit for hit in same if is_current(hit.source)] or [
         hit for hit in same if is_current(send(ml_commons.get_connector(hit.id)))
     ]:
@@ -95,9 +99,10 @@ def _create_connector(send: Send, body: Mapping[str, Any], credential: Mapping[s
 
 
 def replace_connector(send: Send, connector_id: str, body: Mapping[str, Any]) -> None:
-    """Undeploy the connector's models, update it, deploy them again; searches fail for the seconds between.
+    """Undeploy the connector's models, update the connector, deploy the models again.
 
-    Raise SpecError where the update could not do it: the cluster merges parameters, it never takes one away.
+    Searches with the models fail for the seconds between. Raise SpecError where the connector has a parameter that
+    `body` lacks: the cluster merges parameters in an update and never takes a parameter away.
     """
     there = send(ml_commons.get_connector(connector_id)).get("parameters") or {}
     if "parameters" in body and (extra := sorted(set(there) - set(body["parameters"]))):
@@ -122,7 +127,10 @@ def replace_connector(send: Send, connector_id: str, body: Mapping[str, Any]) ->
 
 
 def _update_once_free(send: Send, update: Call) -> None:
-    """The cluster looks for deployed models by a search, which may still show those that were just undeployed."""
+    """Send the update, up to five times a second apart while the cluster counts models as deployed.
+
+    The cluster finds deployed models by a search, and the search may still show models just undeployed.
+    """
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, Refused) and IN_USE in str(error)),
         stop=tenacity.stop_after_attempt(5),
@@ -133,7 +141,10 @@ def _update_once_free(send: Send, update: Call) -> None:
 
 
 def ensure_group(send: Send, name: str) -> str:
-    """The id of the one model group of this name."""
+    """Return the id of the model group with this name; register an absent group.
+
+    Raise SpecError for a group that exists and is hidden from the user.
+    """
 
     def find() -> list[Hit]:
         return [hit for hit in send(ml_commons.search_groups(name)) if hit.source.get("name") == name]
@@ -156,7 +167,11 @@ def ensure_group(send: Send, name: str) -> str:
 def ensure_model(
     send: Send, name: str, connector_id: str, group: str, *, deploy: bool, sleep: Callable[[float], None] = time.sleep
 ) -> str:
-    """The id of the one model of this name on this connector, deployed if asked."""
+    """Return the id of the model with this name on this connector; register an absent model.
+
+    With `deploy` wait until the model is deployed. Raise Refused for a failed registration or deployment, Unavailable
+    after a wait of 30 s for the registration or 60 s for the deployment.
+    """
     found = [hit for hit in models_of(send, connector_id) if hit.source.get("name") == name]
     made = ""
     if found:
@@ -179,6 +194,7 @@ def ensure_model(
 
 
 def models_of(send: Send, connector_id: str) -> list[Hit]:
+    """Return the models on the connector, without the search's hits on connectors with similar ids."""
     return [
         hit for hit in send(ml_commons.search_models(connector_id)) if hit.source.get("connector_id") == connector_id
     ]
@@ -193,12 +209,15 @@ def wait_deployed(
     pause_seconds: float = 0.5,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Raise Refused for a failed deployment, Unavailable when it takes longer than `tries` pauses.
+    """Wait until the model is DEPLOYED: at most `tries` looks, `pause_seconds` apart.
 
-    A model that stays as it is for some looks is deployed once more: a node of several could not load it, or what
-    came with registering it did not happen (that is fired after the answer, and its failure only logged). One that
-    this run has made (`ours`) is undeployed first: else a node that failed answers "Duplicate deploy model task". One
-    that stays PARTIALLY_DEPLOYED serves all the same.
+    Raise Refused for a failed deployment, Unavailable after the last look.
+
+    A model that stays idle for the looks of HEAL_AT is deployed once more: either a node of several could not load the
+    model, or the deployment requested with the registration never began (the cluster starts the deployment after the
+    reply, and only logs a failure). A PARTIALLY_DEPLOYED model made by this run (`ours`) is undeployed first: otherwise
+    a node with a failed deployment replies "Duplicate deploy model task". A model that stays PARTIALLY_DEPLOYED serves
+    all the same, and is used with a warning.
     """
     heal_at = HEAL_AT if ours else HEAL_AT[:1]
     idle, why = 0, ""
@@ -227,7 +246,7 @@ def wait_deployed(
 
 
 def _deploy_again(send: Send, model_id: str, state: str, *, undeploy: bool) -> str:
-    """Why that was refused; empty where it was not."""
+    """Deploy the model once more; return the error of a failed attempt as text, else ""."""
     try:
         if undeploy:
             send(ml_commons.undeploy_model(model_id))
@@ -242,7 +261,10 @@ def _deploy_again(send: Send, model_id: str, state: str, *, undeploy: bool) -> s
 def _follow_task(
     send: Send, task_id: str, sleep: Callable[[float], None], tries: int = 60, pause_seconds: float = 0.5
 ) -> None:
-    """Wait for a register task; COMPLETED does not yet mean deployed."""
+    """Wait until a register task is COMPLETED; the model may not be deployed by then.
+
+    Raise Refused for a task that ended otherwise, Unavailable after `tries` looks, `pause_seconds` apart.
+    """
     for _ in range(tries):
         task = send(ml_commons.get_task(task_id))
         if task.get("state") == "COMPLETED":
@@ -254,7 +276,10 @@ def _follow_task(
 
 
 def _keep_oldest(send: Send, made: str, twins: list[Hit], *removal: Call) -> str:
-    """Of what several runs made at once the oldest counts; ours, if it is another, is removed if it can be."""
+    """Return the id of the oldest twin that several runs made at once; send `removal` where `made` is younger.
+
+    A failed removal leaves an unused twin, and is only logged.
+    """
     first = _oldest(twins).id if twins else made
     if first != made:
         log.info("another run made %s first; removing our %s", first, made)
@@ -271,7 +296,7 @@ def _oldest(hits: list[Hit]) -> Hit:
 
 
 def _difference(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """A unified diff of the fields that we set; the cluster shows action types in capitals."""
+    """Return a unified diff of the fields that we set; action types in lower case (the cluster shows capitals)."""
     before, after = (
         json.dumps({key: _comparable(side.get(key)) for key in sorted(wanted)}, indent=1, sort_keys=True)
         for side in (there, wanted)

@@ -1,9 +1,8 @@
-"""What the cluster answered: a value, or an error that says what to do. One table, read from the top, first match
-counts.
+"""Replies of the cluster as values, or as errors with advice: a table of rules, where the first match counts.
 
-Wordings: https://github.com/opensearch-project/ml-commons, and versions.py where versions differ. They are matched on
-text because the status says little: the plugin's own refusals are 500, the provider's are relayed under the provider's
-status.
+Wordings: https://github.com/opensearch-project/ml-commons, and versions.py where versions differ. Rules match the text
+because the status says little: the plugin's own refusals are 500, and the plugin relays a provider's refusal under the
+provider's status.
 """
 
 from __future__ import annotations
@@ -34,12 +33,14 @@ from opensearch_batch.errors import (
 REMOTE = "Error from remote service: "
 
 _CUT = "isconnected|ReadError|onnection reset"
-"""In the errors of requests and httpx, for a connection that was closed without an answer."""
+"""Texts in errors of requests and httpx for a connection closed without a reply."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """For answers of `purposes` (empty: all) with one of `statuses` (empty: any) whose text has `pattern`."""
+    """The error for a reply to a call of `purposes` (empty: all) with one of `statuses` (empty: any) and `pattern` in
+    the text. `pause_seconds` is the pause before a retry where the reply has no Retry-After.
+    """
 
     error: type[BatchError]
     pattern: str = ""
@@ -55,7 +56,7 @@ def _statuses(*values: int) -> frozenset[int]:
 
 _5XX = frozenset(range(500, 600))
 
-# The provider's own answer, relayed. First, because its text may be anything.
+# The provider's own reply, relayed. These rules come first, because the text may be anything.
 _RELAYED = (
     Rule(
         Refused,
@@ -71,8 +72,8 @@ _RELAYED = (
     Rule(Refused, REMOTE, advice="The provider refused it."),
 )
 
-# The provider may have a job although these are errors, some of them 400. The last two: its task could not be written
-# (a full disk blocks the index, with 429).
+# Errors, some with status 400, after which the provider may have a job all the same. After the last two the cluster
+# could not write the job's task (a full disk blocks the index, with 429).
 _WITH_A_JOB = (
     Rule(
         OutcomeUnknown,
@@ -82,7 +83,7 @@ _WITH_A_JOB = (
     ),
 )
 
-# Passing trouble, with nothing sent on.
+# Passing trouble; the cluster sent nothing on to the provider.
 _PASSING = (
     Rule(NotTaken, r"can not write type \[class org.opensearch.ml.common.MLTaskState\]", advice=advice.REPLICAS),
     Rule(NotTaken, "Fetching master key timed out|master key has not been initialized"),
@@ -103,7 +104,7 @@ _PASSING = (
     ),
 )
 
-# A setting, or the version, is in the way.
+# A setting of the cluster, or the cluster's version, is in the way.
 _SETTINGS = (
     # The job is fine, only this cluster cannot see it (3.7 and later; with a private provider address every version).
     Rule(CannotLook, "Trusted connector endpoints regex is not configured", purposes=("look",)),
@@ -146,7 +147,7 @@ _SETTINGS = (
     ),
 )
 
-# Who may. The first two come as 403, 400 or, on status and cancel, as 500 (m_l_validation_exception): for good.
+# Missing rights. The first two come as 403, 400 or, on status and cancel, as 500 (m_l_validation_exception), and stay.
 _RIGHTS = (
     Rule(
         Refused,
@@ -190,8 +191,12 @@ _BY_STATUS = (
 RULES = (*_RELAYED, *_WITH_A_JOB, *_PASSING, *_SETTINGS, *_RIGHTS, *_ABSENT, *_BY_STATUS)
 
 
-def read_answer(call: Call, status: int, text: str, headers: Mapping[str, str]) -> Any:
-    """Return `call.parse` of a 2xx answer, else raise the error of the first rule that matches."""
+def read_reply(call: Call, status: int, text: str, headers: Mapping[str, str]) -> Any:
+    """Return `call.parse` of a 2xx reply; else raise the error of the first rule that matches.
+
+    A 2xx reply that `call.parse` cannot read is OutcomeUnknown for a submission, else Unavailable. The error's
+    `retry_after_seconds` is the reply's Retry-After, else the rule's pause.
+    """
     if 200 <= status < 300:
         try:
             return call.parse(json.loads(text))
@@ -212,7 +217,10 @@ def read_answer(call: Call, status: int, text: str, headers: Mapping[str, str]) 
 
 
 def lost(call: Call, error: Exception, *, sent: bool) -> BatchError:
-    """No answer at all; `sent` is False only where the connection itself failed. Terminal where TLS refused it."""
+    """Return the error for a call without a reply; `sent` is False only where the connection itself failed.
+
+    Terminal where TLS refused the connection, OutcomeUnknown for a submission that was sent, else Unavailable.
+    """
     if what_to_do := refused_by(error):
         return Terminal(f"{call.name}: {error}. {what_to_do}")
     kind = OutcomeUnknown if sent and call.purpose == "submit" else Unavailable
@@ -229,7 +237,7 @@ def _matched(rule: Rule, call: Call, status: int, reason: str) -> tuple[Rule, re
 
 
 def _reason(text: str) -> str:
-    """Reasons of the error and of its root causes; the text as it is where it is not OpenSearch's JSON."""
+    """Return the reasons of the error and of its root causes; the bare text where the reply is not OpenSearch's."""
     try:
         error = json.loads(text)["error"]
         causes = [cause.get("reason") for cause in error["root_cause"]]
@@ -242,6 +250,6 @@ def _reason(text: str) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds; the date form of Retry-After is not read."""
+    """Return the seconds of Retry-After; the date form is not read."""
     value = headers.get("Retry-After") or headers.get("retry-after") or ""
     return float(value) if value.replace(".", "", 1).isdigit() else None

@@ -1,4 +1,4 @@
-"""Signature version 4, for Amazon OpenSearch Service:
+"""Requests signed with AWS Signature Version 4, for Amazon OpenSearch Service:
 https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html
 """
 
@@ -14,14 +14,20 @@ from opensearch_batch.errors import SpecError
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs with the credentials boto3 finds on this machine. `service` is "es", or "aoss" for serverless."""
+    """Sign requests with the AWS credentials found by boto3 on the machine.
+
+    `service` is "es", or "aoss" for serverless.
+    """
 
     region: str
     service: str
 
     @classmethod
     def from_options(cls, options: dict[str, Any], *, has_login: bool = False) -> Signer | None:
-        """None where the connection's extra does not ask for it. Raise SpecError for a login beside it."""
+        """Return the signer for a connection's extra; None without "sigv4".
+
+        Raise SpecError for a login beside "sigv4", and for "sigv4" without "region".
+        """
         if not options.get("sigv4"):
             return None
         if has_login:
@@ -40,11 +46,14 @@ class Signer:
         return credentials
 
     def headers(self, method: str, url: str, body: bytes) -> dict[str, str]:
-        """All headers to send with exactly this URL and body; valid for minutes, so sign each request. May block."""
+        """Return all headers for exactly this URL and body.
+
+        The signature is valid for minutes, so sign every request. May block while credentials are read.
+        """
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        # Serverless wants the body's hash as a signed header: https://github.com/opensearch-project/opensearch-js/issues/1098
+        # Serverless requires the body's hash as a signed header: https://github.com/opensearch-project/opensearch-js/issues/1098
         sent = {"X-Amz-Content-SHA256": hashlib.sha256(body).hexdigest()}
         if body:
             sent["Content-Type"] = "application/json"

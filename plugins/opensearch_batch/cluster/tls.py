@@ -1,7 +1,7 @@
-"""TLS as a connection's extra asks for it, and what to change where it fails.
+"""TLS options of a connection's extra, and advice after a failed handshake.
 
-Extra: `verify` is true, false, or the path of a CA bundle on the machine that connects (each worker, each triggerer);
-`cert` the client's certificate, or a pair of certificate and key.
+Extra: `verify` is true, false, or the path of a CA bundle on the connecting machine (every worker and triggerer);
+`cert` is the path of the client's certificate, or a pair of paths, certificate and key.
 """
 
 from __future__ import annotations
@@ -36,19 +36,22 @@ _ADVICE = (
 
 
 def refused_by(error: Exception) -> str:
-    """What to change after an error of requests or httpx that a repetition cannot mend; empty for any other error."""
+    """Return advice after a TLS error of requests or httpx, which no retry mends; "" for any error beside TLS."""
     text = str(error)
     return next((advice for signs, advice in _ADVICE if any(sign in text for sign in signs.split("|"))), "")
 
 
 def check_file(verify: Any) -> None:
-    """Raise SpecError for a CA bundle that is not on this machine."""
+    """Raise SpecError for a CA bundle that is absent from the machine."""
     if isinstance(verify, str) and not Path(verify).exists():
         raise SpecError(f'the connection\'s extra names "verify": {verify!r}, and this machine has no such file')
 
 
 def context(verify: Any, cert: Any) -> ssl.SSLContext | bool:
-    """What httpx wants for these options: it no longer takes paths (https://www.python-httpx.org/advanced/ssl/)."""
+    """Return httpx's `verify` argument for the options `verify` and `cert`.
+
+    httpx no longer accepts paths (https://www.python-httpx.org/advanced/ssl/). Raise SpecError for an absent CA bundle.
+    """
     import httpx
 
     check_file(verify)

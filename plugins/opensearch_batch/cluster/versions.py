@@ -1,7 +1,7 @@
-"""Where versions of ML Commons differ, or are not as one would think, each row with its source.
+"""Differences between versions of ML Commons, and surprises of all versions, with the source of every row.
 
-For readers (`python -m opensearch_batch.versions > docs/versions.md`) and for the tests. Never consulted at run time,
-where the answer itself decides: a managed service or a back-port may be numbered otherwise.
+The table is for readers (`python -m docs_build` makes docs/versions.md) and for the tests. No code consults the table
+at run time: the reply itself decides, since a managed service or a back-port may have a different version number.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SOURCE = "the source"
 
 @dataclass(frozen=True)
 class Said:
-    """An error that a cluster answers with, and what it means for a call of this purpose.
+    """An error reply of a cluster, and its meaning (`means`) for a call of this purpose.
 
-    `kind` is the error's type, empty where the body is not OpenSearch's error object; `cause` is the reason of the
-    root cause where that is another one.
+    `kind` is the error's type, empty where the body is not OpenSearch's error object. `cause` is the reason of the root
+    cause, where different from `reason`.
     """
 
     purpose: Purpose
@@ -41,8 +41,10 @@ class Said:
 
 @dataclass(frozen=True)
 class VersionNote:
-    """One row. `known` is the test that shows what we do about it, or SOURCE where it was only read there; what is
-    `said` is always tested, by tests/unit/test_versions.py.
+    """A row of the table: `what` the versions do, and how the package copes.
+
+    `known` is the test of the package's behaviour, or SOURCE for a fact only read in the source. The error replies in
+    `said` are always tested, by tests/unit/test_versions.py.
     """
 
     name: str
@@ -223,13 +225,6 @@ VERSION_NOTES = (
         ),
     ),
     VersionNote(
-        "private address of a connector that signs",
-        "2.19.6, not 3.6",
-        "Of an aws_sigv4 connector 2.19.6 does not ask where it leads: status and cancel work there too.",
-        f"{_AT}/2.19.6.0/{_REMOTE}/AwsConnectorExecutor.java",
-        "tests/real/test_vendors.py::test_a_run",
-    ),
-    VersionNote(
         "empty answer to a cancel",
         "seen on 3.6.0",
         "Where a connector that signs cancels, and the provider's answer is empty, the cancel is refused, although the "
@@ -356,34 +351,3 @@ VERSION_NOTES = (
         "tests/unit/test_registration.py::test_models_of_a_connector_whose_id_only_looks_alike_are_not_ours",
     ),
 )
-
-
-def versions_text() -> str:
-    """docs/versions.md."""
-    rows = [
-        f"| {n.name} | {n.versions} | {_cell(n)} | {_shown(n.known)} | [source]({n.source}) |" for n in VERSION_NOTES
-    ]
-    return "\n".join([_HEAD, *rows, ""])
-
-
-_HEAD = """# Versions of ML Commons
-
-Where versions differ, or are not as one would think. The package never asks for the version: the answer decides.
-Made by `PYTHONPATH=plugins python -m opensearch_batch.versions > docs/versions.md`.
-
-| what | versions | what they do, and what we do | shown by | source |
-|---|---|---|---|---|"""
-
-
-def _cell(note: VersionNote) -> str:
-    said = [f"{one.status} `{one.cause or one.reason}`: {one.means.__name__}" for one in note.said]
-    return "<br>".join([note.what, *said])
-
-
-def _shown(known: str) -> str:
-    path, _, name = known.partition("::")
-    return f"[{name}](../{path})" if name else known
-
-
-if __name__ == "__main__":
-    print(versions_text(), end="")

@@ -1,4 +1,4 @@
-"""Answer: a row's vector, text or reason, as a provider reads it from an output file."""
+"""Answer: a row's vector, text or reason, read from an output file by a provider."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """What the provider counted, not our estimate. `instance_seconds`: of all machines, where those are billed."""
+    """Counts by the provider, no estimate. `instance_seconds`: of all machines, where machine time is billed."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -24,14 +24,14 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """One line of an output file: either `output` (text) or `vector` (an answer), or `code` and `message` (a reason).
+    """A line of an output file: either `output` (text) or `vector` (an answer), or `code` and `message` (a reason).
 
-    A vector is the JSON text of its numbers as it came, or single-precision values where they came as such. `numbers`
-    is a buffer of the text's numbers as doubles, where reading the line has made them. `place` is which of its
-    request's texts it answers, from 0; None is the whole request. The usage of a request of many texts stands with the
-    first of its answers.
+    A vector is the JSON text of the numbers as received, or single-precision values where the provider sent binary.
+    `numbers` is a buffer of the text's numbers as doubles, if reading the line made the buffer. `position` is the
+    number of the text in the request, from 0; None is the whole request. The first answer of a request of many texts
+    has the usage of the request.
 
-    No dataclass: one is made for each row, and a frozen one takes as long as reading the row.
+    No dataclass: every row makes an Answer, and a frozen dataclass takes as long as reading the row.
     """
 
     id: str
@@ -40,12 +40,12 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     code: str = ""
     message: str = ""
     usage: Usage = Usage()
-    place: int | None = None
+    position: int | None = None
     numbers: Any = None
     passing: bool = False
-    """Of a reason: the same row may be answered when it is sent again."""
+    """Of a reason: the provider may answer the same row when sent again."""
     alone: bool = False
-    """Of a reason: if it is sent without the other rows of its request."""
+    """Of a reason: the provider may answer the row when sent without the rest of the request."""
 
     @property
     def answered(self) -> bool:
@@ -53,7 +53,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def dimensions(self) -> int:
-        """0 where there is no vector."""
+        """Length of the vector; 0 without a vector."""
         if self.numbers is not None:
             return memoryview(self.numbers).nbytes // 8
         if isinstance(self.vector, bytes):

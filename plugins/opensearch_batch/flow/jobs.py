@@ -1,4 +1,4 @@
-"""Jobs and Outcomes: what was submitted, and how it ended. States in, decisions out; no I/O."""
+"""Job, RemoteJob and Outcome: a submitted batch, a look at the batch, and the end. States in, decisions out; no I/O."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
 
 RemoteState = Literal["running", "cancelling", "completed", "failed", "expired", "cancelled"]
@@ -15,10 +16,10 @@ ENDED: frozenset[RemoteState] = frozenset({"completed", "failed", "expired", "ca
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """One look at the provider's job. `outputs` are ids for the store to read, in this order: answers before errors.
-    `created_at` is in epoch seconds. `requests_total` is 0 where the vendor does not say.
+    """A look at the provider's job. `outputs` are ids for the store to read, answers before errors. `created_at` is in
+    epoch seconds. `requests_total` is 0 where the vendor does not say.
 
-    `has_answers` is only to be relied on in what a ProviderStore says of an ended job; in doubt it is True.
+    `has_answers` is reliable only from a ProviderStore about an ended job; True in doubt.
     """
 
     id: str
@@ -34,15 +35,14 @@ class RemoteJob:
     has_answers: bool = False
     created_at: float | None = None
     model: str | None = None
-    """The vendor's name for it; None as long as the vendor does not say."""
+    """The vendor's name of the model; None as long as the vendor does not say."""
 
 
-@dataclass(frozen=True)
-class Job(Value):
-    """A batch that the provider accepted. `task_id` is None where the cluster kept no task for it (a lost answer).
+class Job(Value, frozen=True):
+    """A batch accepted by the provider. `task_id` is None where the cluster kept no task for the batch (a lost answer).
 
-    `key` is what the provider echoes (in the input file's name); `shard` is the Shard as a dict, None for raw
-    parameters; `parameters` are those that overrode the connector's.
+    `key` is in the input file's name and comes back from the provider; `shard` is None for raw parameters;
+    `parameters` are the overrides of the connector's parameters.
     """
 
     key: str
@@ -51,23 +51,27 @@ class Job(Value):
     input_file_id: str | None
     task_id: str | None
     model_id: str
-    shard: dict[str, Any] | None = None
+    shard: Shard | None = None
     parameters: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
-        where = f"shard {self.shard['index']}, " if self.shard else ""
-        if self.shard and self.shard.get("round"):
-            where = f"repair {self.shard['round']}, {where}"
+        where = f"shard {self.shard.index}, " if self.shard else ""
+        if self.round:
+            where = f"repair {self.round}, {where}"
         return f"{where}job {self.provider_job_id} (task {self.task_id})"
 
+    @property
+    def round(self) -> int:
+        """0 for the run's own shards and for raw parameters, else the repair round."""
+        return self.shard.round if self.shard else 0
 
-@dataclass(frozen=True)
-class Outcome(Value):
+
+class Outcome(Value, frozen=True):
     """How a job ended. `state` is the provider's, in our words; `outputs` are file ids, answers before errors."""
 
-    job: dict[str, Any]
-    state: str
+    job: Job
+    state: RemoteState
     status: str
     outputs: list[str]
     requests_total: int
@@ -91,7 +95,7 @@ def is_spent(remote: RemoteJob) -> bool:
 
 def outcome(job: Job, remote: RemoteJob) -> Outcome:
     return Outcome(
-        job=job.to_dict(),
+        job=job,
         state=remote.state,
         status=remote.status,
         outputs=list(remote.outputs),
@@ -100,13 +104,13 @@ def outcome(job: Job, remote: RemoteJob) -> Outcome:
         requests_failed=remote.requests_failed,
         input_tokens=remote.usage.input_tokens,
         output_tokens=remote.usage.output_tokens,
-        error_code=remote.error_code,
+        error_code=None if remote.error_code is None else str(remote.error_code),  # some servers send a number
         error_message=remote.error_message,
         instance_seconds=remote.usage.instance_seconds,
     )
 
 
-def progress(remote: RemoteJob) -> str:
+def status_line(remote: RemoteJob) -> str:
     """n of N for the log."""
     failed = f", {remote.requests_failed} failed" if remote.requests_failed else ""
     if not remote.requests_total:

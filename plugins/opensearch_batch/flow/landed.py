@@ -1,24 +1,32 @@
-"""Landed: what became of one shard."""
+"""Landed: the counts and files of a shard's job."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from msgspec import field
 
+from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.jobs import Job, RemoteState
 from opensearch_batch.flow.values import Value
 
 
-@dataclass(frozen=True)
-class Landed(Value):
-    """What became of one shard. `answered + failed + missing`, and the rows handed on to a repair round (`passing`,
+class Example(Value, frozen=True):
+    """A failed row; `message` is the begin of the provider's words."""
+
+    id: str
+    code: str
+    message: str
+
+
+class Landed(Value, frozen=True):
+    """The end of a shard's rows. `answered + failed + missing`, and the rows handed on to a repair round (`passing`,
     counted by code), make `records`; duplicates, foreign and unreadable lines come on top.
 
-    `results`, `failures` and `repair` (the rows handed on) are {"uri", "rows", "bytes", "sha256"}, None where there are
-    no such rows. `examples` are the first failed rows of each code, {"id", "code", "message"}.
+    `results`, `failures` and `repair` (the rows handed on) are None without rows. `examples` are the first failed rows
+    of every code.
     """
 
-    job: dict[str, Any]
-    state: str
+    job: Job
+    state: RemoteState
     records: int
     answered: int
     failed: int
@@ -30,14 +38,9 @@ class Landed(Value):
     output_tokens: int
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
-    examples: list[dict[str, str]] = field(default_factory=list)
-    results: dict[str, Any] | None = None
-    failures: dict[str, Any] | None = None
+    examples: list[Example] = field(default_factory=list)
+    results: DataFile | None = None
+    failures: DataFile | None = None
     passing: dict[str, int] = field(default_factory=dict)
-    repair: dict[str, Any] | None = None
+    repair: DataFile | None = None
     instance_seconds: float = 0.0
-
-    @property
-    def round(self) -> int:
-        """0 for the run's own shards, else the repair round."""
-        return int((self.job.get("shard") or {}).get("round", 0))

@@ -1,19 +1,16 @@
-"""Shard: an input file of the provider, as it travels between tasks."""
+"""Shard: an input file of the provider."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from opensearch_batch.flow.values import Value
 
 
-@dataclass(frozen=True)
-class Shard(Value):
-    """One input file at `uri`. `records` are rows; `estimated_tokens` is a quarter of the bytes of their text.
+class Shard(Value, frozen=True):
+    """An input file at `uri`. `records` are rows; `estimated_tokens` is a quarter of the bytes of the rows' text.
 
-    `ids_uri`: the rows' ids, where a request has many (prepare/grouping.py); None where each request is
-    named by its row's id.
-    `round` is 0 for a shard of the input, else that of the repair that it belongs to; indexes count anew in each.
+    `ids_uri` is the file of the rows' ids, where requests have many rows (prepare/grouping.py); None where a request
+    is named by the row's id. `round` is 0 for a shard of the input, else the repair round; indexes count anew in a
+    round.
     """
 
     index: int
@@ -31,16 +28,16 @@ class Shard(Value):
 
     @property
     def part(self) -> str:
-        """In the names of its files at the output: no two shards of a run share it."""
+        """The part of an output file's name that tells the shards of a run apart."""
         return f"r{self.round}-{self.index:05d}" if self.round else f"{self.index:05d}"
 
     @property
     def run_folder(self) -> str:
-        """What all shards of a run share; each preparation has a folder of its own there."""
+        """The folder shared by all shards of a run, with a folder in it for every preparation."""
         return self.uri.rsplit("/", 2)[0]
 
     def handed_on_uri(self, job_key: str) -> str:
-        """Of the rows that the shard's job leaves to a repair round. No preparation empties this place: where it is,
-        the rows are no longer this shard's to submit.
+        """URI of the rows left to a repair round by the shard's job. No preparation removes the object: while the
+        object exists, the shard must not submit the rows again.
         """
         return f"{self.run_folder}/repair-{job_key}.jsonl"

@@ -1,29 +1,33 @@
-"""How the nouns of the flow travel between tasks: frozen dataclasses as plain JSON dicts, unknown keys refused."""
+"""Value: the base of the nouns, which travel between tasks as plain JSON dicts and are checked at reading."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Self
+
+import msgspec
 
 from opensearch_batch.errors import UnknownAnswer
 
 
-class Value:
-    """Mixin for frozen dataclasses whose fields are JSON values; what is nested stays a dict."""
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the nouns; a noun inside a noun is a dict inside a dict."""
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
+        """Return the noun as JSON values, fields in the order of the class."""
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Raise UnknownAnswer when a key is missing or unknown: an XCom of another version, or not one of ours."""
-        fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        if not isinstance(values, dict) or (unknown := set(values) - fields):
-            what = sorted(unknown) if isinstance(values, dict) else type(values).__name__
-            raise UnknownAnswer(f"{cls.__name__}: unknown {what}; written by another version? Clear the upstream task.")
+    def from_dict(cls, values: Any) -> Self:
+        """Raise UnknownAnswer for a missing key, an unknown key or a wrong type, and name the path."""
+        if not isinstance(values, dict):
+            raise _unknown(cls, type(values).__name__)
         try:
-            return cls(**values)
-        except TypeError as error:
-            raise UnknownAnswer(
-                f"{cls.__name__}: {error}; written by another version? Clear the upstream task."
-            ) from error
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise _unknown(cls, str(error)) from error
+
+
+def _unknown(noun: type, what: str) -> UnknownAnswer:
+    return UnknownAnswer(
+        f"{noun.__name__}: unknown value: {what}; written by another version? Clear the upstream task."
+    )

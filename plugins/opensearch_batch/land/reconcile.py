@@ -1,4 +1,4 @@
-"""Reconcile: a shard's answers against its rows, so that each row has exactly one answer or one reason."""
+"""Reconcile: a shard's answers against the shard's rows, so that every row has exactly an answer or a reason."""
 
 from __future__ import annotations
 
@@ -6,28 +6,37 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.landed import Example
 from opensearch_batch.prepare.grouping import Groups, by_row
-from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.protocol import Provider, UnreadableLine
 
 MISSING = "missing"
-"""Code of a row that the provider never spoke of, in a job that ended well."""
+"""Code of a row without a line, in a job ended well."""
 
 OTHER_DIMENSIONS = "other_dimensions"
-"""Code of a row whose vector is longer or shorter than the job's first one."""
+"""Code of a row whose vector is longer or shorter than the job's first vector."""
 
 NAMED = 10
-"""So many ids of each kind of trouble are named; all of them are counted."""
+"""So many ids of every kind of trouble are named; all ids are counted."""
+
+UNREAD = (
+    "Nothing of the job landed, and none of its rows is sent again. Its files stay at the provider: once a version "
+    "reads them, clear fetch_output; to clear submit_batch would not help."
+)
+"""What follows where a job's output as a whole is not understood."""
 
 EXAMPLES_A_CODE = 3
 MESSAGE_CHARACTERS = 300
-"""Of the provider's words in an example; the failures file has them whole."""
+"""Of the provider's words in an example; the failures file has the whole text."""
 
 
 @dataclass
 class Tally:
-    """Counts rows while `join` goes over them. With `repair`, rows that failed for a passing reason, or are missing,
-    count as `passing` and nowhere else: a later round has them.
+    """Counts of rows, filled by `join`. With `repair`, rows failed for a passing reason and missing rows count as
+    `passing` only: a later round has the rows.
     """
 
     repair: bool = False
@@ -38,10 +47,11 @@ class Tally:
     duplicates: int = 0
     foreign: int = 0
     unreadable: int = 0
+    first_unreadable: str = ""
     usage: Usage = field(default_factory=Usage)
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
-    examples: list[dict[str, str]] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
     passing: dict[str, int] = field(default_factory=dict)
 
     def hands_on(self, failure: Failure) -> bool:
@@ -57,6 +67,10 @@ class Tally:
             self.fail(failure)
         return failure
 
+    def cannot_read(self, line: int, why: str) -> None:
+        self.unreadable += 1
+        self.first_unreadable = self.first_unreadable or f"line {line}: {why}"
+
     def name(self, trouble: str, row_id: str) -> None:
         if len(ids := self.named.setdefault(trouble, [])) < NAMED:
             ids.append(row_id)
@@ -66,13 +80,13 @@ class Tally:
         self.codes[failure.code] = self.codes.get(failure.code, 0) + 1
         if self.codes[failure.code] <= EXAMPLES_A_CODE and len(self.examples) < NAMED:
             words = failure.message[:MESSAGE_CHARACTERS]
-            self.examples.append({"id": failure.id, "code": failure.code, "message": words})
+            self.examples.append(Example(failure.id, failure.code, words))
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A row without an answer, and why. `passing`: it may be answered when it is sent again; `alone`: if it is sent
-    without the other rows of its request.
+    """A row without an answer, and the reason. `passing`: the provider may answer the row when sent again; `alone`:
+    when sent without the rest of the request.
     """
 
     id: str
@@ -89,7 +103,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Fate:
-    """Why rows without a line have none: the job's own end, or `MISSING`."""
+    """The reason of rows without a line: the job's own end, or `MISSING`."""
 
     code: str = MISSING
     message: str = "the provider's job ended well, but its files have no line for this row"
@@ -99,7 +113,9 @@ class Fate:
 def fate(
     state: str, error_code: str | None, error_message: str | None, passes: Callable[[str], bool] = lambda code: False
 ) -> Fate:
-    """Jobs that expired, were cancelled or failed without a word are passing; one that failed says by its code."""
+    """Return the reason of rows without a line. Expired, cancelled and silently failed jobs are passing; for a job
+    failed with a code `passes` decides.
+    """
     if state == "completed":
         return Fate()
     return Fate(
@@ -116,19 +132,20 @@ def join(
     fate: Fate,
     tally: Tally,
     groups: Groups | None = None,
+    job_name: str = "the job",
 ) -> Iterator[Answer | Failure]:
     """Yield each id once, answered or failed. The first line about an id counts.
 
     Lines come in any order, answers before reasons. A vector of another length than the first one's is no answer.
     Memory holds the shard's ids and one line, never all answers. `groups` are the ids by request, where requests have
-    many.
+    many; `job_name` stands in errors. Raise UnknownAnswer where no line can be read, or the reader itself fails: rows
+    without an answer would count as missing, go again and be paid for twice.
     """
     seen = dict.fromkeys(ids, False)
-    dimensions = 0
-    for answer in _read(lines, provider, groups):
-        if answer is None:
-            tally.unreadable += 1
-        elif (known := seen.get(answer.id)) is None:
+    dimensions = readable = 0
+    for answer in _read(lines, provider, groups, tally, job_name):
+        readable += 1
+        if (known := seen.get(answer.id)) is None:
             tally.foreign += 1
             tally.name("foreign", answer.id)
         elif known:
@@ -147,28 +164,39 @@ def join(
                 yield tally.count(Failure(answer.id, OTHER_DIMENSIONS, said))
             else:
                 yield tally.count(Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone))
+    if tally.unreadable and not readable:
+        raise UnknownAnswer(f"{job_name}: no line of its output can be read; {tally.first_unreadable}. {UNREAD}")
     for row_id, done in seen.items():
         if not done:
             yield tally.count(Failure(row_id, fate.code, fate.message, fate.passing))
 
 
-def _read(lines: Iterable[bytes], provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:
-    """None for a line, or a part of one, that cannot be read. Blank lines are passed over."""
-    for raw in lines:
+def _read(
+    lines: Iterable[bytes], provider: Provider, groups: Groups | None, tally: Tally, job_name: str
+) -> Iterator[Answer]:
+    """Yield what the lines say; the tally counts lines, and parts of lines, that cannot be read, blank ones aside."""
+    for number, raw in enumerate(lines, start=1):
         if not raw.strip():
             continue
         try:
-            if groups is None:
-                yield provider.read_line(raw)
-            else:
-                yield from by_row(provider.read_many(raw), groups)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            yield None
+            for answer in (provider.read_line(raw),) if groups is None else by_row(provider.read_many(raw), groups):
+                if answer is None:
+                    tally.cannot_read(number, "a part of it has another shape")
+                else:
+                    yield answer
+        except UnreadableLine as error:
+            tally.cannot_read(number, str(error))
+        except Exception as error:  # whatever it is, a reader of ours or of another package is at fault, and no row
+            kind = type(error).__name__
+            raise UnknownAnswer(
+                f"{job_name}: the reader of provider {provider.NAME!r} failed at line {number} of the job's output: "
+                f"{kind}: {error}. That is a fault of the reader, not of a row. {UNREAD}"
+            ) from error
 
 
 @dataclass(frozen=True)
 class Left:
-    """Rows handed on to a round that did not land them: their earlier reasons, in the file `failures`, are the last."""
+    """Rows handed on that no round landed; the file `failures` has the rows' earlier reasons."""
 
     tally: Tally
-    failures: dict[str, Any]
+    failures: DataFile

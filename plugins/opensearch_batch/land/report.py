@@ -1,25 +1,40 @@
-"""The Report of a run: what landed, held against what was planned."""
+"""Report: the landed rows of a run against the plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+
+from msgspec import field
 
 from opensearch_batch.flow.answers import Usage
-from opensearch_batch.flow.landed import Landed
+from opensearch_batch.flow.jobs import RemoteState
+from opensearch_batch.flow.landed import Example, Landed
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
 from opensearch_batch.prepare.plan import Plan, Price, counted
 
 
-@dataclass(frozen=True)
-class Report(Value):
-    """A whole run, each row counted once, with its last fate. `missing` counts every planned row that has neither an
-    answer nor a reason, those of `absent` shards (their indexes) included.
+class ReportedJob(Value, frozen=True):
+    """A job of the run; `shard` is a shard's index, None for raw parameters. `records` are rows."""
 
-    `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in one,
-    `left` those of `failed` and `missing` whose round never landed.
+    shard: int | None
+    round: int
+    task_id: str | None
+    provider_job_id: str
+    input_file_id: str | None
+    model_id: str
+    key: str
+    attempt: int
+    state: RemoteState
+    records: int
+
+
+class Report(Value, frozen=True):
+    """A whole run; every row counts once, with the last fate. `missing` counts every planned row without an answer or a
+    reason, rows of `absent` shards (indexes) included.
+
+    `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in a
+    repair round, `left` the rows of `failed` and `missing` whose round never landed.
     """
 
     records: int
@@ -30,10 +45,10 @@ class Report(Value):
     foreign: int
     unreadable: int
     shards: int
-    jobs: list[dict[str, Any]]
+    jobs: list[ReportedJob]
     codes: dict[str, int]
     named: dict[str, list[str]]
-    examples: list[dict[str, str]]
+    examples: list[Example]
     absent: list[int]
     results: list[str]
     failures: list[str]
@@ -51,13 +66,13 @@ class Report(Value):
 
     @property
     def all_landed(self) -> bool:
-        """Every shard of this try, those of the repair rounds too, whatever became of its rows."""
+        """Whether every shard landed, shards of repair rounds included, answered or not."""
         return not self.absent and not self.left
 
     @property
     def problems(self) -> list[str]:
-        """Why the run cannot count as whole; empty when every planned row is accounted for. A line that could not be
-        read is made up for by a missing row that was handed on.
+        """Why the run cannot count as whole; empty when every planned row has an answer or a reason. A missing row
+        handed on makes up for an unreadable line.
         """
         unreadable = self.unreadable if self.unreadable > self.passing.get(MISSING, 0) else 0
         found = [f"{n} {kind}" for kind, n in ((MISSING, self.missing), ("unreadable", unreadable)) if n]
@@ -83,6 +98,13 @@ class Report(Value):
         )
 
 
+class Fetched(Value, frozen=True):
+    """The output of FetchOutputOperator; `report` is None in a pipeline, where ReportOperator sums up."""
+
+    landed: list[Landed]
+    report: Report | None
+
+
 def shards_named(indexes: Sequence[int | str]) -> str:
     """ "shard 0", or "shards 0, 3" up to a bound."""
     named = ", ".join(map(str, indexes[:NAMED])) + (", …" if len(indexes) > NAMED else "")
@@ -90,9 +112,9 @@ def shards_named(indexes: Sequence[int | str]) -> str:
 
 
 def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = ()) -> Report:
-    """Against what was planned, not against what arrived: a shard that never landed is a hole of all its rows."""
-    once = {(part.job.get("shard") or {}).get("uri") or part.job["key"]: part for part in landed}
-    parts = sorted(once.values(), key=lambda part: (part.round, (part.job.get("shard") or {}).get("index", 0)))
+    """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows."""
+    once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
+    parts = sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
     total = {name: sum(getattr(part, name) for part in parts) for name in _SUMS}
     total["failed"] += sum(rest.tally.failed for rest in left)
     counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
@@ -106,15 +128,15 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
     return Report(
         records=plan.records,
         shards=plan.shards,
-        jobs=[_job_line(part) for part in parts],
+        jobs=[_reported(part) for part in parts],
         codes=_added(count.codes for count in counts),
         named=_joined(count.named for count in counts),
         examples=[example for count in counts for example in count.examples][:NAMED],
-        absent=_absent(plan, [part for part in parts if not part.round]),
-        results=[part.results["uri"] for part in parts if part.results],
-        failures=[part.failures["uri"] for part in parts if part.failures] + [rest.failures["uri"] for rest in left],
+        absent=_absent(plan, [part for part in parts if not part.job.round]),
+        results=[part.results.uri for part in parts if part.results],
+        failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in left],
         passing=_added(part.passing for part in parts),
-        repaired=sum(part.answered for part in parts if part.round),
+        repaired=sum(part.answered for part in parts if part.job.round),
         left=sum(rest.tally.failed + rest.tally.missing for rest in left),
         estimated_tokens=plan.estimated_tokens,
         estimated_usd=plan.estimated_usd,
@@ -129,27 +151,29 @@ _COUNTED = ("answered", "failed", "duplicates", "foreign", "unreadable")
 _SUMS = (*_COUNTED, "input_tokens", "output_tokens", "instance_seconds")
 
 
-def _job_line(part: Landed) -> dict[str, Any]:
+def _reported(part: Landed) -> ReportedJob:
     job = part.job
-    return {
-        "shard": (job.get("shard") or {}).get("index"),
-        "round": part.round,
-        "task_id": job["task_id"],
-        "provider_job_id": job["provider_job_id"],
-        "input_file_id": job["input_file_id"],
-        "model_id": job["model_id"],
-        "key": job["key"],
-        "attempt": job["attempt"],
-        "state": part.state,
-        "records": part.records,
-    }
+    return ReportedJob(
+        shard=job.shard.index if job.shard else None,
+        round=job.round,
+        task_id=job.task_id,
+        provider_job_id=job.provider_job_id,
+        input_file_id=job.input_file_id,
+        model_id=job.model_id,
+        key=job.key,
+        attempt=job.attempt,
+        state=part.state,
+        records=part.records,
+    )
 
 
 def _absent(plan: Plan, parts: Sequence[Landed]) -> list[int]:
-    """None where everything arrived: a plan made from what landed may speak of shards 3 and 4 alone."""
+    """Return the indexes of the shards that never landed. A plan made from landed shards may have shards 3 and 4
+    alone.
+    """
     if len(parts) >= plan.shards:
         return []
-    return sorted(set(range(plan.shards)) - {part.job["shard"]["index"] for part in parts if part.job.get("shard")})
+    return sorted(set(range(plan.shards)) - {part.job.shard.index for part in parts if part.job.shard})
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """Grouping: many texts in one request, and the request's answer as one answer a row again.
 
-Such a request is named by a hash of its rows' ids, so that what is about other rows is foreign here, as it is where
-the request is named by its one row's id. The ids themselves, which a vendor's name for a request has no room for, lie
-beside the shard: one line a request, in the shard's order.
+A request of many rows is named by a hash of the rows' ids. So an answer about other rows is foreign, as for a request
+of a single row, named by the row's id. A vendor's name for a request is too short for the ids: the ids lie beside the
+shard, one line a request, in the shard's order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Groups = Mapping[str, Sequence[str]]
 
 
 def in_groups(records: Iterable[Record], most: int, most_bytes: int) -> Iterator[list[Record]]:
-    """Up to `most` rows whose texts have `most_bytes` together; a longer text is a group of its own."""
+    """Yield groups of up to `most` rows whose texts have `most_bytes` together; a longer text is a group of its own."""
     group: list[Record] = []
     size = 0
     for record in records:
@@ -45,17 +45,15 @@ def ids_line(ids: Sequence[str]) -> bytes:
 
 
 def read_groups(lines: Iterable[bytes]) -> dict[str, tuple[str, ...]]:
-    """From the lines of an ids file; in memory they are as many as the shard's rows."""
+    """Return row ids by request, from the lines of an ids file; memory holds all ids of the shard."""
     return {group_name(ids): tuple(ids) for ids in map(orjson.loads, lines)}
 
 
 def by_row(answers: Iterable[Answer | None], groups: Groups) -> Iterator[Answer | None]:
-    """What one line says, a row at a time; None is what cannot be read, or has a place that the request had no text
-    for.
+    """Yield the answers of one line, a row at a time; None for an unreadable answer, or for a position without a text.
 
-    A reason without a place is every row's. One for good may be the fault of a single row: the others, and who knows
-    which they are, may be answered when they are sent alone. A line about another request comes once, under that one's
-    name.
+    A reason without a position holds for every row. A final reason may be the fault of a single row: the rows may be
+    answered when sent alone. A line about another request comes once, under the other request's name.
     """
     for answer in answers:
         if answer is None:
@@ -63,9 +61,9 @@ def by_row(answers: Iterable[Answer | None], groups: Groups) -> Iterator[Answer 
         elif (ids := groups.get(answer.id)) is None:
             yield answer
             return
-        elif answer.place is None:
+        elif answer.position is None:
             alone = len(ids) > 1 and not answer.answered and not answer.passing
             passing = alone or answer.passing
             yield from (replace(answer, id=row_id, passing=passing, alone=alone) for row_id in ids)
         else:
-            yield replace(answer, id=ids[answer.place]) if 0 <= answer.place < len(ids) else None
+            yield replace(answer, id=ids[answer.position]) if 0 <= answer.position < len(ids) else None

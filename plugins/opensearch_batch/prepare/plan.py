@@ -1,4 +1,4 @@
-"""Plan: what a run would send and cost, known before anything is sent."""
+"""Plan: the counts and the price of a run, before anything is sent."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from opensearch_batch.flow.values import Value
 from opensearch_batch.providers.protocol import Provider
 
 
-@dataclass(frozen=True)
-class Plan(Value):
-    """`estimated_tokens` is input only, bytes / 4; money is None where no price is known. Prices are US dollars a
-    million tokens, or an hour of a machine, where the provider bills those: then nothing can be estimated.
+class Plan(Value, frozen=True):
+    """`estimated_tokens` is input only, bytes / 4; money is None without a known price. Prices are US dollars a
+    million tokens, or an hour of a machine, where the provider bills machine time: then no estimate is possible.
     """
 
     run_key: str
@@ -69,9 +68,7 @@ def make_plan(
     output_tokens_a_row: int | None = 0,
     usd_per_instance_hour: float | None = None,
 ) -> Plan:
-    """Raise BudgetExceeded when the estimate is above `max_cost_usd`, or when there is a bound and no price to hold
-    it against.
-    """
+    """Raise BudgetExceeded when the estimate is above `max_cost_usd`, or without a price to compare with the bound."""
     tokens = sum(shard.estimated_tokens for shard in shards)
     records = sum(shard.records for shard in shards)
     output = None if output_tokens_a_row is None else output_tokens_a_row * records
@@ -104,8 +101,8 @@ def make_plan(
 
 
 def price_of(provider: Provider, model: str, usd_per_million_tokens: float | None) -> Price | None:
-    """The given batch price for all tokens, else the list price of genai-prices times the provider's batch factor,
-    else None.
+    """Return the given batch price for all tokens, else the list price of genai-prices times the provider's batch
+    factor, else None.
     """
     if usd_per_million_tokens is not None:
         return Price(usd_per_million_tokens, usd_per_million_tokens)

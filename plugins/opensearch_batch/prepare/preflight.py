@@ -1,25 +1,23 @@
-"""Preflight: what a planned run needs at the provider, held against what there is, before the first upload. Figures in,
-figures or a refusal out; no I/O.
+"""Preflight: a planned run's needs at the provider against the provider's capacity, before the first upload. Figures
+in, figures or a refusal out; no I/O.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.values import Value
 from opensearch_batch.prepare.plan import Plan
 
 
-@dataclass(frozen=True)
-class Preflight(Value):
-    """`stored_bytes` are the provider's files of all runs and purposes (None: it was not asked), `storage_bytes` what
+class Preflight(Value, frozen=True):
+    """`stored_bytes` are the provider's files of all runs and purposes (None: not asked), `storage_bytes` the most that
     may lie there (None: no bound).
 
-    `fills`: how often what may be in flight at once is filled; None where no limit of jobs or tokens is given.
-    `hours_at_most`: after so long the provider has ended every batch, if each fill is submitted when the one before it
-    has ended; answers usually come earlier. None where `fills` is.
+    `fills`: how often the run fills the limits in flight; None without a limit of jobs or tokens. `hours_at_most`:
+    after so long the provider has ended every batch, if each fill is submitted at the end of the fill before; answers
+    usually come earlier. None where `fills` is.
     """
 
     records: int
@@ -54,8 +52,8 @@ def check(
     max_jobs_in_flight: int | None = None,
     max_enqueued_tokens: int | None = None,
 ) -> Preflight:
-    """Raise Terminal where the input files alone are more than the provider has room for. How large the answers will
-    be is not known before, so they are not counted.
+    """Raise Terminal where the input files alone are larger than the provider's free storage. Answers are not counted,
+    because the size of the answers is not known before.
     """
     fills = [
         math.ceil(wanted / at_once)

@@ -1,6 +1,4 @@
-"""Preparation: the input becomes shards at the work URI, and a plan. Nothing is sent; what is wrong with the input
-shows here.
-"""
+"""Preparation: the input becomes shards at the work URI, and a plan. Nothing is sent; errors of the input show here."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
 from opensearch_batch.prepare.plan import Plan, make_plan, price_of
-from opensearch_batch.prepare.shards import OpenSink, Request, Room, Sink, bundle, write_shards
+from opensearch_batch.prepare.shards import OpenShardFile, Request, ShardFile, ShardLimits, bundle, write_shards
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sources.records import Record, read_records
 from opensearch_batch.spec import BatchSpec, LimitSection
@@ -32,11 +30,11 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     """
     provider = providers.get(spec.model.provider)
     remove(folder, recursive=True)
-    room = room_of(spec.limits, provider)
+    limits = shard_limits(spec.limits, provider)
     try:
-        with closing(_requests(spec, room)) as requests:
+        with closing(_requests(spec, limits)) as requests:
             open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
-            shards = list(write_shards(requests, opener(folder, ".jsonl", spec.dry_run), room, open_ids))
+            shards = list(write_shards(requests, opener(folder, ".jsonl", spec.dry_run), limits, open_ids))
         price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
         plan = make_plan(
             shards,
@@ -59,38 +57,38 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     return plan, bundle(shards)
 
 
-def room_of(limits: LimitSection, provider: Provider) -> Room:
+def shard_limits(section: LimitSection, provider: Provider) -> ShardLimits:
     """Raise SpecError for a limit above the provider's."""
-    allowed = _within("max_bytes", limits.max_bytes, provider.MAX_BYTES)
+    allowed = _within("max_bytes", section.max_bytes, provider.MAX_BYTES)
     # No shard may be over the limit of enqueued tokens by itself: it would never get a turn.
-    enqueued = allowed if limits.max_enqueued_tokens is None else 4 * limits.max_enqueued_tokens
-    return Room(
-        requests=_within("max_requests", limits.max_requests, provider.MAX_REQUESTS),
+    enqueued = allowed if section.max_enqueued_tokens is None else 4 * section.max_enqueued_tokens
+    return ShardLimits(
+        requests=_within("max_requests", section.max_requests, provider.MAX_REQUESTS),
         bytes=min(allowed, enqueued),
-        inputs=_within("max_inputs", limits.max_inputs, provider.MAX_INPUTS),
-        tokens=limits.max_tokens,
+        inputs=_within("max_inputs", section.max_inputs, provider.MAX_INPUTS),
+        tokens=section.max_tokens,
         bytes_by="max_bytes" if allowed <= enqueued else "max_enqueued_tokens",
-        least=provider.MIN_REQUESTS if limits.min_requests is None else limits.min_requests,
+        least=provider.MIN_REQUESTS if section.min_requests is None else section.min_requests,
     )
 
 
-def opener(folder: str, suffix: str, dry_run: bool = False, first: int = 0) -> OpenSink:
+def opener(folder: str, suffix: str, dry_run: bool = False, first: int = 0) -> OpenShardFile:
     """`first` is the number of the first file."""
 
-    def open_sink(index: int) -> tuple[str, AbstractContextManager[Sink]]:
+    def open_file(index: int) -> tuple[str, AbstractContextManager[ShardFile]]:
         uri = f"{folder}/shard-{first + index:05d}{suffix}"
         return uri, _Discard() if dry_run else ObjectWriter(uri)
 
-    return open_sink
+    return open_file
 
 
-def _requests(spec: BatchSpec, room: Room) -> Generator[Request, None, None]:
+def _requests(spec: BatchSpec, limits: ShardLimits) -> Generator[Request, None, None]:
     read = spec.input
     with closing(read_lines(read.uri)) as lines:
         records = read_records(lines, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt)
         with closing(records):
             wanted = islice(records, read.max_records)
-            yield from _grouped(wanted, spec, room) if spec.model.texts_per_request > 1 else _single(wanted, spec)
+            yield from _grouped(wanted, spec, limits) if spec.model.texts_per_request > 1 else _single(wanted, spec)
 
 
 def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
@@ -101,10 +99,10 @@ def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
         yield Request(raw, len(record.text.encode()), str(record.line))
 
 
-def _grouped(records: Iterable[Record], spec: BatchSpec, room: Room) -> Iterator[Request]:
+def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) -> Iterator[Request]:
     provider, model = providers.get(spec.model.provider), spec.model
-    most = min(model.texts_per_request, room.inputs or model.texts_per_request)
-    most_bytes = min(provider.MAX_TEXT_BYTES_A_REQUEST, 4 * (room.tokens or provider.MAX_TEXT_BYTES_A_REQUEST))
+    most = min(model.texts_per_request, limits.inputs or model.texts_per_request)
+    most_bytes = min(provider.MAX_TEXT_BYTES_A_REQUEST, 4 * (limits.tokens or provider.MAX_TEXT_BYTES_A_REQUEST))
     for group in in_groups(records, most, most_bytes):
         ids, texts = [record.id for record in group], [record.text for record in group]
         body = provider.request(group_name(ids), texts, model.name, model.endpoint, model.parameters)

@@ -1,4 +1,4 @@
-"""Asked: which rows a shard asks about, read from its files again."""
+"""Row ids: the rows of a shard, read again from the shard's files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def row_ids(shard: Shard, provider: Provider) -> Iterator[str]:
 
 
 def row_groups(shard: Shard) -> dict[str, tuple[str, ...]] | None:
-    """Row ids by request; None where a request has one row and its id."""
+    """Return row ids by request; None for a shard with one row a request, named by the row's id."""
     if shard.ids_uri is None:
         return None
     with open_binary(shard.ids_uri) as lines:

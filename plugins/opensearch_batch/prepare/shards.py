@@ -1,4 +1,4 @@
-"""Shards: the records as input files of the provider, each within its limits, and bundles of them."""
+"""Shards: the records as input files of the provider, each within the limits, and bundles of shards."""
 
 from __future__ import annotations
 
@@ -20,44 +20,45 @@ BUNDLES = 10
 
 @dataclass(frozen=True)
 class Request:
-    """One line of an input file, newline included; `place` says which row of the input it came from, or its first one.
+    """One line of an input file, newline included.
 
-    `ids` is its line of the ids file, where the shard has one.
+    `origin` names the row of the input that the request came from, of several rows the first. `ids` is the request's
+    line of the ids file, where the shard has an ids file.
     """
 
     raw: bytes
     text_bytes: int
-    place: str
+    origin: str
     rows: int = 1
     ids: bytes = b""
 
 
-class Sink(Protocol):
-    """An open file that counts only when `commit` was called."""
+class ShardFile(Protocol):
+    """A file open for writing, discarded unless `commit` is called."""
 
     def write(self, chunk: bytes, /) -> object: ...
 
     def commit(self) -> object: ...
 
 
-OpenSink = Callable[[int], tuple[str, AbstractContextManager[Sink]]]
+OpenShardFile = Callable[[int], tuple[str, AbstractContextManager[ShardFile]]]
 """From a shard's index to its URI and an open file there."""
 
 
 @dataclass(frozen=True)
-class Room:
-    """What one shard may have; `inputs` are texts, `tokens` are estimated."""
+class ShardLimits:
+    """Limits of one shard; `inputs` are texts, `tokens` are estimated."""
 
     requests: int
     bytes: int
     inputs: int | None = None
     tokens: int | None = None
     bytes_by: str = "max_bytes"
-    """The limit of the spec that `bytes` comes from."""
+    """Name of the spec's limit behind `bytes`."""
     least: int = 1
     """Requests; a shard with fewer is refused by the provider."""
 
-    def has(self, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
+    def allow(self, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
         return (
             requests <= self.requests
             and size <= self.bytes
@@ -66,7 +67,7 @@ class Room:
         )
 
     def refuse(self, request: Request) -> InputError:
-        """Why not even a shard of its own can take it, and what to do."""
+        """Say why not even a shard of a single request can take the request, and what to do."""
         if len(request.raw) > self.bytes:
             what, limit = f"a request of {len(request.raw)} bytes, a shard may have {self.bytes}", self.bytes_by
         elif self.inputs is not None and request.rows > self.inputs:
@@ -76,61 +77,65 @@ class Room:
             what, limit = f"a request of an estimated {tokens} tokens, a shard may have {self.tokens}", "max_tokens"
         if request.rows > 1:
             return InputError(
-                f"{request.place}: this row and the {request.rows - 1} after it make {what}. "
+                f"{request.origin}: this row and the {request.rows - 1} after it make {what}. "
                 f"Lower model.texts_per_request, or raise limits.{limit} if the provider allows it."
             )
         return InputError(
-            f"{request.place}: the row makes {what}. "
+            f"{request.origin}: the row makes {what}. "
             f"Split the row's text, or raise limits.{limit} if the provider allows it."
         )
 
 
 def write_shards(
-    requests: Iterable[Request], open_sink: OpenSink, room: Room, open_ids: OpenSink | None = None
+    requests: Iterable[Request], open_file: OpenShardFile, limits: ShardLimits, open_ids: OpenShardFile | None = None
 ) -> Iterator[Shard]:
-    """Stream the requests into as few shards as there is room in, in order; their ids beside them, where `open_ids` is
-    given.
+    """Stream the requests into as few shards as the limits allow, in order; with `open_ids` the row ids go into a
+    second file.
 
-    Raise InputError for a request that no shard has room for; shards before it have been written by then.
+    Raise InputError for a request over the limits of every shard; earlier shards have been written by then.
     """
-    source = _Ahead(requests, room.least)
+    source = _Ahead(requests, limits.least)
     index = 0
     while (held := source.head) is not None:
-        if not room.has(1, len(held.raw), held.rows, held.text_bytes):
-            raise room.refuse(held)
-        uri, opened = open_sink(index)
+        if not limits.allow(1, len(held.raw), held.rows, held.text_bytes):
+            raise limits.refuse(held)
+        uri, opened = open_file(index)
         ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
         digest, count, size, rows, text_bytes = hashlib.sha256(), 0, 0, 0, 0
         with ExitStack() as stack:
-            sink = stack.enter_context(opened)
+            out = stack.enter_context(opened)
             ids = stack.enter_context(opened_ids) if opened_ids else None
-            while (held := source.head) is not None and room.has(
+            while (held := source.head) is not None and limits.allow(
                 count + 1, size + len(held.raw), rows + held.rows, text_bytes + held.text_bytes
             ):
-                if count >= room.least and source.is_least and not source.fits(room, count, size, rows, text_bytes):
+                if (
+                    count >= limits.least
+                    and source.is_least
+                    and not source.rest_fits(limits, count, size, rows, text_bytes)
+                ):
                     break
-                sink.write(held.raw)
+                out.write(held.raw)
                 if ids:
                     ids.write(held.ids)
                 digest.update(held.raw)
                 count, size, rows = count + 1, size + len(held.raw), rows + held.rows
                 text_bytes += held.text_bytes
                 source.take()
-            if count < room.least:
+            if count < limits.least:
                 raise InputError(
                     f"shard {index} would have {counted(count)}, and the provider takes no job with fewer than "
-                    f"{room.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if your "
+                    f"{limits.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if your "
                     "account may have fewer."
                 )
             if ids:
                 ids.commit()
-            sink.commit()
+            out.commit()
         yield Shard(index, uri, digest.hexdigest(), rows, size, estimate_tokens(text_bytes), ids_uri)
         index += 1
 
 
 class _Ahead:
-    """The requests, with the next ones held: so that the last shard is left as many as it must have."""
+    """The requests, with the next requests held: so that the last shard keeps as many as a shard must have."""
 
     def __init__(self, requests: Iterable[Request], least: int) -> None:
         self._source = iter(requests)
@@ -147,12 +152,12 @@ class _Ahead:
 
     @property
     def is_least(self) -> bool:
-        """No more will come, and what is there is just enough for a shard of its own."""
+        """No more requests will come, and the held requests are just enough for a shard."""
         return len(self._held) == self._least
 
-    def fits(self, room: Room, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
-        """Whether all that is held goes in beside these."""
-        return room.has(
+    def rest_fits(self, limits: ShardLimits, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
+        """Tell whether all held requests go into the same shard."""
+        return limits.allow(
             requests + len(self._held),
             size + sum(len(each.raw) for each in self._held),
             inputs + sum(each.rows for each in self._held),
@@ -170,6 +175,6 @@ def estimate_tokens(text_bytes: int) -> int:
 
 
 def bundle(shards: list[Shard]) -> list[list[Shard]]:
-    """One shard a bundle in small runs; neighbours together in large ones."""
+    """Bundle shards: one shard a bundle in small runs, neighbours together in large runs."""
     size = math.ceil(len(shards) / BUNDLES) or 1
     return [shards[at : at + size] for at in range(0, len(shards), size)]

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib.metadata import entry_points
-from typing import cast
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.providers.bedrock import provider as bedrock
-from opensearch_batch.providers.cohere import provider as cohere
-from opensearch_batch.providers.openai import provider as openai
+from opensearch_batch.providers.bedrock import provider as bedrock_provider
+from opensearch_batch.providers.cohere import provider as cohere_provider
+from opensearch_batch.providers.contract import load
+from opensearch_batch.providers.openai import provider as openai_provider
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.providers.sagemaker import provider as sagemaker
+from opensearch_batch.providers.sagemaker import provider as sagemaker_provider
 
-PROVIDERS: tuple[Provider, ...] = tuple(cast("Provider", module) for module in (openai, sagemaker, bedrock, cohere))
+# From a list: of a module in there mypy names the members that are missing, of one in a tuple it does not.
+PROVIDERS = tuple[Provider, ...]([openai_provider, sagemaker_provider, bedrock_provider, cohere_provider])
 DEFAULT = PROVIDERS[0]
 ENTRY_POINTS = "opensearch_batch.providers"
 
@@ -29,7 +30,7 @@ def get(name: str) -> Provider:
         return known[name]
     added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name in added:
-        return cast("Provider", added[name].load())
+        return load(added[name])
     near = get_close_matches(name, [*known, *added], n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted([*known, *added]))}"
     raise SpecError(f"unknown provider {name!r}; {hint}")

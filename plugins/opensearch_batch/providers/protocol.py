@@ -29,47 +29,109 @@ def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAns
     )
 
 
+class UnreadableLine(ValueError):
+    """A line of an output file is no JSON, or has another shape than the vendor's: the one error of a reader."""
+
+
 class Provider(Protocol):
     """Satisfied by a module. Limits are the vendor's own; a spec may only lower them."""
 
-    NAME: str
-    CONNECTION: str
-    """Default id of the Airflow connection that holds the key and, as host, the base URL."""
-    BASE_URL: str
-    """Of the vendor's own API; empty where that depends on what the connection says."""
-    ENDPOINTS: tuple[str, ...]
-    """API paths that rows can be sent to; the first is the default."""
-    CREDENTIAL: Mapping[str, str]
-    """Names of the connector's credential, with placeholder values."""
-    EXPIRING: frozenset[str]
-    """Names in a credential that tell that it ends by itself."""
-    JobSettings: type[BaseModel]
-    """What `model.job` of a spec may, or must, hold."""
-    MODEL_IN_LINES: bool
-    """Whether each request names model and parameters. Where not, they too tell which jobs are the same."""
-    MIN_REQUESTS: int
-    """A file with fewer is refused by the vendor."""
-    MAX_REQUESTS: int
-    MAX_BYTES: int
-    MAX_INPUTS: int
-    """Texts in all requests of one file."""
-    MAX_TEXTS_A_REQUEST: Mapping[str, int]
-    """By endpoint; one where it is not named."""
-    MAX_TEXT_BYTES_A_REQUEST: int
-    STORAGE_BYTES: int | None
-    """What all files of an account may have together; None: as much as one pays for."""
-    WINDOW_HOURS: float
-    """Within so long of its submission a batch has ended, with or without answers."""
-    JOB_LIFE_SECONDS: float
-    """After this no job is live any more, however slow its end; on the safe side."""
-    NO_ROOM_CODES: frozenset[str]
-    """Error codes of a job that was accepted and then failed because too much was enqueued."""
-    PRICE_ID: str | None
-    """The vendor's id in genai-prices; None where it does not bill tokens."""
-    BATCH_PRICE_FACTOR: float
-    """Batch price over list price."""
-    STORE: str
-    """Dotted path of the class that moves this vendor's files (its store.py)."""
+    @property
+    def NAME(self) -> str: ...
+
+    @property
+    def CONNECTION(self) -> str:
+        """Default id of the Airflow connection that holds the key and, as host, the base URL."""
+        ...
+
+    @property
+    def BASE_URL(self) -> str:
+        """Of the vendor's own API; empty where that depends on what the connection says."""
+        ...
+
+    @property
+    def ENDPOINTS(self) -> tuple[str, ...]:
+        """API paths that rows can be sent to; the first is the default."""
+        ...
+
+    @property
+    def CREDENTIAL(self) -> Mapping[str, str]:
+        """Names of the connector's credential, with placeholder values."""
+        ...
+
+    @property
+    def EXPIRING(self) -> frozenset[str]:
+        """Names in a credential that tell that it ends by itself."""
+        ...
+
+    @property
+    def JobSettings(self) -> type[BaseModel]:
+        """What `model.job` of a spec may, or must, hold."""
+        ...
+
+    @property
+    def MODEL_IN_LINES(self) -> bool:
+        """Whether each request names model and parameters. Where not, they too tell which jobs are the same."""
+        ...
+
+    @property
+    def MIN_REQUESTS(self) -> int:
+        """A file with fewer is refused by the vendor."""
+        ...
+
+    @property
+    def MAX_REQUESTS(self) -> int: ...
+
+    @property
+    def MAX_BYTES(self) -> int: ...
+
+    @property
+    def MAX_INPUTS(self) -> int:
+        """Texts in all requests of one file."""
+        ...
+
+    @property
+    def MAX_TEXTS_A_REQUEST(self) -> Mapping[str, int]:
+        """By endpoint; one where it is not named."""
+        ...
+
+    @property
+    def MAX_TEXT_BYTES_A_REQUEST(self) -> int: ...
+
+    @property
+    def STORAGE_BYTES(self) -> int | None:
+        """What all files of an account may have together; None: as much as one pays for."""
+        ...
+
+    @property
+    def WINDOW_HOURS(self) -> float:
+        """Within so long of its submission a batch has ended, with or without answers."""
+        ...
+
+    @property
+    def JOB_LIFE_SECONDS(self) -> float:
+        """After this no job is live any more, however slow its end; on the safe side."""
+        ...
+
+    @property
+    def NO_ROOM_CODES(self) -> frozenset[str]:
+        """Error codes of a job that was accepted and then failed because too much was enqueued."""
+        ...
+
+    @property
+    def PRICE_ID(self) -> str | None:
+        """The vendor's id in genai-prices; None where it does not bill tokens."""
+        ...
+
+    @property
+    def BATCH_PRICE_FACTOR(self) -> float:
+        """Batch price over list price."""
+        ...
+
+    @property
+    def STORE(self) -> str:
+        """Dotted path of the class that moves this vendor's files (its store.py)."""
+        ...
 
     def connector(
         self,
@@ -149,14 +211,17 @@ class Provider(Protocol):
         ...
 
     def read_line(self, raw: bytes) -> Answer:
-        """A line of an output file. Raise KeyError, TypeError, ValueError, IndexError or AttributeError for one that
-        is not JSON or has another shape.
+        """Read a line of an output file.
+
+        Raise UnreadableLine, and nothing else, for a line that is no JSON or has another shape: its row counts as
+        missing, and may be paid for again. Any other error is a fault of the reader: the fetch fails, and nothing is
+        sent again. providers/reading.py has decoders that raise so.
         """
         ...
 
     def read_many(self, raw: bytes) -> Iterator[Answer | None]:
-        """A line about a request of several texts: each text's answer with its place, in any order, None for one that
-        cannot be read; or one reason for all. Raises as `read_line` does.
+        """A line about a request of several texts: each text's answer with its position, in any order, None for an
+        answer that cannot be read; or one reason for all. Raises as `read_line` does.
         """
         ...
 

@@ -8,6 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from opensearch_batch.errors import SpecError
+from opensearch_batch.providers.contract import missing
+
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
@@ -108,6 +111,16 @@ def open_store(provider: Provider, connection: Connection, job: Mapping[str, Any
 
 
 def store_class(provider: Provider) -> StoreClass:
-    """Imports the vendor's SDK, or nothing: that is up to it."""
-    module, name = provider.STORE.rsplit(".", 1)
-    return cast("StoreClass", getattr(import_module(module), name))
+    """The class at the provider's STORE path. Imports the vendor's SDK, or nothing: that is up to the vendor's file.
+
+    Raise SpecError where the path leads nowhere, and for each member of StoreClass and ProviderStore that is missing.
+    """
+    origin = f"provider {provider.NAME!r}: STORE {provider.STORE!r}"
+    module, _, name = provider.STORE.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SpecError(f"{origin} cannot be loaded: {type(error).__name__}: {error}") from error
+    if lacks := missing(found, StoreClass, ProviderStore):
+        raise SpecError(f"{origin} lacks {', '.join(lacks)}: opensearch_batch.providers.store has their meaning")
+    return cast("StoreClass", found)

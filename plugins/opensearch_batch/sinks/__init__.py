@@ -1,1 +1,1 @@
-"""Where answers end: result files."""
+"""Where answers end: result files as JSON Lines or Parquet."""

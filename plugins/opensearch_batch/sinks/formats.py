@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, cast, get_args
+from typing import Literal, Protocol, Self, cast, get_args
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sinks.parquet import Parquet
 
@@ -15,14 +16,14 @@ Format = Literal["jsonl", "parquet"]
 
 
 def format_of(name: str) -> Format:
-    """Raise SpecError for one that is not known."""
+    """Return the name as a Format. Raise SpecError for an unknown format."""
     if name in get_args(Format):
         return cast("Format", name)
     raise SpecError(f"output format {name!r} is not one of {', '.join(get_args(Format))}")
 
 
 class ResultFile(Protocol):
-    """As a context manager; without `commit` nothing is left behind."""
+    """A result file in the making, as a context manager; without `commit` nothing is left behind."""
 
     def __enter__(self) -> Self: ...
 
@@ -32,13 +33,16 @@ class ResultFile(Protocol):
 
     def add(self, answer: Answer) -> None: ...
 
-    def commit(self) -> dict[str, Any] | None:
-        """{"uri", "rows", "bytes", "sha256"}; None, and no file, where nothing was added."""
+    def commit(self) -> DataFile | None:
+        """Complete the file; return {"uri", "rows", "bytes", "sha256"}. Where nothing was added: None, and no file."""
         ...
 
 
 def open_results(uri_without_suffix: str, format_: Format, provenance: Mapping[str, str]) -> ResultFile:
-    """`provenance` becomes columns of a Parquet file; of JSON Lines the manifest tells it."""
+    """Return a writer for results; the suffix of the URI is the format.
+
+    `provenance` becomes columns of a Parquet file; for JSON Lines the manifest has the provenance.
+    """
     if format_ == "parquet":
         return Parquet(f"{uri_without_suffix}.parquet", provenance)
     return JsonLines(f"{uri_without_suffix}.jsonl")

@@ -9,11 +9,12 @@ from typing import Any, Self
 import orjson
 
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.storage import ObjectWriter
 
 
 class JsonLines:
-    """{"id", "embedding"} or {"id", "output"} a line. A vector's text goes in as it came."""
+    """Lines of {"id", "embedding"} or {"id", "output"}; a vector that came as JSON text is copied unchanged."""
 
     def __init__(self, uri: str) -> None:
         self._out = ObjectWriter(uri)
@@ -38,9 +39,9 @@ class JsonLines:
     def add_line(self, row: Mapping[str, Any]) -> None:
         self._out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
-    def commit(self) -> dict[str, Any] | None:
+    def commit(self) -> DataFile | None:
         out = self._out
         if not out.lines:
             return None
         out.commit()
-        return {"uri": out.uri, "rows": out.lines, "bytes": out.bytes, "sha256": out.sha256}
+        return DataFile(out.uri, out.lines, out.bytes, out.sha256)

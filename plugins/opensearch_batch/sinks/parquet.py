@@ -9,10 +9,11 @@ from typing import Any, Self
 
 from opensearch_batch.errors import SpecError, UnknownAnswer
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.storage import ObjectWriter
 
 GROUP_BYTES = 4 << 20
-"""Vectors of a Parquet row group, as single precision: what is held in memory at a time, besides their encoded form."""
+"""Bytes of the vectors of a Parquet row group in single precision: the vectors in memory, besides the encoded form."""
 
 GROUP_ROWS, GROUP_CHARACTERS = 20_000, 4 << 20
 """Rows of a group of short vectors or short texts; characters of a group of texts."""
@@ -22,8 +23,8 @@ class Parquet:
     """Columns: id; embedding (fixed-size list of float32) or output (text); input_tokens, output_tokens; the
     provenance, dictionary-encoded.
 
-    Needs pyarrow. Vectors are stored plain: single precision hardly shrinks, and every reader knows it so; the rest is
-    compressed with zstd.
+    Needs pyarrow. Vectors are stored plain, because single precision hardly shrinks and every reader knows the plain
+    encoding; all other columns are compressed with zstd.
     """
 
     def __init__(self, uri: str, provenance: Mapping[str, str]) -> None:
@@ -37,7 +38,7 @@ class Parquet:
         self._pool = pyarrow.system_memory_pool()  # pyarrow's own keeps twice as much
         self._parser: Any = simdjson.Parser()
         self._out = ObjectWriter(uri)
-        self._sink = _Sink(self._out)
+        self._file = _ArrowFile(self._out)
         self._provenance = dict(provenance)
         self._writer: Any = None
         self._rows = 0
@@ -52,11 +53,15 @@ class Parquet:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sink.out = None  # the writer ends its file when it goes, and there is none any more
+        self._file.out = None  # the writer ends its file when it goes, and there is none any more
         self._out.__exit__(kind, value, trace)
 
     def add(self, answer: Answer) -> None:
-        """Raise UnknownAnswer where the file would hold texts and vectors, or vectors of several lengths."""
+        """Add an answer. Raise UnknownAnswer where the file would mix texts and vectors, or vectors of two lengths.
+
+        A number beyond single precision also raises UnknownAnswer, once the row group is written, at the latest in
+        `commit`.
+        """
         if answer.dimensions != self._dimensions:
             if self._dimensions or self._ids or self._rows:
                 raise UnknownAnswer(
@@ -76,14 +81,14 @@ class Parquet:
         if len(self._ids) >= self._group_rows or self._characters >= GROUP_CHARACTERS:
             self._write_group()
 
-    def commit(self) -> dict[str, Any] | None:
+    def commit(self) -> DataFile | None:
         self._write_group()
         if self._writer is None:
             return None
         self._writer.close()
         self._writer = None
         self._out.commit()
-        return {"uri": self._out.uri, "rows": self._rows, "bytes": self._out.bytes, "sha256": self._out.sha256}
+        return DataFile(self._out.uri, self._rows, self._out.bytes, self._out.sha256)
 
     def _clear(self) -> None:
         self._ids: list[str] = []
@@ -140,7 +145,7 @@ class Parquet:
         if self._writer is None:
             plain = "embedding.list.element"
             self._writer = self._parquet.ParquetWriter(
-                self._arrow.PythonFile(self._sink, mode="w"),
+                self._arrow.PythonFile(self._file, mode="w"),
                 schema,
                 compression={name: "zstd" for name in schema.names if name != "embedding"} | {plain: "none"},
                 use_dictionary=list(self._provenance),
@@ -154,8 +159,8 @@ def _kind(dimensions: int) -> str:
     return f"a vector of {dimensions} numbers" if dimensions else "a text"
 
 
-class _Sink:
-    """What pyarrow asks of a file; without `out` it swallows what comes."""
+class _ArrowFile:
+    """The file interface required by pyarrow; without `out` written bytes are dropped."""
 
     def __init__(self, out: ObjectWriter) -> None:
         self.out: ObjectWriter | None = out

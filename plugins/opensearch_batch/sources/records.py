@@ -1,4 +1,4 @@
-"""Records: the rows of the input, one at a time, each checked, named by file and line when wrong."""
+"""Records: the rows of the input, read and checked row by row; a wrong row is named by file and line."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from typing import Any, Self
 import orjson
 
 from opensearch_batch.errors import InputError
-from opensearch_batch.storage import Line
+from opensearch_batch.storage import SourceLine
 
 
 @dataclass(frozen=True)
 class Record:
-    """A row that may be sent: `text` is what the model reads, prompt filled in."""
+    """A checked row: `text` is the model's input, with the prompt filled in; `line` is the source of the row."""
 
     id: str
     text: str
-    line: Line
+    line: SourceLine
 
 
 def read_records(
-    lines: Iterable[Line], *, id_field: str, text_field: str, prompt: str | None = None
+    lines: Iterable[SourceLine], *, id_field: str, text_field: str, prompt: str | None = None
 ) -> Generator[Record, None, None]:
-    """Blank lines are passed over. Raise InputError at the first row that is broken or repeats an id.
+    """Yield a Record per line, blank lines passed over. Raise InputError at the first row without JSON, id or text, and
+    at the first row with a repeated id.
 
-    Ids are checked over the whole input on disk, so memory does not grow with it.
+    Ids are compared over the whole input in a database on disk, so memory does not grow with the input.
     """
     with SeenIds() as seen:
         for line in lines:
@@ -43,7 +44,7 @@ def read_records(
 
 
 class SeenIds:
-    """Ids seen so far, in a temporary database of which at most 8 MB are held in memory."""
+    """Ids seen so far, in a temporary database with at most 8 MB in memory."""
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="opensearch-batch-")
@@ -60,18 +61,18 @@ class SeenIds:
         self._db.close()
         self._folder.cleanup()
 
-    def add(self, record_id: str, line: Line) -> str | None:
-        """Return where the id was seen before, if it was."""
+    def add(self, record_id: str, line: SourceLine) -> str | None:
+        """Add an id; return the first line with the same id as "URI line N", or None for a new id."""
         uri = self._uris.setdefault(line.uri, len(self._uris))
         try:
             self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (record_id, uri, line.number))
         except sqlite3.IntegrityError:
             uri, number = self._db.execute("SELECT uri, number FROM seen WHERE id = ?", (record_id,)).fetchone()
-            return str(Line(b"", list(self._uris)[uri], number))
+            return str(SourceLine(b"", list(self._uris)[uri], number))
         return None
 
 
-def _parse(line: Line) -> dict[str, Any]:
+def _parse(line: SourceLine) -> dict[str, Any]:
     try:
         row = orjson.loads(line.raw)
     except orjson.JSONDecodeError as error:
@@ -91,7 +92,7 @@ def _why_not_json(raw: bytes, error: orjson.JSONDecodeError) -> str:
     return f"not JSON: {error.msg} (column {error.colno})"
 
 
-def _id(row: dict[str, Any], field: str, line: Line) -> str:
+def _id(row: dict[str, Any], field: str, line: SourceLine) -> str:
     value = row.get(field)
     if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
         return str(value)
@@ -99,7 +100,7 @@ def _id(row: dict[str, Any], field: str, line: Line) -> str:
     raise InputError(f"{line}: the row {what} {field!r}; an id is text or a whole number")
 
 
-def _text(row: dict[str, Any], field: str, prompt: str | None, line: Line) -> str:
+def _text(row: dict[str, Any], field: str, prompt: str | None, line: SourceLine) -> str:
     value: Any
     if prompt is not None:
         try:

@@ -1,1 +1,1 @@
-"""One job a shard, once."""
+"""Every shard becomes exactly one job."""

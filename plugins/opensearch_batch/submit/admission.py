@@ -1,7 +1,7 @@
-"""Admission: what is in flight at the provider, and whether one more job may join it.
+"""Admission: count the jobs in flight at the provider, and decide whether one more job may be submitted.
 
-The provider's own list is counted, so that all runs, backfills and other programs with the same key are in it. Between
-counting and submitting nobody else may submit: that is what the one-slot pool of the submitting tasks is for.
+The count reads the provider's own list, with the jobs of all runs, backfills and other programs of the same key. Nobody
+else may submit between count and submission: the submitting tasks share a pool of one slot.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from opensearch_batch.flow.values import Value
 from opensearch_batch.providers.protocol import Provider
 
 UPLOADS = "batch-"
-"""What the names of our input files begin with."""
+"""Prefix of our input files' names."""
 
 ON_ITS_WAY_SECONDS = 900.0
-"""So long an upload of ours without a job counts as one: its submission may be under way after its worker was killed,
-or the provider's list of jobs may be behind. A guess on the safe side, not a published figure. Not seen is a job whose
-upload the list of files does not show either.
+"""An upload of ours without a job counts as a job for so long: the submission may be under way after a worker was
+killed, or the provider's list of jobs may be behind. A guess on the safe side, not a published figure. A job is not
+seen where the list of files does not show the job's upload either.
 """
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one model over all runs; None: no limit."""
+    """Limits of one model over all runs; None: no limit."""
 
     jobs: int | None = None
     tokens: int | None = None
@@ -40,20 +40,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Place:
-    """What one job takes; `job_id` is None for an upload whose job does not show yet."""
+class LiveJob:
+    """A job counted against the limits; `job_id` is None for an upload whose job does not show yet."""
 
     job_id: str | None
     file_id: str
     tokens: int
 
 
-@dataclass(frozen=True)
-class Wanted(Value):
-    """A job that is to be submitted. `since` (epoch seconds) is its place in the line.
+class Wanted(Value, frozen=True):
+    """A job to be submitted. `since` (epoch seconds) orders the waiting jobs, oldest first.
 
-    `file_id`: its own upload, which is not in its own way. `below`: until `below_until` (epoch seconds) it waits for
-    fewer other jobs than this, because the provider had no room beside so many.
+    `file_id`: the job's own upload, not counted against the job. `below`: until `below_until` (epoch seconds) the job
+    waits for fewer other jobs than `below`, because the provider turned the job away beside so many.
     """
 
     name: str
@@ -64,16 +63,16 @@ class Wanted(Value):
     below_until: float = 0.0
 
 
-class NoRoom(Transient):
-    """The job has to wait for its turn; nothing was uploaded or sent."""
+class MustWait(Transient):
+    """The job has to wait for a turn; nothing was uploaded or sent."""
 
     def __init__(self, wanted: Wanted, others: int) -> None:
         super().__init__(f"{wanted.name} waits for its turn: at least {others} other jobs are in flight")
         self.wanted = wanted
 
 
-class Listing(Protocol):
-    """The part of a ProviderStore that counting needs."""
+class ProviderLists(Protocol):
+    """The lists of a ProviderStore: recent jobs, recent uploads and their sizes."""
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]: ...
 
@@ -82,12 +81,12 @@ class Listing(Protocol):
     def file_bytes(self, file_id: str) -> int | None: ...
 
 
-def in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[Place]:
-    """Every job that may be live, of this model or of one not known yet; of any model where `model` is None.
+def in_flight(store: ProviderLists, provider: Provider, model: str | None, limits: Limits, now: float) -> list[LiveJob]:
+    """Return every job that may be live, of this model or of an unknown model; of any model where `model` is None.
 
-    Reads the provider's lists as far back as a job can live, but no further than the limit of jobs: the live ones are
-    mostly the newest, and a list may have thousands that have ended. An input file that the provider does not have any
-    more counts as nothing.
+    Reads the provider's lists as far back as a job can live, but no further than the limit of jobs: live jobs are
+    mostly the newest, and a list may have thousands of ended jobs. An input file that the provider has deleted counts
+    as nothing.
     """
     try:
         return _in_flight(store, provider, model, limits, now)
@@ -99,7 +98,9 @@ def in_flight(store: Listing, provider: Provider, model: str | None, limits: Lim
         ) from None
 
 
-def _in_flight(store: Listing, provider: Provider, model: str | None, limits: Limits, now: float) -> list[Place]:
+def _in_flight(
+    store: ProviderLists, provider: Provider, model: str | None, limits: Limits, now: float
+) -> list[LiveJob]:
     live: list[tuple[str, str]] = []
     read = set()
     for document in store.recent_jobs(now - provider.JOB_LIFE_SECONDS):
@@ -108,18 +109,18 @@ def _in_flight(store: Listing, provider: Provider, model: str | None, limits: Li
         if _may_be_live(document, provider, model):
             live.append((str(provider.job_id(document)), file_id))
         if limits.jobs is not None and len(live) >= limits.jobs:
-            return [Place(job_id, file_id, 0) for job_id, file_id in live]
-    sizes, places = {}, []
+            return [LiveJob(job_id, file_id, 0) for job_id, file_id in live]
+    sizes, uploading = {}, []
     for upload in store.recent_uploads(
         now - (ON_ITS_WAY_SECONDS if limits.tokens is None else provider.JOB_LIFE_SECONDS)
     ):
         sizes[upload["id"]] = upload["bytes"]
         ours = upload["filename"].startswith(UPLOADS) and upload["created_at"] > now - ON_ITS_WAY_SECONDS
         if ours and upload["id"] not in read:
-            places.append(Place(None, upload["id"], tokens_of(upload["bytes"])))
+            uploading.append(LiveJob(None, upload["id"], tokens_of(upload["bytes"])))
     if limits.tokens is not None:
         sizes |= {file_id: store.file_bytes(file_id) or 0 for _, file_id in live if file_id not in sizes}
-    return [Place(job_id, file_id, tokens_of(sizes.get(file_id, 0))) for job_id, file_id in live] + places
+    return [LiveJob(job_id, file_id, tokens_of(sizes.get(file_id, 0))) for job_id, file_id in live] + uploading
 
 
 def _may_be_live(document: Mapping[str, Any], provider: Provider, model: str | None) -> bool:
@@ -131,62 +132,62 @@ def _may_be_live(document: Mapping[str, Any], provider: Provider, model: str | N
 
 
 def tokens_of(size_bytes: int) -> int:
-    """A quarter of an input file's bytes: known of every job there is, the wrapping of the requests included."""
+    """Return a quarter of an input file's bytes: known of every job, the wrapping of the requests included."""
     return -(-size_bytes // 4)
 
 
-def has_room(limits: Limits, places: list[Place], wanted: Wanted, now: float) -> bool:
-    """Raise SpecError for a job that never has: it alone is over the limit of tokens."""
+def may_submit(limits: Limits, live: list[LiveJob], wanted: Wanted, now: float) -> bool:
+    """Tell whether the limits allow the job now. Raise SpecError for a job over the limit of tokens alone."""
     if limits.tokens is not None and wanted.tokens > limits.tokens:
         raise SpecError(
             f"{wanted.name} counts as {wanted.tokens} tokens (its bytes / 4), and max_enqueued_tokens is "
             f"{limits.tokens}: lower limits.max_bytes to {4 * limits.tokens}"
         )
-    others = others_of(places, wanted)
+    others = others_of(live, wanted)
     if limits.jobs is not None and len(others) >= limits.jobs:
         return False
-    if limits.tokens is not None and sum(place.tokens for place in others) + wanted.tokens > limits.tokens:
+    if limits.tokens is not None and sum(job.tokens for job in others) + wanted.tokens > limits.tokens:
         return False
     return not (others and wanted.below is not None and now < wanted.below_until and len(others) >= wanted.below)
 
 
-def others_of(places: list[Place], wanted: Wanted) -> list[Place]:
-    return [place for place in places if place.job_id or place.file_id != wanted.file_id]
+def others_of(live: list[LiveJob], wanted: Wanted) -> list[LiveJob]:
+    return [job for job in live if job.job_id or job.file_id != wanted.file_id]
 
 
 @dataclass
 class Admission:
-    """For one stay in the pool: counts once, then adds what it admits. `below` as in Wanted.
+    """Admits jobs during one stay in the pool: counts once, then adds every admitted job. `below` as in Wanted.
 
-    Threads may share it.
+    Threads may share an Admission.
     """
 
     limits: Limits
-    count: Callable[[], list[Place]]
+    count: Callable[[], list[LiveJob]]
     below: int | None = None
     below_until: float = 0.0
     now: Callable[[], float] = time.time
     others: int | None = None
-    """How many other jobs there were when the last one was admitted."""
-    _places: list[Place] | None = None
+    """Number of other jobs in flight when the last job was admitted."""
+    _live: list[LiveJob] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def admit(self, name: str, size_bytes: int, file_id: str | None) -> None:
-        """Raise NoRoom, or SpecError where there never is any."""
+        """Raise MustWait, or SpecError for a job over the limit of tokens alone."""
         now = self.now()
         wanted = Wanted(name, tokens_of(size_bytes), file_id, now, self.below, self.below_until)
         with self._lock:
-            if self._places is None:
-                self._places = self.count()
-            others = others_of(self._places, wanted)
-            if not has_room(self.limits, self._places, wanted, now):
-                raise NoRoom(wanted, len(others))
+            if self._live is None:
+                self._live = self.count()
+            others = others_of(self._live, wanted)
+            if not may_submit(self.limits, self._live, wanted, now):
+                raise MustWait(wanted, len(others))
             self.others = len(others)
-            self._places = [*others, Place(f"admitted {name}", file_id or "", wanted.tokens)]
+            self._live = [*others, LiveJob(f"admitted {name}", file_id or "", wanted.tokens)]
 
 
 def pool_name(registered_as: str) -> str:
-    """The one-slot pool that submits of this model pass."""
+    """Name the one-slot pool that submits of this model pass."""
     return "opensearch_batch_" + re.sub(r"[^\w.-]", "_", registered_as)
 
 

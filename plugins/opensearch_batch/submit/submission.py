@@ -1,12 +1,12 @@
-"""Submission: one job for each shard, however often this runs, is killed or is cleared.
+"""Submission: one job for each shard, however often a task runs, is killed or is cleared.
 
-Before anything is sent it is looked for: in what an earlier try of this task noted, in the cluster's tasks, at the
-provider. Whatever is found counts, and only a job that ended with nothing to fetch makes way for a new attempt.
-The input file anchors the search, because every provider names it in its answer and every connector body sends it:
-it carries the shard's key and the attempt in its name.
+Before a submission the job is looked for: in the notes of an earlier try of this task, in the cluster's tasks, at the
+provider. Every job found counts, and only a job that ended with nothing to fetch makes way for a new attempt. The input
+file anchors the search, because every provider names the file in a job's document and every connector body sends the
+file's id: the file's name carries the shard's key and the attempt.
 
-An error is no proof that nothing was submitted. After an OutcomeUnknown the job is looked for until the cluster's
-own time-outs must have passed; only then may the same file be submitted again.
+An error is no proof that nothing was submitted. After an OutcomeUnknown the job is looked for until the cluster's own
+time-outs must have passed; only then may the same file be submitted again.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
+
+from msgspec.structs import replace
 
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.ml_commons import Call
@@ -30,7 +32,8 @@ from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.submit.admission import UPLOADS, Admission
-from opensearch_batch.submit.task_limit import give_back_places
+from opensearch_batch.submit.note import Memory, Note, noted
+from opensearch_batch.submit.task_limit import free_ended_tasks
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +41,15 @@ BATCH = "BATCH_PREDICTION"
 """The task_type of a batch."""
 
 LIST_LAG_SECONDS = 900.0
-"""What a provider's list of jobs may be behind its own answers; a guess on the safe side, not a published figure."""
+"""Seconds that a provider's list of jobs may lag; a guess on the safe side, not a published figure."""
 
 LONG_SETTLE_SECONDS = 3600.0
-"""How long to look where the connector does not say how long the cluster waits, or says more than this."""
+"""Seconds to look where the connector does not say how long the cluster waits, or says more."""
 
 
 def settle_seconds_of(send: Callable[[Call], Any], model_id: str) -> float:
-    """After this a job not to be found was not submitted: the connector's time-outs, the list lag, and how long a
-    submission goes round the nodes.
+    """Return the seconds after which an absent job was not submitted: the connector's time-outs, the list lag, and the
+    way of a submission round the nodes.
     """
     try:
         config = connector_of(send, model_id).get("client_config") or {}
@@ -61,21 +64,13 @@ def connector_of(send: Callable[[Call], Any], model_id: str) -> dict[str, Any]:
     return connector
 
 
-class Memory(Protocol):
-    """Survives retries, kills and clears of the task; Airflow's task state store is one."""
-
-    def get(self, key: str, default: Any = None) -> Any: ...
-
-    def set(self, key: str, value: Any) -> None: ...
-
-
 @dataclass(frozen=True)
 class Submitter:
-    """Submits to one model for one run; `run` says whose jobs these are.
+    """Submits to one model for one run; `run` names the run that the jobs belong to.
 
     `parameters` override the connector's own, as in any _batch_predict. `settle_seconds`: None asks the connector.
-    `is_there` tells of an object by its URI; without it no repair round is known to have a shard's rows.
-    `admission`: asked before anything new is uploaded or submitted; its NoRoom comes through.
+    `is_there` tells whether an object exists at a URI; without `is_there` no repair round is known to have a shard's
+    rows. `admission` is asked before any new upload or submission, and may raise MustWait.
     """
 
     send: Callable[[Call], Any]
@@ -94,27 +89,26 @@ class Submitter:
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def submit(self, shard: Shard) -> Job:
-        """The job of this shard: an earlier one where there is one, else a new one. One thread at a time a shard."""
+        """Return the shard's job: an earlier job if any, else a new job. One thread at a time a shard."""
         run = f"{self.run}|{json.dumps(self.parameters, sort_keys=True)}" if self.parameters else self.run
-        return self._job_of(shard_key(run, shard), shard, {})
+        return self._job_of(shard_key(run, shard), shard, None)
 
     def submit_again(self, job: Job) -> Job:
-        """The job that counts for the rows of this one, which another task submitted: a new one if it is spent."""
+        """Return the job that counts for the rows of another task's `job`: a new job if `job` is spent."""
         if job.shard is None:
             raise SpecError(f"{job.name} has no shard to submit again")
-        note = {"attempt": job.attempt, "input_file_id": job.input_file_id, "job": job.to_dict()}
-        return self._job_of(job.key, Shard.from_dict(job.shard), note)
+        return self._job_of(job.key, job.shard, Note(job.attempt, job.input_file_id, job=job))
 
-    def _job_of(self, key: str, shard: Shard, first_note: Mapping[str, Any]) -> Job:
-        note = self.memory.get(key) or first_note
+    def _job_of(self, key: str, shard: Shard, first_note: Note | None) -> Job:
+        note = noted(self.memory, key) or first_note
         if job := self._noted_job(note, shard.name, shard):
             return job
         attempt, file_id = self._latest_upload(key, note)
         if file_id:
             target = _Target(key, attempt, file_id, shard)
             # Another task may have uploaded a later attempt than this one noted, and be submitting it.
-            noted = note and attempt == int(note.get("attempt", 1))
-            found = self._settle(target, note.get("sent_at") if noted else self.now())
+            sent_at = note.sent_at if note and attempt == note.attempt else self.now()
+            found = self._settle(target, sent_at)
             if found and (found.usable or self._handed_on(key, shard)):
                 log.info("%s: found again as %s, nothing sent again", shard.name, found.job.name)
                 return self._note(found.job)
@@ -126,12 +120,12 @@ class Submitter:
         return self._submit(_Target(key, attempt, file_id, shard))
 
     def submit_parameters(self) -> Job:
-        """One job from `parameters` alone; its input file is at the provider, named here or by the connector.
+        """Submit one job from `parameters` alone; `parameters` or the connector name an input file at the provider.
 
-        The file may have been used before: jobs it had when this task first looked are not taken for ours.
+        Earlier jobs may have used the file: jobs of the file at this task's first look are not taken for ours.
         """
         key = hash_key(self.run, json.dumps(self.parameters, sort_keys=True))
-        note = self.memory.get(key) or {}
+        note = noted(self.memory, key)
         if job := self._noted_job(note, "parameters"):
             return job
         file_id = self.provider.input_file_id(self.parameters)
@@ -139,10 +133,13 @@ class Submitter:
             file_id = self.provider.input_file_id(connector_of(self.send, self.model_id).get("parameters") or {})
         if file_id is None:
             raise SpecError("neither parameters nor the connector name an input file, and no shards are given")
-        before = note["known"] if "known" in note else list(map(self.provider.job_id, self.store.find_jobs(file_id)))
-        spent = [note["job"]["provider_job_id"]] if note.get("job") else []
-        target = _Target(key, int(note.get("attempt", 1)) + len(spent), file_id, None, (*before, *spent))
-        if note.get("sent_at") and (found := self._settle(target, note["sent_at"])):
+        note = note or Note(1, None)
+        before = note.known
+        if before is None:
+            before = [job_id for each in self.store.find_jobs(file_id) if (job_id := self.provider.job_id(each))]
+        spent = [note.job.provider_job_id] if note.job else []
+        target = _Target(key, note.attempt + len(spent), file_id, None, (*before, *spent))
+        if note.sent_at and (found := self._settle(target, note.sent_at)):
             return self._note(found.job, target.known)
         self._admit(target.name, (self.store.file_bytes(file_id) or 0) if self.admission else 0, file_id)
         return self._submit(target)
@@ -162,7 +159,7 @@ class Submitter:
 
     @property
     def _uploads(self) -> dict[str, str]:
-        """One listing a task, not one a shard. cached_property itself would let each thread make its own."""
+        """Find uploads once a task, not once a shard. cached_property itself would let each thread list."""
         with self._turn:
             return self._uploads_once
 
@@ -170,12 +167,12 @@ class Submitter:
     def _uploads_once(self) -> dict[str, str]:
         return self.store.find_uploads(UPLOADS)
 
-    def _noted_job(self, note: Mapping[str, Any], name: str, shard: Shard | None = None) -> Job | None:
-        if not note.get("job"):
+    def _noted_job(self, note: Note | None, name: str, shard: Shard | None = None) -> Job | None:
+        if note is None or note.job is None:
             return None
-        job = Job.from_dict(note["job"])
+        job = note.job
         if shard:  # the same rows, but they may lie elsewhere now
-            job = replace(job, shard=shard.to_dict())
+            job = replace(job, shard=shard)
         if is_spent(self._look(job)) and not self._handed_on(job.key, shard):
             log.warning("%s: %s ended with nothing to fetch; this is a new attempt", name, job.name)
             return None
@@ -183,7 +180,7 @@ class Submitter:
         return job
 
     def _handed_on(self, key: str, shard: Shard | None) -> bool:
-        """Whether a repair round has the rows of this shard's job; another attempt would send them twice."""
+        """Tell whether a repair round has the rows of this shard's job; another attempt would send the rows twice."""
         return shard is not None and self.is_there(shard.handed_on_uri(key))
 
     def _submit(self, target: _Target) -> Job:
@@ -191,34 +188,34 @@ class Submitter:
             return self._submit_once(target)
         except TaskLimit as error:
             with self._turn:  # two looks at one task at once collide in the cluster
-                places = give_back_places(self.send, self.store, self.provider)
-            if not places.freed:
+                counted = free_ended_tasks(self.send, self.store, self.provider)
+            if not counted.freed:
                 raise TaskLimit(
-                    f"{target.name}: {error} {places}",
+                    f"{target.name}: {error} {counted}",
                     status=error.status,
                     retry_after_seconds=error.retry_after_seconds,
                 ) from None
-            log.warning("%s: %s %s Submitting again.", target.name, error, places)
+            log.warning("%s: %s %s Submitting again.", target.name, error, counted)
             return self._submit_once(target)
 
     def _submit_once(self, target: _Target) -> Job:
-        note = {"attempt": target.attempt, "input_file_id": target.file_id, "known": list(target.known)}
+        note = Note(target.attempt, target.file_id, list(target.known))
         sent_at = self.now()
-        self.memory.set(target.key, note | {"sent_at": sent_at})
+        self.memory.set(target.key, replace(note, sent_at=sent_at).to_dict())
         parameters = {**self.parameters, **self.provider.submit_parameters(target.file_id)}
         try:
             task_id, job_id = self._send(parameters)
         except OutcomeUnknown as error:
             return self._found_again(target, sent_at, error)
         except BatchError:
-            self.memory.set(target.key, note)
+            self.memory.set(target.key, note.to_dict())
             raise
         job = self._job(target, task_id, job_id)
         log.info("%s: submitted as %s, file %s", target.name, job.name, target.file_id)
         return self._note(job, target.known)
 
     def _send(self, parameters: Mapping[str, Any]) -> tuple[str, str]:
-        """Ids of the task and of the provider's job. Raise OutcomeUnknown where the answer does not say them."""
+        """Return ids of the task and of the provider's job. Raise OutcomeUnknown for a reply without the job's id."""
         try:
             answer = self.send(ml_commons.batch_predict(self.model_id, parameters))
         except Refused as error:
@@ -231,7 +228,7 @@ class Submitter:
         return str(answer["task_id"]), job_id
 
     def _found_again(self, target: _Target, sent_at: float, error: OutcomeUnknown) -> Job:
-        """The job of a submission whose answer did not say it."""
+        """Look for the job of a submission whose reply did not name the job."""
         log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self._patience)
         found = self._settle(target, sent_at)
         if not found:
@@ -239,9 +236,9 @@ class Submitter:
         log.info("%s: found: %s, nothing sent again", target.name, found.job.name)
         return self._note(found.job, target.known)
 
-    def _latest_upload(self, key: str, note: Mapping[str, Any]) -> tuple[int, str | None]:
-        """Number and file id of the highest attempt noted or found at the provider; 1 and None where there is none."""
-        attempt, file_id = int(note.get("attempt", 1)), note.get("input_file_id")
+    def _latest_upload(self, key: str, note: Note | None) -> tuple[int, str | None]:
+        """Return number and file id of the highest attempt, noted or at the provider; 1 and None without attempts."""
+        attempt, file_id = (note.attempt, note.input_file_id) if note else (1, None)
         for name, found_id in self._uploads.items():
             number = attempt_of(name)
             if name.startswith(f"{key}-a") and (number > attempt or (number == attempt and file_id is None)):
@@ -249,7 +246,7 @@ class Submitter:
         return attempt, file_id
 
     def _settle(self, target: _Target, sent_at: float | None) -> _Found | None:
-        """Look until the job shows up or a submission begun at `sent_at` must have ended; None: none was begun."""
+        """Look until the job shows or a submission begun at `sent_at` must have ended; None: none was begun."""
         until = (sent_at + self._patience) if sent_at else 0.0
         while True:
             if found := self._find(target):
@@ -259,9 +256,9 @@ class Submitter:
             self.sleep(min(self.look_seconds, max(0.0, until - self.now())))
 
     def _find(self, target: _Target) -> _Found | None:
-        """The file's job that can still be used, else one that cannot. The provider also knows jobs without a task.
+        """Find the file's usable job, else a spent job. The provider also knows jobs without a task.
 
-        Where the cluster does not answer, only a job that can be used counts as found.
+        Without a reply from the cluster only a usable job counts as found.
         """
         tasks: dict[str, str] = {}
         no_answer: Transient | None = None
@@ -291,7 +288,7 @@ class Submitter:
         return {job_id: task_id for job_id, task_id in found.items() if job_id}
 
     def _task_of(self, job_id: str) -> str | None:
-        """None where the cluster has no task of this job, or does not answer: then it is followed at the provider."""
+        """Return the job's task; None without a task or a reply from the cluster: the wait then asks the provider."""
         try:
             return self._tasks(self.provider.task_query(job_id)).get(job_id)
         except Transient as error:
@@ -302,19 +299,18 @@ class Submitter:
         return self.provider.read_job(self.store.get_job(job.provider_job_id))
 
     def _note(self, job: Job, known: tuple[str, ...] = ()) -> Job:
-        note = {"attempt": job.attempt, "input_file_id": job.input_file_id, "known": list(known), "job": job.to_dict()}
-        self.memory.set(job.key, note)
+        note = Note(job.attempt, job.input_file_id, list(known), job=job)
+        self.memory.set(job.key, note.to_dict())
         return job
 
     def _job(self, target: _Target, task_id: str | None, job_id: str) -> Job:
-        shard = target.shard.to_dict() if target.shard else None
         parameters = dict(self.parameters) or None
-        return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, shard, parameters)
+        return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, target.shard, parameters)
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A job of ours; not `usable` when it ended without answers."""
+    """A job of ours; not `usable` after an end without answers."""
 
     job: Job
     usable: bool
@@ -322,7 +318,7 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Target:
-    """One submission: this file, this attempt. `known` are jobs of the file that are not ours."""
+    """One submission: a file and an attempt. `known` are jobs of the file that are not ours."""
 
     key: str
     attempt: int
@@ -336,12 +332,12 @@ class _Target:
 
 
 def shard_key(run: str, shard: Shard) -> str:
-    """The same rows in another run are another job, changed rows in the same run too."""
+    """Name a shard's job: the same rows in another run are another job, changed rows in the same run too."""
     return hash_key(run, shard.sha256)
 
 
 def hash_key(run: str, content: str) -> str:
-    """One opaque hash: all that the provider gets to see of whose job this is."""
+    """Hash the run and the content into an opaque key: the provider sees nothing else of a job's owner."""
     return UPLOADS + hashlib.sha256(f"{run}|{content}".encode()).hexdigest()[:32]
 
 

@@ -1,8 +1,8 @@
-"""At the cluster's limit of open batch tasks: which of them hold a place for nothing, and giving those back.
+"""The cluster's limit of open batch tasks: find counted tasks whose jobs have ended, and free the tasks' places.
 
-The cluster learns that a job has ended only by looking at it (from 2.19 on also once a minute, unasked, a hundred jobs
-at a time). A task whose looks fail stays RUNNING for ever and cannot be deleted, so it keeps its place.
-Source: checkMaxBatchJobTask in
+The cluster learns of a job's end only by a look at the job (from 2.19 on also once a minute, unasked, a hundred jobs at
+a time). A task whose looks fail stays RUNNING for ever and cannot be deleted, so the task keeps a place. Source:
+checkMaxBatchJobTask in
 https://github.com/opensearch-project/ml-commons/blob/2.19.6.0/plugin/src/main/java/org/opensearch/ml/task/MLTaskManager.java
 """
 
@@ -30,8 +30,8 @@ NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
-class Places:
-    """What the counted tasks are; each entry of `freed`, `ended` and `unknown` names a task and its job."""
+class CountedTasks:
+    """The tasks that the cluster counts; each entry of `freed`, `ended` and `unknown` names a task and its job."""
 
     counted: int
     freed: tuple[str, ...] = ()
@@ -54,27 +54,27 @@ class Places:
         return " ".join(parts)
 
 
-def give_back_places(send: Callable[[Call], Any], store: ProviderStore, provider: Provider) -> Places:
-    """Look up each counted task's job at the provider, and have the cluster look at those that have ended.
+def free_ended_tasks(send: Callable[[Call], Any], store: ProviderStore, provider: Provider) -> CountedTasks:
+    """Look up each counted task's job at the provider, and have the cluster look at tasks whose jobs have ended.
 
-    Running jobs are left alone. Raises nothing that the cluster or the provider says.
+    Running jobs are left alone. Raises no error of the cluster or the provider.
     """
     try:
         hits: list[Hit] = send(ml_commons.search_open_tasks())
     except BatchError as error:
-        return Places(0, why_not=str(error))
+        return CountedTasks(0, why_not=str(error))
     found: dict[str, list[str]] = {"freed": [], "ended": [], "unknown": []}
     for hit in hits[:MOST_LOOKS]:
         try:
-            kind, name = _place(send, store, provider, hit)
+            kind, name = _kind_of(send, store, provider, hit)
         except BatchError as error:
             log.info("task %s is left out: %s", hit.id, error)
         else:
             found.get(kind, []).append(name)
-    return Places(len(hits), tuple(found["freed"]), tuple(found["ended"]), tuple(found["unknown"]))
+    return CountedTasks(len(hits), tuple(found["freed"]), tuple(found["ended"]), tuple(found["unknown"]))
 
 
-def _place(send: Callable[[Call], Any], store: ProviderStore, provider: Provider, hit: Hit) -> tuple[str, str]:
+def _kind_of(send: Callable[[Call], Any], store: ProviderStore, provider: Provider, hit: Hit) -> tuple[str, str]:
     """freed, ended, unknown or running, and the task's name."""
     job_id = read_task(hit.source, provider).id
     try:
@@ -89,7 +89,7 @@ def _place(send: Callable[[Call], Any], store: ProviderStore, provider: Provider
 
 
 def _sees_the_end(send: Callable[[Call], Any], task_id: str) -> bool:
-    """One look by the cluster; it may be unable to, or not know the provider's word for it."""
+    """Have the cluster look once; the cluster may be unable to look, or not know the provider's word for the end."""
     try:
         return send(ml_commons.get_task(task_id)).get("state") not in COUNTED_STATES
     except BatchError as error:

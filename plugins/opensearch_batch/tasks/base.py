@@ -1,30 +1,40 @@
-"""What the operators and the sensor share: connections by id, a spec that fills in what was not given, errors in
-Airflow's terms.
-"""
+"""BatchOperator, and how a task reaches the cluster and the provider."""
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseOperator, Context, conf
 
-from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, SpecError
 from opensearch_batch.flow.jobs import Job, ended
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.errors import airflow_errors, patient
+from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.wait.looking import Ask, asker, cancel, drive, look
+
+if TYPE_CHECKING:
+    from opensearch_batch.cluster.hook import MLCommonsHook
+    from opensearch_batch.cluster.ml_commons import Call
+    from opensearch_batch.providers.store import ProviderStore
+
+log = logging.getLogger(__name__)
 
 
 class BatchOperator(BaseOperator):
     """Base of the operators; `run_step` may raise any BatchError.
 
-    :param job: what the vendor's job needs besides its rows, as `model.job` of a spec; needed where something is
-        submitted or registered, and only by vendors that need anything.
+    :param spec: a spec as a dict, or the path of a spec's YAML file; fills in every argument left out.
+    :param provider: name of the provider; default: the spec's, else the first provider.
+    :param opensearch_conn_id: connection to the cluster; default: the spec's, else opensearch_default.
+    :param provider_conn_id: connection to the provider; default: the spec's, else the provider's own.
+    :param job: the vendor's settings of a job besides the rows, as `model.job` of a spec; needed by some vendors, where
+        a task submits or registers.
     """
 
     template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "job")
@@ -50,48 +60,33 @@ class BatchOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         with airflow_errors():
-            fill_connections(self)
-            return self.run_step(context)
+            return self.run_step(context, settings_of(self))
 
     @abstractmethod
-    def run_step(self, context: Context) -> Any: ...
+    def run_step(self, context: Context, settings: TaskSettings) -> Any: ...
 
 
-def fill_connections(operator: Any) -> None:
-    """Arguments first, then the spec, then the provider's own names."""
-    spec = BatchSpec.of(operator.spec) if operator.spec else None
-    operator.provider = operator.provider or (spec.model.provider if spec else providers.DEFAULT.NAME)
-    default = spec.provider_connection if spec else providers.get(operator.provider).CONNECTION
-    operator.provider_conn_id = operator.provider_conn_id or default
-    operator.opensearch_conn_id = operator.opensearch_conn_id or (
-        spec.connections.opensearch if spec else "opensearch_default"
-    )
-    if spec and not getattr(operator, "job", None):
-        operator.job = spec.model.job
-
-
-def open_provider_store(operator: Any) -> Any:
+def open_provider_store(settings: TaskSettings) -> ProviderStore:
     from opensearch_batch.providers.store import open_store
 
-    connection = BaseHook.get_connection(operator.provider_conn_id)
-    return open_store(providers.get(operator.provider), connection, getattr(operator, "job", None))
+    return open_store(settings.provider, BaseHook.get_connection(settings.provider_conn_id), settings.job)
 
 
-def cluster(operator: Any) -> Any:
+def cluster(opensearch_conn_id: str) -> Callable[[Call], Any]:
     """The way to send Calls, from any thread: the connection is looked up here. Imports the HTTP clients."""
-    hook = _hook(operator)
+    hook = _hook(opensearch_conn_id)
     hook.get_conn()
     return hook.send
 
 
-def _hook(operator: Any) -> Any:
+def _hook(opensearch_conn_id: str) -> MLCommonsHook:
     from opensearch_batch.cluster.hook import MLCommonsHook
 
-    return MLCommonsHook(operator.opensearch_conn_id)
+    return MLCommonsHook(opensearch_conn_id)
 
 
 def flat(values: Any) -> list[dict[str, Any]]:
-    """One entry, a bundle, or several; Airflow hands on the output of a mapped task with a single index as that one."""
+    """Flatten an entry, a bundle or several bundles; Airflow hands on a mapped task's only index as a bare entry."""
     if isinstance(values, Mapping):
         return [dict(values)]
     if isinstance(values, str):
@@ -104,22 +99,22 @@ def flat(values: Any) -> list[dict[str, Any]]:
     return inner
 
 
-def worker_ask(operator: Any) -> Callable[[Ask], Any]:
-    """How a worker asks what looking.py wants to know; the provider's store is opened when it is first needed."""
-    return asker(_hook(operator).send, cache(lambda: open_provider_store(operator)))
+def worker_ask(settings: TaskSettings) -> Callable[[Ask], Any]:
+    """Return how a worker answers the questions of looking.py; the first question for the provider opens the store."""
+    return asker(_hook(settings.opensearch_conn_id).send, cache(lambda: open_provider_store(settings)))
 
 
-def cancel_jobs(operator: Any, jobs: list[dict[str, Any]]) -> list[str]:
-    """Cancel each job that still runs; return what went wrong, a line for each job that may go on."""
+def cancel_jobs(settings: TaskSettings, jobs: Sequence[Job]) -> list[str]:
+    """Cancel each job still running; return an error line for each job that may go on."""
     told: set[str] = set()
-    ask = worker_ask(operator)
+    ask = worker_ask(settings)
     left: list[str] = []
-    for job in map(Job.from_dict, jobs):
+    for job in jobs:
         try:
-            remote = drive(look(job, providers.get(operator.provider), told), ask)
+            remote = drive(look(job, settings.provider, told), ask)
             if remote is not None and not ended(remote):
                 drive(cancel(job, told), ask)
-                operator.log.info("cancelled %s", job.name)
+                log.info("cancelled %s", job.name)
         except BatchError as error:
             left.append(f"{job.name}: {error}")
     return left

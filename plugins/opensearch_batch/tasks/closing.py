@@ -15,7 +15,7 @@ from airflow.sdk import Asset, AssetAlias, Context
 
 from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.landed import Landed
-from opensearch_batch.land.landing import MANIFEST, landed_before, write_manifest
+from opensearch_batch.land.manifest import MANIFEST, Manifest, files_of, landed_before, write_manifest
 from opensearch_batch.land.reconcile import NAMED, Left
 from opensearch_batch.land.report import Report, shards_named, sum_up
 from opensearch_batch.prepare.plan import Plan
@@ -24,18 +24,18 @@ log = logging.getLogger(__name__)
 
 
 def run_key(dag_id: str, run_id: str, instance: str = "") -> str:
-    """Names a run's files: the same for every try and every clear of it. `instance` tells chains in one DAG apart."""
+    """Name a run's files, alike for every try and every clear; `instance` tells chains in one DAG apart."""
     return hashlib.sha256(f"{dag_id}|{run_id}|{instance}".encode()).hexdigest()[:10]
 
 
 def instance(ti: Any) -> str:
-    """A task instance within its run."""
+    """Name a task instance within a run."""
     mapped = ti.map_index is not None and ti.map_index >= 0
     return f"{ti.task_id}-{ti.map_index}" if mapped else str(ti.task_id)
 
 
 def landed_plan(landed: list[Landed], key: str) -> Plan:
-    """A plan made from what landed, for a fetch that is wired by hand and has no other."""
+    """Make a plan from what landed, for a fetch wired by hand, without a plan."""
     return Plan(key, sum(part.records for part in landed), len(landed), 0, 0, None, None, None)
 
 
@@ -47,11 +47,11 @@ def close_run(
     max_failed_fraction: float,
     spec: dict[str, Any],
     left: Sequence[Left] = (),
-) -> dict[str, Any]:
-    """Write the manifest, then judge. Raise Terminal for a hole, or for more failed rows than allowed.
+) -> Report:
+    """Write the manifest, then judge the run. Raise Terminal for a hole, or for more failed rows than allowed.
 
-    Where a task before this one failed, what `landed` says may be an earlier try's; the manifest of an earlier try that
-    landed every shard stands then.
+    After a failed task `landed` may come from an earlier try. The manifest of an earlier try that landed every shard
+    then stands.
     """
     report = sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left)
     run = context["dag_run"]
@@ -61,24 +61,27 @@ def close_run(
             f"{', '.join(failed)} failed in this try, see the log there. What an earlier try landed stays as it is, "
             f"with its manifest {report.manifest}"
         )
-    about = {
-        "dag_id": run.dag_id,
-        "run_id": run.run_id,
-        "run_after": run.run_after.isoformat(),
-        "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "spec": spec,
-    }
-    write_manifest(report, landed, about, plan.run_key, left)
+    manifest = Manifest(
+        version=1,
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        run_after=run.run_after.isoformat(),
+        written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        spec=spec,
+        report=report,
+        files=files_of(landed, left),
+    )
+    write_manifest(manifest, plan.run_key)
     log.info("%s", report)
     for row in report.examples:
-        log.warning("%s failed: %s: %s", row["id"], row["code"], row["message"])
+        log.warning("%s failed: %s: %s", row.id, row.code, row.message)
     _judge(report, landed, failed, max_failed_fraction)
     tell_assets(context, report, spec.get("name") or run.dag_id)
-    return report.to_dict()
+    return report
 
 
 def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_failed_fraction: float) -> None:
-    """`failed` are the tasks that did."""
+    """`failed` names the failed tasks."""
     cause = f" {', '.join(failed)} failed, see the log there." if failed and not report.all_landed else ""
     if report.left:
         log.warning(
@@ -97,7 +100,7 @@ def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_
 
 
 def failed_before(context: Context) -> list[str]:
-    """The tasks before this one that failed in this run, e.g. "shard.submit_batch [3]", and none that only followed."""
+    """Name the upstream tasks that failed in this run, e.g. "shard.submit_batch [3]", without upstream_failed tasks."""
     names = sorted(context["task"].get_flat_relative_ids(upstream=True))
     run = context["dag_run"]
     states = context["ti"].get_task_states(dag_id=run.dag_id, task_ids=names, run_ids=[run.run_id])
@@ -106,7 +109,7 @@ def failed_before(context: Context) -> list[str]:
 
 
 def what_now(landed: Sequence[Landed]) -> str:
-    """What a person can do about failed rows: a job without any answer is sent again by a clear, another never is."""
+    """Advise a person on failed rows: a clear sends a job without any answer again, and no other job."""
     unanswered = [part for part in landed if part.failed and not part.answered and not part.repair]
     answered = [part for part in landed if part.failed and (part.answered or part.repair)]
     advice = []
@@ -129,22 +132,25 @@ def what_now(landed: Sequence[Landed]) -> str:
 
 
 def _named(parts: Sequence[Landed]) -> str:
-    if all(part.job.get("shard") for part in parts):
+    shards = [part.job.shard for part in parts if part.job.shard]
+    if len(shards) == len(parts):
         rounds: dict[int, list[int]] = {}
-        for part in parts:
-            rounds.setdefault(part.round, []).append(part.job["shard"]["index"])
+        for shard in shards:
+            rounds.setdefault(shard.round, []).append(shard.index)
         return ", ".join(
             shards_named(indexes) + (f" of repair {number}" if number else "") for number, indexes in rounds.items()
         )
-    return ", ".join(f"job {part.job['provider_job_id']}" for part in parts)
+    return ", ".join(f"job {part.job.provider_job_id}" for part in parts)
 
 
 def _first_words(report: Report) -> str:
-    return "".join(f", first {row['id']}: {row['message']!r}" for row in report.examples[:1])
+    return "".join(f", first {row.id}: {row.message!r}" for row in report.examples[:1])
 
 
 def results_of(spec_name: str) -> Asset:
-    """The asset that a spec's report updates: schedule a DAG on it to go on from the manifest in the event's extra."""
+    """Return the asset that a spec's report updates: schedule a DAG on the asset, and read the manifest from the
+    event's extra.
+    """
     return Asset(name=f"{spec_name}/results", uri=f"x-opensearch-batch://{spec_name}/results")
 
 

@@ -16,7 +16,7 @@ from opensearch_batch.errors import Terminal, Transient
 
 
 class RetryAfter(RetryPolicy):
-    """The task's own retries and delays, but for errors that carry the pause a server asked for."""
+    """Keep the task's own retries and delays, except for errors with the pause a server asked for."""
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
         if isinstance(exception, Transient) and exception.retry_after_seconds and try_number <= max_tries:
@@ -35,7 +35,7 @@ class RetryAfter(RetryPolicy):
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Translate Terminal, and a connection that is not there, so that Airflow does not retry them."""
+    """Translate Terminal errors and an absent connection, so that Airflow does not retry."""
     try:
         yield
     except AirflowNotFoundException as error:
@@ -45,9 +45,9 @@ def airflow_errors() -> Iterator[None]:
 
 
 def patient(arguments: dict[str, Any], **defaults: Any) -> dict[str, Any]:
-    """Our defaults where neither operator nor default_args say otherwise; every task of ours may run twice.
+    """Return our defaults where neither operator nor default_args say otherwise; every task of ours may run twice.
 
-    Airflow itself fills in its own defaults for `.partial()`: give retries there.
+    Airflow fills in Airflow's defaults for `.partial()`: give retries there.
     """
     ours = {"retries": 3, "retry_delay": timedelta(seconds=30), "retry_policy": RetryAfter(), **defaults}
     said = arguments.get("default_args") or {}

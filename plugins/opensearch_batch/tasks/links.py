@@ -1,73 +1,72 @@
-"""Links from a task in Airflow's UI to the cluster's task and the provider's job; made on the worker when the task
-ends, however it ends: also before its own code has run.
+"""Links from a task in Airflow's UI to the cluster's task and the provider's job. Airflow makes them on the worker when
+the task ends, however the task ends: also before the task's own code has run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from airflow.sdk import BaseHook, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.tasks.base import fill_connections
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.tasks.settings import TaskSettings, settings_of
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
+    from opensearch_batch.tasks.settings import Arguments
+
 
 class TaskLink(BaseOperatorLink):
-    """The first job's task document, as the cluster shows it; opening it makes the cluster ask the provider."""
+    """Link to the first job's task document at the cluster; a click makes the cluster ask the provider."""
 
     name = "ML Commons task"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        return _made(operator, self._address)
-
-    @staticmethod
-    def _address(operator: Any, job: dict[str, Any]) -> str:
-        if not job["task_id"]:
-            return ""
-        from opensearch_batch.cluster.hook import MLCommonsHook
-
-        hook = MLCommonsHook(operator.opensearch_conn_id)
-        hook.get_conn()
-        return f"{hook.base_url}/_plugins/_ml/tasks/{job['task_id']}"
+        return _made(operator, _task_address)
 
 
 class ProviderLink(BaseOperatorLink):
-    """The first job in the vendor's console; on a compatible server its API address."""
+    """Link to the first job in the vendor's console, or at the API address of a compatible server."""
 
     name = "Provider job"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        return _made(operator, self._address)
-
-    @staticmethod
-    def _address(operator: Any, job: dict[str, Any]) -> str:
-        from opensearch_batch import providers
-        from opensearch_batch.providers.store import store_class
-
-        provider = providers.get(operator.provider)
-        connection = BaseHook.get_connection(operator.provider_conn_id)
-        at = store_class(provider).base_url(connection, provider.BASE_URL)
-        job_id = job["provider_job_id"]
-        return provider.job_link(job_id) if at == provider.BASE_URL else at + provider.job_path(job_id)
+        return _made(operator, _job_address)
 
 
-def _made(operator: Any, address: Callable[[Any, dict[str, Any]], str]) -> str:
-    """The first job's; empty where there is no job, or where what the task lacked keeps the link from being made too.
+def _task_address(settings: TaskSettings, job: Job) -> str:
+    if not job.task_id:
+        return ""
+    from opensearch_batch.cluster.hook import MLCommonsHook
 
-    `linked_jobs` is set by a submission's own run, absent when it failed before. A wait that dies while it is deferred
-    has its jobs, but nothing has filled in its connections.
+    hook = MLCommonsHook(settings.opensearch_conn_id)
+    hook.get_conn()
+    return f"{hook.base_url}/_plugins/_ml/tasks/{job.task_id}"
+
+
+def _job_address(settings: TaskSettings, job: Job) -> str:
+    from opensearch_batch.providers.store import store_class
+
+    provider, connection = settings.provider, BaseHook.get_connection(settings.provider_conn_id)
+    at = store_class(provider).base_url(connection, provider.BASE_URL)
+    job_id = job.provider_job_id
+    return provider.job_link(job_id) if at == provider.BASE_URL else at + provider.job_path(job_id)
+
+
+def _made(operator: BaseOperator, address: Callable[[TaskSettings, Job], str]) -> str:
+    """Return the address of the first of `linked_jobs`, set by the operator's own run.
+
+    Empty without a job, and where a missing connection or a wrong spec failed the task: its error says so.
     """
-    jobs = getattr(operator, "linked_jobs", None)
+    jobs: list[Job] | None = getattr(operator, "linked_jobs", None)
     if not jobs:
         return ""
     try:
-        fill_connections(operator)
-        return address(operator, jobs[0])
-    except (AirflowNotFoundException, SpecError):  # the task has failed for it, and told
+        return address(settings_of(cast("Arguments", operator)), jobs[0])
+    except (AirflowNotFoundException, SpecError):
         return ""

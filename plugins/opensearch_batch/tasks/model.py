@@ -1,4 +1,4 @@
-"""The operators that make the model ready. Import them from opensearch_batch.operators."""
+"""The operators that make the model ready. Import these classes from opensearch_batch.operators."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from typing import Any
 from airflow.sdk import BaseHook, Context
 from airflow.sdk.log import mask_secret
 
-from opensearch_batch import providers
 from opensearch_batch.cluster.connector_body import load_body, prepare_body
 from opensearch_batch.errors import SpecError
 from opensearch_batch.providers.credential import refuse_literal_credential
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, cluster
+from opensearch_batch.tasks.settings import TaskSettings
 
 
 class CreateConnectorOperator(BatchOperator):
-    """Make sure the cluster has exactly this connector; return its id.
+    """Make sure the cluster has exactly this connector; return the connector's id.
 
     :param body: the body of `POST /_plugins/_ml/connectors/_create` as the OpenSearch docs print it: a dict, or the
-        path of a JSON or YAML file. The values of its `credential` are only placeholders: they come from the
-        connection.
+        path of a JSON or YAML file. The values of the body's `credential` are only placeholders: the connection has the
+        real values.
     :param base_url_from: id of a connection whose host (a base URL) replaces the vendor's own in all actions.
-    :param credential_conn_id: connection with the key, default the provider's. Its password fills a credential of
-        one key; of several, each is looked up by name in its extra.
-    :param on_change: what to do when a connector of this name has another body: "error" (default) shows the
-        difference, "redeploy" undeploys its models, updates it and deploys them again.
-    :param rotate_credential: write the connection's key into the existing connector (undeploys for seconds). A new
-        key is not noticed otherwise: the cluster never shows the one it has. Temporary keys (a session token) are
-        written in each run with on_change "redeploy".
+    :param credential_conn_id: connection with the key, default the provider's. The connection's password fills a
+        credential of one key; the names of several keys are looked up in the connection's extra.
+    :param on_change: reaction to a connector of the same name with another body: "error" (default) shows the
+        difference, "redeploy" undeploys the connector's models, updates the connector and deploys the models again.
+    :param rotate_credential: write the connection's key into the existing connector (undeploys for seconds). No run
+        notices a new key otherwise: the cluster never shows the stored key. With on_change "redeploy" every run writes
+        temporary keys (a session token).
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "body", "base_url_from", "credential_conn_id")
@@ -56,13 +55,12 @@ class CreateConnectorOperator(BatchOperator):
         self.on_change = on_change
         self.rotate_credential = rotate_credential
 
-    def run_step(self, context: Context) -> str:
+    def run_step(self, context: Context, settings: TaskSettings) -> str:
         from opensearch_batch.cluster.registration import ensure_connector
         from opensearch_batch.providers.store import store_class
 
-        vendor = providers.get(self.provider)
-        connection = BaseHook.get_connection(self.credential_conn_id or self.provider_conn_id)
-        spec = BatchSpec.of(self.spec) if self.spec else None
+        vendor, spec = settings.provider, settings.spec
+        connection = BaseHook.get_connection(self.credential_conn_id or settings.provider_conn_id)
         store = store_class(vendor)
         moved: Callable[[str], str] | None = None
         if self.body is not None:
@@ -72,7 +70,7 @@ class CreateConnectorOperator(BatchOperator):
                 moved = partial(vendor.moved, base_url=there)
         elif spec:
             model, there = spec.model, store.base_url(connection, vendor.BASE_URL)
-            job = {**store.settings(connection), **(self.job or {})}
+            job = {**store.settings(connection), **(settings.job or {})}
             raw = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, there, job)
         else:
             raise SpecError("CreateConnectorOperator needs body= or spec=")
@@ -88,12 +86,11 @@ class CreateConnectorOperator(BatchOperator):
         for secret in secrets.values():
             mask_secret(secret)
         on_change = self.on_change or (spec.model.on_change if spec else "error")
-        return ensure_connector(
-            cluster(self), body, secrets, on_change=on_change, renew=self._renews(secrets, vendor, on_change)
-        )
+        renew = self._renews(secrets, vendor, on_change)
+        return ensure_connector(cluster(settings.opensearch_conn_id), body, secrets, on_change=on_change, renew=renew)
 
     def _renews(self, secrets: Mapping[str, str], vendor: Provider, on_change: str) -> bool:
-        """Keys that end by themselves are written anew before a submit, where the model may be disturbed for it."""
+        """Tell whether to write expiring keys anew before a submit, where the model may be disturbed."""
         ends = bool(vendor.EXPIRING & secrets.keys())
         if ends and on_change != "redeploy":
             self.log.warning(
@@ -105,10 +102,13 @@ class CreateConnectorOperator(BatchOperator):
 
 
 class RegisterModelOperator(BatchOperator):
-    """Make sure the model is registered on the connector, in a named group, and deployed; return its id.
+    """Make sure the model is registered on the connector, in a named group, and deployed; return the model's id.
 
-    :param name: default the spec's. The same name on the same connector is used again instead of a second version.
-    :param model_group: created when absent; without one the plugin would make a public group.
+    :param connector_id: the connector's id, as CreateConnectorOperator returns it.
+    :param name: default the spec's. A model of the same name on the same connector is used again, without a second
+        version.
+    :param model_group: created when absent; the plugin would make a public group for a model without a group.
+    :param deploy: deploy the model, and wait until the model is DEPLOYED.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "name", "connector_id", "model_group")
@@ -122,12 +122,12 @@ class RegisterModelOperator(BatchOperator):
         self.model_group = model_group
         self.deploy = deploy
 
-    def run_step(self, context: Context) -> str:
+    def run_step(self, context: Context, settings: TaskSettings) -> str:
         from opensearch_batch.cluster.registration import ensure_model
 
-        spec = BatchSpec.of(self.spec) if self.spec else None
+        spec = settings.spec
         name = self.name or (spec.registered_as if spec else "")
         if not name:
             raise SpecError("RegisterModelOperator needs name= or spec=")
         group = self.model_group or (spec.model.group if spec else "opensearch-batch")
-        return ensure_model(cluster(self), name, self.connector_id, group, deploy=self.deploy)
+        return ensure_model(cluster(settings.opensearch_conn_id), name, self.connector_id, group, deploy=self.deploy)

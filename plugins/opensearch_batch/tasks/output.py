@@ -1,4 +1,4 @@
-"""The operators after the wait: FetchOutputOperator lands what came, ReportOperator sums up the run and judges it."""
+"""The operators after the wait: FetchOutputOperator lands the answers, ReportOperator sums up the run and judges it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from opensearch_batch.errors import SpecError, Terminal
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
 from opensearch_batch.tasks.closing import close_run, failed_before, instance, landed_plan, run_key
+from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,13 +23,13 @@ class FetchOutputOperator(BatchOperator):
 
     Returns {"landed": [one entry a shard], "report": the sums, or None}.
 
-    :param final: True by hand: the jobs are the whole run, so the manifest is written and a row without answer or
-        reason fails the task. False in a pipeline, whose report does both.
+    :param outcomes: the Outcomes that BatchSensor returned.
+    :param final: True by hand: the jobs are the whole run, so the operator writes the manifest, and a row without
+        answer or reason fails the task. False in a pipeline, where ReportOperator does both.
     :param output_format: "jsonl" or "parquet" (needs pyarrow); default: the spec's, else jsonl.
-    :param repair: hand rows that expired, were cancelled, are missing or failed for a passing reason on to a
-        PrepareRepairOperator after it; the others are failures at once. Not in the last round, not with final, and
-        never more rounds than the spec's limits.repair_rounds where there is a spec. Jobs of raw parameters hand on
-        nothing.
+    :param repair: hand rows that expired, were cancelled, are missing or failed for a passing reason on to the next
+        PrepareRepairOperator; other failed rows are failures at once. Not in the last round, not with final, and never
+        more rounds than limits.repair_rounds of a spec. Jobs of raw parameters hand on nothing.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "outcomes", "output_uri", "output_format")
@@ -53,15 +54,16 @@ class FetchOutputOperator(BatchOperator):
         self.max_failed_fraction = max_failed_fraction
         self.repair = repair
 
-    def run_step(self, context: Context) -> dict[str, Any]:
-        from opensearch_batch.flow.jobs import Job, Outcome
+    def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
+        from opensearch_batch.flow.jobs import Outcome
         from opensearch_batch.flow.landed import Landed
         from opensearch_batch.land.landing import land
+        from opensearch_batch.land.report import Fetched
         from opensearch_batch.sinks.formats import format_of
         from opensearch_batch.storage import connect
         from opensearch_batch.tasks.side_by_side import side_by_side
 
-        spec = BatchSpec.of(self.spec) if self.spec else None
+        spec, vendor = settings.spec, settings.provider
         output_uri = (self.output_uri or (spec.output.uri if spec else "")).rstrip("/")
         output_format = format_of(self.output_format or (spec.output.format if spec else "jsonl"))
         if not output_uri:
@@ -72,32 +74,31 @@ class FetchOutputOperator(BatchOperator):
         if self.final and ti.map_index is not None and ti.map_index >= 0:
             raise SpecError("a mapped fetch is one of several: give it final=False, and a ReportOperator after it")
         key = run_key(self.dag_id, context["dag_run"].run_id, instance(ti) if self.final else "")
-        store, vendor = open_provider_store(self), providers.get(self.provider)
+        store = open_provider_store(settings)
         outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
-        connect([output_uri, *(outcome.job["shard"]["uri"] for outcome in outcomes if outcome.job.get("shard"))])
+        connect([output_uri, *(outcome.job.shard.uri for outcome in outcomes if outcome.job.shard)])
 
         def landed_of(outcome: Outcome) -> Landed:
-            done = (outcome.job.get("shard") or {}).get("round", 0)
-            repair = self.repair and (spec is None or done < spec.limits.repair_rounds)
+            repair = self.repair and (spec is None or outcome.job.round < spec.limits.repair_rounds)
             return land(outcome, store, vendor, output_uri, key, output_format, repair=repair)
 
-        landed = side_by_side(landed_of, outcomes, lambda outcome: Job.from_dict(outcome.job).name)
+        landed = side_by_side(landed_of, outcomes, lambda outcome: outcome.job.name)
         report = None
         if self.final:
             report = close_run(context, landed_plan(landed, key), landed, output_uri, self.max_failed_fraction, {})
-        return {"landed": [part.to_dict() for part in landed], "report": report}
+        return Fetched(landed, report).to_dict()
 
 
 class ReportOperator(BatchOperator):
-    """Sum up a run against its plan, write the manifest, emit the asset event; return the Report.
+    """Sum up a run against the run's plan, write the manifest, emit the asset event; return the Report.
 
     Fails the run when a planned row has neither an answer nor a reason, or more than `limits.max_failed_fraction`
-    failed. Give it trigger_rule="all_done", so that it also speaks for shards that did not arrive.
+    failed. Use trigger_rule="all_done", so that the report speaks for shards that did not arrive, too.
 
     :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
-    :param landed: what the fetches returned, of all rounds.
-    :param repaired_by: task ids of the PrepareRepairOperators. A row that was handed on and landed in no later round
-        is a failure, with its earlier reason.
+    :param landed: the output of all fetches, of all rounds.
+    :param repaired_by: task ids of the PrepareRepairOperators. A row that was handed on and landed in no later round is
+        a failure, with the earlier reason.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
@@ -108,9 +109,9 @@ class ReportOperator(BatchOperator):
         self.landed = landed
         self.repaired_by = repaired_by
 
-    def run_step(self, context: Context) -> dict[str, Any]:
-        from opensearch_batch.flow.landed import Landed
+    def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.land.repair import Taken, leave
+        from opensearch_batch.land.report import Fetched
         from opensearch_batch.prepare.plan import Plan
 
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
@@ -121,7 +122,7 @@ class ReportOperator(BatchOperator):
         spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}")
-        landed = [Landed.from_dict(part) for fetched in flat(self.landed or []) for part in fetched["landed"]]
+        landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
         output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
         rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
         taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
@@ -130,4 +131,4 @@ class ReportOperator(BatchOperator):
         report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left)
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
-        return report
+        return report.to_dict()

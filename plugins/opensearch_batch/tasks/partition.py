@@ -1,4 +1,4 @@
-"""What a run says about itself: which partition it is about, in every kind of run Airflow has, and its conf's keys."""
+"""The facts a run tells: the partition, in every kind of run that Airflow has, and the keys of the run's conf."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 NOT_OURS = frozenset({"openlineage"})
-"""Keys that Airflow adds to a conf by itself: with its OpenLineage provider TriggerDagRunOperator does. Source:
-https://github.com/apache/airflow/blob/main/providers/standard/src/airflow/providers/standard/utils/openlineage.py"""
+"""Keys that Airflow adds to a conf: TriggerDagRunOperator does, with the OpenLineage provider installed. Source:
+https://github.com/apache/airflow/blob/main/providers/standard/src/airflow/providers/standard/utils/openlineage.py
+"""
 
 
 BEYOND_ANY_SHIFT = timedelta(days=2)
@@ -24,7 +25,8 @@ BEYOND_ANY_SHIFT = timedelta(days=2)
 def refuse_unknown_conf(context: Context) -> None:
     """Raise SpecError for a key of the run's conf that is no param of the DAG or the task, and not `partition`.
 
-    Airflow takes any key, and a mistyped one would leave its param at the default, which may be to run everything.
+    Airflow takes any key. A mistyped key would leave the param at the default, and the default may be to run
+    everything.
     """
     known = sorted({"partition", *context["dag"].params, *context["task"].params})
     for key in sorted(context["dag_run"].conf or {}):
@@ -36,10 +38,10 @@ def refuse_unknown_conf(context: Context) -> None:
 
 
 def placeholders(context: Context, partition_format: str) -> dict[str, str | None]:
-    """Values for BatchSpec.resolve; `partition` is None where the run has none.
+    """Return values for BatchSpec.resolve; `partition` is None for a run without a partition.
 
-    In this order: `partition` in the run's conf, the run's partition key, the start of its data interval, and for a run
-    started without a date the last interval that was complete when it was asked for.
+    In this order: `partition` in the run's conf, the run's partition key, the start of the run's data interval, and for
+    a run started without a date the last interval complete at the start of the run.
     """
     run = context["dag_run"]
     named = (run.conf or {}).get("partition") or getattr(run, "partition_key", None)
@@ -97,7 +99,7 @@ def _after(schedule: Any, interval: Any, restriction: Any) -> Any:
 
 
 def _segment(partition: str) -> str:
-    """Partitions become path segments: refuse what would leave the folder."""
+    """Refuse a partition that would leave the folder: partitions become path segments."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:+=-]*", partition):
         raise SpecError(
             f"partition {partition!r} may have letters, digits and . _ : + = - only, and starts with a letter or digit"

@@ -16,6 +16,7 @@ from opensearch_batch.submit.admission import pool_command, pool_name
 from opensearch_batch.tasks.base import BatchOperator, open_provider_store, refuse_local_work
 from opensearch_batch.tasks.closing import instance, run_key
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
+from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from opensearch_batch.prepare.plan import Plan
@@ -23,15 +24,17 @@ if TYPE_CHECKING:
 
 
 class PrepareInputOperator(BatchOperator, SkipMixin):
-    """Read the input, write it as shards, plan and price it; return the bundles, one for each mapped `shard` group.
+    """Read the input, write the rows as shards, plan and price the run; return the bundles, a bundle for each mapped
+    `shard` group.
 
-    A key of the run's conf that is no param of the DAG, and not `partition`, is refused before anything else.
-    XCom `plan` has the counts and the estimate, `preflight` what the provider has room for, `spec` the spec with
-    everything filled in. A run whose input files the provider has no room for is refused. When there is nothing
-    to do (an empty partition, a dry run), the tasks after it are skipped, but for those that run whatever happens.
+    A key of the run's conf that is no param of the DAG, and not `partition`, is refused before anything else. XCom
+    `plan` has the counts and the estimate, `preflight` the provider's capacity, `spec` the spec with everything filled
+    in. A run whose input files are larger than the provider's free storage is refused. When there is nothing to do (an
+    empty partition, a dry run), the operator skips the following tasks, but for tasks that run whatever happens.
 
-    :param spec: a spec as a dict, or the path of its YAML file; else give input_uri, model and what else differs
+    :param spec: a spec as a dict, or the path of a spec's YAML file; else give input_uri, model and whatever differs
         from the default.
+    :param model: the vendor's model id, as `model.name` of a spec.
     :param overrides: dotted spec keys to replace, e.g. {"model.name": "…"}; None or "" leaves the spec's own value.
     """
 
@@ -92,12 +95,12 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             "dry_run": dry_run,
         }
 
-    def run_step(self, context: Context) -> list[list[dict[str, Any]]]:
+    def run_step(self, context: Context, settings: TaskSettings) -> list[list[dict[str, Any]]]:
         from opensearch_batch.prepare.preparation import prepare
         from opensearch_batch.storage import remove
 
         refuse_unknown_conf(context)
-        spec = self._spec()
+        spec = self._spec(settings)
         spec = spec.resolve(**placeholders(context, spec.input.partition_format))
         refuse_local_work(spec)
         ti = context["ti"]
@@ -116,7 +119,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         ti.xcom_push(key="plan", value=plan.to_dict())
         if plan.records and not plan.dry_run:
             try:
-                ti.xcom_push(key="preflight", value=self._preflight(spec, plan).to_dict())
+                ti.xcom_push(key="preflight", value=self._preflight(spec, plan, settings).to_dict())
             except BaseException:
                 remove(folder, recursive=True)
                 raise
@@ -127,18 +130,20 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         return [[shard.to_dict() for shard in shards] for shards in bundles]
 
     def _skip_what_follows(self, ti: Any) -> None:
-        """But for tasks that run whatever happens. Skipping raises, so the return value is pushed before."""
+        """Skip the following tasks, but for tasks that run whatever happens. Skipping raises: the return value is
+        pushed before.
+        """
         ti.xcom_push(key="return_value", value=[])
         following = self.get_direct_relatives(upstream=False)
         self.skip(ti, [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS])
 
-    def _preflight(self, spec: BatchSpec, plan: Plan) -> Preflight:
+    def _preflight(self, spec: BatchSpec, plan: Plan, settings: TaskSettings) -> Preflight:
         from opensearch_batch.prepare.preflight import check
 
         vendor, limits = providers.get(spec.model.provider), spec.limits
         storage_bytes = limits.max_provider_bytes or vendor.STORAGE_BYTES
         try:
-            stored_bytes = None if storage_bytes is None else open_provider_store(self).stored_bytes()
+            stored_bytes = None if storage_bytes is None else open_provider_store(settings).stored_bytes()
         except AirflowNotFoundException:  # by hand, only the submit may know another one's id
             stored_bytes = None
         found = check(
@@ -152,7 +157,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         self.log.info("preflight: %s", found)
         return found
 
-    def _spec(self) -> BatchSpec:
+    def _spec(self, settings: TaskSettings) -> BatchSpec:
         given: dict[str, Any] = {
             "input.uri": self.input_uri,
             "output.uri": self.output_uri,
@@ -163,10 +168,10 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             **self.arguments,
             **{key: None if value == "" else value for key, value in (self.overrides or {}).items()},
         }
-        if self.spec:
-            return BatchSpec.of(self.spec).override(given)
+        if settings.spec:
+            return settings.spec.override(given)
         sections: dict[str, Any] = {
-            "model": {"provider": self.provider},
+            "model": {"provider": settings.provider.NAME},
             "input": {},
             "output": {"uri": self.output_uri or "none://"},
         }

@@ -1,5 +1,5 @@
-"""PrepareRepairOperator: what a fetch handed on, as the input of one more round. Rounds are wired when the DAG file is
-parsed, since a run has no loop.
+"""PrepareRepairOperator: the rows a fetch handed on become the input of one more round. A DAG has all rounds when the
+file is parsed, since a run has no loop.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from opensearch_batch import providers
-from opensearch_batch.spec import BatchSpec, LimitSection
+from opensearch_batch.spec import LimitSection
 from opensearch_batch.tasks.base import BatchOperator, flat
 from opensearch_batch.tasks.closing import instance
+from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class PrepareRepairOperator(BatchOperator):
-    """Gather the rows that FetchOutputOperator(repair=True) handed on into shards; return the bundles, one for each
-    mapped group of the round. Skips itself, and so its round, when there are none.
+    """Gather the rows that FetchOutputOperator(repair=True) handed on into shards; return the bundles, a bundle for
+    each mapped group of the round. Without rows the operator skips itself, and so the round.
 
-    XCom `taken` tells ReportOperator(repaired_by=[…]) which rows are in which shard. Give it
-    trigger_rule="all_done_min_one_success", so that a shard that fails does not keep the others from being repaired.
+    XCom `taken` tells ReportOperator(repaired_by=[…]) the rows of each shard. Use
+    trigger_rule="all_done_min_one_success", so that a failed shard does not keep the other shards from repair.
 
-    :param landed: what the fetches of the round before returned.
+    :param landed: the output of the fetches of the round before.
     :param max_requests: rows a shard; default: the spec's, else the provider's.
     :param max_bytes: bytes a shard; the same.
     """
@@ -40,25 +40,23 @@ class PrepareRepairOperator(BatchOperator):
         self.max_requests = max_requests
         self.max_bytes = max_bytes
 
-    def run_step(self, context: Context) -> list[list[dict[str, Any]]]:
-        from opensearch_batch.flow.landed import Landed
-        from opensearch_batch.flow.shards import Shard
-        from opensearch_batch.land.repair import prepare_repair
-        from opensearch_batch.prepare.preparation import room_of
+    def run_step(self, context: Context, settings: TaskSettings) -> list[list[dict[str, Any]]]:
+        from opensearch_batch.land.repair import handed_on_by, prepare_repair
+        from opensearch_batch.land.report import Fetched
+        from opensearch_batch.prepare.preparation import shard_limits
 
-        fetched = [[Landed.from_dict(part) for part in one["landed"]] for one in flat(self.landed or [])]
-        sources = [part for parts in fetched for part in parts if part.repair]
+        fetched = [Fetched.from_dict(one).landed for one in flat(self.landed or [])]
+        sources = handed_on_by([part for parts in fetched for part in parts])
         if not sources:
             raise AirflowSkipException("no rows to repair")
-        limits = BatchSpec.of(self.spec).limits if self.spec else LimitSection()
+        limits = settings.spec.limits if settings.spec else LimitSection()
         given = {"max_requests": self.max_requests, "max_bytes": self.max_bytes}
         limits = limits.model_copy(update={name: value for name, value in given.items() if value})
-        provider = providers.get(self.provider)
         taken, bundles = prepare_repair(
             fetched,
-            provider,
-            f"{Shard.from_dict(sources[0].job['shard']).run_folder}/{instance(context['ti'])}",
-            room_of(limits, provider),
+            settings.provider,
+            f"{sources[0].shard.run_folder}/{instance(context['ti'])}",
+            shard_limits(limits, settings.provider),
         )
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
         shards = [shard for bundle in bundles for shard in bundle]

@@ -1,5 +1,5 @@
-"""Side by side: the same step for several shards or jobs of a bundle at once, in threads. It is waiting that is
-shared; work that keeps a processor busy gains nothing.
+"""Side by side: the same step for several shards or jobs of a bundle at once, in threads. Threads share the waiting;
+work that keeps a processor busy gains nothing.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AT_ONCE = 4
-"""Threads of a task: each holds a file's upload or download, and the ids of its shard."""
+"""Threads of a task: each thread holds a file's upload or download, and the ids of a shard."""
 
 NAMED = 5
-"""So many errors are told in full; the others are counted."""
+"""So many errors are told in full; further errors are counted."""
 
 
 def side_by_side(
     work: Callable[[T], R], items: Sequence[T], name: Callable[[T], str], at_once: int = AT_ONCE
 ) -> list[R]:
-    """Results in the order of the items.
+    """Return results in the order of the items.
 
-    A BatchError stops no other item: when all have been attempted, the first Terminal one is raised, else the first
-    one, and the text names the rest. Returns or raises only when everything that was begun has ended, so that a retry
-    never runs beside what is left of this one.
+    A BatchError stops no other item: after all attempts the first Terminal error is raised, else the first error, and
+    the text names the rest. Returns or raises only when everything begun has ended, so that a retry never runs beside
+    leftover threads.
     """
     if len(items) < 2:
         return [work(item) for item in items]
@@ -54,7 +54,7 @@ def side_by_side(
 
 
 def _as_one(failed: list[tuple[str, BatchError]], attempted: int) -> BatchError:
-    """Of the first one's class, with the longest pause that any of them asks for."""
+    """Join the errors into an error of the first error's class, with the longest pause of all."""
     first = failed[0][1]
     told = "; ".join(_named(name, error) for name, error in failed[:NAMED])
     left = f"; and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
@@ -71,8 +71,8 @@ def _named(name: str, error: BatchError) -> str:
 
 
 class OneAtATime:
-    """A task state store that threads may share: Airflow's own is a conversation over one channel, and under
-    `dag.test()` nothing keeps two of them apart.
+    """A task state store that threads may share: Airflow's own is a conversation over one channel, and nothing keeps
+    two conversations apart under `dag.test()`.
     """
 
     def __init__(self, memory: Any) -> None:

@@ -1,5 +1,5 @@
-"""What both triggers are: arguments that Airflow stores as plain JSON, and one event that the task reads as untrusted
-input.
+"""StoredTrigger: the base of both triggers. Airflow stores a trigger's arguments as plain JSON, and a task reads a
+trigger's one event as untrusted input.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from opensearch_batch.errors import BatchError, SpecError, Terminal, Transient, UnknownAnswer
 
 VERSION = 1
-"""Of the arguments and the event: a wait begun before a deploy goes on after it."""
+"""Version of the arguments and the event: a wait begun before a deploy goes on after the deploy."""
 
 
 class StoredTrigger(BaseTrigger):
-    """Yields one event, then ends: {"version"} and what `wait` returned, or {"version", "error": text, "terminal"}.
+    """Yields one event, then ends: {"version"} and the dict from `wait`, or {"version", "error": text, "terminal"}.
 
     The arguments lie readable in Airflow's database: connections go by id.
     """
@@ -28,7 +28,7 @@ class StoredTrigger(BaseTrigger):
     """Import path in Airflow's database: a module that stays when rooms move."""
     ARGUMENTS: ClassVar[tuple[str, ...]]
     CONNECTIONS: ClassVar[tuple[str, ...]]
-    """Those of the arguments that are ids of connections."""
+    """Names of the arguments that are ids of connections."""
 
     def __init__(self, version: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -54,7 +54,7 @@ class StoredTrigger(BaseTrigger):
         yield TriggerEvent({"version": VERSION, **event})  # type: ignore[no-untyped-call]
 
     async def _without_secrets(self, text: str) -> str:
-        """Events lie readable in Airflow's database, and a server may echo the key it refuses."""
+        """Replace passwords: events lie readable in Airflow's database, and a server may echo a refused key."""
         for name in self.CONNECTIONS:
             if secret := (await BaseHook.aget_connection(getattr(self, name))).password:
                 text = text.replace(secret, "***")
@@ -62,7 +62,7 @@ class StoredTrigger(BaseTrigger):
 
 
 def read_event(event: Any) -> dict[str, Any]:
-    """Raise what the event says went wrong, or UnknownAnswer for one of another version."""
+    """Return the event. Raise the error the event tells, or UnknownAnswer for an event of another version."""
     if not isinstance(event, dict) or event.get("version") != VERSION:
         raise UnknownAnswer(f"event of another version ({str(event)[:200]}); clear this task to wait anew")
     if message := event.get("error"):

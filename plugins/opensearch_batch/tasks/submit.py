@@ -1,21 +1,22 @@
-"""SubmitBatchOperator: a bundle's jobs, as far as there is room for them; for the rest it waits deferred. And what ends
-them, CancelBatchOperator.
+"""SubmitBatchOperator: submits a bundle's jobs within the limits, and waits deferred for further turns.
+CancelBatchOperator: ends jobs.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from opensearch_batch import providers
+from msgspec.structs import replace
+
 from opensearch_batch.errors import Unavailable
-from opensearch_batch.spec import BatchSpec
-from opensearch_batch.submit.admission import NoRoom
-from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, fill_connections, flat, open_provider_store
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.submit.admission import MustWait
+from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, open_provider_store
 from opensearch_batch.tasks.errors import airflow_errors
 from opensearch_batch.tasks.links import ProviderLink, TaskLink
+from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.turn_trigger import read_turn
 
 if TYPE_CHECKING:
@@ -25,16 +26,17 @@ if TYPE_CHECKING:
 class SubmitBatchOperator(BatchOperator):
     """Submit a bundle of shards, one job each, several at a time; return the Jobs in the order of the shards.
 
-    Repeating never pays twice (see submission.py). One that fails keeps no other from being submitted.
+    Repeating never pays twice (see submission.py). A failed submission does not stop the other submissions.
 
-    :param shards: what PrepareInputOperator returned, or one element of it.
-    :param parameters: override the connector's parameters. Without shards they must name the provider's input file.
-    :param max_jobs_in_flight: of this model at the provider over all runs, other programs with the same key included;
-        without a spec of every model. Where there is no room the task waits deferred. Needs `pool=` of one slot, which
-        all tasks share that submit to the model. Airflow never runs a task whose pool does not exist.
-    :param max_enqueued_tokens: likewise; a job counts as its input file's bytes / 4.
-    :param settle_seconds: how long a job is looked for after an answer was lost, before its file may be submitted
-        again.
+    :param model_id: the model's id, as RegisterModelOperator returns it.
+    :param shards: the bundles that PrepareInputOperator returned, or a single bundle.
+    :param parameters: override the connector's parameters. Without shards the parameters must name the provider's input
+        file.
+    :param max_jobs_in_flight: live jobs of this model at the provider over all runs, other programs with the same key
+        included; without a spec of every model. At the limit the task waits deferred. Needs `pool=` of one slot, shared
+        by all tasks that submit to the model. Airflow never runs a task whose pool does not exist.
+    :param max_enqueued_tokens: likewise; a job counts as the bytes / 4 of the job's input file.
+    :param settle_seconds: seconds to look for a job after a lost answer, before the same file may be submitted again.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "model_id", "shards", "parameters")
@@ -62,71 +64,75 @@ class SubmitBatchOperator(BatchOperator):
         self.max_enqueued_tokens = max_enqueued_tokens
         self.poll_seconds = poll_seconds
 
-    def run_step(self, context: Context) -> list[dict[str, Any]]:
-        return self._submit(context, [], None)
+    def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
+        return [job.to_dict() for job in self._submit(context, settings, [], None)]
 
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
-        """Go on after a wait for room; what was submitted before it is not looked at again."""
+        """Go on after a wait for a turn; jobs submitted before the wait get no second look."""
         with airflow_errors():
-            fill_connections(self)
             submitted, since = read_turn(event)
-            return self._submit(context, submitted or [], since)
+            before = [Job.from_dict(job) for job in submitted or []]
+            return [job.to_dict() for job in self._submit(context, settings_of(self), before, since)]
 
-    def _submit(self, context: Context, before: list[dict[str, Any]], since: float | None) -> list[dict[str, Any]]:
+    def _submit(self, context: Context, settings: TaskSettings, before: list[Job], since: float | None) -> list[Job]:
         from opensearch_batch.flow.shards import Shard
         from opensearch_batch.storage import connect, exists
         from opensearch_batch.submit.submission import Submitter
         from opensearch_batch.tasks.side_by_side import OneAtATime, side_by_side
-        from opensearch_batch.tasks.turns import admission_of, check_pool, limits_of, wait_for_turn
+        from opensearch_batch.tasks.turns import SubmitRules, admission_of, limits_of, turn_trigger
 
-        check_pool(self)
-        store = open_provider_store(self)
+        limits = limits_of(self.max_jobs_in_flight, self.max_enqueued_tokens, settings.spec)
+        SubmitRules(self.task_id, self.pool, limits).check(settings.spec)
+        store = open_provider_store(settings)
         submitter = Submitter(
-            send=cluster(self),
+            send=cluster(settings.opensearch_conn_id),
             store=store,
-            provider=providers.get(self.provider),
+            provider=settings.provider,
             memory=OneAtATime(context["task_state_store"]),
-            run=self._run_name(context),
+            run=self._run_name(context, settings),
             model_id=self.model_id,
             parameters=self.parameters or {},
             settle_seconds=self.settle_seconds,
             is_there=exists,
-            admission=admission_of(self, store) if limits_of(self) else None,
+            admission=admission_of(settings, limits, store) if limits else None,
         )
         shards = [None] if self.shards is None else [Shard.from_dict(shard) for shard in flat(self.shards)]
         connect(shard.uri for shard in shards if shard)
-        earlier = {Shard.from_dict(job["shard"]): job for job in before}
+        earlier = {job.shard: job for job in before}
 
-        def submit(shard: Shard | None) -> dict[str, Any] | NoRoom:
+        def submit(shard: Shard | None) -> Job | MustWait:
             try:
                 if shard is None:
-                    return submitter.submit_parameters().to_dict()
-                return earlier.get(shard) or submitter.submit(shard).to_dict()
-            except NoRoom as full:  # no error: it must not hide what went wrong with another shard
+                    return submitter.submit_parameters()
+                return earlier.get(shard) or submitter.submit(shard)
+            except MustWait as full:  # no error: it must not hide what went wrong with another shard
                 return full
 
         made = side_by_side(submit, shards, lambda shard: shard.name if shard else "parameters")
-        self.linked_jobs = [job for job in made if not isinstance(job, NoRoom)]
-        if waiting := [full.wanted for full in made if isinstance(full, NoRoom)]:
+        self.linked_jobs = [job for job in made if not isinstance(job, MustWait)]
+        if waiting := [full.wanted for full in made if isinstance(full, MustWait)]:
             wanted = replace(waiting[0], since=since or waiting[0].since)
-            wait_for_turn(self, wanted, self._poll_seconds(), "turn_came", carried=self.linked_jobs)
+            poll_seconds = self.poll_seconds or (settings.spec.wait.poll_seconds if settings.spec else 60.0)
+            carried = [job.to_dict() for job in self.linked_jobs]
+            trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried)
+            self.defer(trigger=trigger, method_name="turn_came")
         return self.linked_jobs
 
-    def _run_name(self, context: Context) -> str:
-        """What makes jobs of the same rows different ones."""
+    def _run_name(self, context: Context, settings: TaskSettings) -> str:
+        """Name the run, so that jobs of the same rows differ between runs, tasks and models."""
         name = f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}"
-        if providers.get(self.provider).MODEL_IN_LINES:
+        if settings.provider.MODEL_IN_LINES:
             return name
-        model = BatchSpec.of(self.spec).model if self.spec else None
-        asked = json.dumps([model.name, model.parameters], sort_keys=True) if model else ""
-        return f"{name}|{self.model_id}|{asked}"
-
-    def _poll_seconds(self) -> float:
-        return self.poll_seconds or (BatchSpec.of(self.spec).wait.poll_seconds if self.spec else 60.0)
+        model = settings.spec.model if settings.spec else None
+        wanted = json.dumps([model.name, model.parameters], sort_keys=True) if model else ""
+        return f"{name}|{self.model_id}|{wanted}"
 
 
 class CancelBatchOperator(BatchOperator):
-    """Cancel jobs, through the cluster or where that cannot at the provider; jobs that have ended are passed over."""
+    """Cancel jobs through the cluster, or at the provider where the cluster cannot; skip jobs that have ended.
+
+    :param jobs: the Jobs that SubmitBatchOperator returned.
+    """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "jobs")
 
@@ -134,6 +140,6 @@ class CancelBatchOperator(BatchOperator):
         super().__init__(**kwargs)
         self.jobs = jobs
 
-    def run_step(self, context: Context) -> None:
-        if left := cancel_jobs(self, flat(self.jobs)):
+    def run_step(self, context: Context, settings: TaskSettings) -> None:
+        if left := cancel_jobs(settings, [Job.from_dict(job) for job in flat(self.jobs)]):
             raise Unavailable("not cancelled: " + "; ".join(left))

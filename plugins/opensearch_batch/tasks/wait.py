@@ -1,4 +1,4 @@
-"""BatchSensor: waits for a bundle of jobs without holding a worker, and returns how each of them ended."""
+"""BatchSensor: waits for a bundle of jobs without holding a worker, and returns how every job ended."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Any, NoReturn
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
-from opensearch_batch import providers
 from opensearch_batch.errors import Transient, UnknownAnswer
-from opensearch_batch.flow.jobs import Job, ended, outcome, progress
-from opensearch_batch.spec import BatchSpec
-from opensearch_batch.submit.admission import NoRoom
-from opensearch_batch.tasks.base import cancel_jobs, fill_connections, flat, worker_ask
+from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
+from opensearch_batch.submit.admission import MustWait
+from opensearch_batch.tasks.base import cancel_jobs, flat, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.links import ProviderLink, TaskLink
+from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.stored_trigger import read_event
 from opensearch_batch.tasks.turn_trigger import read_turn
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
@@ -28,28 +27,31 @@ from opensearch_batch.wait.waiting import SEVERAL
 
 DAY_AND_ONE_HOUR = timedelta(hours=25)
 NET_SECONDS = 300
-"""The deferral itself times out this much after the trigger's own deadline, in case no triggerer lives to see that."""
+"""The deferral itself times out so much after the trigger's own deadline, in case no triggerer lives to see the
+deadline.
+"""
 
 
 class BatchSensor(BaseSensorOperator):
-    """Wait until all jobs have ended, in whatever state; return their Outcomes. FetchOutputOperator judges them.
+    """Wait until all jobs have ended, in whatever state; return the Outcomes. FetchOutputOperator judges the Outcomes.
 
-    A job that the provider accepted and then failed for want of room is submitted again when there is some, and its
-    Outcome names the new job; only where the sensor is deferrable, and when the other jobs of its bundle have ended.
+    A job that the provider accepted and then failed at a limit is submitted again within the limits, and the Outcome
+    names the new job; only where the sensor is deferrable, and when the other jobs of the bundle have ended.
 
-    How far the bundle is (n of N rows, rate, time left) is in the task's log while it waits, at most every five
-    minutes; the XCom `progress` keeps a Headway as a dict once it has ended, and the error of a time-out says it.
+    The bundle's progress (n of N rows, rate, time left) is in the task's log during the wait, at most every five
+    minutes; the XCom `progress` keeps a Progress as a dict after the end, and the error of a time-out tells the
+    progress.
 
-    :param jobs: what SubmitBatchOperator returned.
+    :param jobs: the Jobs that SubmitBatchOperator returned.
     :param deferrable: wait in the triggerer (default). Else Airflow's own poke and reschedule modes apply.
     :param timeout: seconds from the first look, kept over retries; default 25 h. When they have passed the jobs are
         cancelled and the task fails for good.
     :param poke_interval: the fewest seconds between two looks at a job. A deferred wait looks more and more seldom, a
-        tenth of the wait so far apart, up to ten times this or ten minutes, and again more often near the end.
-    :param cancel_on_kill: cancel the jobs when a person marks the deferred task failed or successful. Clearing it,
-        restarting a triggerer or moving the wait never cancels; a poking wait that is killed does not either.
-    :param max_jobs_in_flight: and `max_enqueued_tokens` hold for what is submitted again, as in SubmitBatchOperator,
-        and need the same `pool=`.
+        tenth of the elapsed wait apart, up to ten times this or ten minutes, and again more often near the end.
+    :param cancel_on_kill: cancel the jobs when a person marks the deferred task failed or successful. A clear, a
+        restart of a triggerer or a move of the wait never cancels; the kill of a poking wait does not either.
+    :param max_jobs_in_flight: and `max_enqueued_tokens` hold for jobs submitted again, as in SubmitBatchOperator, and
+        need the same `pool=`.
     """
 
     template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "job", "jobs")
@@ -84,136 +86,150 @@ class BatchSensor(BaseSensorOperator):
         self.cancel_on_kill = cancel_on_kill
         self.max_jobs_in_flight = max_jobs_in_flight
         self.max_enqueued_tokens = max_enqueued_tokens
-        self.current: list[dict[str, Any]] | None = None
+        self.current: list[Job] | None = None
 
     @property
-    def linked_jobs(self) -> list[dict[str, Any]]:
-        return flat(self.jobs or []) if self.current is None else self.current
+    def linked_jobs(self) -> list[Job]:
+        return self._given if self.current is None else self.current
+
+    @property
+    def _given(self) -> list[Job]:
+        return [Job.from_dict(job) for job in flat(self.jobs or [])]
 
     def execute(self, context: Context) -> Any:
         with airflow_errors():
-            self._prepare(context)
+            settings = self._prepare(context)
             if not self.deferrable:
-                return self._tell(context, self._poke_until_done(context))
+                return self._tell(context, self._poke_until_done(context, settings))
             if len(self.linked_jobs) < SEVERAL:
-                done = self.poke(context)
+                done = self._look(settings)
                 if done.is_done:
-                    return self._counting(context, done.xcom_value or [])
-            return self._defer(context)
+                    return self._counting(context, settings, done.xcom_value or [])
+            return self._defer(context, settings)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """One look at each job that has not ended yet. A look that fails for a passing reason counts as not ended."""
-        ask = worker_ask(self)
-        vendor = providers.get(self.provider)
-        for job in map(Job.from_dict, self.linked_jobs):
+        return self._look(settings_of(self))
+
+    def _look(self, settings: TaskSettings) -> PokeReturnValue:
+        """Look once at each job that has not ended yet. A look that fails for a passing reason counts as not ended."""
+        ask = worker_ask(settings)
+        for job in self.linked_jobs:
             if job.provider_job_id in self.outcomes:
                 continue
             try:
-                remote = drive(look(job, vendor, self.told), ask)
+                remote = drive(look(job, settings.provider, self.told), ask)
             except Transient as error:
                 self.log.warning("%s: %s", job.name, error)
                 continue
             assert remote is not None
-            self.log.info("%s: %s", job.name, progress(remote))
+            self.log.info("%s: %s", job.name, status_line(remote))
             if ended(remote):
-                self.outcomes[job.provider_job_id] = outcome(job, remote).to_dict()
+                self.outcomes[job.provider_job_id] = outcome(job, remote)
         done = len(self.outcomes) == len(self.linked_jobs)
         return PokeReturnValue(done, list(self.outcomes.values()) if done else None)
 
-    def _poke_until_done(self, context: Context) -> Any:
-        """Airflow's own poke and reschedule; soft_fail turns its time-out into a skip."""
+    def _poke_until_done(self, context: Context, settings: TaskSettings) -> Any:
+        """Wait with Airflow's own poke and reschedule; soft_fail turns a time-out into a skip."""
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
             if isinstance(error, AirflowSensorTimeout) or "timed out" in str(error):
-                self._cancel()
+                self._cancel(settings)
             raise
 
     def execute_complete(self, context: Context, event: Any) -> list[dict[str, Any]]:
-        """Check the event as the untrusted input it is."""
+        """Check the event as untrusted input."""
         with airflow_errors():
-            self._prepare(context)
+            settings = self._prepare(context)
             told = read_event(event)
             if told.get("timed_out"):
                 self._forget_deadline(context)
-                self._give_up(str(told.get("progress") or "")[:200])
-            outcomes: list[dict[str, Any]] = told.get("outcomes") or []
-            if {entry["job"]["provider_job_id"] for entry in outcomes} != {
-                job["provider_job_id"] for job in self.linked_jobs
-            }:
+                self._give_up(settings, str(told.get("progress") or "")[:200])
+            outcomes = [Outcome.from_dict(outcome) for outcome in told.get("outcomes") or []]
+            if {each.job.provider_job_id for each in outcomes} != {job.provider_job_id for job in self.linked_jobs}:
                 raise UnknownAnswer("the event does not speak of this task's jobs; clear this task to wait anew")
             waited = told.get("waited_seconds")
-            return self._counting(context, outcomes, float(waited) if isinstance(waited, int | float) else None)
+            return self._counting(
+                context, settings, outcomes, float(waited) if isinstance(waited, int | float) else None
+            )
 
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
-        """After a wait for room: go on submitting what the provider turned away."""
+        """After a wait for a turn: go on submitting the jobs that the provider turned away."""
         with airflow_errors():
             outcomes, _ = read_turn(event)
-            self._prepare(context)
-            return self._counting(context, outcomes or [])
+            read = [Outcome.from_dict(outcome) for outcome in outcomes or []]
+            return self._counting(context, self._prepare(context), read)
 
     def _counting(
-        self, context: Context, outcomes: list[dict[str, Any]], waited_seconds: float | None = None
+        self,
+        context: Context,
+        settings: TaskSettings,
+        outcomes: list[Outcome],
+        waited_seconds: float | None = None,
     ) -> list[dict[str, Any]]:
-        """The Outcomes, when all are of jobs that count; else submit those again that were turned away, and wait."""
-        from opensearch_batch.tasks.turns import submit_again, turned_away, wait_for_turn
+        """Return the Outcomes when all jobs count; else submit the jobs turned away again, and wait."""
+        from opensearch_batch.tasks.turns import SubmitRules, limits_of, submit_again, turn_trigger, turned_away
 
-        current = {job["provider_job_id"] for job in self.linked_jobs}
+        limits = limits_of(self.max_jobs_in_flight, self.max_enqueued_tokens, settings.spec)
+        rules, memory = SubmitRules(self.task_id, self.pool, limits), context["task_state_store"]
+        current = {job.provider_job_id for job in self.linked_jobs}
         try:
             submitted = [
-                each["job"]["provider_job_id"] not in current or submit_again(self, context, each)
-                for each in turned_away(outcomes, self.provider)
+                each.job.provider_job_id not in current or submit_again(settings, rules, memory, each)
+                for each in turned_away(outcomes, settings.provider)
             ]
-        except NoRoom as full:
-            wait_for_turn(self, full.wanted, self.poke_interval, "turn_came", carried=outcomes)
+        except MustWait as full:
+            carried = [each.to_dict() for each in outcomes]
+            trigger = turn_trigger(settings, limits, full.wanted, self.poke_interval, carried)
+            self.defer(trigger=trigger, method_name="turn_came")
         if not any(submitted):
             return self._tell(context, outcomes, waited_seconds)
-        self._prepare(context)
-        return self._defer(context)
+        return self._defer(context, self._prepare(context))
 
     def _tell(
-        self, context: Context, outcomes: list[dict[str, Any]], waited_seconds: float | None = None
+        self, context: Context, outcomes: list[Outcome], waited_seconds: float | None = None
     ) -> list[dict[str, Any]]:
-        """Log how far the bundle came and keep it as XCom `progress`; return the Outcomes as they are."""
-        headway = of_outcomes(outcomes, waited_seconds)
-        self.log.info("%s", headway)
-        context["ti"].xcom_push("progress", headway.to_dict())
-        return outcomes
+        """Log the bundle's progress and keep the progress as XCom `progress`; return the Outcomes as dicts."""
+        progress = of_outcomes(outcomes, waited_seconds)
+        self.log.info("%s", progress)
+        context["ti"].xcom_push("progress", progress.to_dict())
+        return [each.to_dict() for each in outcomes]
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """The net below the trigger's deadline: no triggerer was there to see it pass."""
+        """Catch the time-out below the trigger's deadline: no triggerer saw the deadline pass."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (AirflowSensorTimeout, TaskDeferralTimeout):
             if not (next_kwargs or {}).get("event"):
                 with airflow_errors():
-                    self._prepare(context)
+                    settings = self._prepare(context)
                     self._forget_deadline(context)
-                    self._cancel()
+                    self._cancel(settings)
             raise
 
-    def _prepare(self, context: Context) -> None:
+    def _prepare(self, context: Context) -> TaskSettings:
         from opensearch_batch.tasks.turns import current_jobs
 
-        fill_connections(self)
-        self.current = current_jobs(flat(self.jobs or []), context["task_state_store"])
+        settings = settings_of(self)
+        self.current = current_jobs(self._given, context["task_state_store"])
         self.told: set[str] = set()
-        self.outcomes: dict[str, dict[str, Any]] = {}
-        if self.spec:
-            wait = BatchSpec.of(self.spec).wait
+        self.outcomes: dict[str, Outcome] = {}
+        if settings.spec:  # Airflow's own loop of pokes reads these two
+            wait = settings.spec.wait
             if "poke_interval" not in self.waits_as_given:
                 self.poke_interval = wait.poll_seconds
             if "timeout" not in self.waits_as_given:
                 self.timeout = wait.timeout_hours * 3600
+        return settings
 
-    def _defer(self, context: Context) -> NoReturn:
+    def _defer(self, context: Context, settings: TaskSettings) -> NoReturn:
         deadline = self._deadline(context)
         self.defer(
             trigger=BatchTrigger(
-                jobs=self.linked_jobs,
-                provider=self.provider,
-                opensearch_conn_id=self.opensearch_conn_id,
-                provider_conn_id=self.provider_conn_id,
+                jobs=[job.to_dict() for job in self.linked_jobs],
+                provider=settings.provider.NAME,
+                opensearch_conn_id=settings.opensearch_conn_id,
+                provider_conn_id=settings.provider_conn_id,
                 poll_seconds=self.poke_interval,
                 deadline=deadline,
                 cancel_on_kill=self.cancel_on_kill,
@@ -225,7 +241,7 @@ class BatchSensor(BaseSensorOperator):
         )
 
     def _deadline(self, context: Context) -> float:
-        """Epoch seconds; a retry keeps the first one, a clear after it has passed gets a new one."""
+        """Return epoch seconds; a retry keeps the first deadline, a clear after the deadline gets a new deadline."""
         store = context["task_state_store"]
         noted = float(str(store.get(self._deadline_key) or 0))
         if noted > time.time():
@@ -239,21 +255,21 @@ class BatchSensor(BaseSensorOperator):
 
     @property
     def _deadline_key(self) -> str:
-        ids = ",".join(sorted(job["provider_job_id"] for job in self.linked_jobs))
+        ids = ",".join(sorted(job.provider_job_id for job in self.linked_jobs))
         return "deadline-" + hashlib.sha256(ids.encode()).hexdigest()[:16]
 
-    def _give_up(self, progress: str) -> NoReturn:
-        left = self._cancel()
-        names = ", ".join(job["provider_job_id"] for job in self.linked_jobs)
+    def _give_up(self, settings: TaskSettings, progress: str) -> NoReturn:
+        left = self._cancel(settings)
+        names = ", ".join(job.provider_job_id for job in self.linked_jobs)
         what = f"these may go on: {'; '.join(left)}" if left else "they were cancelled"
         how_far = f" ({progress})" if progress else ""
         raise AirflowSensorTimeout(
             f"jobs {names} had not ended {self.timeout:.0f} s after the first look{how_far}; {what}"
         )
 
-    def _cancel(self) -> list[str]:
+    def _cancel(self, settings: TaskSettings) -> list[str]:
         """Best effort: a job that cannot be cancelled now is named, and goes on."""
-        left = cancel_jobs(self, self.linked_jobs)
+        left = cancel_jobs(settings, self.linked_jobs)
         for line in left:
             self.log.warning("could not cancel %s", line)
         return left

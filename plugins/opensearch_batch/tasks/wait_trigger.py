@@ -1,5 +1,5 @@
-"""BatchTrigger: one wait for a whole bundle, in the triggerer. Killed and restarted at any line, it goes on from its
-arguments.
+"""BatchTrigger: one wait for a whole bundle, in the triggerer. Killed and restarted at any line, the wait goes on from
+the trigger's arguments.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, KeyExpired
 from opensearch_batch.flow.jobs import Job, ended
 from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger
-from opensearch_batch.wait.job_list import AskList, Roster, shared
+from opensearch_batch.wait.job_list import AskJobList, JobList, job_list_of
 from opensearch_batch.wait.looking import Ask, AskCluster, adrive, cancel, look
 from opensearch_batch.wait.pacing import pause_seconds
 from opensearch_batch.wait.waiting import AT_ONCE, SEVERAL, Wait
 
 FRESH = 0.75
-"""A walk of the list serves a wait if it is no older than this much of the wait's pause. Below 0.8, the least that
-chance leaves of a pause: no wait gets the same walk twice.
+"""A walk of the list serves a wait if the walk is no older than this much of the wait's pause. Below 0.8, the least
+that chance leaves of a pause: no wait gets the same walk twice.
 """
 
 _THREADS = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="opensearch-batch")
-"""For the provider's SDK. Not the event loop's own threads: there all triggers look up host names."""
+"""Threads for the provider's SDK, apart from the event loop's threads, where all triggers look up host names."""
 
 _CANCELLING: set[asyncio.Task[None]] = set()
 _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "upstream_failed", "removed"})
 
 
 class BatchTrigger(StoredTrigger):
-    """Polls until every job has ended or `deadline` (epoch seconds) has passed. Its event has {"outcomes": […],
+    """Polls until every job has ended or `deadline` (epoch seconds) has passed. The event has {"outcomes": […],
     "waited_seconds"} or {"timed_out": True, "progress": text}.
 
-    `told` is what the task's log says already, `since` (epoch seconds; default: now) when the wait began.
+    `told` has the lines already in the task's log, `since` (epoch seconds; default: now) is the wait's begin.
 
-    From SEVERAL jobs on the provider's list is walked, once for all such waits in this process; a job then gets a look
-    of its own when the list shows that it has ended, when it does not show it, and in turn.
+    From SEVERAL jobs on the wait walks the provider's list, once for all long waits in this process; a job then gets a
+    look when the list shows the job's end, when the list does not show the job, and in turn.
     """
 
     PATH = "opensearch_batch.trigger.BatchTrigger"
@@ -91,25 +91,26 @@ class BatchTrigger(StoredTrigger):
         async with self._asking() as ask:
             return await self._wait(ask)
 
-    async def _wait(self, ask: Callable[[Ask | AskList], Awaitable[Any]]) -> dict[str, Any]:
+    async def _wait(self, ask: Callable[[Ask | AskJobList], Awaitable[Any]]) -> dict[str, Any]:
         jobs, pause = [Job.from_dict(job) for job in self.jobs], self.poll_seconds
         with ExitStack() as stack:
-            roster = await self._roster([job.provider_job_id for job in jobs], stack)
-            wait = Wait(jobs, providers.get(self.provider), ask, self.log.log, set(self.told), roster)
+            job_list = await self._job_list([job.provider_job_id for job in jobs], stack)
+            wait = Wait(jobs, providers.get(self.provider), ask, self.log.log, set(self.told), job_list)
             while True:
-                headway = await wait.look(time.time(), FRESH * pause)
+                progress = await wait.look(time.time(), FRESH * pause)
                 now = time.time()
                 if (outcomes := wait.outcomes) is not None:
-                    return {"outcomes": outcomes, "waited_seconds": round(now - self.since, 1)}
+                    told = [each.to_dict() for each in outcomes]
+                    return {"outcomes": told, "waited_seconds": round(now - self.since, 1)}
                 if now >= self.deadline:
-                    return {"timed_out": True, "progress": str(headway)}
-                wait.tell(headway, now)
-                pause = pause_seconds(self.poll_seconds, now - self.since, headway.seconds_left)
+                    return {"timed_out": True, "progress": str(progress)}
+                wait.tell(progress, now)
+                pause = pause_seconds(self.poll_seconds, now - self.since, progress.seconds_left)
                 await asyncio.sleep(max(0.05, min(pause * random.uniform(0.8, 1.2), self.deadline - now)))
 
-    async def _roster(self, ids: list[str], stack: ExitStack) -> Roster | None:
-        """Shared with all who ask the same server with the same key; None where that is not worth while, or where
-        Airflow does not have the connection: the cluster may be able to answer alone.
+    async def _job_list(self, ids: list[str], stack: ExitStack) -> JobList | None:
+        """Return the job list shared by all waits at the same server with the same key; None where sharing is not worth
+        while, or where Airflow does not have the connection: the cluster may be able to answer alone.
         """
         if len(ids) < SEVERAL:
             return None
@@ -117,8 +118,8 @@ class BatchTrigger(StoredTrigger):
             connection = await BaseHook.aget_connection(self.provider_conn_id)
         except AirflowNotFoundException:
             return None
-        place = (self.provider, hashlib.sha256(connection.get_uri().encode()).hexdigest())
-        return stack.enter_context(shared(place, ids))
+        key = (self.provider, hashlib.sha256(connection.get_uri().encode()).hexdigest())
+        return stack.enter_context(job_list_of(key, ids))
 
     async def on_kill(self) -> None:
         """Cancel the jobs if a person ended the task. Also called for a clear, and when the wait moves to another
@@ -134,17 +135,20 @@ class BatchTrigger(StoredTrigger):
         await asyncio.shield(work)
 
     async def _cancel_if_ended(self) -> None:
-        """Where it cannot be told who ended the wait, the jobs are left running."""
+        """Cancel only where a person ended the wait; where the wait's end has no known cause, the jobs are left
+        running.
+        """
+        jobs = [Job.from_dict(job) for job in self.jobs]
         try:
             state = await self._task_state()
             if state not in _ENDED_BY_A_PERSON:
                 self.log.info("the task is %s: its jobs are left running", state)
                 return
             async with self._asking() as ask:
-                for job in map(Job.from_dict, self.jobs):
+                for job in jobs:
                     await self._cancel(job, ask)
         except Exception:
-            self.log.exception("could not cancel %s", ", ".join(job["provider_job_id"] for job in self.jobs))
+            self.log.exception("could not cancel %s", ", ".join(job.provider_job_id for job in jobs))
 
     async def _cancel(self, job: Job, ask: Callable[[Ask], Awaitable[Any]]) -> None:
         told: set[str] = set()
@@ -171,14 +175,14 @@ class BatchTrigger(StoredTrigger):
         return state if state is None else str(state)
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[Callable[[Ask | AskList], Awaitable[Any]]]:
-        """Over the cluster's async client; the provider is asked in a thread, with the SDK that workers use."""
+    async def _asking(self) -> AsyncIterator[Callable[[Ask | AskJobList], Awaitable[Any]]]:
+        """Ask the cluster over the async client, and the provider in a thread, with the SDK that workers use."""
         from opensearch_batch.cluster.hook import MLCommonsAsyncHook
         from opensearch_batch.providers.store import ProviderStore, open_store
 
         opened: list[ProviderStore] = []
 
-        async def ask(step: Ask | AskList) -> Any:
+        async def ask(step: Ask | AskJobList) -> Any:
             if isinstance(step, AskCluster):
                 return await send(step.call)
             if not opened:
@@ -186,7 +190,7 @@ class BatchTrigger(StoredTrigger):
                 opened.append(await _in_thread(open_store, providers.get(self.provider), connection))
             store = opened[0]
             try:
-                if isinstance(step, AskList):
+                if isinstance(step, AskJobList):
                     return await _in_thread(store.list_jobs, step.ids, step.most_pages, step.since)
                 return await _in_thread(store.cancel_job if step.cancel else store.get_job, step.job_id)
             except KeyExpired:  # a wait may be longer than credentials last: the next look reads them anew

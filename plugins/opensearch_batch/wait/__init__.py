@@ -1,1 +1,1 @@
-"""Looking at jobs until they have ended."""
+"""Waits for submitted jobs: looks, pauses, progress."""

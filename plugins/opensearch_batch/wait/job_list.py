@@ -1,7 +1,7 @@
-"""Roster: one walk of the provider's list answers for all waits of this process that ask the same server with the same
-key.
+"""JobList: the provider's list of jobs, walked once for all waits of a process at the same server with the same key.
 
-A list is a hint: it may lag, and the cluster learns nothing from it. waiting.py says what is looked at singly besides.
+The list is a hint: the list may lag, and the cluster learns nothing from a walk. waiting.py says when a job gets a look
+of its own besides.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ PAGE = 100
 """Jobs to a page of the list."""
 
 BLIND = 3
-"""Walks that may fail in a row before jobs are looked at singly, as if there were no list."""
+"""After so many failed walks in a row every job gets a look of its own, as without a list."""
 
 
 @dataclass(frozen=True)
-class AskList:
-    """Walk the provider's list of jobs, newest first, for these ids.
+class AskJobList:
+    """Walk the provider's list of jobs, newest first, for `ids`.
 
-    The walk ends with the last of them found, after `most_pages`, or where the jobs are older than `since` (epoch
-    seconds; None: not known).
+    The walk ends with the last id found, after `most_pages`, or at jobs older than `since` (epoch seconds; None:
+    unknown).
     """
 
     ids: frozenset[str]
@@ -38,12 +38,14 @@ class AskList:
     since: float | None
 
 
-Walk = Callable[[AskList], Awaitable[Mapping[str, Mapping[str, Any]]]]
+ListJobs = Callable[[AskJobList], Awaitable[Mapping[str, Mapping[str, Any]]]]
 
 
 @dataclass(frozen=True)
-class Listing:
-    """One walk: what it found by job id; where it failed, why, and how many in a row did."""
+class Walk:
+    """A walk of the list, begun at `begun` (the JobList's clock): the provider's documents by job id, or the error and
+    the number of failures in a row.
+    """
 
     begun: float
     wanted: frozenset[str]
@@ -52,19 +54,19 @@ class Listing:
     failures: int = 0
 
 
-class Roster:
-    """Lives in one event loop. `clock` counts seconds."""
+class JobList:
+    """Belongs to a single event loop. `clock` counts seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._wanted: set[str] = set()
         self._made_at: dict[str, float] = {}
-        self._last: Listing | None = None
+        self._last: Walk | None = None
         self._lock = asyncio.Lock()
 
     @contextmanager
     def following(self, ids: list[str]) -> Iterator[None]:
-        """Every walk looks for these jobs too, until they have ended."""
+        """Have every walk look for the jobs `ids` too, until the block or the job ends."""
         self._wanted.update(ids)
         try:
             yield
@@ -73,12 +75,12 @@ class Roster:
                 self.ended(id)
 
     def ended(self, id: str) -> None:
-        """No walk needs to look for it any more."""
+        """Have no further walk look for the job."""
         self._wanted.discard(id)
         self._made_at.pop(id, None)
 
     def made(self, id: str, at: float) -> None:
-        """What a look said of the job's age (epoch seconds): no walk goes further back than the oldest."""
+        """Note when a job was made (epoch seconds): no walk goes further back than the oldest job."""
         if id in self._wanted:
             self._made_at[id] = at
 
@@ -86,30 +88,32 @@ class Roster:
     def empty(self) -> bool:
         return not self._wanted
 
-    async def listing(self, ids: frozenset[str], walk: Walk, fresh_seconds: float) -> Listing:
-        """The latest walk if it looked for these ids and began less than `fresh_seconds` ago, else a new one; a walk
-        under way is waited for. Raises nothing but cancellation: one error would end every wait that shares it.
+    async def walk(self, ids: frozenset[str], list_jobs: ListJobs, fresh_seconds: float) -> Walk:
+        """Return the latest walk if the walk looked for `ids` and began less than `fresh_seconds` ago, else walk anew.
+        Wait for a walk under way.
+
+        Raise nothing but cancellation: an error would end every wait that shares the walk.
         """
         async with self._lock:
             last = self._last
             if last is None or self._clock() - last.begun >= fresh_seconds or not ids <= last.wanted:
-                last = self._last = await self._walk(walk, ids, last)
+                last = self._last = await self._walk(list_jobs, ids, last)
             return last
 
-    async def _walk(self, walk: Walk, ids: frozenset[str], last: Listing | None) -> Listing:
+    async def _walk(self, list_jobs: ListJobs, ids: frozenset[str], last: Walk | None) -> Walk:
         begun, wanted = self._clock(), ids | self._wanted
         try:
-            found = await walk(AskList(wanted, self._most_pages(wanted), self._since(wanted)))
+            found = await list_jobs(AskJobList(wanted, self._most_pages(wanted), self._since(wanted)))
         except BatchError as error:
-            return Listing(begun, wanted, error=error, failures=last.failures + 1 if last else 1)
+            return Walk(begun, wanted, error=error, failures=last.failures + 1 if last else 1)
         except Exception as error:
             log.exception("The provider's list of jobs could not be read")
             told = Unavailable(f"the list of jobs could not be read: {type(error).__name__}")
-            return Listing(begun, wanted, error=told, failures=last.failures + 1 if last else 1)
-        return Listing(begun, wanted, found)
+            return Walk(begun, wanted, error=told, failures=last.failures + 1 if last else 1)
+        return Walk(begun, wanted, found)
 
     def _most_pages(self, wanted: frozenset[str]) -> int:
-        """A walk among many strangers' jobs must not cost more than it saves."""
+        """Bound a walk among many strangers' jobs by the looks saved."""
         return max(-(-len(wanted) // PAGE), len(wanted) // 2)
 
     def _since(self, wanted: frozenset[str]) -> float | None:
@@ -118,17 +122,17 @@ class Roster:
         return min(self._made_at[id] for id in wanted)
 
 
-_ROSTERS: dict[tuple[asyncio.AbstractEventLoop, Hashable], Roster] = {}
+_JOB_LISTS: dict[tuple[asyncio.AbstractEventLoop, Hashable], JobList] = {}
 
 
 @contextmanager
-def shared(key: Hashable, ids: list[str]) -> Iterator[Roster]:
-    """The roster of all in this event loop who name the same key, for as long as one of them is there."""
-    place = (asyncio.get_running_loop(), key)
-    roster = _ROSTERS.setdefault(place, Roster())
+def job_list_of(key: Hashable, ids: list[str]) -> Iterator[JobList]:
+    """Share the job list among all waits of the event loop with the same key, until the last wait ends."""
+    owner = (asyncio.get_running_loop(), key)
+    job_list = _JOB_LISTS.setdefault(owner, JobList())
     try:
-        with roster.following(ids):
-            yield roster
+        with job_list.following(ids):
+            yield job_list
     finally:
-        if roster.empty:
-            _ROSTERS.pop(place, None)
+        if job_list.empty:
+            _JOB_LISTS.pop(owner, None)

@@ -1,7 +1,7 @@
-"""Looking at a job: through the cluster, and where that cannot answer at the provider itself. The decisions, without
-the I/O.
+"""Looking at a job: through the cluster, or at the provider where the cluster cannot answer. The decisions, without
+I/O.
 
-`look` yields what it wants to ask; `drive` (workers) and `adrive` (the trigger) ask it over their own clients.
+`look` yields questions; `drive` (workers) and `adrive` (the trigger) send the questions over clients of their own.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AskCluster:
-    """Send this Call."""
+    """Send `call` to the cluster."""
 
     call: Call
 
 
 @dataclass(frozen=True)
 class AskProvider:
-    """Get, or cancel, the provider's own record of this job."""
+    """Get the provider's own record of the job, or cancel the job."""
 
     job_id: str
     cancel: bool = False
@@ -39,9 +39,9 @@ Asking = Generator[Ask, Any, RemoteJob | None]
 
 
 def look(job: Job, provider: Provider, told: set[str]) -> Asking:
-    """One look. `told` holds what was said before, so that a long wait says once that it follows a job at the provider.
+    """Look at the job once. `told` holds the kinds of lines already logged, so that a long wait logs each kind once.
 
-    Raise UnknownAnswer for a status that this version does not know, else whatever the last one asked raises.
+    Raise UnknownAnswer for an unknown status, else the error of the last question.
     """
     if job.task_id is not None:
         try:
@@ -54,8 +54,8 @@ def look(job: Job, provider: Provider, told: set[str]) -> Asking:
 
 
 def confirm(job: Job, provider: Provider, told: set[str]) -> Asking:
-    """The look at a job that the provider's list shows as ended: through the cluster, whose record becomes true by it
-    and gives the job's place back. Where that says it still runs, the provider's own answer counts.
+    """Look at a job after the provider's list showed an end. A look through the cluster corrects the cluster's record
+    and frees the counted task; where the cluster still says running, the provider's own answer counts.
     """
     remote = yield from look(job, provider, told)
     if remote is not None and ended(remote):
@@ -64,7 +64,7 @@ def confirm(job: Job, provider: Provider, told: set[str]) -> Asking:
 
 
 def cancel(job: Job, told: set[str]) -> Asking:
-    """Cancel through the cluster, else at the provider. For a job that has ended the provider's refusal is raised."""
+    """Cancel through the cluster, else at the provider. Raise the provider's refusal for an ended job."""
     if job.task_id is not None:
         try:
             yield AskCluster(cancel_task(job.task_id))
@@ -113,7 +113,7 @@ def _say_once(told: set[str], error: BatchError) -> None:
 
 
 def asker(send: Callable[[Call], Any], store: Callable[[], Any]) -> Callable[[Ask], Mapping[str, Any] | None]:
-    """Ask over a worker's hook and the provider's store; the store is only opened when it is needed."""
+    """Return a way to ask over a worker's hook and the provider's store; the first question opens the store."""
 
     def ask(step: Ask) -> Mapping[str, Any] | None:
         if isinstance(step, AskCluster):
@@ -137,11 +137,11 @@ TASK_STATES = frozenset(
         "UNREACHABLE",
     ]
 )
-"""org.opensearch.ml.common.MLTaskState. Only shown to people: the provider's own status decides."""
+"""org.opensearch.ml.common.MLTaskState. An unknown state ends the wait; else the provider's own status decides."""
 
 
 def read_task(document: Mapping[str, Any], provider: Provider) -> RemoteJob:
-    """The provider's job in a task document. Raise UnknownAnswer for a state or status this version does not know."""
+    """Read the provider's job in a task document. Raise UnknownAnswer for an unknown state or status."""
     if document.get("state") not in TASK_STATES:
         raise UnknownAnswer(f"task state {document.get('state')!r} is not known to this version")
     return provider.read_job(document.get("remote_job") or {})

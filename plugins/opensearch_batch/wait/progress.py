@@ -1,24 +1,23 @@
-"""Headway: how far a bundle is. n of N rows, how fast, how long still."""
+"""Progress: how far a bundle is. n of N rows, how fast, how long still."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended
 from opensearch_batch.flow.values import Value
 
 SAMPLES = 10
-"""The rate is that of the last so many looks: a provider is fast at night and slow in the morning."""
+"""Looks that the rate is of: a provider is fast at night and slow in the morning."""
 
 
-@dataclass(frozen=True)
-class Headway(Value):
-    """`rows_done` counts failed rows too. The rate is None until it is known, the time left also where it is nought.
+class Progress(Value, frozen=True):
+    """How far a bundle is. `rows_done` counts failed rows too. The rate is None until known; the time left is None
+    without a rate.
 
-    Rows are those of the shards; the provider counts requests, so they are its share of them.
+    Rows are the shards' rows. Providers count requests: the share of requests done is the share of rows done.
     """
 
     rows: int
@@ -39,7 +38,7 @@ class Headway(Value):
 
 @dataclass
 class Track:
-    """What is known of each job of a bundle; `at` adds a sample to the rate."""
+    """The last look at every job of a bundle; `at` adds a sample to the rate."""
 
     jobs: Iterable[Job]
     _rows: dict[str, int] = field(init=False)
@@ -47,13 +46,13 @@ class Track:
     _samples: deque[tuple[float, int]] = field(init=False, default_factory=lambda: deque(maxlen=SAMPLES))
 
     def __post_init__(self) -> None:
-        self._rows = {job.provider_job_id: (job.shard or {}).get("records", 0) for job in self.jobs}
+        self._rows = {job.provider_job_id: _records(job) for job in self.jobs}
 
     def note(self, job: Job, remote: RemoteJob) -> None:
         self._seen[job.provider_job_id] = (*_rows(self._rows[job.provider_job_id], remote), ended(remote))
 
-    def at(self, seconds: float) -> Headway:
-        """`seconds` is any clock, as long as it is always the same."""
+    def at(self, seconds: float) -> Progress:
+        """Return the progress at `seconds` of any clock, the same clock in all calls."""
         rows = sum(self._seen[id][0] if id in self._seen else known for id, known in self._rows.items())
         done = sum(seen[1] for seen in self._seen.values())
         self._samples.append((seconds, done))
@@ -65,7 +64,7 @@ class Track:
             for id, known in self._rows.items()
             if not (id in self._seen and self._seen[id][3])
         )
-        return Headway(
+        return Progress(
             rows=rows,
             rows_done=done,
             rows_failed=sum(seen[2] for seen in self._seen.values()),
@@ -76,17 +75,20 @@ class Track:
         )
 
 
-def of_outcomes(outcomes: Iterable[dict[str, Any]], waited_seconds: float | None) -> Headway:
-    """Of jobs that have all ended; the rate is that of the whole wait, None where nothing was waited for."""
-    read = [Outcome.from_dict(outcome) for outcome in outcomes]
-    counts = [_rows((Job.from_dict(outcome.job).shard or {}).get("records", 0), outcome) for outcome in read]
+def of_outcomes(outcomes: Sequence[Outcome], waited_seconds: float | None) -> Progress:
+    """Return the progress of ended jobs, with the rate of the whole wait; None without a wait."""
+    counts = [_rows(_records(outcome.job), outcome) for outcome in outcomes]
     rows, done, failed = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0, 0)
     rate = done / waited_seconds if waited_seconds else None
-    return Headway(rows, done, failed, len(read), len(read), rate, 0.0)
+    return Progress(rows, done, failed, len(outcomes), len(outcomes), rate, 0.0)
+
+
+def _records(job: Job) -> int:
+    return job.shard.records if job.shard else 0
 
 
 def _rows(known: int, seen: RemoteJob | Outcome) -> tuple[int, int, int]:
-    """All rows, those done and those failed; one request may hold several rows."""
+    """Return the numbers of all rows, done rows and failed rows; a request may hold several rows."""
     requests = seen.requests_total
     rows = known or requests
     if not requests:

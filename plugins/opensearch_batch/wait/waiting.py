@@ -1,5 +1,5 @@
-"""Waiting for a bundle: which of its jobs to look at, what became of them, and what to say of it. No Airflow, no clock
-of its own; whoever waits asks, pauses and ends it.
+"""Wait: the jobs of a bundle to look at next, the Outcomes so far, the lines to log. No Airflow and no clock: the
+caller asks, pauses and ends the wait.
 """
 
 from __future__ import annotations
@@ -12,54 +12,56 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch_batch.errors import BatchError, Throttled, Transient
-from opensearch_batch.flow.jobs import Job, RemoteJob, ended, outcome, progress
+from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, outcome, status_line
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.wait.job_list import BLIND, AskList, Roster
+from opensearch_batch.wait.job_list import BLIND, AskJobList, JobList
 from opensearch_batch.wait.looking import Ask, Asking, adrive, confirm, look
-from opensearch_batch.wait.progress import Headway, Track
+from opensearch_batch.wait.progress import Progress, Track
 
 AT_ONCE = 8
 """Jobs of a bundle looked at side by side."""
 
 SEVERAL = 3
-"""From so many jobs on the provider's list answers for them together."""
+"""From so many jobs on the provider's list answers for the whole bundle."""
 
 TOLD_EVERY_SECONDS = 300
-"""How far the bundle is, is logged when it changes and no more often than this."""
+"""The shortest time between two lines about the bundle's progress, written when the progress changes."""
 
 SIGN_OF_LIFE_SECONDS = 3600
-"""It is logged at least this often."""
+"""The longest time between two lines about the bundle's progress."""
 
 
 @dataclass
 class Wait:
-    """`told` is what was said before, `roster` None where jobs are looked at singly. `log` takes a level and text."""
+    """`told` has the kinds of lines logged before; `job_list` is None where every job gets a look of its own. `log`
+    takes a level and text.
+    """
 
     jobs: list[Job]
     vendor: Provider
-    ask: Callable[[Ask | AskList], Awaitable[Any]]
+    ask: Callable[[Ask | AskJobList], Awaitable[Any]]
     log: Callable[[int, str], object]
     told: set[str] = field(default_factory=set)
-    roster: Roster | None = None
+    job_list: JobList | None = None
 
     def __post_init__(self) -> None:
-        self._outcomes: dict[str, dict[str, Any]] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._track = Track(self.jobs)
         self._said: dict[str, tuple[str, float]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._turns = deque(job.provider_job_id for job in self.jobs)
 
     @property
-    def outcomes(self) -> list[dict[str, Any]] | None:
-        """Outcomes as dicts in the order of the jobs, once all have ended."""
+    def outcomes(self) -> list[Outcome] | None:
+        """The Outcomes in the order of the jobs; None until all have ended."""
         if len(self._outcomes) < len(self.jobs):
             return None
         return [self._outcomes[job.provider_job_id] for job in self.jobs]
 
-    async def look(self, now: float, fresh_seconds: float) -> Headway:
-        """One look at every job that has not ended; a walk of the list begun less than `fresh_seconds` ago will do.
+    async def look(self, now: float, fresh_seconds: float) -> Progress:
+        """Look once at every job without an end, or use a walk of the list begun less than `fresh_seconds` ago.
 
-        Raise what no later look can mend; a job whose look failed for a passing reason counts as not ended.
+        Raise errors that no later look can mend; after a passing error the job counts as not ended.
         """
         left = [job for job in self.jobs if job.provider_job_id not in self._outcomes]
         looks = [self._look_at(job, asking) for job, asking in await self._singly(left, now, fresh_seconds)]
@@ -68,33 +70,33 @@ class Wait:
                 raise failure
         return self._track.at(now)
 
-    def tell(self, headway: Headway, now: float) -> None:
-        text = str(headway)
-        before, at = self._said.get("headway", ("", 0.0))
+    def tell(self, progress: Progress, now: float) -> None:
+        text = str(progress)
+        before, at = self._said.get("progress", ("", 0.0))
         if now - at >= (SIGN_OF_LIFE_SECONDS if text == before else TOLD_EVERY_SECONDS):
-            self._said["headway"] = (text, now)
+            self._said["progress"] = (text, now)
             self.log(logging.INFO, text)
 
     async def _singly(self, left: list[Job], now: float, fresh_seconds: float) -> list[tuple[Job, Asking]]:
-        """Which jobs to look at singly, and how; what the list says of the others is noted.
+        """Return the jobs to look at singly, with the look; note the list's word on the rest.
 
-        An end that the list shows only counts once it has been looked at: the Outcome is that of the single look, and
-        the cluster's record becomes true. What the list does not show is looked at, and of what it shows as running
-        one job, in turn.
+        An end in the list counts only after a look at the job: the Outcome comes from the single look, and the look
+        corrects the cluster's record. Jobs missing from the list get a look, and of the running jobs a single job, in
+        turn.
         """
-        if self.roster is None or len(left) < SEVERAL:
+        if self.job_list is None or len(left) < SEVERAL:
             return [(job, look(job, self.vendor, self.told)) for job in left]
         ids = frozenset(job.provider_job_id for job in left)
-        listing = await self.roster.listing(ids, self.ask, fresh_seconds)
-        if listing.error:
-            self._say_list(listing.error, now)
-            passing = isinstance(listing.error, Throttled) or listing.failures < BLIND
-            if isinstance(listing.error, Transient) and passing:
+        walk = await self.job_list.walk(ids, self.ask, fresh_seconds)
+        if walk.error:
+            self._say_list(walk.error, now)
+            passing = isinstance(walk.error, Throttled) or walk.failures < BLIND
+            if isinstance(walk.error, Transient) and passing:
                 return []
             return [(job, look(job, self.vendor, self.told)) for job in left]
         singly, running = [], {}
         for job in left:
-            document = listing.found.get(job.provider_job_id)
+            document = walk.found.get(job.provider_job_id)
             listed = self.vendor.read_job(document) if document else None
             if listed is None:
                 singly.append((job, look(job, self.vendor, self.told)))
@@ -110,7 +112,7 @@ class Wait:
         return singly
 
     def _next_of(self, ids: Collection[str]) -> str:
-        """Whose turn it is to be looked at singly: a list that stands still must not hold the wait."""
+        """Return the job whose turn has come for a single look: a list without change must not hold the wait."""
         id = next(id for id in self._turns if id in ids)
         self._turns.remove(id)
         self._turns.append(id)
@@ -128,17 +130,17 @@ class Wait:
         self._note(job, remote)
 
     def _note(self, job: Job, remote: RemoteJob) -> None:
-        self._say(job, remote.status, progress(remote))
+        self._say(job, remote.status, status_line(remote))
         self._track.note(job, remote)
-        if self.roster and remote.created_at:
-            self.roster.made(job.provider_job_id, remote.created_at)
+        if self.job_list and remote.created_at:
+            self.job_list.made(job.provider_job_id, remote.created_at)
         if ended(remote):
-            self._outcomes[job.provider_job_id] = outcome(job, remote).to_dict()
-            if self.roster:
-                self.roster.ended(job.provider_job_id)
+            self._outcomes[job.provider_job_id] = outcome(job, remote)
+            if self.job_list:
+                self.job_list.ended(job.provider_job_id)
 
     def _say(self, job: Job, kind: str, text: str, level: int = logging.INFO) -> None:
-        """When its `kind` changes; how many rows are done is said of the whole bundle."""
+        """Log a line about the job when `kind` changes; rows done are told for the whole bundle."""
         if self._said.get(job.provider_job_id, ("", 0.0))[0] != kind:
             self._said[job.provider_job_id] = (kind, 0.0)
             self.log(level, f"{job.name}: {text}")

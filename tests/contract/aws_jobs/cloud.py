@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.aws_face.keys import ACCESS_KEY, SECRET_KEY
 from tests.contract.aws import REGION, client
-from tests.contract.cluster import until
+from tests.patience import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

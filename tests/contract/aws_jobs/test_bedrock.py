@@ -21,7 +21,7 @@ from tests.contract.aws_jobs.cloud import (
     refused,
     states,
 )
-from tests.contract.cluster import until
+from tests.patience import until
 
 CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 NOVA = "us.amazon.nova-lite-v1:0"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.aws_jobs.cloud import BUCKET, Cloud, records, texts
-from tests.contract.cluster import until
 from tests.contract.test_restart import free_port, start_sandbox
+from tests.patience import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,21 +5,20 @@ A real server is never as new and keeps what tests leave, so they name what they
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.server import Sandbox
+from stack import namespace
 from tests.contract.cluster import Cluster
 from tests.contract.conftest import Provider
+from tests.nodes import RELEASED, reason_to_skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RELEASED = ("2.19.6", "3.6.0")
 SERVERS = [
     *(pytest.param(("sandbox", version), id=f"sandbox-{version}") for version in RELEASED),
     *(pytest.param(("real", version), id=version, marks=pytest.mark.real) for version in RELEASED),
@@ -42,20 +41,10 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         with Sandbox(folder, profile=version) as box:
             yield from _serve(box.url, box.url, version)
         return
-    # Here, because only real servers need what these need.
-    from stack import namespace
-    from stack.opensearch.node import Node
-    from tests.real.cluster import free_port
-    from tests.real.conftest import reason_to_skip
-
     if reason := reason_to_skip():
         pytest.skip(reason)
-    # Not in pytest's own folder: its next start closes that to other users than root.
-    with (
-        tempfile.TemporaryDirectory(prefix="opensearch-batch-contract-") as home,
-        Sandbox(folder, host=namespace.ADDRESS) as box,
-        Node(version, Path(home), free_port(), free_port()) as node,
-    ):
+    node = request.getfixturevalue("nodes").running(version)
+    with Sandbox(folder, host=namespace.ADDRESS) as box:
         yield from _serve(node.url, box.url, version)
 
 

@@ -9,8 +9,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.contract.cluster import KEY, ML, WAIT_SECONDS, Cluster, connector, rows, until
+from tests.contract.cluster import KEY, ML, Cluster, connector, rows
 from tests.contract.conftest import Provider
+from tests.patience import until
 
 
 def test_predict_answers_with_what_the_provider_said(cluster: Cluster) -> None:
@@ -179,7 +180,7 @@ def test_a_slow_provider_makes_no_conflict(cluster: Cluster, provider: Provider)
         slow = pool.submit(cluster.call, "GET", f"/tasks/{task_id}")
         until(lambda: cluster.sandbox("faults"), lambda faults: faults == [])
         assert cluster.call("GET", f"/tasks/{task_id}")[0] == 200
-        assert slow.result(WAIT_SECONDS)[0] == 200
+        assert slow.result()[0] == 200
 
 
 def test_a_provider_that_is_not_there(cluster: Cluster) -> None:

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.contract.cluster import KEY, Cluster, connector, history, until
+from tests.contract.cluster import KEY, Cluster, connector, history
+from tests.patience import until
 
 ABSENT = [
     ("GET", "/tasks/nope", (404, "status_exception", "Failed to find task")),

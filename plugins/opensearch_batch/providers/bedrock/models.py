@@ -12,6 +12,8 @@ import orjson
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.providers.protocol import UnreadableLine
+from opensearch_batch.providers.reading import as_shape, decoder, json_of
 from opensearch_batch.providers.request_body import members
 
 Family = Literal["titan", "cohere", "anthropic", "nova"]
@@ -97,38 +99,90 @@ class _Embedded(msgspec.Struct):
     inputTextTokenCount: int = 0
 
 
-_embedded = msgspec.json.Decoder(_Embedded).decode
+class _Vectors(msgspec.Struct):
+    """Cohere: a list of vectors, or such lists by type, of which floats are read."""
+
+    embeddings: list[Any] | dict[str, list[Any]]
+
+
+class _Tokens(msgspec.Struct):
+    """Anthropic says input_tokens, Nova inputTokens."""
+
+    input_tokens: int | float | None = None
+    inputTokens: int | float | None = None
+    output_tokens: int | float | None = None
+    outputTokens: int | float | None = None
+
+
+class _Part(msgspec.Struct):
+    text: str | None = None
+
+
+class _Message(msgspec.Struct):
+    content: list[_Part]
+
+
+class _Output(msgspec.Struct):
+    message: _Message
+
+
+class _Spoken(msgspec.Struct):
+    """Anthropic has `content` at once, Nova in `output.message`."""
+
+    content: list[_Part] | None = None
+    output: _Output | None = None
+    usage: _Tokens | None = None
+    stop_reason: Any = None
+    stopReason: Any = None
+
+
+_embedded = decoder(_Embedded)
 
 
 def answer(row_id: str, output: bytes) -> Answer:
-    """Raise ValueError, KeyError, TypeError or IndexError for a shape that is not one of these."""
+    """Raise UnreadableLine for a shape that is not one of these."""
     try:
         line = _embedded(output)
-    except msgspec.ValidationError:
-        return _read(row_id, orjson.loads(output))
+    except UnreadableLine:
+        return _read(row_id, json_of(output))
     return Answer(row_id, vector=_numbers(bytes(line.embedding)), usage=Usage(line.inputTextTokenCount))
 
 
-def _read(row_id: str, said: Mapping[str, Any]) -> Answer:
-    if "embeddings" in said:
-        vectors = said["embeddings"]
-        (vector,) = vectors["float"] if isinstance(vectors, dict) else vectors
-        return Answer(row_id, vector=_numbers(orjson.dumps(vector)))
-    usage = said.get("usage") or {}
-    counted = Usage(
-        int(usage.get("input_tokens") or usage.get("inputTokens") or 0),
-        int(usage.get("output_tokens") or usage.get("outputTokens") or 0),
-    )
-    parts = said["content"] if "content" in said else said["output"]["message"]["content"]
-    text = "".join(part.get("text") or "" for part in parts)
+def _read(row_id: str, said: Any) -> Answer:
+    if isinstance(said, dict) and "embeddings" in said:
+        return Answer(row_id, vector=_numbers(orjson.dumps(_only_vector(as_shape(said, _Vectors)))))
+    spoken = as_shape(said, _Spoken)
+    usage = _usage(spoken.usage or _Tokens())
+    text = "".join(part.text or "" for part in _parts(spoken))
     if not text:
-        why = said.get("stop_reason") or said.get("stopReason")
-        return Answer(row_id, code="no_output", message=f"stop_reason {why}", usage=counted)
-    return Answer(row_id, output=text, usage=counted)
+        why = spoken.stop_reason or spoken.stopReason
+        return Answer(row_id, code="no_output", message=f"stop_reason {why}", usage=usage)
+    return Answer(row_id, output=text, usage=usage)
+
+
+def _only_vector(said: _Vectors) -> Any:
+    vectors = said.embeddings.get("float", []) if isinstance(said.embeddings, dict) else said.embeddings
+    if len(vectors) != 1:
+        raise UnreadableLine(f"{len(vectors)} vectors for one text")
+    return vectors[0]
+
+
+def _parts(spoken: _Spoken) -> list[_Part]:
+    if spoken.content is not None:
+        return spoken.content
+    if spoken.output is None:
+        raise UnreadableLine("neither embeddings nor content nor output")
+    return spoken.output.message.content
+
+
+def _usage(tokens: _Tokens) -> Usage:
+    return Usage(
+        int(tokens.input_tokens or tokens.inputTokens or 0), int(tokens.output_tokens or tokens.outputTokens or 0)
+    )
 
 
 def _numbers(text: bytes) -> bytes:
-    numbers = orjson.loads(text)
-    if not numbers or not all(isinstance(number, int | float) for number in numbers):
-        raise ValueError("a vector that is not a list of numbers")
+    numbers = json_of(text)
+    if not isinstance(numbers, list) or not numbers or not all(isinstance(each, int | float) for each in numbers):
+        raise UnreadableLine("a vector that is not a list of numbers")
     return text

@@ -19,7 +19,8 @@ from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.bedrock import models
-from opensearch_batch.providers.protocol import epoch_seconds, unknown_status
+from opensearch_batch.providers.protocol import UnreadableLine, epoch_seconds, unknown_status
+from opensearch_batch.providers.reading import decoder
 
 NAME = "bedrock"
 CONNECTION = "aws_default"
@@ -74,7 +75,9 @@ class JobSettings(BaseModel):
     role_arn: str = Field(
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="Service role that reads and writes there."
     )
-    timeout_hours: int | None = Field(None, ge=24, le=168)
+    timeout_hours: int | None = Field(
+        None, ge=24, le=168, description="The job's own deadline; give wait.timeout_hours an hour more. Default: 24."
+    )
     region: str | None = Field(None, description="Default: the connection's region_name.")
 
 
@@ -145,8 +148,13 @@ def record_id(row_id: str) -> str:
 
 
 def row_id(record_id: str) -> str:
-    """Raise ValueError for one that `record_id` did not make."""
-    return bytes.fromhex(record_id[1:]).decode() if record_id.startswith("x") else record_id
+    """Raise UnreadableLine for an id that `record_id` did not make."""
+    if not record_id.startswith("x"):
+        return record_id
+    try:
+        return bytes.fromhex(record_id[1:]).decode()
+    except ValueError as error:  # no hex, or not of UTF-8
+        raise UnreadableLine(f"recordId {record_id!r}: {error}") from error
 
 
 def texts(line: Mapping[str, Any]) -> list[str]:
@@ -240,7 +248,7 @@ class _Line(msgspec.Struct):
     error: _Error | None = None
 
 
-_line = msgspec.json.Decoder(_Line).decode
+_line = decoder(_Line)
 
 
 def read_line(raw: bytes) -> Answer:
@@ -250,7 +258,7 @@ def read_line(raw: bytes) -> Answer:
         code = str(line.error.errorCode)
         return Answer(name, code=code, message=line.error.errorMessage, passing=passes(code))
     if not (output := bytes(line.modelOutput)):
-        raise ValueError("neither an output nor an error")
+        raise UnreadableLine("neither an output nor an error")
     return models.answer(name, output)
 
 

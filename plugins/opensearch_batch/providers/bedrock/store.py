@@ -91,14 +91,14 @@ class InvocationJobs(S3Jobs):
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
         for output in outcome.outputs:
-            for each in self._files.found(_folder(output, outcome.job["provider_job_id"])):
+            for each in self._files.found(_folder(output, outcome.job.provider_job_id)):
                 if each.uri.endswith(MADE):
                     yield from self._files.lines(each.uri, each.size)
 
     def usage(self, outcome: Outcome) -> Usage | None:
         """Of the job's manifest, which a stopped or failed one may lack."""
         for output in outcome.outputs:
-            uri = _folder(output, outcome.job["provider_job_id"]) + MANIFEST
+            uri = _folder(output, outcome.job.provider_job_id) + MANIFEST
             if self._files.size(uri) is not None:
                 return bedrock.usage_of(orjson.loads(self._files.read(uri)))
         return None

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from opensearch_batch.errors import Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
-from opensearch_batch.providers.protocol import epoch_seconds, unknown_status
+from opensearch_batch.providers.protocol import UnreadableLine, epoch_seconds, unknown_status
+from opensearch_batch.providers.reading import decoder, explained
 from opensearch_batch.providers.request_body import members
 
 NAME = "cohere"
@@ -203,14 +204,17 @@ class _Line(msgspec.Struct):
     embedding: msgspec.Raw
 
 
-_line = msgspec.json.Decoder(_Line).decode
+_line = decoder(_Line)
 
 
 def read_line(raw: bytes) -> Answer:
-    line = _line(raw)
+    try:
+        line = _line(raw)
+    except UnreadableLine as error:
+        raise explained(raw, error) from None
     text = bytes(line.embedding)
     if not text.startswith(b"[") or text == b"[]":
-        raise ValueError("a vector that is not a list of numbers")
+        raise UnreadableLine("a vector that is not a list of numbers")
     return Answer(line.id, vector=text)
 
 
@@ -223,7 +227,7 @@ def answered(row_id: str, embeddings: Any) -> bytes:
     first.
     """
     if isinstance(embeddings, Mapping):
-        embeddings = embeddings.get("float") or next(iter(embeddings.values()))
+        embeddings = embeddings.get("float") or next(iter(embeddings.values()), None)
     return orjson.dumps({"id": row_id, "embedding": embeddings})
 
 

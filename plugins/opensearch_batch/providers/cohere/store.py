@@ -20,6 +20,7 @@ from opensearch_batch.errors import BatchError, InputError, Refused, Throttled, 
 from opensearch_batch.providers.cohere import provider
 from opensearch_batch.providers.cohere.avro_parts import rows_at
 from opensearch_batch.providers.keyed import KeyedStore
+from opensearch_batch.providers.reading import unreadable
 from opensearch_batch.storage import open_binary
 
 if TYPE_CHECKING:
@@ -190,21 +191,21 @@ class CohereDatasets(KeyedStore):
             if row is None:
                 return
             if line is None:
-                yield b"a row of the output that no row of the input stands for"
+                yield unreadable("a row of the output that no row of the input stands for")
                 continue
             said = orjson.loads(line)
             if row.get("text") != said["text"] or (row.get("id") or said["id"]) != said["id"]:
-                yield b"a row of the output that is about another text than the row at its place"
+                yield unreadable("a row of the output that is about another text than the row at its place")
             else:
                 yield provider.answered(said["id"], row.get("embeddings"))
 
     def _asked_rows(self, outcome: Outcome) -> Iterator[bytes]:
         """In the order in which they were sent."""
-        shard = outcome.job.get("shard")
+        shard = outcome.job.shard
         if shard is None:
-            yield from self.lines(str(outcome.job["input_file_id"]))
+            yield from self.lines(str(outcome.job.input_file_id))
             return
-        with open_binary(shard["uri"]) as lines:
+        with open_binary(shard.uri) as lines:
             yield from lines
 
     def usage(self, outcome: Outcome) -> None:

@@ -16,6 +16,8 @@ import msgspec
 import orjson
 
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.providers.protocol import UnreadableLine
+from opensearch_batch.providers.reading import as_shape, decoder, json_of
 
 PASSING = frozenset(
     [
@@ -70,25 +72,36 @@ def read_line(raw: bytes) -> Answer:
     return read(raw) or _read_slowly(raw)
 
 
+class _AnyResponse(msgspec.Struct):
+    status_code: int | float | None = None
+    body: Any = None
+
+
+class _AnyLine(msgspec.Struct):
+    """A line of either file; the error file holds refused requests (in `response`) and unrun ones (in `error`)."""
+
+    custom_id: str | int | float
+    response: _AnyResponse | None = None
+    error: dict[str, Any] | None = None
+
+
 def _read_slowly(raw: bytes) -> Answer:
-    line = orjson.loads(raw)
+    line = json_of(raw)
     plain = _with_open_body(line)
-    return read_line(plain) if plain else _read_any(line)
+    return read_line(plain) if plain else _read_any(as_shape(line, _AnyLine))
 
 
-def _with_open_body(line: Mapping[str, Any]) -> bytes | None:
+def _with_open_body(line: Any) -> bytes | None:
     """The line with the JSON that its `response.body` is the text of; None where that is no such text.
 
     ogx 1.5.0 writes such lines (tests/real/test_compatible.py), OpenAI does not. The JSON stands in the new line as it
     came: `_embedded` hands a vector's text on.
     """
-    response = line.get("response")
-    if not isinstance(response, dict):
-        return None
-    body = response.get("body")
+    response: Any = line.get("response") if isinstance(line, dict) else None
+    body = response.get("body") if isinstance(response, dict) else None
     if not isinstance(body, str) or not body.startswith("{"):
         return None
-    orjson.loads(body)  # else it could end its place in the line before its own end
+    json_of(body)  # else it could end its place in the line before its own end
     return orjson.dumps({**line, "response": {**response, "body": orjson.Fragment(body)}})
 
 
@@ -151,18 +164,17 @@ class _Spoken(msgspec.Struct):
     error: None = None
 
 
-_decode_spoken = msgspec.json.Decoder(_Spoken).decode
+_decode_spoken = decoder(_Spoken)
 
 
 def _spoken(raw: bytes) -> Answer | None:
     """An answered line of a chat: likewise."""
     try:
         line = _decode_spoken(raw)
-        body = line.response.body
-        text = body.choices[0].message.content
-    except (msgspec.DecodeError, IndexError):
+    except UnreadableLine:
         return None
-    if not text:
+    body = line.response.body
+    if not body.choices or not (text := body.choices[0].message.content):
         return None
     tokens = body.usage
     return Answer(
@@ -192,27 +204,87 @@ def _is_list_of_numbers(text: bytes) -> bool:
     )
 
 
-def _read_any(line: Mapping[str, Any]) -> Answer:
-    """A line of either file; the error file holds refused requests (in `response`) and unrun ones (in `error`)."""
-    custom_id, response = str(line["custom_id"]), line.get("response") or {}
-    body = response.get("body") or {}
-    if error := line.get("error") or (body.get("error") if isinstance(body, dict) else None):
-        status = response.get("status_code")
-        code, message = str(error.get("code") or error.get("type") or status), str(error.get("message", ""))
-        passing = passes(code, status) or (code == RELAYED and _relayed_passes(message))
-        return Answer(custom_id, code=code, message=message, passing=passing)
-    if (status := response["status_code"]) != 200:
-        return Answer(
-            custom_id, code=str(status), message=orjson.dumps(body).decode()[:500], passing=passes(str(status), status)
-        )
-    usage = _usage(body.get("usage") or {})
-    if "data" in body:
-        (only,) = body["data"]
-        return Answer(custom_id, vector=_vector(only["embedding"]), usage=usage)
+class _AnyTokens(msgspec.Struct):
+    """Embeddings and chat say prompt/completion tokens, responses input/output tokens."""
+
+    prompt_tokens: int | float | None = None
+    input_tokens: int | float | None = None
+    completion_tokens: int | float | None = None
+    output_tokens: int | float | None = None
+
+
+class _AnyVector(msgspec.Struct):
+    embedding: Any
+
+
+class _AnyMessage(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _AnyChoice(msgspec.Struct):
+    message: _AnyMessage
+    finish_reason: Any = None
+
+
+class _Part(msgspec.Struct):
+    text: str | None = None
+    refusal: str | None = None
+
+
+class _Item(msgspec.Struct):
+    content: list[_Part] | None = None
+
+
+class _AnyBody(msgspec.Struct):
+    """An answer of any endpoint: `data` of embeddings, `choices` of a chat, `output` of a response."""
+
+    usage: Any = None
+    data: list[_AnyVector] | None = None
+    choices: list[_AnyChoice] | None = None
+    output: list[_Item] | None = None
+    status: Any = None
+
+
+def _read_any(line: _AnyLine) -> Answer:
+    custom_id, response = str(line.custom_id), line.response or _AnyResponse()
+    status, told = _whole(response.status_code), response.body or {}
+    if error := line.error or _error_in(told):
+        return _reason(custom_id, status, error)
+    if status is None:
+        raise UnreadableLine("neither a status nor an error")
+    if status != 200:
+        words = orjson.dumps(told).decode()[:500]
+        return Answer(custom_id, code=str(status), message=words, passing=passes(str(status), status))
+    body = as_shape(told, _AnyBody)
+    usage = _usage(as_shape(body.usage or {}, _AnyTokens, strict=False))
+    if body.data is not None:
+        return Answer(custom_id, vector=_vector(_only(body.data).embedding), usage=usage)
     output, why_none = _text(body)
     if not output:
         return Answer(custom_id, code="no_output", message=why_none, usage=usage)
     return Answer(custom_id, output=output, usage=usage)
+
+
+def _error_in(body: Any) -> dict[str, Any] | None:
+    found = body.get("error") if isinstance(body, dict) else None
+    return as_shape(found, dict[str, Any]) if found else None
+
+
+def _reason(custom_id: str, status: int | None, error: Mapping[str, Any]) -> Answer:
+    code, message = str(error.get("code") or error.get("type") or status), str(error.get("message", ""))
+    passing = passes(code, status) or (code == RELAYED and _relayed_passes(message))
+    return Answer(custom_id, code=code, message=message, passing=passing)
+
+
+def _whole(number: int | float | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _only(vectors: list[_AnyVector]) -> _AnyVector:
+    if len(vectors) != 1:
+        raise UnreadableLine(f"{len(vectors)} vectors for one text")
+    return vectors[0]
 
 
 class _Tokens(msgspec.Struct):
@@ -243,19 +315,19 @@ class _EmbeddedMany(msgspec.Struct):
     error: None = None
 
 
-_embedded_many = msgspec.json.Decoder(_EmbeddedMany).decode
-_entry = msgspec.json.Decoder(_Entry).decode
+_embedded_many = decoder(_EmbeddedMany)
+_entry = decoder(_Entry)
 
 
 def read_many(raw: bytes) -> Iterator[Answer | None]:
     try:
         line = _embedded_many(raw)
-    except msgspec.DecodeError:
-        slowly = orjson.loads(raw)
+    except UnreadableLine:
+        slowly = json_of(raw)
         if plain := _with_open_body(slowly):
             yield from read_many(plain)
         else:
-            yield _only_a_reason(_read_any(slowly))
+            yield _only_a_reason(_read_any(as_shape(slowly, _AnyLine)))
         return
     body = line.response.body
     usage = Usage(body.usage.prompt_tokens if body.usage else 0)
@@ -263,33 +335,40 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
         try:
             entry = _entry(part)
             text = bytes(entry.embedding)
-            vector = text if _is_list_of_numbers(text) else _vector(orjson.loads(text))
-        except ValueError:  # msgspec's, orjson's and base64's own errors are ValueErrors
+            vector = text if _is_list_of_numbers(text) else _vector(json_of(text))
+        except UnreadableLine:
             yield None
         else:
-            yield Answer(line.custom_id, vector=vector, usage=usage, place=entry.index)
+            yield Answer(line.custom_id, vector=vector, usage=usage, position=entry.index)
             usage = Usage()
 
 
 def _only_a_reason(answer: Answer) -> Answer:
     if answer.answered:
-        raise ValueError("an answer without a list of vectors")
+        raise UnreadableLine("an answer without a list of vectors")
     return answer
 
 
 def _vector(embedding: Any) -> bytes | array[float]:
     """Numbers, or with `encoding_format: base64` little-endian single-precision values."""
     if isinstance(embedding, str):
-        values = array("f", base64.b64decode(embedding, validate=True))
-        if sys.byteorder == "big":
-            values.byteswap()
-        if not values:
-            raise ValueError("an empty vector")
-        return values
+        return _from_base64(embedding)
     text = orjson.dumps(embedding)
     if not _is_list_of_numbers(text):
-        raise ValueError("a vector that is not a list of numbers")
+        raise UnreadableLine("a vector that is not a list of numbers")
     return text
+
+
+def _from_base64(text: str) -> array[float]:
+    try:
+        values = array("f", base64.b64decode(text, validate=True))
+    except ValueError as error:  # base64's own too, and bytes that are no whole number of values
+        raise UnreadableLine(f"a vector in base64: {error}") from error
+    if sys.byteorder == "big":
+        values.byteswap()
+    if not values:
+        raise UnreadableLine("an empty vector")
+    return values
 
 
 def passes(code: str, status: int | None = None) -> bool:
@@ -304,20 +383,22 @@ def _relayed_passes(message: str) -> bool:
     return message in UNANSWERED or (told is not None and passes("", int(told[1])))
 
 
-def _text(body: Mapping[str, Any]) -> tuple[str, str]:
+def _text(body: _AnyBody) -> tuple[str, str]:
     """The answer's text, and for an answer without any why that is: a refusal, or what ended it."""
-    if "choices" in body:
-        choice = body["choices"][0]
-        message = choice["message"]
-        return message.get("content") or "", message.get("refusal") or f"finish_reason {choice.get('finish_reason')}"
-    parts = [part for item in body["output"] for part in item.get("content") or []]
-    why = [part["refusal"] for part in parts if part.get("refusal")] or [f"status {body.get('status')}"]
-    return "".join(part.get("text") or "" for part in parts), "; ".join(why)
+    if body.choices is not None:
+        if not body.choices:
+            raise UnreadableLine("a chat without a choice")
+        choice = body.choices[0]
+        return choice.message.content or "", choice.message.refusal or f"finish_reason {choice.finish_reason}"
+    if body.output is None:
+        raise UnreadableLine("neither data nor choices nor output")
+    parts = [part for item in body.output for part in item.content or []]
+    why = [part.refusal for part in parts if part.refusal] or [f"status {body.status}"]
+    return "".join(part.text or "" for part in parts), "; ".join(why)
 
 
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    """Embeddings and chat say prompt/completion tokens, responses input/output tokens."""
+def _usage(tokens: _AnyTokens) -> Usage:
     return Usage(
-        int(usage.get("prompt_tokens") or usage.get("input_tokens") or 0),
-        int(usage.get("completion_tokens") or usage.get("output_tokens") or 0),
+        int(tokens.prompt_tokens or tokens.input_tokens or 0),
+        int(tokens.completion_tokens or tokens.output_tokens or 0),
     )

@@ -11,16 +11,17 @@ from typing import Any
 import orjson
 
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.providers.reading import json_of
 
 VECTORS = ("embedding", "embeddings", "vector", "vectors", "predictions", "sentence_embeddings")
 TEXTS = ("generated_text", "summary_text", "translation_text", "answer")
 
 
 def answer(row_id: str, output: bytes) -> Answer:
-    """Raise ValueError for what is no JSON."""
+    """Raise UnreadableLine for what is no JSON."""
     if vector := _only_list(output):
         return Answer(row_id, vector=vector)
-    return _read(row_id, orjson.loads(output), output)
+    return _read(row_id, json_of(output), output)
 
 
 def _read(row_id: str, said: Any, output: bytes) -> Answer:
@@ -56,5 +57,5 @@ def _only_list(text: bytes) -> bytes | None:
     if not 1 <= depth <= 3 or text.count(b"[") != depth or not text.endswith(b"]" * depth):
         return None
     inner = text[depth - 1 : len(text) - depth + 1]
-    numbers = orjson.loads(inner)
+    numbers = json_of(inner)
     return inner if numbers and all(isinstance(number, int | float) for number in numbers) else None

@@ -20,7 +20,8 @@ from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
-from opensearch_batch.providers.protocol import unknown_status
+from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
+from opensearch_batch.providers.reading import decoder, explained
 from opensearch_batch.providers.request_body import members
 from opensearch_batch.providers.sagemaker import containers
 
@@ -70,13 +71,18 @@ class JobSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     files_uri: str = Field(pattern=s3_layout.URI, description="s3://bucket/prefix that the jobs read and write.")
-    instance_type: str = Field(pattern=r"^ml\.[a-z0-9.-]+$", examples=["ml.g5.xlarge"])
-    instance_count: int = Field(1, ge=1)
+    instance_type: str = Field(
+        pattern=r"^ml\.[a-z0-9.-]+$", examples=["ml.g5.xlarge"], description="The machines, e.g. ml.g5.xlarge."
+    )
+    instance_count: int = Field(1, ge=1, description="Number of machines.")
     endpoint_name: str | None = Field(None, description="Endpoint that answers searches; default: the model's name.")
-    rows_per_file: int = Field(100, ge=1)
-    batch_strategy: Literal["SingleRecord", "MultiRecord"] = "SingleRecord"
-    max_payload_mb: int | None = Field(None, ge=0, le=100)
-    max_concurrent_transforms: int | None = Field(None, ge=0)
+    rows_per_file: int = Field(100, ge=1, description="Rows a file of the job: as many a bad row may take with it.")
+    batch_strategy: Literal["SingleRecord", "MultiRecord"] = Field(
+        "SingleRecord",
+        description="MultiRecord sends several lines in one request; the container has to take JSON Lines.",
+    )
+    max_payload_mb: int | None = Field(None, ge=0, le=100, description="Default: SageMaker's.")
+    max_concurrent_transforms: int | None = Field(None, ge=0, description="Default: SageMaker's.")
     region: str | None = Field(None, description="Default: the connection's region_name.")
 
 
@@ -273,19 +279,26 @@ class _Unanswered(msgspec.Struct):
     refused: _Refusal
 
 
-_joined = msgspec.json.Decoder(_Joined).decode
-_unanswered = msgspec.json.Decoder(_Unanswered).decode
+_joined = decoder(_Joined)
+_unanswered = decoder(_Unanswered)
 
 
 def read_line(raw: bytes) -> Answer:
     try:
         line = _joined(raw)
-    except msgspec.ValidationError:
-        told = _unanswered(raw)
-        shared = told.refused.rows > 1
-        passing = shared or passes(told.refused.code)
-        return Answer(told.id, code=FILE_FAILED, message=told.refused.message, passing=passing, alone=shared)
+    except UnreadableLine as error:
+        return _without_output(raw, error)
     return containers.answer(line.id, bytes(line.SageMakerOutput))
+
+
+def _without_output(raw: bytes, error: UnreadableLine) -> Answer:
+    try:
+        told = _unanswered(raw)
+    except UnreadableLine:
+        raise explained(raw, error) from None
+    shared = told.refused.rows > 1
+    passing = shared or passes(told.refused.code)
+    return Answer(told.id, code=FILE_FAILED, message=told.refused.message, passing=passing, alone=shared)
 
 
 def read_many(raw: bytes) -> Iterator[Answer | None]:

@@ -16,6 +16,7 @@ from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws.s3_jobs import S3Jobs
 from opensearch_batch.providers.aws.session import NOT_FOUND, asked, plain
+from opensearch_batch.providers.reading import unreadable
 from opensearch_batch.providers.sagemaker import provider as sagemaker
 from opensearch_batch.storage import open_binary
 
@@ -133,7 +134,7 @@ class TransformJobs(S3Jobs):
         """
         if not outcome.outputs:
             return
-        folder, output = str(outcome.job["input_file_id"]), outcome.outputs[0].rstrip("/") + "/"
+        folder, output = str(outcome.job.input_file_id), outcome.outputs[0].rstrip("/") + "/"
         outputs = {each.uri.removeprefix(output): each for each in self._files.found(output)}
         without = []
         for source in self._files.found(folder):
@@ -160,7 +161,7 @@ class TransformJobs(S3Jobs):
         outputs = [line for line in (first, *lines) if line.strip()]
         records = [line for line in self._files.lines(source) if line.strip()]
         if len(outputs) != len(records):
-            yield b"%d outputs for %d records: which is whose cannot be told" % (len(outputs), len(records))
+            yield unreadable(f"{len(outputs)} outputs for {len(records)} records: which is whose cannot be told")
             return
         for record, output in zip(records, outputs, strict=True):
             yield sagemaker.paired(record, output)

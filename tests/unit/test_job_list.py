@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from opensearch_batch.errors import Throttled
-from opensearch_batch.wait.job_list import AskList, Listing, Roster, shared
+from opensearch_batch.wait.job_list import AskJobList, JobList, Walk, job_list_of
 from tests.unit.fakes import Clock
 
 
@@ -17,10 +17,10 @@ class Provider:
     """Lists the jobs it has; remembers the walks. `trouble` is raised instead."""
 
     def __init__(self, *ids: str) -> None:
-        self.ids, self.walks = set(ids), list[AskList]()
+        self.ids, self.walks = set(ids), list[AskJobList]()
         self.trouble: list[Exception] = []
 
-    async def walk(self, asked: AskList) -> Mapping[str, Mapping[str, Any]]:
+    async def walk(self, asked: AskJobList) -> Mapping[str, Mapping[str, Any]]:
         self.walks.append(asked)
         await asyncio.sleep(0)
         if self.trouble:
@@ -34,11 +34,11 @@ A, B = [f"a{n}" for n in range(60)], [f"b{n}" for n in range(60)]
 def test_waits_that_ask_at_once_share_a_walk() -> None:
     provider = Provider(*A, *B)
 
-    async def both() -> tuple[Listing, Listing]:
-        with shared("server", A) as mine, shared("server", B) as yours:
+    async def both() -> tuple[Walk, Walk]:
+        with job_list_of("server", A) as mine, job_list_of("server", B) as yours:
             assert mine is yours
             return await asyncio.gather(
-                mine.listing(frozenset(A), provider.walk, 60), yours.listing(frozenset(B), provider.walk, 60)
+                mine.walk(frozenset(A), provider.walk, 60), yours.walk(frozenset(B), provider.walk, 60)
             )
 
     first, second = asyncio.run(both())
@@ -49,9 +49,9 @@ def test_waits_that_ask_at_once_share_a_walk() -> None:
 
 def test_another_key_is_another_roster_and_the_last_to_leave_takes_it_along() -> None:
     async def keys() -> None:
-        with shared("one", A) as one, shared("two", A) as two:
+        with job_list_of("one", A) as one, job_list_of("two", A) as two:
             assert one is not two
-        with shared("one", A) as again:
+        with job_list_of("one", A) as again:
             assert again is not one
 
     asyncio.run(keys())
@@ -59,11 +59,11 @@ def test_another_key_is_another_roster_and_the_last_to_leave_takes_it_along() ->
 
 def test_a_walk_is_made_anew_when_it_is_old_or_did_not_look_for_a_job() -> None:
     provider, clock = Provider(*A, *B), Clock()
-    roster = Roster(clock.now)
+    job_list = JobList(clock.now)
 
     async def ask(ids: list[str]) -> int:
-        with roster.following(ids):
-            await roster.listing(frozenset(ids), provider.walk, 60)
+        with job_list.following(ids):
+            await job_list.walk(frozenset(ids), provider.walk, 60)
         return len(provider.walks)
 
     async def asked() -> list[int]:
@@ -80,11 +80,11 @@ def test_a_walk_is_made_anew_when_it_is_old_or_did_not_look_for_a_job() -> None:
 def test_what_goes_wrong_is_told_and_never_raised(error: Exception) -> None:
     provider = Provider(*A)
     provider.trouble = [error, error]
-    roster = Roster()
+    job_list = JobList()
 
-    async def asked() -> list[Listing]:
-        with roster.following(A):
-            return [await roster.listing(frozenset(A), provider.walk, 0) for _ in range(3)]
+    async def asked() -> list[Walk]:
+        with job_list.following(A):
+            return [await job_list.walk(frozenset(A), provider.walk, 0) for _ in range(3)]
 
     first, second, third = asyncio.run(asked())
     assert [first.failures, second.failures, third.failures] == [1, 2, 0]
@@ -95,10 +95,10 @@ def test_what_goes_wrong_is_told_and_never_raised(error: Exception) -> None:
 def test_a_wait_that_is_ended_in_the_middle_of_a_walk_leaves_the_others_theirs() -> None:
     provider = Provider(*A)
 
-    async def asked() -> Listing:
-        with shared("server", A) as roster:
-            first = asyncio.create_task(roster.listing(frozenset(A), provider.walk, 60))
-            second = asyncio.create_task(roster.listing(frozenset(A), provider.walk, 60))
+    async def asked() -> Walk:
+        with job_list_of("server", A) as job_list:
+            first = asyncio.create_task(job_list.walk(frozenset(A), provider.walk, 60))
+            second = asyncio.create_task(job_list.walk(frozenset(A), provider.walk, 60))
             await asyncio.sleep(0)
             first.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -110,17 +110,17 @@ def test_a_wait_that_is_ended_in_the_middle_of_a_walk_leaves_the_others_theirs()
 
 
 def test_a_walk_goes_no_further_back_than_the_oldest_job_and_costs_no_more_than_it_saves() -> None:
-    provider, roster = Provider(*A), Roster()
+    provider, job_list = Provider(*A), JobList()
 
     async def asked() -> None:
-        with roster.following(A):
-            await roster.listing(frozenset(A), provider.walk, 0)
+        with job_list.following(A):
+            await job_list.walk(frozenset(A), provider.walk, 0)
             for number, id in enumerate(A):
-                roster.made(id, 1000.0 + number)
-            await roster.listing(frozenset(A), provider.walk, 0)
+                job_list.made(id, 1000.0 + number)
+            await job_list.walk(frozenset(A), provider.walk, 0)
             for id in A[:-3]:
-                roster.ended(id)
-            await roster.listing(frozenset(A[-3:]), provider.walk, 0)
+                job_list.ended(id)
+            await job_list.walk(frozenset(A[-3:]), provider.walk, 0)
 
     asyncio.run(asked())
     assert [(len(walk.ids), walk.most_pages, walk.since) for walk in provider.walks] == [

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from opensearch_batch.flow.jobs import Job, RemoteJob, RemoteState, outcome
-from opensearch_batch.wait.progress import Headway, Track, of_outcomes
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.wait.progress import Progress, Track, of_outcomes
 
 
 def job(id: str, records: int | None) -> Job:
     shard = None
     if records is not None:
-        shard = {"index": 0, "uri": "", "sha256": "", "records": records, "bytes": 0, "estimated_tokens": 0}
+        shard = Shard(0, "", "", records, 0, 0)
     return Job("key", 1, id, "file", "task", "model", shard)
 
 
@@ -64,13 +65,13 @@ def test_the_rate_is_that_of_the_last_looks() -> None:
 
 def test_of_a_wait_that_is_over_the_rate_is_that_of_the_whole() -> None:
     done = [
-        outcome(A, seen("a", 600, 600, state="completed")).to_dict(),
-        outcome(B, seen("b", 390, 400, 10)).to_dict(),
+        outcome(A, seen("a", 600, 600, state="completed")),
+        outcome(B, seen("b", 390, 400, 10)),
     ]
-    assert of_outcomes(done, 200.0) == Headway(1000, 1000, 10, 2, 2, 5.0, 0.0)
+    assert of_outcomes(done, 200.0) == Progress(1000, 1000, 10, 2, 2, 5.0, 0.0)
     assert of_outcomes(done, None).rows_per_second is None
 
 
 @pytest.mark.parametrize(("left", "text"), [(20, "20 s"), (90, "2 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")])
 def test_what_is_left_is_said_as_people_do(left: float, text: str) -> None:
-    assert str(Headway(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")
+    assert str(Progress(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import yaml
 
+from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.store import ProviderStore, StoreClass
 from opensearch_batch.spec import BatchSpec
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = {page: page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "providers").glob("*.md"))}
 
 
@@ -37,3 +39,20 @@ def test_what_the_pages_name_exists() -> None:
     ]
     assert ROOT / "tests" / "real" / "test_compatible.py" in named
     assert [str(path) for path in named if not path.exists()] == []
+
+
+def test_the_page_on_adding_one_names_every_member_and_method() -> None:
+    page = PAGES[ROOT / "docs" / "providers" / "adding-one.md"]
+    tables = page.partition("\n## The members of a provider")[2]
+    named = {name for row in re.findall(r"^\| (`.*?) \|", tables, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    methods = {
+        name
+        for row in re.findall(r"^\| \w.*?\| (`.*?) \|", tables, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert named == members(Provider)
+    assert methods == members(ProviderStore) | members(StoreClass)
+
+
+def members(protocol: type) -> set[str]:
+    return {name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_")}

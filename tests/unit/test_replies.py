@@ -10,7 +10,7 @@ import pytest
 
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.ml_commons import Call, Hit
-from opensearch_batch.cluster.replies import lost, read_answer
+from opensearch_batch.cluster.replies import lost, read_reply
 from opensearch_batch.errors import (
     BatchError,
     CannotLook,
@@ -192,7 +192,7 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
 
 def raised(call: Call, status: int, text: str, headers: dict[str, str] | None = None) -> BatchError:
     with pytest.raises(BatchError) as caught:
-        read_answer(call, status, text, headers or {})
+        read_reply(call, status, text, headers or {})
     return caught.value
 
 
@@ -394,10 +394,10 @@ def test_no_answer_at_all(purpose: str, sent: bool, kind: type[BatchError]) -> N
 
 
 def test_good_answers_are_parsed() -> None:
-    hits: Any = read_answer(CALLS["read"], 200, '{"hits":{"hits":[{"_id":"t","_source":{"state":"RUNNING"}}]}}', {})
+    hits: Any = read_reply(CALLS["read"], 200, '{"hits":{"hits":[{"_id":"t","_source":{"state":"RUNNING"}}]}}', {})
     assert hits == [Hit("t", {"state": "RUNNING"})]
-    assert read_answer(CALLS["write"], 200, '{"connector_id": "c1"}', {}) == "c1"
-    assert read_answer(CALLS["submit"], 201, '{"task_id": "t"}', {}) == {"task_id": "t"}
+    assert read_reply(CALLS["write"], 200, '{"connector_id": "c1"}', {}) == "c1"
+    assert read_reply(CALLS["submit"], 201, '{"task_id": "t"}', {}) == {"task_id": "t"}
 
 
 def test_ids_are_quoted_in_paths() -> None:

@@ -1,0 +1,14 @@
+"""DataFile: a file of rows at the output or the work URI, as manifests name files."""
+
+from __future__ import annotations
+
+from opensearch_batch.flow.values import Value
+
+
+class DataFile(Value, frozen=True):
+    """`rows`, `bytes` and `sha256` are of the whole file at `uri`."""
+
+    uri: str
+    rows: int
+    bytes: int
+    sha256: str

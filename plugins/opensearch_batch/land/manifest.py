@@ -1,0 +1,109 @@
+"""Manifest: the file at the output URI with the names of a run's files, written last; readers and reruns trust no file
+without an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, TypeVar
+
+import msgspec
+import orjson
+from msgspec import UNSET, UnsetType
+
+from opensearch_batch.errors import InputError
+from opensearch_batch.flow.landed import Landed
+from opensearch_batch.flow.values import Value
+from opensearch_batch.land.reconcile import Left
+from opensearch_batch.land.report import Report
+from opensearch_batch.storage import names_in, open_binary, remove, size_of, write_object
+
+MANIFEST = "manifest.json"
+
+Kind = Literal["results", "failures"]
+
+T = TypeVar("T")
+
+
+class ManifestFile(Value, frozen=True):
+    """A DataFile with a kind."""
+
+    kind: Kind
+    uri: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Manifest(Value, frozen=True, kw_only=True):
+    """`written_at` and `run_after` are ISO 8601 times; `spec` is the run's BatchSpec as a dict, empty for a fetch by
+    hand. A run outside Airflow has no `dag_id`, `run_id` and `run_after`.
+    """
+
+    version: Literal[1]
+    dag_id: str | UnsetType = UNSET
+    run_id: str | UnsetType = UNSET
+    run_after: str | UnsetType = UNSET
+    written_at: str
+    spec: dict[str, Any]
+    report: Report
+    files: list[ManifestFile]
+
+
+def files_of(landed: Sequence[Landed], left: Sequence[Left] = ()) -> list[ManifestFile]:
+    return list(_files(landed, left))
+
+
+def _files(landed: Sequence[Landed], left: Sequence[Left]) -> Iterator[ManifestFile]:
+    for part in landed:
+        if part.results:
+            yield ManifestFile(kind="results", **part.results.to_dict())
+        if part.failures:
+            yield ManifestFile(kind="failures", **part.failures.to_dict())
+    for rest in left:
+        yield ManifestFile(kind="failures", **rest.failures.to_dict())
+
+
+def write_manifest(manifest: Manifest, run_key: str) -> None:
+    """Write the manifest, then remove the run's files without an entry (left by killed or cleared tries).
+
+    No file is removed while a shard has not landed: an earlier try may have landed the shard, and the provider may no
+    longer have the answers.
+    """
+    uri = manifest.report.manifest
+    write_object(uri, orjson.dumps(manifest.to_dict(), option=orjson.OPT_INDENT_2))
+    if not manifest.report.all_landed:
+        return
+    folder = uri.rsplit("/", 1)[0]
+    named = {entry.uri.rsplit("/", 1)[-1] for entry in manifest.files}
+    for name in names_in(folder):
+        if f"-{run_key}-" in name and name not in named:
+            remove(f"{folder}/{name}")
+
+
+def read_manifest(uri: str) -> Manifest:
+    """Raise InputError for an object other than a manifest of the present version."""
+    return _decoded(uri, Manifest)
+
+
+def landed_before(uri: str, dag_id: str, run_id: str) -> bool:
+    """Tell whether an earlier try landed every shard of the run, repair rounds included, by the manifest at `uri`."""
+    if size_of(uri) is None:
+        return False
+    earlier = _decoded(uri, _Run)
+    return earlier == _Run(dag_id, run_id) and read_manifest(uri).report.all_landed
+
+
+class _Run(msgspec.Struct):
+    """The run of a manifest, readable in every version."""
+
+    dag_id: str | None = None
+    run_id: str | None = None
+
+
+def _decoded(uri: str, kind: type[T]) -> T:
+    with open_binary(uri) as source:
+        try:
+            return msgspec.json.decode(source.read(), type=kind)
+        except msgspec.DecodeError as error:
+            raise InputError(f"{uri}: not a manifest of this version: {error}") from error

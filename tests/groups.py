@@ -1,0 +1,63 @@
+"""Which tests one worker of pytest-xdist runs together, as they share what is costly to start; the longest first.
+
+All others go file by file. (`--dist loadgroup` of pytest-xdist 3.8 groups nothing with pytest 9.2, and says nothing.)
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from tests.nodes import RELEASED
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+# Each has an Airflow of its own: who kills parts of it or orders trouble in its sandbox would disturb others in it.
+LONGEST_FIRST = {
+    "tests/e2e/test_runs.py": "a stack",
+    "tests/e2e/test_vendors.py": "a stack",
+    "tests/e2e/test_admission.py": "another stack",
+    "tests/e2e/test_bundles.py": "another stack",
+    "tests/e2e/test_repair.py": "another stack",
+    "tests/e2e/test_stack.py": "another stack",
+    "tests/e2e/test_upgrade.py": "upgraded stack",
+    "tests/compose/test_rehearsal.py": "compose",
+    "tests/real/test_secured_job.py": "secured node",
+    "tests/real/test_secured_refusals.py": "secured node",
+    "tests/real/test_secured_roles.py": "secured node",
+    "tests/real/test_several_nodes.py": "several nodes",
+}
+# The parameters of a test that shares the one real node of a version; `sandbox-2.19.6` is none.
+ANY = "|".join(map(re.escape, RELEASED))
+ON_A_NODE = re.compile(rf"^tests/(?:real|contract/either)/.*\[(?:.*-)?(?<!sandbox-)({ANY})[-\]]")
+ORDER = [*dict.fromkeys(LONGEST_FIRST.values()), *RELEASED]
+
+
+def group_of(node_id: str) -> str:
+    on_a_node = ON_A_NODE.match(node_id)
+    path = node_id.partition("::")[0]
+    return on_a_node[1] if on_a_node else LONGEST_FIRST.get(path, path)
+
+
+def place_of(group: str) -> int:
+    return ORDER.index(group) if group in ORDER else len(ORDER)
+
+
+class Grouped(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Grouped:
+    config.option.loadscopereorder = False
+    return Grouped(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pytest's own order holds within a group, and among the others."""
+    items.sort(key=lambda item: place_of(group_of(item.nodeid)))

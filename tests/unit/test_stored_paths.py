@@ -1,0 +1,53 @@
+"""What Airflow's database holds of a wait in flight: the triggers' import paths and the names of their arguments.
+
+A release that changed either would strand every wait that began before it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk._shared.module_loading import import_string
+
+from opensearch_batch.tasks.stored_trigger import StoredTrigger
+from opensearch_batch.tasks.turn_trigger import TurnTrigger
+from opensearch_batch.tasks.wait_trigger import BatchTrigger
+
+WAIT = {
+    "version": 1,
+    "jobs": [],
+    "provider": "openai",
+    "opensearch_conn_id": "opensearch_default",
+    "provider_conn_id": "openai_default",
+    "poll_seconds": 60.0,
+    "deadline": 1_800_000_000.0,
+    "cancel_on_kill": True,
+    "told": [],
+    "since": 1_799_900_000.0,
+}
+TURN = {
+    "version": 1,
+    "wanted": {},
+    "max_jobs": 2,
+    "max_tokens": None,
+    "model": "text-embedding-3-small",
+    "provider": "openai",
+    "provider_conn_id": "openai_default",
+    "poll_seconds": 60.0,
+    "carried": None,
+    "job": {},
+}
+STORED = [
+    ("opensearch_batch.trigger.BatchTrigger", WAIT, BatchTrigger),
+    ("opensearch_batch.turn.TurnTrigger", TURN, TurnTrigger),
+]
+
+
+@pytest.mark.parametrize(("path", "arguments", "trigger"), STORED)
+def test_a_stored_trigger_is_made_again_and_stored_alike(
+    path: str, arguments: dict[str, Any], trigger: type[StoredTrigger]
+) -> None:
+    stored = import_string(path)
+    assert stored is trigger
+    assert stored(**arguments).serialize() == (path, arguments)
