@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,8 +96,7 @@ class Wait:
             return [(job, look(job, self.vendor, self.told)) for job in left]
         singly, running = [], {}
         for job in left:
-            document = walk.found.get(job.provider_job_id)
-            listed = self.vendor.read_job(document) if document else None
+            listed = self._listed(walk.found.get(job.provider_job_id))
             if listed is None:
                 singly.append((job, look(job, self.vendor, self.told)))
             elif ended(listed):
@@ -110,6 +109,13 @@ class Wait:
         for job, listed in running.values():
             self._note(job, listed)
         return singly
+
+    def _listed(self, document: Mapping[str, Any] | None) -> RemoteJob | None:
+        """None also for a job that the list shows in a shape of its own: the job gets a look."""
+        try:
+            return self.vendor.read_job(document) if document else None
+        except Transient:
+            return None
 
     def _next_of(self, ids: Collection[str]) -> str:
         """Return the job whose turn has come for a single look: a list without change must not hold the wait."""
