@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
-from opensearch_batch.flow.jobs import RemoteJob, RemoteState
+from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.bedrock import models
 from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
@@ -223,15 +223,18 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     output = text(inner(said, "outputDataConfig", "s3OutputDataConfig", "s3Uri"))
     state = STATES[status]
     failed = state == "failed"
+    done = count(said.get("successRecordCount"))
+    has_files = output is not None and number(said.get("OutputFiles", 1)) != 0
+    waits = not has_files and (state == "completed" or (done > 0 and state in ENDED and not failed))
     return RemoteJob(
         id=found_id,
-        state=state,
+        state="settling" if waits else state,
         status=status,
         outputs=(output,) if output and state in ("completed", "expired", "cancelled") else (),
-        has_answers=not failed and bool(number(said.get("OutputFiles", 1)) != 0),
+        has_answers=not failed and number(said.get("OutputFiles", 1)) != 0,
         created_at=epoch_seconds(said.get("submitTime")),
         requests_total=count(said.get("totalRecordCount")),
-        requests_done=count(said.get("successRecordCount")),
+        requests_done=done,
         requests_failed=count(said.get("errorRecordCount")),
         error_code="job_failed" if failed else None,
         error_message=words(said.get("message")),

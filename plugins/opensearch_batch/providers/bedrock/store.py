@@ -39,9 +39,9 @@ class InvocationJobs(S3Jobs):
         uri = f"{folder}{RECORDS}"
         with open_binary(shard.uri) as source:
             self._files.upload(uri, source)
-        if (size := self._files.size(uri)) != shard.bytes:
+        if (size := self._files.size(uri)) not in (0, shard.bytes):  # 0: some servers do not say
             raise Unavailable(f"upload {uri}: {size} of {shard.bytes} bytes arrived")
-        return size
+        return shard.bytes
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         ours = s3_layout.is_ours(input_file_id)
@@ -106,8 +106,15 @@ class InvocationJobs(S3Jobs):
         for output in outcome.outputs:
             uri = _folder(output, outcome.job.provider_job_id) + MANIFEST
             if self._files.size(uri) is not None:
-                return bedrock.usage_of(orjson.loads(self._files.read(uri)))
+                return bedrock.usage_of(_manifest(self._files.read(uri), uri))
         return None
+
+
+def _manifest(content: bytes, uri: str) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise Unavailable(f"{uri}: no JSON: {error}") from error
 
 
 def _output(document: dict[str, Any]) -> str | None:

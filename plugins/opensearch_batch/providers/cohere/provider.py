@@ -187,7 +187,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     complete = STATES[status] == "completed"
     return RemoteJob(
         id=found_id,
-        state=STATES[status],
+        state="settling" if complete and not output else STATES[status],
         status=status,
         outputs=(output,) if output and complete else (),
         has_answers=complete,

@@ -28,6 +28,7 @@ from opensearch_batch.providers.shape import (
     epoch_seconds,
     inner,
     needed,
+    number,
     of_input,
     text,
     words,
@@ -206,7 +207,11 @@ class CohereDatasets(KeyedStore):
         made = (row for dataset_id in outcome.outputs for row in self._rows(dataset_id))
         for line, row in zip_longest(asked, made):
             if row is None:
-                return
+                raise Unavailable(
+                    f"{outcome.job.name} is complete, and its output has fewer rows than its input. It is read again; "
+                    "nothing is sent again",
+                    retry_after_seconds=60,
+                )
             if line is None:
                 yield unreadable("a row of the output that no row of the input stands for")
                 continue
@@ -237,16 +242,15 @@ class CohereDatasets(KeyedStore):
                 "landed before stays as it is. To have its rows again, give them to a new run.",
                 status=NOT_FOUND,
             )
-        parts = sorted(dataset.get("dataset_parts") or [], key=lambda part: part.get("index") or 0)
-        for part in parts:
-            count, what = 0, f"part {part['name']} of dataset {dataset_id}"
-            if not part.get("url"):
-                raise Unavailable(f"{what} has no address")
-            for row in rows_at(part["url"], part.get("size_bytes"), what):
-                count += 1
+        what = f"dataset {dataset_id}"
+        for part in sorted(entries(dataset, "dataset_parts", what), key=lambda part: count(part.get("index"))):
+            came, of_it = 0, f"part {text(part.get('name'))} of {what}"
+            for row in rows_at(needed(part, "url", of_it), count(part.get("size_bytes")), of_it):
+                came += 1
                 yield row
-            if part.get("num_rows") is not None and count != part["num_rows"]:
-                raise Unavailable(f"{what}: {count} of {part['num_rows']} rows came")
+            told = number(part.get("num_rows"))
+            if told is not None and came != told:
+                raise Unavailable(f"{of_it}: {came} of {told:.0f} rows came")
 
 
 def _plain(model: Any) -> dict[str, Any]:

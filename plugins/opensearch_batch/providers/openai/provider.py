@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from opensearch_batch.errors import Transient
 from opensearch_batch.flow.answers import Usage
-from opensearch_batch.flow.jobs import RemoteJob, RemoteState
+from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.openai import output as openai_output
 from opensearch_batch.providers.protocol import unknown_status
 from opensearch_batch.providers.request_body import members
@@ -222,21 +222,31 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
         raise unknown_status(f"batch {found_id!r}", status, STATES)
     first = _first_error(said.get("errors"))
     output, errors = text(said.get("output_file_id")), text(said.get("error_file_id"))
+    done, failed = count(inner(said, "request_counts", "completed")), count(inner(said, "request_counts", "failed"))
     return RemoteJob(
         id=found_id,
-        state=STATES[status],
+        state="settling" if _waits_for_files(STATES[status], output, errors, done, failed) else STATES[status],
         status=status,
         outputs=tuple(each for each in (output, errors) if each),
         has_answers=output is not None,
         created_at=epoch_seconds(said.get("created_at")),
         requests_total=count(inner(said, "request_counts", "total")),
-        requests_done=count(inner(said, "request_counts", "completed")),
-        requests_failed=count(inner(said, "request_counts", "failed")),
+        requests_done=done,
+        requests_failed=failed,
         usage=Usage(count(inner(said, "usage", "input_tokens")), count(inner(said, "usage", "output_tokens"))),
         error_code=words(inner(first, "code")),
         error_message=_message(first),
         model=text(said.get("model")),
     )
+
+
+def _waits_for_files(state: RemoteState, output: str | None, errors: str | None, done: int, failed: int) -> bool:
+    """Compatible servers were seen to end a batch before they name its files. All rows failed is an end without a file
+    of answers; so is a batch that failed, expired or was cancelled with no row answered.
+    """
+    if state not in ENDED or output:
+        return False
+    return done > 0 or (state == "completed" and not (failed and errors))
 
 
 def _first_error(errors: Any) -> Any:

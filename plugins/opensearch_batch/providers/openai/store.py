@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from opensearch_batch.errors import BatchError, Refused, SpecError, Throttled, Unavailable
+from opensearch_batch.errors import BatchError, ReasonsUnread, Refused, SpecError, Throttled, Unavailable
 from opensearch_batch.providers.keyed import KeyedStore, password
 from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.openai import provider as openai_provider
@@ -163,7 +163,19 @@ class OpenAIFiles(KeyedStore):
         return an_object(_asked(lambda: send(path, cast_to=object, options={"params": query or {}}), what), what)
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
-        return chain.from_iterable(map(self.lines, outcome.outputs))
+        """Raise ReasonsUnread, at the end, for a file of refused rows that is refused."""
+        of_reasons = outcome.outputs[1:] if outcome.requests_done else outcome.outputs[-1:]
+        answers = outcome.outputs[: len(outcome.outputs) - len(of_reasons)]
+        return chain(chain.from_iterable(map(self.lines, answers)), self._reasons(of_reasons))
+
+    def _reasons(self, file_ids: list[str]) -> Iterator[bytes]:
+        for file_id in file_ids:
+            try:
+                yield from self.lines(file_id)
+            except Refused as error:
+                raise ReasonsUnread(
+                    f"the provider refuses the file of this job's refused rows: {error}", status=error.status
+                ) from error
 
     def usage(self, outcome: Outcome) -> None:
         """The job tells, or its answers do."""
@@ -184,7 +196,7 @@ class OpenAIFiles(KeyedStore):
     def _from(self, file_id: str, at: int) -> Iterator[bytes]:
         from httpx2 import HTTPError
 
-        headers = {"Range": f"bytes={at}-"} if at else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={at}-"} if at else {})
         opened = self._client.files.with_streaming_response.content(file_id, extra_headers=headers)
         response = _asked(opened.__enter__, f"download {file_id}")
         try:

@@ -247,12 +247,13 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     reason = words(said.get("FailureReason"))
     output = text(inner(said, "TransformOutput", "S3OutputPath"))
     code = re.match(r"([A-Za-z]\w*Error)\b", reason or "")
+    has_files = output is not None and number(said.get("OutputFiles", 1)) != 0
     return RemoteJob(
         id=found_id,
-        state=STATES[status],
+        state="settling" if status == "Completed" and not has_files else STATES[status],
         status=status,
         outputs=(output,) if output and status in ("Completed", "Failed") else (),
-        has_answers=status != "Stopped" and bool(number(said.get("OutputFiles", 1)) != 0),
+        has_answers=status != "Stopped" and number(said.get("OutputFiles", 1)) != 0,
         created_at=epoch_seconds(said.get("CreationTime")),
         usage=Usage(instance_seconds=_instance_seconds(said)),
         error_code=(code[1] if code else "job_failed") if reason else None,

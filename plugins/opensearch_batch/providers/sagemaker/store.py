@@ -143,12 +143,22 @@ class TransformJobs(S3Jobs):
             return
         folder, output = str(outcome.job.input_file_id), outcome.outputs[0].rstrip("/") + "/"
         outputs = {each.uri.removeprefix(output): each for each in self._files.found(output)}
-        without = []
+        without, came = [], 0
         for source in self._files.found(folder):
             if made := outputs.get(source.uri.removeprefix(folder) + ".out"):
-                yield from self._joined(source.uri, made.uri, made.size)
+                for line in self._joined(source.uri, made.uri, made.size):
+                    came += bool(line.strip())
+                    yield line
             else:
                 without.append(source.uri)
+        shard = outcome.job.shard
+        if outcome.state == "completed" and (without or (shard and came < shard.records)):
+            raise Unavailable(
+                f"{outcome.job.name} completed, so each record has an output; {came} of "
+                f"{shard.records if shard else 'its'} records have one so far, and {len(without)} files have none. "
+                "They are read again; nothing is sent again",
+                retry_after_seconds=60,
+            )
         if outcome.state == "failed":
             one_is_bad = bool(outputs) or len(without) == 1
             code, message = outcome.error_code or "job_failed", outcome.error_message or ""
