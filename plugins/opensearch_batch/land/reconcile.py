@@ -6,12 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.errors import ReasonsUnread, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import Provider, UnreadableLine
+
+REASONS_UNREAD = "reasons_unread"
+"""Code of a row without an answer in a job whose file of reasons cannot be read."""
+
+NO_ANSWERS = frozenset({"no_output", "no_vector"})
+"""Codes of rows that the vendor counts as answered."""
 
 MISSING = "missing"
 """Code of a row without a line, in a job ended well."""
@@ -48,6 +54,9 @@ class Tally:
     foreign: int = 0
     unreadable: int = 0
     first_unreadable: str = ""
+    replied: int = 0
+    """Requests that the vendor answered, the answers that are no answers included."""
+    reasons_unread: str = ""
     usage: Usage = field(default_factory=Usage)
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
@@ -143,7 +152,8 @@ def join(
     """
     seen = dict.fromkeys(ids, False)
     dimensions = readable = 0
-    for answer in _read(lines, provider, groups, tally, job_name):
+    replied: set[str] = set()
+    for answer in _read(_noting_reasons(lines, tally), provider, groups, tally, job_name):
         readable += 1
         if (known := seen.get(answer.id)) is None:
             tally.foreign += 1
@@ -153,6 +163,10 @@ def join(
             tally.name("duplicates", answer.id)
         else:
             seen[answer.id] = True
+            if answer.answered or answer.code in NO_ANSWERS:
+                tally.replied += 1
+                if groups:
+                    replied.add(answer.id)
             length = answer.dimensions
             dimensions = dimensions or length
             if answer.answered and length == dimensions:
@@ -166,9 +180,20 @@ def join(
                 yield tally.count(Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone))
     if tally.unreadable and not readable:
         raise UnknownAnswer(f"{job_name}: no line of its output can be read; {tally.first_unreadable}. {UNREAD}")
+    if groups:
+        tally.replied = sum(not replied.isdisjoint(ids_of_one) for ids_of_one in groups.values())
+    end = Fate(REASONS_UNREAD, tally.reasons_unread, passing=False) if tally.reasons_unread else fate
     for row_id, done in seen.items():
         if not done:
-            yield tally.count(Failure(row_id, fate.code, fate.message, fate.passing))
+            yield tally.count(Failure(row_id, end.code, end.message, end.passing))
+
+
+def _noting_reasons(lines: Iterable[bytes], tally: Tally) -> Iterator[bytes]:
+    """End where the answers have come and the file of the reasons cannot be read: the answers are paid for."""
+    try:
+        yield from lines
+    except ReasonsUnread as error:
+        tally.reasons_unread = str(error)
 
 
 def _read(

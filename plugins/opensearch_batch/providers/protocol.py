@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opensearch_batch.errors import Transient, UnknownAnswer
@@ -12,13 +11,6 @@ from opensearch_batch.flow.jobs import RemoteJob
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-
-def epoch_seconds(time: Any) -> float | None:
-    """Of a job's time: ISO 8601 as the cluster passes it on, or a number as a store has it."""
-    if isinstance(time, str):
-        return datetime.fromisoformat(time).timestamp()
-    return float(time) if time else None
 
 
 def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAnswer:
