@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from opensearch_batch.errors import Transient
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
 from opensearch_batch.providers.openai import output as openai_output
 from opensearch_batch.providers.protocol import unknown_status
@@ -176,6 +177,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
     if endpoint == "/v1/embeddings":
         return 0
     return next((int(parameters[name]) for name in OUTPUT_LIMITS if name in parameters), None)
+
+
+def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
+    return vectors_of(parameters.get("dimensions")) if endpoint == "/v1/embeddings" else TEXTS
 
 
 def submit_parameters(input_file_id: str) -> dict[str, Any]:
