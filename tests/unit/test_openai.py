@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from opensearch_batch import providers
 from opensearch_batch.errors import SpecError, Unavailable, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.land.vectors import is_vector
 from opensearch_batch.providers.openai import provider as openai
 from opensearch_batch.providers.protocol import UnreadableLine
 
@@ -279,8 +280,8 @@ def test_a_base64_vector_is_its_single_precision_values() -> None:
     "embedding", [[], [None], ["0.5"], [0.5, True], [[0.5]], {"0": 0.5}, None, 0.5, "", "not base64", "AAA="]
 )
 def test_what_is_not_a_list_of_numbers_is_no_vector(embedding: Any) -> None:
-    with pytest.raises(UnreadableLine):
-        read(embedded(embedding))
+    answer = read(embedded(embedding))
+    assert (answer.id, answer.answered, is_vector(answer)) == ("row-1", True, False)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +351,7 @@ def test_a_reason_is_passing_or_for_good_and_for_good_when_it_is_not_known(
         {},
         {"custom_id": "row-1"},
         line({}),
-        line({"data": []}),
+        line({"data": [{"embedding": [1]}, {"embedding": [2]}]}),
         line({"choices": []}),
         line({"output": "text"}),
         {"custom_id": "row-1", "response": {"body": {}}},
@@ -389,10 +390,6 @@ def test_each_text_of_a_request_has_its_vector_and_place_and_the_first_the_usage
         {"embedding": [1]},
         {"index": "0", "embedding": [1]},
         {"index": None, "embedding": [1]},
-        {"index": 0},
-        {"index": 0, "embedding": None},
-        {"index": 0, "embedding": ["1"]},
-        {"index": 0, "embedding": "not base64"},
         None,
         7,
     ],
@@ -400,6 +397,22 @@ def test_each_text_of_a_request_has_its_vector_and_place_and_the_first_the_usage
 def test_one_broken_entry_is_told_and_leaves_the_others(entry: Any) -> None:
     data = [entry, {"index": 1, "embedding": [2]}]
     assert read_many(line({"data": data})) == [None, Answer("row-1", vector=b"[2]", position=1)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"index": 0}, b"null"),
+        ({"index": 0, "embedding": None}, b"null"),
+        ({"index": 0, "embedding": ["1"]}, b'["1"]'),
+        ({"index": 0, "embedding": "not base64"}, b'"not base64"'),
+    ],
+)
+def test_an_entry_without_numbers_is_its_own_rows_answer_and_no_vector(entry: Any, words: bytes) -> None:
+    odd, other = read_many(line({"data": [entry, {"index": 1, "embedding": [2]}]}))
+    assert (odd and odd.vector, other) == (words, Answer("row-1", vector=b"[2]", position=1))
+    assert odd is not None
+    assert not is_vector(odd)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import orjson
 
 from opensearch_batch.errors import BatchError, ReasonsUnread, Refused, Unavailable
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.land.reconcile import Tally, fate, join
@@ -58,7 +59,8 @@ def land(
         failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{run_key}-{part}.jsonl"))
         handed_on = stack.enter_context(_handed_on(job, tally))
         end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
-        for row in join(ids, _lines(outcome, store), provider, end, tally, groups, job.name):
+        asked = (job.shard.asked if job.shard else None) or Asked()
+        for row in join(ids, _lines(outcome, store), provider, end, tally, groups, job.name, asked):
             if isinstance(row, Answer):
                 results.add(row)
             elif handed_on and tally.hands_on(row):
@@ -90,6 +92,8 @@ def land(
         failures=failure_file,
         passing=tally.passing,
         repair=repair_file,
+        zero_vectors=tally.zero_vectors,
+        truncated=tally.truncated,
     )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch_batch.errors import ReasonsUnread, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
+from opensearch_batch.land.vectors import is_vector, is_zero, words_of
 from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import Provider, UnreadableLine
+from opensearch_batch.providers.reading import with_nulls
 
 REASONS_UNREAD = "reasons_unread"
 """Code of a row without an answer in a job whose file of reasons cannot be read."""
@@ -22,8 +26,17 @@ NO_ANSWERS = frozenset({"no_output", "no_vector"})
 MISSING = "missing"
 """Code of a row without a line, in a job ended well."""
 
+NOT_A_VECTOR = "not_a_vector"
+"""Code of a row whose answer should be a vector, and is no list of finite numbers. The row is not sent again."""
+
 OTHER_DIMENSIONS = "other_dimensions"
-"""Code of a row whose vector is longer or shorter than the job's first vector."""
+"""Code of a row whose vector has another length than the length asked for, or than most first vectors of the job."""
+
+FIRST = 16
+"""So many first answers of a job decide the length of its vectors, where the request names no length."""
+
+ZERO_VECTORS, TRUNCATED = "zero_vectors", "truncated"
+"""Answers with a mark: vectors refused by an index with cosine similarity, texts ended by a limit of tokens."""
 
 NAMED = 10
 """So many ids of every kind of trouble are named; all ids are counted."""
@@ -62,6 +75,8 @@ class Tally:
     named: dict[str, list[str]] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     passing: dict[str, int] = field(default_factory=dict)
+    zero_vectors: int = 0
+    truncated: int = 0
 
     def hands_on(self, failure: Failure) -> bool:
         return self.repair and failure.passing
@@ -75,6 +90,17 @@ class Tally:
         else:
             self.fail(failure)
         return failure
+
+    def take(self, answer: Answer) -> Answer:
+        self.answered += 1
+        self.usage += answer.usage
+        if answer.truncated:
+            self.truncated += 1
+            self.name(TRUNCATED, answer.id)
+        elif answer.vector is not None and is_zero(answer):
+            self.zero_vectors += 1
+            self.name(ZERO_VECTORS, answer.id)
+        return answer
 
     def cannot_read(self, line: int, why: str) -> None:
         self.unreadable += 1
@@ -134,6 +160,9 @@ def fate(
     )
 
 
+ANY = Asked()
+
+
 def join(
     ids: Sequence[str],
     lines: Iterable[bytes],
@@ -142,16 +171,19 @@ def join(
     tally: Tally,
     groups: Groups | None = None,
     job_name: str = "the job",
+    asked: Asked = ANY,
 ) -> Iterator[Answer | Failure]:
     """Yield each id once, answered or failed. The first line about an id counts.
 
-    Lines come in any order, answers before reasons. A vector of another length than the first one's is no answer.
-    Memory holds the shard's ids and one line, never all answers. `groups` are the ids by request, where requests have
+    Lines come in any order, answers before reasons. `asked` or else the majority of the FIRST answers tells the length
+    of the vectors; a vector of another length is no answer. Memory holds the shard's ids, the FIRST answers and one
+    line, never all answers. `groups` are the ids by request, where requests have
     many; `job_name` stands in errors. Raise UnknownAnswer where no line can be read, or the reader itself fails: rows
     without an answer would count as missing, go again and be paid for twice.
     """
     seen = dict.fromkeys(ids, False)
-    dimensions = readable = 0
+    readable, dimensions = 0, _dimensions_of(asked)
+    first: list[Answer] = []
     replied: set[str] = set()
     for answer in _read(_noting_reasons(lines, tally), provider, groups, tally, job_name):
         readable += 1
@@ -167,21 +199,23 @@ def join(
                 tally.replied += 1
                 if groups:
                     replied.add(answer.id)
-            length = answer.dimensions
-            dimensions = dimensions or length
-            if answer.answered and length == dimensions:
-                tally.answered += 1
-                tally.usage += answer.usage
-                yield answer
-            elif answer.answered:
-                said = f"the vector has {length} numbers, others of this job have {dimensions}"
-                yield tally.count(Failure(answer.id, OTHER_DIMENSIONS, said))
+            if failure := _without_answer(answer, asked):
+                yield tally.count(failure)
+            elif dimensions is not None:
+                yield _of_length(dimensions, answer, asked, tally)
             else:
-                yield tally.count(Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone))
+                first.append(answer)
+                if len(first) == FIRST:
+                    dimensions = _most_common(first)
+                    yield from (_of_length(dimensions, each, asked, tally) for each in first)
+                    first.clear()
     if tally.unreadable and not readable:
         raise UnknownAnswer(f"{job_name}: no line of its output can be read; {tally.first_unreadable}. {UNREAD}")
     if groups:
         tally.replied = sum(not replied.isdisjoint(ids_of_one) for ids_of_one in groups.values())
+    if first:
+        dimensions = _most_common(first)
+        yield from (_of_length(dimensions, each, asked, tally) for each in first)
     end = Fate(REASONS_UNREAD, tally.reasons_unread, passing=False) if tally.reasons_unread else fate
     for row_id, done in seen.items():
         if not done:
@@ -196,6 +230,34 @@ def _noting_reasons(lines: Iterable[bytes], tally: Tally) -> Iterator[bytes]:
         tally.reasons_unread = str(error)
 
 
+def _dimensions_of(asked: Asked) -> int | None:
+    """Length asked for: 0 for texts; None where the first answers decide."""
+    return 0 if asked.vectors is False else asked.dimensions
+
+
+def _without_answer(answer: Answer, asked: Asked) -> Failure | None:
+    """Return the provider's reason, or say why the answer is no vector; None for an answer."""
+    if not answer.answered:
+        return Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone)
+    if is_vector(answer) or (answer.vector is None and not asked.vectors):
+        return None
+    words = words_of(answer, MESSAGE_CHARACTERS)
+    return Failure(answer.id, NOT_A_VECTOR, f"instead of a list of finite numbers came: {words}")
+
+
+def _most_common(answers: Sequence[Answer]) -> int:
+    """Length of most vectors; of equally many, the first length."""
+    return Counter(answer.dimensions for answer in answers).most_common(1)[0][0]
+
+
+def _of_length(dimensions: int, answer: Answer, asked: Asked, tally: Tally) -> Answer | Failure:
+    if answer.dimensions == dimensions:
+        return tally.take(answer)
+    named = asked.dimensions is not None
+    others = f"{dimensions} were asked for" if named else f"others of this job have {dimensions}"
+    return tally.count(Failure(answer.id, OTHER_DIMENSIONS, f"the vector has {answer.dimensions} numbers, {others}"))
+
+
 def _read(
     lines: Iterable[bytes], provider: Provider, groups: Groups | None, tally: Tally, job_name: str
 ) -> Iterator[Answer]:
@@ -204,7 +266,7 @@ def _read(
         if not raw.strip():
             continue
         try:
-            for answer in (provider.read_line(raw),) if groups is None else by_row(provider.read_many(raw), groups):
+            for answer in _answers(raw, provider, groups):
                 if answer is None:
                     tally.cannot_read(number, "a part of it has another shape")
                 else:
@@ -217,6 +279,23 @@ def _read(
                 f"{job_name}: the reader of provider {provider.NAME!r} failed at line {number} of the job's output: "
                 f"{kind}: {error}. That is a fault of the reader, not of a row. {UNREAD}"
             ) from error
+
+
+def _answers(raw: bytes, provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:
+    """Yield what a line says; a number that JSON cannot have, such as NaN, is read as null."""
+    begun = False
+    try:
+        for answer in _answers_in(raw, provider, groups):
+            begun = True
+            yield answer
+    except UnreadableLine:
+        if begun or (plain := with_nulls(raw)) is None:
+            raise
+        yield from _answers_in(plain, provider, groups)
+
+
+def _answers_in(raw: bytes, provider: Provider, groups: Groups | None) -> Iterable[Answer | None]:
+    return (provider.read_line(raw),) if groups is None else by_row(provider.read_many(raw), groups)
 
 
 @dataclass(frozen=True)

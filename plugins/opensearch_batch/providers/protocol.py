@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opensearch_batch.errors import Transient, UnknownAnswer
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import RemoteJob
 
 if TYPE_CHECKING:
@@ -163,6 +164,10 @@ class Provider(Protocol):
 
     def output_tokens_at_most(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
         """What one row's answer may cost in output tokens; 0 where there are none, None where nothing bounds it."""
+        ...
+
+    def asked(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
+        """Tell the kind of answer that `request` asks for, and the length of vectors where the parameters name one."""
         ...
 
     def submit_parameters(self, input_file_id: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ GROUP_ROWS, GROUP_CHARACTERS = 20_000, 4 << 20
 
 
 class Parquet:
-    """Columns: id; embedding (fixed-size list of float32) or output (text); input_tokens, output_tokens; the
-    provenance, dictionary-encoded.
+    """Columns: id; embedding (fixed-size list of float32), or output (text) and truncated (bool); input_tokens,
+    output_tokens; the provenance, dictionary-encoded.
 
     Needs pyarrow. Vectors are stored plain, because single precision hardly shrinks and every reader knows the plain
     encoding; all other columns are compressed with zstd.
@@ -72,6 +72,7 @@ class Parquet:
             self._group_rows = max(1, min(GROUP_ROWS, GROUP_BYTES // (4 * self._dimensions)))
         if answer.vector is None:
             self._outputs.append(answer.output or "")
+            self._truncated.append(answer.truncated)
             self._characters += len(answer.output or "")
         else:
             self._add_vector(answer)
@@ -93,6 +94,7 @@ class Parquet:
     def _clear(self) -> None:
         self._ids: list[str] = []
         self._outputs: list[str] = []
+        self._truncated: list[bool] = []
         self._characters = 0
         self._doubles = bytearray()
         self._singles = array("f")
@@ -126,7 +128,10 @@ class Parquet:
     def _answers(self) -> dict[str, Any]:
         arrow = self._arrow
         if not self._dimensions:
-            return {"output": arrow.array(self._outputs, arrow.string())}
+            return {
+                "output": arrow.array(self._outputs, arrow.string()),
+                "truncated": arrow.array(self._truncated, arrow.bool_()),
+            }
         if self._doubles:
             count = len(self._doubles) // 8
             doubles = arrow.Array.from_buffers(arrow.float64(), count, [None, arrow.py_buffer(self._doubles)])

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.bedrock import models
@@ -174,6 +175,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
 
 def window_hours(job: Mapping[str, Any]) -> float:
     return float(job.get("timeout_hours") or WINDOW_HOURS)
+
+
+def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
+    return models.asked(model, parameters)
 
 
 def submit_parameters(input_file_id: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from opensearch_batch.errors import Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.asked import Asked, vectors_of
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
 from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder, explained
@@ -151,6 +152,10 @@ def window_hours(job: Mapping[str, Any]) -> float:
     return WINDOW_HOURS
 
 
+def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
+    return vectors_of(parameters.get("output_dimension"))
+
+
 def submit_parameters(input_file_id: str) -> dict[str, Any]:
     return {"dataset_id": input_file_id}
 
@@ -218,10 +223,7 @@ def read_line(raw: bytes) -> Answer:
         line = _line(raw)
     except UnreadableLine as error:
         raise explained(raw, error) from None
-    text = bytes(line.embedding)
-    if not text.startswith(b"[") or text == b"[]":
-        raise UnreadableLine("a vector that is not a list of numbers")
-    return Answer(line.id, vector=text)
+    return Answer(line.id, vector=bytes(line.embedding))
 
 
 def read_many(raw: bytes) -> Iterator[Answer | None]:

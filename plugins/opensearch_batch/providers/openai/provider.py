@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from opensearch_batch.errors import Transient
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.openai import output as openai_output
 from opensearch_batch.providers.protocol import unknown_status
@@ -181,6 +182,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
 
 def window_hours(job: Mapping[str, Any]) -> float:
     return WINDOW_HOURS
+
+
+def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
+    return vectors_of(parameters.get("dimensions")) if endpoint == "/v1/embeddings" else TEXTS
 
 
 def submit_parameters(input_file_id: str) -> dict[str, Any]:

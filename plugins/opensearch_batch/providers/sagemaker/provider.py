@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.asked import Asked, vectors_of
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
@@ -196,6 +197,11 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
 
 def window_hours(job: Mapping[str, Any]) -> float:
     return WINDOW_HOURS
+
+
+def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
+    """A container may embed or write; only a container that embeds takes `dimensions`."""
+    return vectors_of(parameters["dimensions"]) if "dimensions" in parameters else Asked()
 
 
 def submit_parameters(input_file_id: str) -> dict[str, Any]:
