@@ -43,6 +43,7 @@ class ApiError(StackError):
 class Stack:
     """Use as a context manager; one at a time on a home.
 
+    ``plugins`` is the checkout's folder, or none where the wheel is installed (``make demo WHEEL=1``).
     ``with_sandbox=False`` leaves the connections to the caller's own ``AIRFLOW_CONN_*``. ``opensearch`` is the version
     of a real node (stack/opensearch). ``settings`` are further environment variables for Airflow.
     ``on_step(what, seconds)`` is called when a step of the start is done.
@@ -53,7 +54,7 @@ class Stack:
         home: Path,
         *,
         dags: Path = CHECKOUT / "dags",
-        plugins: Path = CHECKOUT / "plugins",
+        plugins: Path | None = None,
         with_sandbox: bool = True,
         opensearch: str | None = None,
         pace: str = "instant",
@@ -68,7 +69,7 @@ class Stack:
         self._opensearch = opensearch
         self._node: Node | None = None
         self._dags = dags
-        self._plugins = plugins
+        self._plugins = plugins or airflow.plugins_folder(self.home)
         self._with_sandbox = with_sandbox
         self._pace = pace
         self._settings = dict(settings or {})
@@ -169,6 +170,8 @@ class Stack:
         self._done("PostgreSQL", began)
         port = self.home.port("Airflow")
         self.url = f"http://127.0.0.1:{port}"
+        if version := airflow.wheel_version():
+            self._on_step(f"opensearch-batch {version} from its wheel", 0.0)
         env |= airflow.settings(self.home, self._postgres.url, port, self._dags, self._plugins)
         env |= self._settings
         self.parts |= airflow.parts(self.home, env)

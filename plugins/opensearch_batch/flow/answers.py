@@ -26,7 +26,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """A line of an output file: either `output` (text) or `vector` (an answer), or `code` and `message` (a reason).
 
-    A vector is the JSON text of the numbers as received, or single-precision values where the provider sent binary.
+    A vector is well-formed JSON text as received, or single-precision values where the provider sent binary; readers do
+    not judge vectors, land/vectors.py checks every vector.
     `numbers` is a buffer of the text's numbers as doubles, if reading the line made the buffer. `position` is the
     number of the text in the request, from 0; None is the whole request. The first answer of a request of many texts
     has the usage of the request.
@@ -46,6 +47,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """Of a reason: the provider may answer the same row when sent again."""
     alone: bool = False
     """Of a reason: the provider may answer the row when sent without the rest of the request."""
+    truncated: bool = False
+    """Of a text: the model stopped at a limit of tokens, before the text's own end."""
 
     @property
     def answered(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, RemoteState
@@ -22,7 +22,8 @@ class Landed(Value, frozen=True):
     counted by code), make `records`; duplicates, foreign and unreadable lines come on top.
 
     `results`, `failures` and `repair` (the rows handed on) are None without rows. `examples` are the first failed rows
-    of every code.
+    of every code. `zero_vectors` and `truncated` texts are answers, and count in `answered` too; unset by earlier
+    versions.
     """
 
     job: Job
@@ -44,3 +45,5 @@ class Landed(Value, frozen=True):
     passing: dict[str, int] = field(default_factory=dict)
     repair: DataFile | None = None
     instance_seconds: float = 0.0
+    zero_vectors: int | UnsetType = UNSET
+    truncated: int | UnsetType = UNSET

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET, UnsetType
+
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.values import Value
 
 
@@ -10,7 +13,7 @@ class Shard(Value, frozen=True):
 
     `ids_uri` is the file of the rows' ids, where requests have many rows (prepare/grouping.py); None where a request
     is named by the row's id. `round` is 0 for a shard of the input, else the repair round; indexes count anew in a
-    round.
+    round. `asked` is the kind of answer that the requests ask for; unset in shards of earlier versions.
     """
 
     index: int
@@ -21,6 +24,7 @@ class Shard(Value, frozen=True):
     estimated_tokens: int
     ids_uri: str | None = None
     round: int = 0
+    asked: Asked | UnsetType = UNSET
 
     @property
     def name(self) -> str:

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.errors import ReasonsUnread, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
+from opensearch_batch.land.vectors import is_vector, is_zero, words_of
 from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import Provider, UnreadableLine
+from opensearch_batch.providers.reading import with_nulls
+
+REASONS_UNREAD = "reasons_unread"
+"""Code of a row without an answer in a job whose file of reasons cannot be read."""
+
+NO_ANSWERS = frozenset({"no_output", "no_vector"})
+"""Codes of rows that the vendor counts as answered."""
 
 MISSING = "missing"
 """Code of a row without a line, in a job ended well."""
 
+NOT_A_VECTOR = "not_a_vector"
+"""Code of a row whose answer should be a vector, and is no list of finite numbers. The row is not sent again."""
+
 OTHER_DIMENSIONS = "other_dimensions"
-"""Code of a row whose vector is longer or shorter than the job's first vector."""
+"""Code of a row whose vector has another length than the length asked for, or than most first vectors of the job."""
+
+FIRST = 16
+"""So many first answers of a job decide the length of its vectors, where the request names no length."""
+
+ZERO_VECTORS, TRUNCATED = "zero_vectors", "truncated"
+"""Answers with a mark: vectors refused by an index with cosine similarity, texts ended by a limit of tokens."""
 
 NAMED = 10
 """So many ids of every kind of trouble are named; all ids are counted."""
@@ -48,11 +67,16 @@ class Tally:
     foreign: int = 0
     unreadable: int = 0
     first_unreadable: str = ""
+    replied: int = 0
+    """Requests that the vendor answered, the answers that are no answers included."""
+    reasons_unread: str = ""
     usage: Usage = field(default_factory=Usage)
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     passing: dict[str, int] = field(default_factory=dict)
+    zero_vectors: int = 0
+    truncated: int = 0
 
     def hands_on(self, failure: Failure) -> bool:
         return self.repair and failure.passing
@@ -66,6 +90,17 @@ class Tally:
         else:
             self.fail(failure)
         return failure
+
+    def take(self, answer: Answer) -> Answer:
+        self.answered += 1
+        self.usage += answer.usage
+        if answer.truncated:
+            self.truncated += 1
+            self.name(TRUNCATED, answer.id)
+        elif answer.vector is not None and is_zero(answer):
+            self.zero_vectors += 1
+            self.name(ZERO_VECTORS, answer.id)
+        return answer
 
     def cannot_read(self, line: int, why: str) -> None:
         self.unreadable += 1
@@ -125,6 +160,9 @@ def fate(
     )
 
 
+ANY = Asked()
+
+
 def join(
     ids: Sequence[str],
     lines: Iterable[bytes],
@@ -133,17 +171,21 @@ def join(
     tally: Tally,
     groups: Groups | None = None,
     job_name: str = "the job",
+    asked: Asked = ANY,
 ) -> Iterator[Answer | Failure]:
     """Yield every id once, answered or failed. The first line about an id counts.
 
-    Lines come in any order, answers before reasons. A vector of a length unlike the first vector's is no answer. Memory
-    holds the shard's ids and a line, never all answers. `groups` are the ids by request, where requests have many;
-    `job_name` stands in errors. Raise UnknownAnswer where no line can be read, or the reader itself fails: rows without
-    an answer would count as missing, go again and be paid for twice.
+    Lines come in any order, answers before reasons. `asked` or else the majority of the FIRST answers tells the length
+    of the vectors; a vector of a different length is no answer. Memory holds the shard's ids, the FIRST answers and a
+    line, never all answers. `groups` are the ids by request, where requests have many; `job_name` stands in errors.
+    Raise UnknownAnswer where no line can be read, or the reader itself fails: rows
+    without an answer would count as missing, go again and be paid for twice.
     """
     seen = dict.fromkeys(ids, False)
-    dimensions = readable = 0
-    for answer in _read(lines, provider, groups, tally, job_name):
+    readable, dimensions = 0, _dimensions_of(asked)
+    first: list[Answer] = []
+    replied: set[str] = set()
+    for answer in _read(_noting_reasons(lines, tally), provider, groups, tally, job_name):
         readable += 1
         if (known := seen.get(answer.id)) is None:
             tally.foreign += 1
@@ -153,22 +195,67 @@ def join(
             tally.name("duplicates", answer.id)
         else:
             seen[answer.id] = True
-            length = answer.dimensions
-            dimensions = dimensions or length
-            if answer.answered and length == dimensions:
-                tally.answered += 1
-                tally.usage += answer.usage
-                yield answer
-            elif answer.answered:
-                said = f"the vector has {length} numbers, others of this job have {dimensions}"
-                yield tally.count(Failure(answer.id, OTHER_DIMENSIONS, said))
+            if answer.answered or answer.code in NO_ANSWERS:
+                tally.replied += 1
+                if groups:
+                    replied.add(answer.id)
+            if failure := _without_answer(answer, asked):
+                yield tally.count(failure)
+            elif dimensions is not None:
+                yield _of_length(dimensions, answer, asked, tally)
             else:
-                yield tally.count(Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone))
+                first.append(answer)
+                if len(first) == FIRST:
+                    dimensions = _most_common(first)
+                    yield from (_of_length(dimensions, each, asked, tally) for each in first)
+                    first.clear()
     if tally.unreadable and not readable:
         raise UnknownAnswer(f"{job_name}: no line of its output can be read; {tally.first_unreadable}. {UNREAD}")
+    if groups:
+        tally.replied = sum(not replied.isdisjoint(ids_of_one) for ids_of_one in groups.values())
+    if first:
+        dimensions = _most_common(first)
+        yield from (_of_length(dimensions, each, asked, tally) for each in first)
+    end = Fate(REASONS_UNREAD, tally.reasons_unread, passing=False) if tally.reasons_unread else fate
     for row_id, done in seen.items():
         if not done:
-            yield tally.count(Failure(row_id, fate.code, fate.message, fate.passing))
+            yield tally.count(Failure(row_id, end.code, end.message, end.passing))
+
+
+def _noting_reasons(lines: Iterable[bytes], tally: Tally) -> Iterator[bytes]:
+    """End where the answers have come and the file of the reasons cannot be read: the answers are paid for."""
+    try:
+        yield from lines
+    except ReasonsUnread as error:
+        tally.reasons_unread = str(error)
+
+
+def _dimensions_of(asked: Asked) -> int | None:
+    """Length asked for: 0 for texts; None where the first answers decide."""
+    return 0 if asked.vectors is False else asked.dimensions
+
+
+def _without_answer(answer: Answer, asked: Asked) -> Failure | None:
+    """Return the provider's reason, or say why the answer is no vector; None for an answer."""
+    if not answer.answered:
+        return Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone)
+    if is_vector(answer) or (answer.vector is None and not asked.vectors):
+        return None
+    words = words_of(answer, MESSAGE_CHARACTERS)
+    return Failure(answer.id, NOT_A_VECTOR, f"instead of a list of finite numbers came: {words}")
+
+
+def _most_common(answers: Sequence[Answer]) -> int:
+    """Length of most vectors; of equally many, the first length."""
+    return Counter(answer.dimensions for answer in answers).most_common(1)[0][0]
+
+
+def _of_length(dimensions: int, answer: Answer, asked: Asked, tally: Tally) -> Answer | Failure:
+    if answer.dimensions == dimensions:
+        return tally.take(answer)
+    named = asked.dimensions is not None
+    others = f"{dimensions} were asked for" if named else f"others of this job have {dimensions}"
+    return tally.count(Failure(answer.id, OTHER_DIMENSIONS, f"the vector has {answer.dimensions} numbers, {others}"))
 
 
 def _read(
@@ -179,7 +266,7 @@ def _read(
         if not raw.strip():
             continue
         try:
-            for answer in (provider.read_line(raw),) if groups is None else by_row(provider.read_many(raw), groups):
+            for answer in _answers(raw, provider, groups):
                 if answer is None:
                     tally.cannot_read(number, "a part of it has another shape")
                 else:
@@ -192,6 +279,23 @@ def _read(
                 f"{job_name}: the reader of provider {provider.NAME!r} failed at line {number} of the job's output: "
                 f"{kind}: {error}. That is a fault of the reader, not of a row. {UNREAD}"
             ) from error
+
+
+def _answers(raw: bytes, provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:
+    """Yield what a line says; a number that JSON cannot have, such as NaN, is read as null."""
+    begun = False
+    try:
+        for answer in _answers_in(raw, provider, groups):
+            begun = True
+            yield answer
+    except UnreadableLine:
+        if begun or (plain := with_nulls(raw)) is None:
+            raise
+        yield from _answers_in(plain, provider, groups)
+
+
+def _answers_in(raw: bytes, provider: Provider, groups: Groups | None) -> Iterable[Answer | None]:
+    return (provider.read_line(raw),) if groups is None else by_row(provider.read_many(raw), groups)
 
 
 @dataclass(frozen=True)

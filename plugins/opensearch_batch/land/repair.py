@@ -70,7 +70,11 @@ def prepare_repair(
                     grouped = any(part.shard.ids_uri for part in group)
                     open_ids = opener(folder, ".ids.jsonl", first=count) if grouped else None
                     made = list(write_shards(rows, opener(folder, ".jsonl", first=count), limits, open_ids))
-                made = [replace(shard, index=count + shard.index, round=group[0].shard.round + 1) for shard in made]
+                before = group[0].shard
+                made = [
+                    replace(shard, index=count + shard.index, round=before.round + 1, asked=before.asked)
+                    for shard in made
+                ]
                 taken.append(Taken([part.file.uri for part in group], made))
                 bundle += made
                 count += len(made)

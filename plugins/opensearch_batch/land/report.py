@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.jobs import RemoteState
@@ -34,7 +34,8 @@ class Report(Value, frozen=True):
     reason, rows of `absent` shards (indexes) included.
 
     `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in a
-    repair round, `left` the rows of `failed` and `missing` whose round never landed.
+    repair round, `left` the rows of `failed` and `missing` whose round never landed. `zero_vectors` and `truncated`
+    texts count in `answered` too; unset in manifests of earlier versions.
     """
 
     records: int
@@ -63,6 +64,8 @@ class Report(Value, frozen=True):
     repaired: int = 0
     left: int = 0
     instance_seconds: float = 0.0
+    zero_vectors: int | UnsetType = UNSET
+    truncated: int | UnsetType = UNSET
 
     @property
     def all_landed(self) -> bool:
@@ -87,9 +90,13 @@ class Report(Value, frozen=True):
         used = f"{self.actual_tokens} tokens"
         if self.instance_seconds:
             used = f"{self.instance_seconds:.0f} instance-seconds"
-        extra = "".join(
-            f", {n} {kind}" for kind, n in (("duplicates", self.duplicates), ("foreign", self.foreign)) if n
-        )
+        counts = {
+            "duplicates": self.duplicates,
+            "foreign": self.foreign,
+            "all-zero vectors": self.zero_vectors,
+            "truncated texts": self.truncated,
+        }
+        extra = "".join(f", {n} {kind}" for kind, n in counts.items() if n)
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
         return (
             f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed, "
@@ -115,7 +122,7 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
     """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows."""
     once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
     parts = sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
-    total = {name: sum(getattr(part, name) for part in parts) for name in _SUMS}
+    total = {name: sum(getattr(part, name) or 0 for part in parts) for name in _SUMS}
     total["failed"] += sum(rest.tally.failed for rest in left)
     counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
     usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
@@ -147,7 +154,7 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
     )
 
 
-_COUNTED = ("answered", "failed", "duplicates", "foreign", "unreadable")
+_COUNTED = ("answered", "failed", "duplicates", "foreign", "unreadable", "zero_vectors", "truncated")
 _SUMS = (*_COUNTED, "input_tokens", "output_tokens", "instance_seconds")
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, closing
 from itertools import islice
 
 import orjson
+from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError
@@ -34,7 +35,9 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     try:
         with closing(_requests(spec, limits)) as requests:
             open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
-            shards = list(write_shards(requests, opener(folder, ".jsonl", spec.dry_run), limits, open_ids))
+            made = write_shards(requests, opener(folder, ".jsonl", spec.dry_run), limits, open_ids)
+            asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
+            shards = [replace(shard, asked=asked) for shard in made]
         price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
         plan = make_plan(
             shards,

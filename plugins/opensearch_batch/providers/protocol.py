@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opensearch_batch.errors import Transient, UnknownAnswer
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import RemoteJob
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-
-def epoch_seconds(time: Any) -> float | None:
-    """Convert a job's time: ISO 8601 from the cluster, or epoch seconds from a store. None for an empty value."""
-    if isinstance(time, str):
-        return datetime.fromisoformat(time).timestamp()
-    return float(time) if time else None
 
 
 def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAnswer:
@@ -171,6 +164,10 @@ class Provider(Protocol):
 
     def output_tokens_at_most(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
         """Return the most output tokens of a row's answer; 0 for embeddings, None without a bound."""
+        ...
+
+    def asked(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
+        """Tell the kind of answer that `request` asks for, and the length of vectors where the parameters name one."""
         ...
 
     def submit_parameters(self, input_file_id: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -52,6 +53,32 @@ def as_shape(value: Any, shape: type[T], *, strict: bool = True) -> T:
         return msgspec.convert(value, shape, strict=strict)
     except msgspec.ValidationError as error:
         raise UnreadableLine(str(error)) from error
+
+
+def with_nulls(raw: bytes) -> bytes | None:
+    """Return the JSON with null for NaN, Infinity and numbers beyond all doubles, which Python's own JSON reads; None
+    for what is no such JSON.
+    """
+    try:
+        return orjson.dumps(json.loads(raw))
+    except (ValueError, TypeError, RecursionError):  # TypeError: whole numbers of more than 64 bits
+        return None
+
+
+TEXT_PARTS = (None, "text", "output_text")
+"""Types of the parts of an answer; a part of another type is the model's thinking, a refusal or a call of a tool."""
+
+
+def spoken_in(content: Any) -> str:
+    """Join the text parts of a message's content, a text or a list of parts; empty without text parts."""
+    parts = content if isinstance(content, list) else [content]
+    return "".join(_text_in(part) for part in parts)
+
+
+def _text_in(part: Any) -> str:
+    if isinstance(part, dict):
+        part = part.get("text") if part.get("type") in TEXT_PARTS else None
+    return part if isinstance(part, str) else ""
 
 
 def json_of(text: bytes | str) -> Any:

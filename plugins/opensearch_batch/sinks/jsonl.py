@@ -14,7 +14,9 @@ from opensearch_batch.storage import ObjectWriter
 
 
 class JsonLines:
-    """Lines of {"id", "embedding"} or {"id", "output"}; a vector that came as JSON text is copied unchanged."""
+    """Lines of {"id", "embedding"} or {"id", "output"}, with "truncated": true where the text is; a vector that came as
+    JSON text is copied unchanged.
+    """
 
     def __init__(self, uri: str) -> None:
         self._out = ObjectWriter(uri)
@@ -30,7 +32,8 @@ class JsonLines:
 
     def add(self, answer: Answer) -> None:
         if answer.vector is None:
-            self.add_line({"id": answer.id, "output": answer.output})
+            mark = {"truncated": True} if answer.truncated else {}
+            self.add_line({"id": answer.id, "output": answer.output, **mark})
         elif isinstance(answer.vector, bytes):
             self.add_line({"id": answer.id, "embedding": orjson.Fragment(answer.vector)})
         else:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from opensearch_batch.errors import SpecError, UnknownAnswer
+from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.extras import imported_from
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.storage import ObjectWriter
@@ -20,20 +21,19 @@ GROUP_ROWS, GROUP_CHARACTERS = 20_000, 4 << 20
 
 
 class Parquet:
-    """Columns: id; embedding (fixed-size list of float32) or output (text); input_tokens, output_tokens; the
-    provenance, dictionary-encoded.
+    """Columns: id; embedding (fixed-size list of float32), or output (text) and truncated (bool); input_tokens,
+    output_tokens; the provenance, dictionary-encoded.
 
     Needs pyarrow. Vectors are stored plain, because single precision hardly shrinks and every reader knows the plain
     encoding; all other columns are compressed with zstd.
     """
 
     def __init__(self, uri: str, provenance: Mapping[str, str]) -> None:
-        try:
+        with imported_from("parquet", "output.format parquet"):
             import pyarrow.compute
             import pyarrow.parquet
-            import simdjson
-        except ImportError as error:
-            raise SpecError(f"output.format parquet needs pyarrow where tasks run: {error}") from None
+        import simdjson
+
         self._arrow, self._parquet = pyarrow, pyarrow.parquet
         self._pool = pyarrow.system_memory_pool()  # pyarrow's own keeps twice as much
         self._parser: Any = simdjson.Parser()
@@ -72,6 +72,7 @@ class Parquet:
             self._group_rows = max(1, min(GROUP_ROWS, GROUP_BYTES // (4 * self._dimensions)))
         if answer.vector is None:
             self._outputs.append(answer.output or "")
+            self._truncated.append(answer.truncated)
             self._characters += len(answer.output or "")
         else:
             self._add_vector(answer)
@@ -93,6 +94,7 @@ class Parquet:
     def _clear(self) -> None:
         self._ids: list[str] = []
         self._outputs: list[str] = []
+        self._truncated: list[bool] = []
         self._characters = 0
         self._doubles = bytearray()
         self._singles = array("f")
@@ -126,7 +128,10 @@ class Parquet:
     def _answers(self) -> dict[str, Any]:
         arrow = self._arrow
         if not self._dimensions:
-            return {"output": arrow.array(self._outputs, arrow.string())}
+            return {
+                "output": arrow.array(self._outputs, arrow.string()),
+                "truncated": arrow.array(self._truncated, arrow.bool_()),
+            }
         if self._doubles:
             count = len(self._doubles) // 8
             doubles = arrow.Array.from_buffers(arrow.float64(), count, [None, arrow.py_buffer(self._doubles)])

@@ -124,7 +124,7 @@ class BatchSensor(BaseSensorOperator):
             assert remote is not None
             self.log.info("%s: %s", job.name, status_line(remote))
             if ended(remote):
-                self.outcomes[job.provider_job_id] = outcome(job, remote)
+                self.outcomes[job.provider_job_id] = outcome(job, remote, time.time())
         done = len(self.outcomes) == len(self.linked_jobs)
         return PokeReturnValue(done, list(self.outcomes.values()) if done else None)
 

@@ -74,8 +74,8 @@ class S3Jobs:
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for summary in islice(self._summaries(since), most_pages * PAGE):
-            if summary[self.ARN] in ids:
-                found[summary[self.ARN]] = summary
+            if (job_id := summary.get(self.ARN)) in ids:
+                found[str(job_id)] = summary
             if len(found) == len(ids):
                 break
         return found

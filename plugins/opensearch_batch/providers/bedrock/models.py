@@ -12,8 +12,9 @@ import orjson
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
 from opensearch_batch.providers.protocol import UnreadableLine
-from opensearch_batch.providers.reading import as_shape, decoder, json_of
+from opensearch_batch.providers.reading import as_shape, decoder, json_of, spoken_in
 from opensearch_batch.providers.request_body import members
 
 Family = Literal["titan", "cohere", "anthropic", "nova"]
@@ -25,6 +26,14 @@ FAMILIES: dict[str, Family] = {
 }
 """By how a model's id begins, after the region of an inference profile."""
 
+
+DIMENSIONS: dict[Family, str] = {"titan": "dimensions", "cohere": "output_dimension"}
+"""Families that embed, with the parameter of the vectors' length."""
+
+LIMITS = frozenset(["max_tokens", "model_context_window_exceeded"])
+"""Why a message ended, where a limit of tokens ended the message:
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, `stopReason`.
+"""
 
 MAX_TOKENS = 1024
 """Default for a spec without max_tokens: a message must have a bound."""
@@ -57,6 +66,11 @@ def text_of(body: Mapping[str, Any]) -> str:
     if "texts" in body:
         return str(body["texts"][0])
     return str(body["messages"][0]["content"][0]["text"])
+
+
+def asked(model: str, parameters: Mapping[str, Any]) -> Asked:
+    named = DIMENSIONS.get(family_of(model))
+    return vectors_of(parameters.get(named)) if named else TEXTS
 
 
 def output_tokens_at_most(model: str, parameters: Mapping[str, Any]) -> int | None:
@@ -102,7 +116,7 @@ class _Embedded(msgspec.Struct):
 class _Vectors(msgspec.Struct):
     """Cohere: a list of vectors, or lists by type, of which floats are read."""
 
-    embeddings: list[Any] | dict[str, list[Any]]
+    embeddings: list[Any] | dict[str, list[Any] | None] | None
 
 
 class _Tokens(msgspec.Struct):
@@ -114,12 +128,8 @@ class _Tokens(msgspec.Struct):
     outputTokens: int | float | None = None
 
 
-class _Part(msgspec.Struct):
-    text: str | None = None
-
-
 class _Message(msgspec.Struct):
-    content: list[_Part]
+    content: list[Any]
 
 
 class _Output(msgspec.Struct):
@@ -129,7 +139,7 @@ class _Output(msgspec.Struct):
 class _Spoken(msgspec.Struct):
     """Anthropic has `content` at once, Nova in `output.message`."""
 
-    content: list[_Part] | None = None
+    content: list[Any] | None = None
     output: _Output | None = None
     usage: _Tokens | None = None
     stop_reason: Any = None
@@ -145,29 +155,31 @@ def answer(row_id: str, output: bytes) -> Answer:
         line = _embedded(output)
     except UnreadableLine:
         return _read(row_id, json_of(output))
-    return Answer(row_id, vector=_numbers(bytes(line.embedding)), usage=Usage(line.inputTextTokenCount))
+    return Answer(row_id, vector=bytes(line.embedding), usage=Usage(line.inputTextTokenCount))
 
 
 def _read(row_id: str, said: Any) -> Answer:
+    if isinstance(said, dict) and "embedding" in said:
+        return Answer(row_id, vector=orjson.dumps(said["embedding"]))
     if isinstance(said, dict) and "embeddings" in said:
-        return Answer(row_id, vector=_numbers(orjson.dumps(_only_vector(as_shape(said, _Vectors)))))
+        return Answer(row_id, vector=orjson.dumps(_only_vector(as_shape(said, _Vectors))))
     spoken = as_shape(said, _Spoken)
     usage = _usage(spoken.usage or _Tokens())
-    text = "".join(part.text or "" for part in _parts(spoken))
+    text, why = spoken_in(_parts(spoken)), spoken.stop_reason or spoken.stopReason
     if not text:
-        why = spoken.stop_reason or spoken.stopReason
         return Answer(row_id, code="no_output", message=f"stop_reason {why}", usage=usage)
-    return Answer(row_id, output=text, usage=usage)
+    return Answer(row_id, output=text, usage=usage, truncated=isinstance(why, str) and why in LIMITS)
 
 
 def _only_vector(said: _Vectors) -> Any:
-    vectors = said.embeddings.get("float", []) if isinstance(said.embeddings, dict) else said.embeddings
-    if len(vectors) != 1:
+    """Of any shape; None where the list is empty."""
+    vectors = said.embeddings.get("float") if isinstance(said.embeddings, dict) else said.embeddings
+    if vectors and len(vectors) > 1:
         raise UnreadableLine(f"{len(vectors)} vectors for one text")
-    return vectors[0]
+    return vectors[0] if vectors else None
 
 
-def _parts(spoken: _Spoken) -> list[_Part]:
+def _parts(spoken: _Spoken) -> list[Any]:
     if spoken.content is not None:
         return spoken.content
     if spoken.output is None:
@@ -179,10 +191,3 @@ def _usage(tokens: _Tokens) -> Usage:
     return Usage(
         int(tokens.input_tokens or tokens.inputTokens or 0), int(tokens.output_tokens or tokens.outputTokens or 0)
     )
-
-
-def _numbers(text: bytes) -> bytes:
-    numbers = json_of(text)
-    if not isinstance(numbers, list) or not numbers or not all(isinstance(each, int | float) for each in numbers):
-        raise UnreadableLine("a vector that is not a list of numbers")
-    return text

@@ -14,10 +14,14 @@ import orjson
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.providers.openai.codes import RELAYED, passes, relayed_passes
 from opensearch_batch.providers.protocol import UnreadableLine
-from opensearch_batch.providers.reading import as_shape
+from opensearch_batch.providers.reading import as_shape, spoken_in
 
-NOT_IN_NUMBERS = (b'"', b"n", b"t", b"f", b"{")
-"""First bytes of JSON values that are neither numbers nor lists: text, null, true, false, objects."""
+LIMITS = frozenset(["length", "max_tokens", "model_length"])
+"""`finish_reason` of a text that a limit of tokens ended: https://platform.openai.com/docs/api-reference/chat/object,
+and https://docs.mistral.ai/api for the last.
+"""
+LIMIT_OF_RESPONSES = "max_output_tokens"
+"""Likewise of an incomplete response: https://platform.openai.com/docs/api-reference/responses/object."""
 
 
 class _AnyResponse(msgspec.Struct):
@@ -43,11 +47,11 @@ class _AnyTokens(msgspec.Struct):
 
 
 class _AnyVector(msgspec.Struct):
-    embedding: Any
+    embedding: Any = None
 
 
 class _AnyMessage(msgspec.Struct):
-    content: str | None = None
+    content: Any = None
     refusal: str | None = None
 
 
@@ -56,23 +60,19 @@ class _AnyChoice(msgspec.Struct):
     finish_reason: Any = None
 
 
-class _Part(msgspec.Struct):
-    text: str | None = None
-    refusal: str | None = None
-
-
 class _Item(msgspec.Struct):
-    content: list[_Part] | None = None
+    content: Any = None
 
 
 class _AnyBody(msgspec.Struct):
     """An answer of any endpoint: `data` of embeddings, `choices` of a chat, `output` of a response."""
 
     usage: Any = None
-    data: list[_AnyVector] | None = None
+    data: list[_AnyVector | None] | None = None
     choices: list[_AnyChoice] | None = None
     output: list[_Item] | None = None
     status: Any = None
+    incomplete_details: Any = None
 
 
 def read_any(line: AnyLine) -> Answer:
@@ -88,11 +88,11 @@ def read_any(line: AnyLine) -> Answer:
     body = as_shape(told, _AnyBody)
     usage = _usage(as_shape(body.usage or {}, _AnyTokens, strict=False))
     if body.data is not None:
-        return Answer(custom_id, vector=vector_of(_only(body.data).embedding), usage=usage)
-    output, why_none = _text(body)
+        return Answer(custom_id, vector=vector_of(_only(body.data)), usage=usage)
+    output, why_none, truncated = _text(body)
     if not output:
         return Answer(custom_id, code="no_output", message=why_none, usage=usage)
-    return Answer(custom_id, output=output, usage=usage)
+    return Answer(custom_id, output=output, usage=usage, truncated=truncated)
 
 
 def _error_in(body: Any) -> dict[str, Any] | None:
@@ -110,56 +110,50 @@ def _whole(number: int | float | None) -> int | None:
     return None if number is None else int(number)
 
 
-def _only(vectors: list[_AnyVector]) -> _AnyVector:
-    if len(vectors) != 1:
+def _only(vectors: list[_AnyVector | None]) -> Any:
+    """Return the only vector as the line has the vector: of any shape, None where the list is empty."""
+    if len(vectors) > 1:
         raise UnreadableLine(f"{len(vectors)} vectors for one text")
-    return vectors[0]
+    return vectors[0].embedding if vectors and vectors[0] else None
 
 
 def vector_of(embedding: Any) -> bytes | array[float]:
-    """Return the JSON text of numbers, or with `encoding_format: base64` little-endian single-precision values."""
-    if isinstance(embedding, str):
-        return _from_base64(embedding)
-    text = orjson.dumps(embedding)
-    if not is_list_of_numbers(text):
-        raise UnreadableLine("a vector that is not a list of numbers")
-    return text
-
-
-def _from_base64(text: str) -> array[float]:
+    """Return JSON text, or with `encoding_format: base64` single-precision values, sent little-endian. A text that is
+    no such base64 stays JSON text.
+    """
+    if not isinstance(embedding, str):
+        return orjson.dumps(embedding)
     try:
-        values = array("f", base64.b64decode(text, validate=True))
-    except ValueError as error:  # base64's own too, and bytes that are no whole number of values
-        raise UnreadableLine(f"a vector in base64: {error}") from error
+        values = array("f", base64.b64decode(embedding, validate=True))
+    except ValueError:  # base64's own too, and bytes that are no whole number of values
+        return orjson.dumps(embedding)
     if sys.byteorder == "big":
         values.byteswap()
-    if not values:
-        raise UnreadableLine("an empty vector")
     return values
 
 
-def is_list_of_numbers(text: bytes) -> bool:
-    """Return whether well-formed JSON is a list of numbers, without a look at the numbers."""
-    return (
-        text[:1] == b"["
-        and text.rfind(b"[") == 0
-        and text.strip(b"[] \t\r\n") != b""
-        and not any(sign in text for sign in NOT_IN_NUMBERS)
-    )
-
-
-def _text(body: _AnyBody) -> tuple[str, str]:
-    """Return the answer's text, and the reason for an empty text: a refusal, or the finish reason."""
+def _text(body: _AnyBody) -> tuple[str, str, bool]:
+    """Return the answer's text, why an answer has no text (a refusal, or the reason of the end), and whether a limit
+    of tokens ended the text.
+    """
     if body.choices is not None:
         if not body.choices:
             raise UnreadableLine("a chat without a choice")
         choice = body.choices[0]
-        return choice.message.content or "", choice.message.refusal or f"finish_reason {choice.finish_reason}"
+        why_none = choice.message.refusal or f"finish_reason {choice.finish_reason}"
+        return spoken_in(choice.message.content), why_none, _is_limit(choice.finish_reason)
     if body.output is None:
         raise UnreadableLine("neither data nor choices nor output")
-    parts = [part for item in body.output for part in item.content or []]
-    why = [part.refusal for part in parts if part.refusal] or [f"status {body.status}"]
-    return "".join(part.text or "" for part in parts), "; ".join(why)
+    contents = [item.content for item in body.output]
+    parts = [part for content in contents if isinstance(content, list) for part in content if isinstance(part, dict)]
+    why = [str(part["refusal"]) for part in parts if part.get("refusal")] or [f"status {body.status}"]
+    details = body.incomplete_details
+    truncated = isinstance(details, dict) and details.get("reason") == LIMIT_OF_RESPONSES
+    return "".join(map(spoken_in, contents)), "; ".join(why), truncated
+
+
+def _is_limit(finish_reason: Any) -> bool:
+    return isinstance(finish_reason, str) and finish_reason in LIMITS
 
 
 def _usage(tokens: _AnyTokens) -> Usage:

@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from opensearch_batch.flow.answers import Answer, Usage
-from opensearch_batch.providers.openai.line import AnyLine, is_list_of_numbers, read_any, vector_of
+from opensearch_batch.providers.openai.line import LIMITS, AnyLine, read_any, vector_of
 from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import as_shape, decoder, json_of
 
@@ -100,6 +100,7 @@ class _Message(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     message: _Message
+    finish_reason: str | None = None
 
 
 class _Chat(msgspec.Struct):
@@ -133,7 +134,10 @@ def _spoken(raw: bytes) -> Answer | None:
         return None
     tokens = body.usage
     return Answer(
-        line.custom_id, text, usage=Usage(tokens.prompt_tokens, tokens.completion_tokens) if tokens else Usage()
+        line.custom_id,
+        text,
+        usage=Usage(tokens.prompt_tokens, tokens.completion_tokens) if tokens else Usage(),
+        truncated=body.choices[0].finish_reason in LIMITS,
     )
 
 
@@ -155,7 +159,7 @@ class _Tokens(msgspec.Struct):
 
 class _Entry(msgspec.Struct):
     index: int
-    embedding: msgspec.Raw
+    embedding: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Entries(msgspec.Struct):
@@ -197,7 +201,7 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
         try:
             entry = _entry(part)
             text = bytes(entry.embedding)
-            vector = text if is_list_of_numbers(text) else vector_of(json_of(text))
+            vector = vector_of(json_of(text)) if text.startswith(b'"') else text
         except UnreadableLine:
             yield None
         else:

@@ -11,9 +11,14 @@ from typing import Any
 import orjson
 
 from opensearch_batch.flow.answers import Answer
-from opensearch_batch.providers.reading import json_of
+from opensearch_batch.providers.reading import json_of, spoken_in
 
-VECTORS = ("embedding", "embeddings", "vector", "vectors", "predictions", "sentence_embeddings")
+VECTORS = ("embedding", "embeddings", "vector", "vectors", "sentence_embeddings")
+"""Names of a vector, and of nothing else."""
+EITHER = ("predictions", "data")
+PARTS = ("text", "output_text", "thinking", "reasoning")
+"""Types of the parts of a message."""
+NO_OUTPUT = "no_output"
 TEXTS = ("generated_text", "summary_text", "translation_text", "answer")
 
 
@@ -30,10 +35,15 @@ def _read(row_id: str, said: Any, output: bytes) -> Answer:
             return Answer(row_id, code=str(said.get("code") or "container_error"), message=str(error))
         for name in VECTORS:
             if name in said:
+                return _vector(row_id, orjson.dumps(said[name]))
+        for name in EITHER:
+            if isinstance(said.get(name), list):
                 return answer(row_id, orjson.dumps(said[name]))
         for name in TEXTS:
-            if isinstance(said.get(name), str):
-                return Answer(row_id, output=said[name]) if said[name] else _empty(row_id)
+            if isinstance(said.get(name), str | list):
+                return _text(row_id, said[name], said.get("details"))
+    if _is_of_parts(said):
+        return _text(row_id, said)
     if isinstance(said, list) and len(said) == 1 and not isinstance(said[0], int | float):
         return _read(row_id, said[0], orjson.dumps(said[0]))
     if isinstance(said, list) and said and all(isinstance(part, list) for part in said):
@@ -43,19 +53,44 @@ def _read(row_id: str, said: Any, output: bytes) -> Answer:
             message=f"the container gave {len(said)} lists of numbers for one text, one a token: it does not pool them",
         )
     if isinstance(said, str):
-        return Answer(row_id, output=said) if said else _empty(row_id)
+        return _text(row_id, said)
+    if isinstance(said, list) and said and not any(isinstance(part, str | dict) for part in said):
+        return Answer(row_id, vector=orjson.dumps(said))
     return Answer(row_id, output=output.decode()) if said else _empty(row_id)
 
 
+def _vector(row_id: str, output: bytes) -> Answer:
+    """What has a vector's name is a vector, or a reason: never a text."""
+    found = answer(row_id, output)
+    return Answer(row_id, vector=output) if found.output is not None or found.code == NO_OUTPUT else found
+
+
+def _text(row_id: str, content: Any, details: Any = None) -> Answer:
+    """`content` is a text, its parts, or a conversation with the answer last. `details` say why the text ended:
+    https://huggingface.co/docs/text-generation-inference.
+    """
+    if isinstance(content, list) and content and isinstance(content[-1], dict) and "role" in content[-1]:
+        content = content[-1].get("content")
+    text = spoken_in(content)
+    truncated = isinstance(details, dict) and details.get("finish_reason") == "length"
+    return Answer(row_id, output=text, truncated=truncated) if text else _empty(row_id)
+
+
+def _is_of_parts(said: Any) -> bool:
+    """Whether a list has the parts of a message."""
+    return isinstance(said, list) and any(isinstance(part, dict) and part.get("type") in PARTS for part in said)
+
+
 def _empty(row_id: str) -> Answer:
-    return Answer(row_id, code="no_output", message="the container gave an empty answer")
+    return Answer(row_id, code=NO_OUTPUT, message="the container gave an empty answer")
 
 
 def _only_list(text: bytes) -> bytes | None:
-    """Return the text of a list of numbers, also of a list within lists of length 1; None for all else."""
+    """The text of the only list, in up to two lists around; None for a list of texts or objects, and for several lists,
+    which are read long.
+    """
     depth = len(text) - len(text.lstrip(b"["))
     if not 1 <= depth <= 3 or text.count(b"[") != depth or not text.endswith(b"]" * depth):
         return None
     inner = text[depth - 1 : len(text) - depth + 1]
-    numbers = json_of(inner)
-    return inner if numbers and all(isinstance(number, int | float) for number in numbers) else None
+    return inner if text != b"[]" and b'"' not in inner and b"{" not in inner else None
