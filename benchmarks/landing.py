@@ -18,7 +18,7 @@ from benchmarks.server import KEY
 if TYPE_CHECKING:
     from openai import OpenAI
 
-    from opensearch_batch.sinks.formats import Format
+    from opensearch_batch.flow.data_files import Format
 
 ROWS, DIMENSIONS, VECTORS = 31_000, 1536, 256
 OUTPUT, SHARD, TOLD, READ, SAVED = "output.jsonl", "shard.jsonl", "ours", "text.jsonl", "saved.jsonl"

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from opensearch_batch import providers
 from opensearch_batch.errors import SpecError
+from opensearch_batch.flow.data_files import Format
 
 
 class _Section(BaseModel):
@@ -120,7 +121,7 @@ class OutputSection(_Section):
     """The folder for results, failures and the manifest, and the format of the results."""
 
     uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
-    format: Literal["jsonl", "parquet"] = Field(
+    format: Format = Field(
         "jsonl",
         description="Format of the results; failures are always JSON Lines. parquet needs pyarrow and holds vectors as "
         "fixed-size lists of float32, the usage, and each row's model, run, shard and batch.",

@@ -105,12 +105,6 @@ def request_cancel(body: dict[str, Any]) -> None:
     _enter(public, "cancelling", time.time())
 
 
-def is_over(box: Box, id: str) -> bool:
-    """Whether the worker has nothing left to do for it."""
-    stored = box.state.get(KIND, id)
-    return stored is None or bool(stored.body["work"]["done"])
-
-
 def ledger(box: Box) -> list[dict[str, Any]]:
     """Every job that was accepted, whether or not its answer arrived: what would have been billed."""
     found = []

@@ -14,10 +14,10 @@ import pytest
 
 from opensearch_batch.errors import SpecError, Unavailable, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
-from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.data_files import DataFile, Format
 from opensearch_batch.providers.openai.provider import read_line
 from opensearch_batch.sinks import parquet
-from opensearch_batch.sinks.formats import Format, format_of, open_results
+from opensearch_batch.sinks.formats import format_of, open_results
 
 ABOUT = {"model_id": "model-1", "run": "run-1", "shard": "00003", "batch_id": "batch_1"}
 

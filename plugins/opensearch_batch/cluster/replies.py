@@ -29,6 +29,7 @@ from opensearch_batch.errors import (
     Throttled,
     Unavailable,
 )
+from opensearch_batch.retry_after import pause_seconds
 
 REMOTE = "Error from remote service: "
 
@@ -212,7 +213,7 @@ def read_reply(call: Call, status: int, text: str, headers: Mapping[str, str]) -
     raise rule.error(
         f"{said.removesuffix('.')}. {what_to_do}" if what_to_do else said,
         status=status,
-        retry_after_seconds=_retry_after(headers) or rule.pause_seconds,
+        retry_after_seconds=pause_seconds(headers) or rule.pause_seconds,
     )
 
 
@@ -247,9 +248,3 @@ def _reason(text: str) -> str:
         return text.strip()
     reasons = [f"{error.get('type')}: {error.get('reason')}", *(c for c in causes if c and c != error.get("reason"))]
     return "; ".join(reasons)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of Retry-After; the date form is not read."""
-    value = headers.get("Retry-After") or headers.get("retry-after") or ""
-    return float(value) if value.replace(".", "", 1).isdigit() else None

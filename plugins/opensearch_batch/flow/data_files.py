@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from opensearch_batch.flow.values import Value
+
+Format = Literal["jsonl", "parquet"]
+"""Formats of results."""
 
 
 class DataFile(Value, frozen=True):

@@ -9,13 +9,14 @@ from itertools import chain
 import orjson
 
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.flow.data_files import Format
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.land.reconcile import Tally, fate, join
 from opensearch_batch.prepare.row_ids import row_groups, row_ids
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
-from opensearch_batch.sinks.formats import Format, open_results
+from opensearch_batch.sinks.formats import open_results
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.storage import remove
 

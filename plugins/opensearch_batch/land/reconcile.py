@@ -26,7 +26,7 @@ UNREAD = (
     "Nothing of the job landed, and none of its rows is sent again. Its files stay at the provider: once a version "
     "reads them, clear fetch_output; to clear submit_batch would not help."
 )
-"""What follows where a job's output as a whole is not understood."""
+"""The end of an error about a job's output as a whole."""
 
 EXAMPLES_A_CODE = 3
 MESSAGE_CHARACTERS = 300
@@ -134,12 +134,12 @@ def join(
     groups: Groups | None = None,
     job_name: str = "the job",
 ) -> Iterator[Answer | Failure]:
-    """Yield each id once, answered or failed. The first line about an id counts.
+    """Yield every id once, answered or failed. The first line about an id counts.
 
-    Lines come in any order, answers before reasons. A vector of another length than the first one's is no answer.
-    Memory holds the shard's ids and one line, never all answers. `groups` are the ids by request, where requests have
-    many; `job_name` stands in errors. Raise UnknownAnswer where no line can be read, or the reader itself fails: rows
-    without an answer would count as missing, go again and be paid for twice.
+    Lines come in any order, answers before reasons. A vector of a length unlike the first vector's is no answer. Memory
+    holds the shard's ids and a line, never all answers. `groups` are the ids by request, where requests have many;
+    `job_name` stands in errors. Raise UnknownAnswer where no line can be read, or the reader itself fails: rows without
+    an answer would count as missing, go again and be paid for twice.
     """
     seen = dict.fromkeys(ids, False)
     dimensions = readable = 0
@@ -174,7 +174,7 @@ def join(
 def _read(
     lines: Iterable[bytes], provider: Provider, groups: Groups | None, tally: Tally, job_name: str
 ) -> Iterator[Answer]:
-    """Yield what the lines say; the tally counts lines, and parts of lines, that cannot be read, blank ones aside."""
+    """Yield the answers in the lines; the tally counts unreadable lines, and unreadable parts, but not blank lines."""
     for number, raw in enumerate(lines, start=1):
         if not raw.strip():
             continue

@@ -62,8 +62,7 @@ def by_row(answers: Iterable[Answer | None], groups: Groups) -> Iterator[Answer 
             yield answer
             return
         elif answer.position is None:
-            alone = len(ids) > 1 and not answer.answered and not answer.passing
-            passing = alone or answer.passing
-            yield from (replace(answer, id=row_id, passing=passing, alone=alone) for row_id in ids)
+            alone = len(ids) > 1 and not answer.passing
+            yield from (replace(answer, id=row_id, passing=alone or answer.passing, alone=alone) for row_id in ids)
         else:
             yield replace(answer, id=ids[answer.position]) if 0 <= answer.position < len(ids) else None

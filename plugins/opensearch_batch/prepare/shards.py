@@ -13,6 +13,7 @@ from typing import Protocol
 
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.prepare.plan import counted
 
 BUNDLES = 10
 """A run has at most this many mapped tasks a step, and triggers; bundles grow instead."""
@@ -123,9 +124,9 @@ def write_shards(
                 source.take()
             if count < limits.least:
                 raise InputError(
-                    f"shard {index} would have {counted(count)}, and the provider takes no job with fewer than "
-                    f"{limits.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if your "
-                    "account may have fewer."
+                    f"shard {index} would have {counted(count, 'request')}, and the provider takes no job with fewer "
+                    f"than {limits.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if "
+                    "your account may have fewer."
                 )
             if ids:
                 ids.commit()
@@ -163,10 +164,6 @@ class _Ahead:
             inputs + sum(each.rows for each in self._held),
             text_bytes + sum(each.text_bytes for each in self._held),
         )
-
-
-def counted(requests: int) -> str:
-    return "1 request" if requests == 1 else f"{requests} requests"
 
 
 def estimate_tokens(text_bytes: int) -> int:

@@ -1,7 +1,7 @@
-"""The vendors this package knows, and those of other packages.
+"""The vendors of this package, and the vendors of other packages.
 
-Adding one here: a file beside this one, and its module in PROVIDERS. One in a package of its own is an entry point of
-the group `opensearch_batch.providers`: its name is the provider's NAME, its object a module like those here.
+A provider of this package has a folder here, and a module in PROVIDERS. A provider of another package is an entry point
+of the group `opensearch_batch.providers`: named as the provider's NAME, with a module after protocol.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENTRY_POINTS = "opensearch_batch.providers"
 
 
 def get(name: str) -> Provider:
-    """Raise SpecError, naming the nearest known provider, for a name that is not one."""
+    """Return the provider of this name. Raise SpecError, naming the nearest name, for an unknown name."""
     known = {provider.NAME: provider for provider in PROVIDERS}
     if name in known:
         return known[name]

@@ -1,4 +1,4 @@
-"""What a provider of another package lacks, by name: mypy, which tells of those here, does not see it."""
+"""A provider of another package is held to the protocols when loaded: mypy checks the modules of this package only."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from opensearch_batch.providers.protocol import Provider
 
 
 def load(point: EntryPoint) -> Provider:
-    """The provider behind an entry point.
+    """Load the provider of an entry point.
 
-    Raise SpecError where the import fails, where the module's NAME is another one, and for each missing member.
+    Raise SpecError, naming entry point and distribution, where the import fails, where members are missing (the error
+    names all), and where the module's NAME is not the entry point's name.
     """
     origin = f"provider {point.name!r} (entry point {point.value!r} of {_distribution(point)})"
     try:
@@ -28,12 +29,12 @@ def load(point: EntryPoint) -> Provider:
 
 
 def missing(given: object, *protocols: type) -> list[str]:
-    """Name the protocols' members that `given` lacks, and those of their methods that it cannot call."""
+    """Return the names of protocol members absent from `given`, and of methods for which `given` has no function."""
     return [name for protocol in protocols for name in members(protocol) if not _has(given, name, protocol)]
 
 
 def members(protocol: type) -> Iterator[str]:
-    """Public names that the protocol itself declares, in the order of its text."""
+    """Yield the public names declared by the protocol, in the order of the text."""
     return (name for name in vars(protocol) if not name.startswith("_"))
 
 

@@ -9,7 +9,7 @@ from opensearch_batch.errors import SpecError
 
 
 def refuse_literal_credential(names: Mapping[str, Any]) -> None:
-    """Raise SpecError for a key written into the body: it would be readable wherever the DAG is."""
+    """Raise SpecError for a key written into the body: everybody with the DAG could read the key."""
     for name, value in names.items():
         if value and not str(value).startswith(("<", "${")):
             raise SpecError(

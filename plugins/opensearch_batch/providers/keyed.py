@@ -1,4 +1,4 @@
-"""Vendors with one key: it is the connection's password, and the server its host."""
+"""Vendors with a single key: the connection's password is the key, the connection's host the server."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class KeyedStore:
-    """Base of their stores, which are made of a base URL and the key."""
+    """Base of stores made from a base URL and the key."""
 
     VERSION_PATH = "/v1"
-    """What is added to a connection's host and port; a base URL says its own."""
+    """Path added to a connection's host and port; a base URL names the path already."""
 
     def __init__(self, base_url: str, key: str) -> None: ...
 
@@ -56,7 +56,9 @@ def credential(names: Mapping[str, Any], connection: Any) -> dict[str, str]:
 
 
 def base_url(connection: Connection, default: str, version_path: str = KeyedStore.VERSION_PATH) -> str:
-    """The connection's host: a base URL (with its /v1), or host and port of a server; none means the vendor's own."""
+    """Return the server's base URL: the connection's host, if a URL (with /v1), else made from host and port; without a
+    host `default`, the vendor's own.
+    """
     host = (connection.host or "").rstrip("/")
     if not host:
         return default

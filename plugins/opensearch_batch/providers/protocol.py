@@ -1,4 +1,4 @@
-"""What a provider's file must answer: how one vendor's batch API reads, writes and reports. Pure: no I/O, no clock."""
+"""The members of a provider: how a vendor's batch API reads, writes and reports. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def epoch_seconds(time: Any) -> float | None:
-    """Of a job's time: ISO 8601 as the cluster passes it on, or a number as a store has it."""
+    """Convert a job's time: ISO 8601 from the cluster, or epoch seconds from a store. None for an empty value."""
     if isinstance(time, str):
         return datetime.fromisoformat(time).timestamp()
     return float(time) if time else None
 
 
 def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAnswer:
-    """Of a job, e.g. "batch 'batch_1'": nothing is done about it."""
+    """Return the error for a job (e.g. "batch 'batch_1'") of unknown status; the job is left alone."""
     return UnknownAnswer(
         f"{job}: status {status!r} is not known to this version (known: {', '.join(known)}). "
         "The job was left alone: look at it at the provider, and clear this task once it has ended."
@@ -30,28 +30,28 @@ def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAns
 
 
 class UnreadableLine(ValueError):
-    """A line of an output file is no JSON, or has another shape than the vendor's: the one error of a reader."""
+    """A line of an output file is no JSON, or not of the vendor's shape: the only error a reader may raise."""
 
 
 class Provider(Protocol):
-    """Satisfied by a module. Limits are the vendor's own; a spec may only lower them."""
+    """Satisfied by a module. Limits are the vendor's; a spec may only lower the limits."""
 
     @property
     def NAME(self) -> str: ...
 
     @property
     def CONNECTION(self) -> str:
-        """Default id of the Airflow connection that holds the key and, as host, the base URL."""
+        """Default id of the Airflow connection with the key and, as host, the base URL."""
         ...
 
     @property
     def BASE_URL(self) -> str:
-        """Of the vendor's own API; empty where that depends on what the connection says."""
+        """Base URL of the vendor's API; empty where only the connection tells (a region)."""
         ...
 
     @property
     def ENDPOINTS(self) -> tuple[str, ...]:
-        """API paths that rows can be sent to; the first is the default."""
+        """API paths for rows; the first path is the default."""
         ...
 
     @property
@@ -61,17 +61,17 @@ class Provider(Protocol):
 
     @property
     def EXPIRING(self) -> frozenset[str]:
-        """Names in a credential that tell that it ends by itself."""
+        """Names present in temporary credentials only."""
         ...
 
     @property
     def JobSettings(self) -> type[BaseModel]:
-        """What `model.job` of a spec may, or must, hold."""
+        """Fields of a spec's `model.job`, required and optional."""
         ...
 
     @property
     def MODEL_IN_LINES(self) -> bool:
-        """Whether each request names model and parameters. Where not, they too tell which jobs are the same."""
+        """Whether every request names model and parameters. If not, model and parameters are part of a job's key."""
         ...
 
     @property
@@ -87,12 +87,12 @@ class Provider(Protocol):
 
     @property
     def MAX_INPUTS(self) -> int:
-        """Texts in all requests of one file."""
+        """Texts in all requests of a file."""
         ...
 
     @property
     def MAX_TEXTS_A_REQUEST(self) -> Mapping[str, int]:
-        """By endpoint; one where it is not named."""
+        """By endpoint; a single text at endpoints without an entry."""
         ...
 
     @property
@@ -100,22 +100,22 @@ class Provider(Protocol):
 
     @property
     def STORAGE_BYTES(self) -> int | None:
-        """What all files of an account may have together; None: as much as one pays for."""
+        """Bytes of an account's files together; None: unbounded, paid by use."""
         ...
 
     @property
     def JOB_LIFE_SECONDS(self) -> float:
-        """After this no job is live any more, however slow its end; on the safe side."""
+        """After so many seconds no job is live any more, however slow the end; on the safe side."""
         ...
 
     @property
     def NO_ROOM_CODES(self) -> frozenset[str]:
-        """Error codes of a job that was accepted and then failed because too much was enqueued."""
+        """Error codes of jobs accepted, then failed at the limit of enqueued tokens."""
         ...
 
     @property
     def PRICE_ID(self) -> str | None:
-        """The vendor's id in genai-prices; None where it does not bill tokens."""
+        """The vendor's id in genai-prices; None where tokens are not billed."""
         ...
 
     @property
@@ -125,7 +125,7 @@ class Provider(Protocol):
 
     @property
     def STORE(self) -> str:
-        """Dotted path of the class that moves this vendor's files (its store.py)."""
+        """Dotted path of the vendor's store class (StoreClass and ProviderStore in providers/store.py)."""
         ...
 
     def connector(
@@ -137,103 +137,103 @@ class Provider(Protocol):
         base_url: str,
         job: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Body of connectors/_create, credentials as ${credential.…} placeholders.
+        """Return the body of connectors/_create, with ${credential.…} placeholders for the credential.
 
-        `job` is the spec's `model.job`, over what the connection says of the same (StoreClass.settings).
+        `job` is the spec's `model.job` over the connection's settings (StoreClass.settings).
         """
         ...
 
     def moved(self, url: str, base_url: str) -> str:
-        """The vendor's own URL at another server of its API; any other URL as it is."""
+        """Return a URL of the vendor's API with `base_url` instead of the vendor's server; a foreign URL unchanged."""
         ...
 
     def request(
         self, name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """One line of the input file; `name` is its row's id, or of several texts the group's name."""
+        """Return a line of the input file; `name` is the row's id, or for several texts the group's name."""
         ...
 
     def texts(self, line: Mapping[str, Any]) -> list[str]:
-        """Of a request that `request` made."""
+        """Return the texts of a line made by `request`."""
         ...
 
     def with_texts(self, line: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
-        """The same request under another name and for other texts."""
+        """Return the request with a new name and new texts."""
         ...
 
     def request_id(self, line: Mapping[str, Any]) -> str:
-        """The name that `request` wrote into this line."""
+        """Return the name in a line made by `request`."""
         ...
 
     def window_hours(self, job: Mapping[str, Any]) -> float:
-        """Hours from a submission with these settings (`model.job`) to the batch's end, with or without answers."""
+        """Return the hours in which a batch with the settings `job` (a spec's `model.job`) ends, answered or not."""
         ...
 
     def output_tokens_at_most(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
-        """What one row's answer may cost in output tokens; 0 where there are none, None where nothing bounds it."""
+        """Return the most output tokens of a row's answer; 0 for embeddings, None without a bound."""
         ...
 
     def submit_parameters(self, input_file_id: str) -> dict[str, Any]:
-        """`parameters` of _batch_predict that make the job read this file."""
+        """Return the `parameters` of _batch_predict for a job over this file."""
         ...
 
     def refusal(self, message: str) -> type[Transient] | None:
-        """What the vendor's words in a refused submission mean, where that is not the end of it: Throttled for "later",
-        OutcomeUnknown where a job of this name exists already. None for all else.
+        """Classify the vendor's words of a refused submission: Throttled for "later", OutcomeUnknown where a job of
+        the same name exists, None for a final refusal.
         """
         ...
 
     def find_query(self, input_file_id: str) -> dict[str, Any] | None:
-        """tasks/_search query that finds the jobs submitted with this file; None where the vendor's answer to a
-        submission does not name it, so that the cluster cannot know.
+        """Return the tasks/_search query for jobs submitted with this file; None where the vendor's answer to a
+        submission does not name the file, so that the cluster cannot know.
         """
         ...
 
     def task_query(self, job_id: str) -> dict[str, Any]:
-        """tasks/_search query that finds the tasks of this job."""
+        """Return the tasks/_search query for the tasks of this job."""
         ...
 
     def job_id(self, remote_job: Mapping[str, Any]) -> str | None:
-        """Also of the answer to a submission, which may hold nothing else."""
+        """Return the id in a job's document, or in the answer to a submission."""
         ...
 
     def input_file_id(self, remote_job: Mapping[str, Any]) -> str | None:
-        """Of a job, or of the parameters of a submission."""
+        """Return the id of the input file in a job's document, or in the parameters of a submission."""
         ...
 
     def is_same_model(self, one: str, other: str) -> bool:
-        """Whether two names may mean the same model; in doubt they do."""
+        """Return whether two names may mean the same model; True in doubt."""
         ...
 
     def read_job(self, remote_job: Mapping[str, Any]) -> RemoteJob:
-        """Raise UnknownAnswer for a status this version does not know."""
+        """Read a job's document. Raise UnknownAnswer for an unknown status."""
         ...
 
     def read_line(self, raw: bytes) -> Answer:
         """Read a line of an output file.
 
-        Raise UnreadableLine, and nothing else, for a line that is no JSON or has another shape: its row counts as
-        missing, and may be paid for again. Any other error is a fault of the reader: the fetch fails, and nothing is
-        sent again. providers/reading.py has decoders that raise so.
+        Raise UnreadableLine, and no other error, for a line without JSON or of a foreign shape: the row counts as
+        missing, and may be paid for again. Every other error is a fault of the reader: the fetch fails, and nothing is
+        sent again. The decoders of providers/reading.py raise UnreadableLine.
         """
         ...
 
     def read_many(self, raw: bytes) -> Iterator[Answer | None]:
-        """A line about a request of several texts: each text's answer with its position, in any order, None for an
-        answer that cannot be read; or one reason for all. Raises as `read_line` does.
+        """Read a line about a request of several texts: an answer with position for every text, in any order, None
+        for an unreadable answer; or a single reason for all texts. Raise UnreadableLine as `read_line` does.
         """
         ...
 
     def passes(self, code: str, status: int | None = None) -> bool:
-        """Whether a row or a whole job that failed with this code, or HTTP status, may be answered when it is sent
-        again. False for what is not known.
+        """Return whether a row or a job failed with this code, or HTTP status, may be answered when sent again. False
+        for unknown codes.
         """
         ...
 
     def job_path(self, job_id: str) -> str:
-        """Path below the base URL where the provider itself shows the job; GET it to look without the cluster."""
+        """Return the path of the job below the base URL, for a GET without the cluster."""
         ...
 
     def job_link(self, job_id: str) -> str:
-        """Address of the job in the vendor's web console."""
+        """Return the address of the job in the vendor's web console."""
         ...

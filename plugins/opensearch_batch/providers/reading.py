@@ -1,4 +1,4 @@
-"""JSON of a vendor as typed values: all that has another shape is UnreadableLine, a misspelt name of ours is not."""
+"""JSON of a vendor as typed values. A foreign shape raises UnreadableLine; a misspelt name in our code does not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def decoder(shape: type[T]) -> Callable[[bytes], T]:
-    """Make the function that decodes JSON text into `shape`, or raises UnreadableLine."""
+    """Return a function from JSON text to `shape`; the function raises UnreadableLine."""
     decode = msgspec.json.Decoder(shape).decode
 
     def decoded(raw: bytes) -> T:
@@ -34,12 +34,12 @@ _told = decoder(_Told)
 
 
 def unreadable(reason: str) -> bytes:
-    """Make the line that a store hands on in place of output of no known row."""
+    """Return a line for `read_line` in place of output without a known row."""
     return orjson.dumps({"unreadable": reason})
 
 
 def explained(raw: bytes, error: UnreadableLine) -> UnreadableLine:
-    """Return the reason in a line made by `unreadable`, and for any other line the reader's own error."""
+    """Return the reason in a line made by `unreadable`; for every foreign line the reader's own error."""
     try:
         return UnreadableLine(_told(raw).unreadable)
     except UnreadableLine:
@@ -47,7 +47,7 @@ def explained(raw: bytes, error: UnreadableLine) -> UnreadableLine:
 
 
 def as_shape(value: Any, shape: type[T], *, strict: bool = True) -> T:
-    """Convert values as `json_of` gives them, or raise UnreadableLine. Not strict: numbers may stand in quotes."""
+    """Convert values as `json_of` gives them, or raise UnreadableLine. Not strict: numbers may have quotes."""
     try:
         return msgspec.convert(value, shape, strict=strict)
     except msgspec.ValidationError as error:

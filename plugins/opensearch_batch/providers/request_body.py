@@ -1,4 +1,4 @@
-"""What a connector's request_body says itself, beside its ${parameters.…}."""
+"""The fixed members of a connector's request_body, beside the ${parameters.…}."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 
 def members(values: Mapping[str, Any]) -> str:
-    """To follow other members of the body, in the order of their names."""
+    """Return the members as text, in the order of names, for the end of a body."""
     return "".join(f", {_json(key)}: {_json(value)}" for key, value in sorted(values.items()))
 
 

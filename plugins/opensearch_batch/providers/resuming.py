@@ -1,4 +1,4 @@
-"""Downloads that are taken up again where they broke off, and their lines."""
+"""Downloads, resumed where the connection broke off, and the lines of downloads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from opensearch_batch.errors import Unavailable
 log = logging.getLogger(__name__)
 
 RESUMES = 8
-"""A download may break off this many times in a row without progress before it is given up."""
+"""After so many breaks in a row without progress a download is given up."""
 
 
 class _Larger(Unavailable):
@@ -18,9 +18,10 @@ class _Larger(Unavailable):
 
 
 def resumed(what: str, size: int, open_from: Callable[[int], Iterator[bytes]]) -> Iterator[bytes]:
-    """All `size` bytes of `what`. `open_from` gives what comes from a byte on, and raises Unavailable where it breaks.
+    """Yield all `size` bytes of a file, named `what` in errors. `open_from` yields the chunks from a byte on, and
+    raises Unavailable where the connection breaks.
 
-    Raise Unavailable when it does not come whole, however often it is asked.
+    Raise Unavailable where the file does not arrive whole, however often requested.
     """
     at, without_progress = 0, 0
     while at < size:
@@ -41,7 +42,7 @@ def resumed(what: str, size: int, open_from: Callable[[int], Iterator[bytes]]) -
 
 
 def in_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Without their ends."""
+    """Yield lines without line ends."""
     rest: list[bytes] = []  # joined once: the answer to a request of many texts is as long as hundreds of chunks
     for chunk in chunks:
         first, *others = chunk.split(b"\n")

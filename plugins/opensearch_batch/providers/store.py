@@ -1,5 +1,5 @@
-"""Where bytes are: object storage for shards and results, and each vendor's own file store for what its jobs read and
-write.
+"""A vendor's files: upload, download, delete; and the vendor's own list of jobs. Shards and results lie in object
+storage (storage.py).
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ if TYPE_CHECKING:
 
 
 class ProviderStore(Protocol):
-    """A vendor's files and its own view of the jobs. Calls raise Terminal or Transient; reads are repeated inside."""
+    """A vendor's files and list of jobs. Calls raise Terminal or Transient; reads are repeated inside."""
 
     def upload(self, shard: Shard, name: str) -> str:
-        """Stream the shard's object into an input file called `name`; return its id. Not repeated inside.
+        """Stream the shard's object into an input file called `name`; return the file's id. Not repeated inside.
 
-        A broken one is not found under this name afterwards.
+        After a broken upload `find_uploads` finds no file of this name.
         """
         ...
 
     def find_uploads(self, prefix: str) -> dict[str, str]:
-        """Ids of the files whose names begin with `prefix`, by name; of several with one name, the oldest."""
+        """Return the ids of files with names that begin with `prefix`, by name; of namesakes the oldest."""
         ...
 
     def stored_bytes(self) -> int:
-        """Of all files that lie at the vendor, whatever they are for."""
+        """Return the bytes of all files at the vendor, for whatever purpose."""
         ...
 
     def delete_file(self, file_id: str) -> bool:
-        """False: there is no such file any more."""
+        """Return False where the file is gone already."""
         ...
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
-        """The provider's own documents of all jobs that read this file, oldest first."""
+        """Return the provider's own documents of all jobs over this file, oldest first."""
         ...
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
-        """The provider's own documents of all jobs made after `since` (epoch seconds), whoever submitted them, newest
-        first; asks for no more pages than are read.
+        """Yield the provider's own documents of all jobs made after `since` (epoch seconds), whoever submitted, newest
+        first; requests no more pages than are read.
         """
         ...
 
@@ -57,52 +57,53 @@ class ProviderStore(Protocol):
         ...
 
     def file_bytes(self, file_id: str) -> int | None:
-        """None: the provider does not have the file any more."""
+        """Return None where the provider no longer has the file."""
         ...
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        """The provider's own document; of a job that ended it tells `read_job` whether there are answers."""
+        """Return the provider's own document; for an ended job with the facts from which `read_job` sees answers."""
         ...
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
-        """The provider's own documents of those of these jobs that its list shows, by id. The walk begins at the
-        newest and ends with the last one found, after `most_pages`, or where jobs are older than `since` (epoch
-        seconds).
+        """Return the provider's own documents of the wanted jobs in the provider's list, by id. The walk begins at the
+        newest job and ends with the last wanted job, after `most_pages`, or at jobs older than `since` (epoch seconds).
         """
         ...
 
     def cancel_job(self, job_id: str) -> None: ...
 
     def lines(self, file_id: str) -> Iterator[bytes]:
-        """The file's lines without their ends; a download that breaks off is taken up again, never cut short."""
+        """Yield the file's lines without line ends; a broken download is resumed, never cut short."""
         ...
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
-        """Of all outputs of an ended job, the lines that the provider's `read_line` reads, answers before reasons."""
+        """Yield the lines for `read_line` from all outputs of an ended job, answers before reasons."""
         ...
 
     def usage(self, outcome: Outcome) -> Usage | None:
-        """What the vendor says of the whole job beside its answers; None where the job or its answers tell all."""
+        """Return the usage of the whole job from a source beside job and answers; None for vendors without."""
         ...
 
 
 class StoreClass(Protocol):
-    """What a vendor takes from an Airflow connection. Classmethods of its ProviderStore."""
+    """Classmethods of a ProviderStore: the parts of an Airflow connection in the vendor's use."""
 
     def opened(self, connection: Connection, default_url: str, job: Mapping[str, Any]) -> ProviderStore:
-        """Raise SpecError when the connection, or `job` (a spec's `model.job`), lacks what a call needs."""
+        """Open the store. Raise SpecError where connection, or `job` (a spec's `model.job`), lacks a needed value."""
         ...
 
     def base_url(self, connection: Connection, default_url: str) -> str:
-        """Of the server to talk to; `default_url` for the vendor's own."""
+        """Return the base URL of the server; `default_url` for the vendor's own."""
         ...
 
     def settings(self, connection: Connection) -> dict[str, Any]:
-        """What of `job` the connection knows."""
+        """Return the settings of `job` known from the connection."""
         ...
 
     def credential(self, names: Mapping[str, Any], connection: Connection) -> dict[str, str]:
-        """The connector's. `names` as a body prints them; SpecError where the connection lacks one."""
+        """Return the connector's credential for the `names` in a body. Raise SpecError where the connection lacks a
+        value.
+        """
         ...
 
 
@@ -111,9 +112,10 @@ def open_store(provider: Provider, connection: Connection, job: Mapping[str, Any
 
 
 def store_class(provider: Provider) -> StoreClass:
-    """The class at the provider's STORE path. Imports the vendor's SDK, or nothing: that is up to the vendor's file.
+    """Return the class at the provider's STORE path. The import may import the vendor's SDK.
 
-    Raise SpecError where the path leads nowhere, and for each member of StoreClass and ProviderStore that is missing.
+    Raise SpecError where the path leads nowhere, and where members of StoreClass or ProviderStore are missing; the
+    error names all.
     """
     origin = f"provider {provider.NAME!r}: STORE {provider.STORE!r}"
     module, _, name = provider.STORE.rpartition(".")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Literal, Protocol, Self, cast, get_args
+from typing import Protocol, Self, cast, get_args
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.answers import Answer
-from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.data_files import DataFile, Format
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sinks.parquet import Parquet
-
-Format = Literal["jsonl", "parquet"]
 
 
 def format_of(name: str) -> Format:

@@ -1,1 +1,1 @@
-"""S3 and the session of AWS, for the vendors whose jobs read and write there."""
+"""S3 and the session of AWS, for vendors with jobs over S3."""

@@ -1,6 +1,4 @@
-"""Objects in S3 by URI, through boto3: what the jobs of AWS read and write. Shards and results lie elsewhere
-(storage.py).
-"""
+"""Objects in S3 by URI, through boto3: input and output of AWS jobs. Shards and results lie elsewhere (storage.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from opensearch_batch.providers.aws.session import NOT_FOUND, asked
 from opensearch_batch.providers.resuming import in_lines, resumed
 
 AT_A_TIME = 1000
-"""Keys that one DeleteObjects takes."""
+"""Most keys of a DeleteObjects."""
 
 CHUNK_BYTES = 1 << 18
 
@@ -29,13 +27,13 @@ class Found:
 
 
 class S3Files:
-    """Over one client; every call is one that may be repeated."""
+    """Objects through a boto3 client; every call may be repeated."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def found(self, prefix_uri: str) -> Iterator[Found]:
-        """In key order; a page is asked for when the one before it has been read."""
+        """Yield objects in key order; the next page is requested after the last object of a page."""
         bucket, prefix = parts_of(prefix_uri)
         pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
         while page := asked(lambda: next(pages, None), f"list {prefix_uri}"):
@@ -47,7 +45,7 @@ class S3Files:
         asked(lambda: self._client.put_object(Bucket=bucket, Key=key, Body=content), f"write {uri}")
 
     def upload(self, uri: str, source: IO[bytes]) -> None:
-        """In parts; memory holds a few of them."""
+        """Upload in parts; memory holds a few parts."""
         from boto3.exceptions import S3UploadFailedError
         from boto3.s3.transfer import TransferConfig
 
@@ -72,7 +70,7 @@ class S3Files:
         return b"".join(self._chunks(uri, None))
 
     def lines(self, uri: str, size: int | None = None) -> Iterator[bytes]:
-        """Without their ends; `size` saves asking for it."""
+        """Yield lines without line ends; with `size` a request is saved."""
         return in_lines(self._chunks(uri, size))
 
     def _chunks(self, uri: str, size: int | None) -> Iterator[bytes]:
@@ -99,7 +97,7 @@ class S3Files:
             answer["Body"].close()
 
     def remove(self, prefix_uri: str) -> int:
-        """Everything below; returns how many there were."""
+        """Delete all objects below; return the number of objects."""
         bucket, _ = parts_of(prefix_uri)
         keys = [parts_of(found.uri)[1] for found in self.found(prefix_uri)]
         for at in range(0, len(keys), AT_A_TIME):

@@ -1,10 +1,11 @@
-"""What the stores of jobs over S3 share: uploads with a marker written last, and the connection of type aws."""
+"""Base of stores for jobs over S3: uploads with a marker written last, and the connection of type aws."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
     from opensearch_batch.flow.shards import Shard
 
+PAGE = 100
+"""Jobs a page of a list."""
+
 
 class S3Jobs:
-    """Base of both. `job` is a spec's model.job; only what uploads, or lists uploads, needs its files_uri."""
+    """Jobs over S3. `job` is a spec's model.job; only uploads, and lists of uploads, need the files_uri."""
 
     SERVICE: str
-    """Of the client that knows the jobs."""
+    """boto3's name of the jobs' service."""
+    ARN: str
+    """Field of a job's summary with the job's id."""
 
     def __init__(self, connection: Connection, job: Mapping[str, Any]) -> None:
         self._connection, self._job = connection, job
@@ -62,11 +68,24 @@ class S3Jobs:
         return str(uri)
 
     @abstractmethod
+    def _summaries(self, since: float | None) -> Iterator[dict[str, Any]]:
+        """Yield the list's entries of jobs made after `since` (epoch seconds), newest first, by pages."""
+
+    def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for summary in islice(self._summaries(since), most_pages * PAGE):
+            if summary[self.ARN] in ids:
+                found[summary[self.ARN]] = summary
+            if len(found) == len(ids):
+                break
+        return found
+
+    @abstractmethod
     def _put(self, shard: Shard, folder: str) -> int:
-        """Write the shard below this folder; return how many bytes."""
+        """Write the shard below this folder; return the number of bytes."""
 
     def upload(self, shard: Shard, name: str) -> str:
-        """What an upload that broke off left is removed first: with other settings it would be other files."""
+        """Remove the rest of a broken upload, then write: new settings may make files of new names."""
         input_id = s3_layout.input_id(self._files_uri, name)
         output_uri = s3_layout.output_uri(input_id)
         if taken := next(self._files.found(output_uri), None):
@@ -86,7 +105,7 @@ class S3Jobs:
         return {name: s3_layout.input_id(self._files_uri, name) for name in names}
 
     def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
-        """Reads the marker of each."""
+        """Yield from the marker of every upload."""
         found = [each for each in self._files.found(f"{self._files_uri.rstrip('/')}/{s3_layout.UPLOADED}")]
         for each in sorted(found, key=lambda each: each.modified_at, reverse=True):
             if each.modified_at < since:

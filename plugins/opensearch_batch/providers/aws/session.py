@@ -1,8 +1,8 @@
-"""AWS through boto3: who one is, as an Airflow connection of type aws says, and its errors as ours.
+"""AWS through boto3: the identity from an Airflow connection of type aws, and boto3's errors as ours.
 
 Of the connection: login and password are an access key; extra: `aws_session_token`, `region_name`, `role_arn` (assumed
-and renewed as long as a client lives), `endpoint_url`, as the amazon provider reads them, which is used where it is
-installed; `cluster_role_arn`, a role that the cluster assumes itself (a managed domain), so that it gets no key at all.
+and renewed as long as a client lives), `endpoint_url`, with the amazon provider's meaning (the amazon provider, where
+installed, makes the session); `cluster_role_arn`, a role assumed by the cluster (a managed domain), which needs no key.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from opensearch_batch.errors import BatchError, KeyExpired, Refused, SpecError, Throttled, Unavailable
 from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.credential import refuse_literal_credential
+from opensearch_batch.providers.refusals import refusal
+from opensearch_batch.retry_after import pause_seconds
 
 if TYPE_CHECKING:
     import boto3
@@ -34,7 +36,7 @@ TIMEOUT_SECONDS = 60
 
 
 def session_of(connection: Connection) -> boto3.Session:
-    """Without keys in the connection, as boto3 finds them: environment, files, the machine's own role."""
+    """Return the connection's session; without keys there boto3 looks in environment, files, the machine's own role."""
     return asked(lambda: _session_of(connection), f"read connection {connection.conn_id!r}")
 
 
@@ -109,7 +111,7 @@ def region_of(connection: Connection) -> str:
 
 
 def credential_of(names: Mapping[str, Any], connection: Connection) -> dict[str, str]:
-    """For a connector: the cluster's own role, or the keys as they are now; temporary ones with their token."""
+    """Return a connector's credential: the cluster's own role, or the present keys; temporary keys with the token."""
     refuse_literal_credential(names)
     if role := connection.extra_dejson.get("cluster_role_arn"):
         return {"roleArn": str(role)}
@@ -154,17 +156,21 @@ def asked(ask: Callable[[], T], what: str) -> T:
 def _refusal(what: str, error: Any) -> BatchError:
     code = str(error.response["Error"].get("Code", ""))
     said = str(error.response["Error"].get("Message", ""))[:600]
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    about = error.response.get("ResponseMetadata", {})
+    status, headers = int(about.get("HTTPStatusCode", 0)), about.get("HTTPHeaders", {})
     message = f"{what}: {code} (HTTP {status}): {said.rstrip('. ')}."
     if code in EXPIRED:
         return KeyExpired(
             f"{message} Temporary keys end: give the connection a role_arn, which is assumed anew, or renew them.",
             status=status,
         )
-    if code in THROTTLED or status == 429:
-        return Throttled(message, status=status)
-    if status >= 500:
-        return Unavailable(message, status=status)
+    if code in THROTTLED:
+        return Throttled(message, status=status, retry_after_seconds=pause_seconds(headers))
+    found = refusal(message, status, headers, passing=(), of_the_key=())
+    return _refused(code, said, message, status) if isinstance(found, Refused) else found
+
+
+def _refused(code: str, said: str, message: str, status: int) -> Refused:
     if code in ABSENT or _says_absent(said):
         return Refused(f"{message} Are the region and the name right?", status=NOT_FOUND)
     if code in DENIED or status == 403:
@@ -173,12 +179,12 @@ def _refusal(what: str, error: Any) -> BatchError:
 
 
 def _says_absent(said: str) -> bool:
-    """DescribeTransformJob tells of an unknown job as a validation error, by its text alone."""
+    """DescribeTransformJob answers an unknown job as a validation error; only the text tells."""
     return "could not find" in said.lower()
 
 
 def plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    """As it would come through the cluster: times as epoch seconds, without the SDK's own part."""
+    """Return a document as the cluster would: times as epoch seconds, without the SDK's own part."""
     return {key: _plain(value) for key, value in document.items() if key != "ResponseMetadata"}
 
 

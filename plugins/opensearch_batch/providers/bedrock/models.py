@@ -1,4 +1,4 @@
-"""What each family of models on Bedrock takes and gives:
+"""Requests and answers of the model families on Bedrock:
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html (the body of InvokeModel).
 """
 
@@ -27,7 +27,7 @@ FAMILIES: dict[str, Family] = {
 
 
 MAX_TOKENS = 1024
-"""Where a spec says none: a message must have a bound."""
+"""Default for a spec without max_tokens: a message must have a bound."""
 
 
 def family_of(model: str) -> Family:
@@ -60,7 +60,7 @@ def text_of(body: Mapping[str, Any]) -> str:
 
 
 def output_tokens_at_most(model: str, parameters: Mapping[str, Any]) -> int | None:
-    """0 for what embeds, None for a chat without a bound."""
+    """Return 0 for embeddings, None for a chat without a bound."""
     family = family_of(model)
     if family in ("titan", "cohere"):
         return 0
@@ -71,7 +71,7 @@ def output_tokens_at_most(model: str, parameters: Mapping[str, Any]) -> int | No
 
 
 def online(model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The rest of a connector's predict action."""
+    """Return the body and the functions of a connector's predict action."""
     family = family_of(model)
     fixed = {**parameters}
     if family == "titan":
@@ -93,14 +93,14 @@ def online(model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Embedded(msgspec.Struct):
-    """Titan: one vector for one text."""
+    """Titan: a vector for a text."""
 
     embedding: msgspec.Raw
     inputTextTokenCount: int = 0
 
 
 class _Vectors(msgspec.Struct):
-    """Cohere: a list of vectors, or such lists by type, of which floats are read."""
+    """Cohere: a list of vectors, or lists by type, of which floats are read."""
 
     embeddings: list[Any] | dict[str, list[Any]]
 
@@ -140,7 +140,7 @@ _embedded = decoder(_Embedded)
 
 
 def answer(row_id: str, output: bytes) -> Answer:
-    """Raise UnreadableLine for a shape that is not one of these."""
+    """Read a model's output. Raise UnreadableLine for an unknown shape."""
     try:
         line = _embedded(output)
     except UnreadableLine:

@@ -1,8 +1,8 @@
 """Amazon Bedrock batch inference: model invocation jobs over records in S3.
 
 Shapes and states: the service model in botocore (data/bedrock) and
-https://docs.aws.amazon.com/bedrock/latest/userguide/batch-inference.html. What goes into a record, and what comes out:
-models.py. Not verified against Bedrock itself.
+https://docs.aws.amazon.com/bedrock/latest/userguide/batch-inference.html. Input and output of a record: models.py. Not
+verified against Bedrock itself.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def connector(
     base_url: str,
     job: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """No status and no cancel action: ML Commons makes them for a URL with this vendor's name, from the ARN that the
-    post-process function escapes (ConnectorUtils.createConnectorAction), and sends them without a body.
+    """No status and no cancel action: ML Commons makes both for a URL with this vendor's name, from the ARN escaped by
+    the post-process function (ConnectorUtils.createConnectorAction), and sends both without a body.
     """
     said = job or {}
     api, runtime = _hosts(base_url, str(said["region"]))
@@ -141,12 +141,12 @@ def request(
 
 
 def record_id(row_id: str) -> str:
-    """Letters and digits are all that a recordId may have, so any other id is written as the hex of its UTF-8."""
+    """Return the row's id, or the hex of the id's UTF-8: a recordId may have letters and digits only."""
     return row_id if PLAIN_ID.fullmatch(row_id) else f"x{row_id.encode().hex()}"
 
 
 def row_id(record_id: str) -> str:
-    """Raise UnreadableLine for an id that `record_id` did not make."""
+    """Return the row's id. Raise UnreadableLine for an id not made by `record_id`."""
     if not record_id.startswith("x"):
         return record_id
     try:
@@ -176,7 +176,7 @@ def window_hours(job: Mapping[str, Any]) -> float:
 
 
 def submit_parameters(input_file_id: str) -> dict[str, Any]:
-    """The token makes a repeated request the same job: AWS keeps it from being made twice."""
+    """The token makes a repeated request the same job: AWS makes no second job."""
     name = s3_layout.job_name(input_file_id)
     return {
         "jobName": name,
@@ -209,13 +209,13 @@ def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
 
 
 def is_same_model(one: str, other: str) -> bool:
-    """A job names its model by id or by ARN, and a profile has the region before it."""
+    """A job names the model by id or by ARN, and a profile begins with the region."""
     short, long = sorted((one.rpartition("/")[2], other.rpartition("/")[2]), key=len)
     return long == short or long.endswith(f".{short}")
 
 
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
-    """`OutputFiles` is the store's: how many output files lie there."""
+    """Read a job's document; the store adds `OutputFiles`, the number of output files."""
     status, found_id = remote_job.get("status"), job_id(remote_job)
     if status not in STATES or not found_id:
         raise unknown_status(f"model invocation job {found_id!r}", status, STATES)

@@ -1,8 +1,8 @@
-"""Bedrock's model invocation jobs: a shard as one file, answers in the folder of the job's own id."""
+"""Bedrock's model invocation jobs: a shard as one file, answers in a folder named by the job's own id."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import orjson
 
 from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.providers.aws import s3_layout
-from opensearch_batch.providers.aws.s3_jobs import S3Jobs
+from opensearch_batch.providers.aws.s3_jobs import PAGE, S3Jobs
 from opensearch_batch.providers.aws.session import asked, plain
 from opensearch_batch.providers.bedrock import provider as bedrock
 from opensearch_batch.storage import open_binary
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 RECORDS = "records.jsonl"
 MANIFEST = "manifest.json.out"
 MADE = ".jsonl.out"
-PAGE = 100
 PAGES_BACK = 10
-"""Of the list of jobs, for an input that is not ours."""
+"""Pages of the list of jobs walked for a foreign input."""
 
 ENDED = ("Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired")
 
 
 class InvocationJobs(S3Jobs):
     SERVICE = "bedrock"
+    ARN = "jobArn"
 
     def _put(self, shard: Shard, folder: str) -> int:
         uri = f"{folder}{RECORDS}"
@@ -59,7 +59,10 @@ class InvocationJobs(S3Jobs):
         return document
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
-        return self._listed({"submitTimeAfter": since})
+        return self._summaries(since)
+
+    def _summaries(self, since: float | None) -> Iterator[dict[str, Any]]:
+        return self._listed({"submitTimeAfter": since} if since else {})
 
     def _listed(self, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Newest first."""
@@ -71,16 +74,6 @@ class InvocationJobs(S3Jobs):
             if not (token := page.get("nextToken")):
                 return
             query["nextToken"] = token
-
-    def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        wanted = {"submitTimeAfter": since} if since else {}
-        for summary in islice(self._listed(wanted), most_pages * PAGE):
-            if summary["jobArn"] in ids:
-                found[summary["jobArn"]] = summary
-            if len(found) == len(ids):
-                break
-        return found
 
     def cancel_job(self, job_id: str) -> None:
         try:
@@ -96,7 +89,7 @@ class InvocationJobs(S3Jobs):
                     yield from self._files.lines(each.uri, each.size)
 
     def usage(self, outcome: Outcome) -> Usage | None:
-        """Of the job's manifest, which a stopped or failed one may lack."""
+        """Return the usage in the job's manifest; a stopped or failed job may have no manifest."""
         for output in outcome.outputs:
             uri = _folder(output, outcome.job.provider_job_id) + MANIFEST
             if self._files.size(uri) is not None:

@@ -1,4 +1,4 @@
-"""Rows of an Avro file behind a signed address, as they come; a download that breaks off is taken up again."""
+"""Rows of an Avro file behind a signed address, streamed; a broken download is resumed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opensearch_batch.providers.resuming import resumed
 
 
 def rows_at(url: str, size_bytes: int | None, what: str) -> Iterator[dict[str, Any]]:
-    """`what` names the file in errors. Raise Unavailable for one that does not come whole."""
+    """Yield the rows; errors call the file `what`. Raise Unavailable for a file that does not arrive whole."""
     with imported_from("cohere", what):
         import fastavro
 
@@ -28,7 +28,7 @@ def rows_at(url: str, size_bytes: int | None, what: str) -> Iterator[dict[str, A
 
 
 class _Chunks(io.RawIOBase):
-    """A file over chunks as they come."""
+    """A file over a stream of chunks."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks, self._rest = chunks, b""
@@ -55,7 +55,7 @@ def _length(url: str, what: str) -> int:
 
 
 def _from(url: str, at: int) -> Iterator[bytes]:
-    """The address is signed: no key goes with it."""
+    """Download without a key: the address is signed."""
     import httpx
 
     try:

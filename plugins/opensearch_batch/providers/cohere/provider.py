@@ -1,9 +1,9 @@
 """Cohere's embed jobs: a dataset of texts in, a dataset of Avro parts out.
 
 Shapes and states: the types of the cohere SDK (types/embed_job.py, types/dataset.py) and
-https://docs.cohere.com/v2/docs/embed-jobs-api. Cohere's v2 batches are not used: their job stands in an object below
-`batch`, with a status of its own kind, and ML Commons reads top-level fields alone, so that a cluster could neither
-look at them nor cancel them. Not verified against Cohere itself.
+https://docs.cohere.com/v2/docs/embed-jobs-api. Cohere's v2 batches are not used: a batch's document lies below
+`batch`, with new status words, and ML Commons reads top-level fields alone, so that a cluster could neither look at nor
+cancel a batch. Not verified against Cohere itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from opensearch_batch.providers.request_body import members
 NAME = "cohere"
 CONNECTION = "cohere_default"
 BASE_URL = "https://api.cohere.ai"
-"""In ML Commons' default list of trusted addresses, which api.cohere.com is not."""
+"""In ML Commons' default list of trusted addresses; api.cohere.com is not."""
 CREDENTIAL = {"cohere_key": "<key>"}
 EXPIRING: frozenset[str] = frozenset()
 ENDPOINTS = ("/v1/embed",)
@@ -62,7 +62,7 @@ LATER = re.compile(r"(?i)not (yet )?(been )?validated|still (being )?(processed|
 
 
 class JobSettings(BaseModel):
-    """An embed job needs nothing but its dataset."""
+    """An embed job needs only a dataset."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,9 +75,9 @@ def connector(
     base_url: str,
     job: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Status and cancel are named, because those that ML Commons makes ask for an `id`, and a job has a `job_id`.
+    """Status and cancel are named, because ML Commons' own actions read an `id`, and a job has a `job_id`.
 
-    Searches embed as search_query, whatever the corpus is embedded as.
+    Searches embed as search_query, whatever the corpus' input type.
     """
     headers = {"Authorization": "Bearer ${credential.cohere_key}"}
     said = {**DEFAULTS, **parameters}
@@ -126,7 +126,7 @@ def moved(url: str, base_url: str) -> str:
 def request(
     name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A row of the dataset; what is said of the model stands in the connector."""
+    """Return a row of the dataset; the connector has model and parameters."""
     return {"id": name, "text": text}
 
 
@@ -155,7 +155,7 @@ def submit_parameters(input_file_id: str) -> dict[str, Any]:
 
 
 def refusal(message: str) -> type[Transient] | None:
-    """A dataset is taken up again where an upload was killed, maybe before its validation has ended."""
+    """A dataset of a killed upload is used again, maybe before the end of the validation."""
     return Throttled if LATER.search(message) else None
 
 
@@ -180,7 +180,7 @@ def is_same_model(one: str, other: str) -> bool:
 
 
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
-    """Why a job failed is not in its record."""
+    """A failed job's document has no reason."""
     status, found_id = remote_job.get("status"), job_id(remote_job)
     if status not in STATES or not found_id:
         raise unknown_status(f"embed job {found_id!r}", status, STATES)
@@ -202,7 +202,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
 
 
 class _Line(msgspec.Struct):
-    """A line of the store's own: one row of the output dataset, with its row's id."""
+    """A line made by the store: a row of the output dataset, with the row's id."""
 
     id: str
     embedding: msgspec.Raw
@@ -227,16 +227,14 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
 
 
 def answered(row_id: str, embeddings: Any) -> bytes:
-    """The line that `read_line` reads, of an output row's `embeddings`: a list, or lists by type, of which floats count
-    first.
-    """
+    """Return the line for `read_line` from an output row's `embeddings`: a list, or lists by type, floats first."""
     if isinstance(embeddings, Mapping):
         embeddings = embeddings.get("float") or next(iter(embeddings.values()), None)
     return orjson.dumps({"id": row_id, "embedding": embeddings})
 
 
 def passes(code: str, status: int | None = None) -> bool:
-    """Nothing tells why a job failed, so it is not paid for twice."""
+    """Return False: no job has a reason, and without a reason no job is paid for twice."""
     return False
 
 

@@ -1,7 +1,7 @@
 """Cohere's datasets and embed jobs through the cohere SDK.
 
-Rows of an output come in the order of the input, part after part. Each must have the text of the row at its place: one
-that has not is no answer to anything.
+Rows of an output come in the order of the input, part after part. An output row must have the text of the input row at
+the same position; else the output row answers no row.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
-from opensearch_batch.errors import BatchError, InputError, Refused, Throttled, Unavailable
+from opensearch_batch.errors import BatchError, InputError, Refused, Unavailable
 from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.cohere import provider
 from opensearch_batch.providers.cohere.avro_parts import rows_at
 from opensearch_batch.providers.keyed import KeyedStore
 from opensearch_batch.providers.reading import unreadable
+from opensearch_batch.providers.refusals import PASSING, refusal
 from opensearch_batch.storage import open_binary
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ NOT_FOUND = 404
 PAGE = 50
 KIND = "embed-input"
 VALIDATION_SECONDS = 1800.0
-"""So long an upload waits for its validation; the next try goes on waiting."""
+"""So long an upload waits for the validation; the next try goes on waiting."""
 PAUSE_SECONDS = 2.0
 GOOD, BAD = ("validated", "skipped"), ("failed",)
 REASONS_SHOWN = 2000
@@ -60,8 +61,8 @@ class CohereDatasets(KeyedStore):
         )
 
     def upload(self, shard: Shard, name: str) -> str:
-        """Returns when the dataset is validated. Raise InputError with the rows' reasons where it is not, and then
-        nothing of it is left.
+        """Return when the dataset is validated. Raise InputError with the rows' reasons, and delete the dataset, where
+        the validation fails.
         """
         options: Any = {"max_retries": 0}
         with open_binary(shard.uri) as source:
@@ -102,7 +103,7 @@ class CohereDatasets(KeyedStore):
             time.sleep(PAUSE_SECONDS)
 
     def _dataset(self, dataset_id: str) -> dict[str, Any] | None:
-        """None: there is none of this id."""
+        """Return None for an unknown id."""
         try:
             found = _asked(lambda: self._client.datasets.get(dataset_id).dataset, f"get dataset {dataset_id}")
         except Refused as error:
@@ -125,7 +126,7 @@ class CohereDatasets(KeyedStore):
             at += len(found)
 
     def find_uploads(self, prefix: str) -> dict[str, str]:
-        """Those under validation too: a job of theirs must be found, and one that is not validated is refused."""
+        """Datasets under validation count too: a job of such a dataset must be found. Failed datasets do not count."""
         ours = [
             each
             for each in self._datasets()
@@ -182,7 +183,7 @@ class CohereDatasets(KeyedStore):
         _asked(lambda: self._client.embed_jobs.cancel(job_id), f"cancel embed job {job_id}")
 
     def lines(self, file_id: str) -> Iterator[bytes]:
-        """The rows of an input dataset; one that was uploaded without ids is named by its place, from 0."""
+        """Yield the rows of an input dataset; a row without an id is named by position, from 0."""
         for place, row in enumerate(self._rows(file_id)):
             yield orjson.dumps({"id": str(row.get("id") or place), "text": row["text"]})
 
@@ -202,7 +203,7 @@ class CohereDatasets(KeyedStore):
                 yield provider.answered(said["id"], row.get("embeddings"))
 
     def _asked_rows(self, outcome: Outcome) -> Iterator[bytes]:
-        """In the order in which they were sent."""
+        """Yield the input rows in the order of the upload."""
         shard = outcome.job.shard
         if shard is None:
             yield from self.lines(str(outcome.job.input_file_id))
@@ -211,10 +212,10 @@ class CohereDatasets(KeyedStore):
             yield from lines
 
     def usage(self, outcome: Outcome) -> None:
-        """The job tells, where it does."""
+        """The job's document may have the usage."""
 
     def _rows(self, dataset_id: str) -> Iterator[dict[str, Any]]:
-        """Raise Unavailable for a part that does not come whole."""
+        """Yield the rows of all parts. Raise Unavailable for a part that does not arrive whole."""
         dataset = self._dataset(dataset_id)
         if dataset is None:
             raise Refused(
@@ -235,7 +236,7 @@ class CohereDatasets(KeyedStore):
 
 
 def _plain(model: Any) -> dict[str, Any]:
-    """As it would come through the cluster, but for times, which are epoch seconds."""
+    """Return a document as the cluster would, but with times as epoch seconds."""
     found: dict[str, Any] = model.dict()
     return {key: value.timestamp() if isinstance(value, datetime) else value for key, value in found.items()}
 
@@ -263,11 +264,4 @@ def _refusal(what: str, error: Any) -> BatchError:
     status = error.status_code or 0
     said = error.body.get("message") if isinstance(error.body, dict) else error.body
     message = f"{what}: HTTP {status}: {str(said)[:600].rstrip('. ')}."
-    if status == 429:
-        after = (error.headers or {}).get("retry-after", "")
-        seconds = float(after) if after.replace(".", "", 1).isdigit() else None
-        return Throttled(message, status=status, retry_after_seconds=seconds)
-    if status >= 500 or status in (0, 408, 409, 499):
-        return Unavailable(message, status=status)
-    advice = " Check the key in the provider's connection." if status in (401, 403, 498) else ""
-    return Refused(message + advice, status=status)
+    return refusal(message, status, error.headers or {}, PASSING | {0, 499}, of_the_key=(401, 403, 498))

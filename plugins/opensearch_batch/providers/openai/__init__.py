@@ -1,1 +1,1 @@
-"""OpenAI's Batch API, and servers that speak it."""
+"""OpenAI's Batch API, and servers of the same API."""

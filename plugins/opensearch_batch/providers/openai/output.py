@@ -1,61 +1,29 @@
-"""Lines of a batch's output file and error file at OpenAI and compatible servers. They come in any order: join them by
-`custom_id`.
+"""Lines of a batch's output file and error file at OpenAI and compatible servers, in any order: joined by `custom_id`.
+
+The common lines, a vector or a chat's text, have fast paths; line.py reads the rest.
 """
 
 from __future__ import annotations
 
-import base64
-import re
-import sys
 import threading
-from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
 import orjson
 
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.providers.openai.line import AnyLine, is_list_of_numbers, read_any, vector_of
 from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import as_shape, decoder, json_of
 
-PASSING = frozenset(
-    [
-        "batch_expired",
-        "batch_cancelled",
-        "rate_limit_exceeded",
-        "token_limit_exceeded",
-        "server_error",
-        "internal_error",
-    ]
-)
-PASSING_STATUSES = frozenset([408, 409, 429])
-"""And all from 500 on: those that the vendor's own SDK repeats (https://github.com/openai/openai-python#retries)."""
-
-FOR_GOOD = frozenset(["insufficient_quota", "billing_hard_limit_reached"])
-"""Told with a status that passes, but only a person can end them
-(https://platform.openai.com/docs/guides/error-codes)."""
-
-
-RELAYED = "request_failed"
-"""What ogx 1.5.0 says of each row that its model server did not answer; the reason stands in the message, in the words
-of the SDK that it asks with (https://github.com/openai/openai-python/blob/main/src/openai/_exceptions.py).
-"""
-RELAYED_STATUS = re.compile(r"Error code: (\d{3})\b")
-UNANSWERED = ("Connection error.", "Request timed out.")
-
-
-NOT_IN_NUMBERS = (b'"', b"n", b"t", b"f", b"{")
-"""Bytes that begin everything JSON knows but numbers and lists: text, null, true, false, objects."""
-
-
 KEY = b'"embedding":'
 KEY_WITHIN = 1024
-"""Bytes of a line in which the key of its only vector stands; where it comes later the line is read the long way."""
+"""Bytes of a line searched for the key of a vector; a line with a later key is read the long way."""
 
 
 class _Parser(threading.local):
-    """One for each thread: a parser holds one document at a time."""
+    """A parser for every thread: a parser holds a single document at a time."""
 
     def __init__(self) -> None:
         import simdjson
@@ -67,35 +35,22 @@ _parser = _Parser()
 
 
 def read_line(raw: bytes) -> Answer:
-    """A vector's text is checked and handed on as it came, beside its numbers: neither is made from the other."""
+    """Read a line of either file. A vector's text is checked and handed on as received, beside the numbers."""
     read = _embedded if raw.find(KEY, 0, KEY_WITHIN) >= 0 else _spoken
     return read(raw) or _read_slowly(raw)
-
-
-class _AnyResponse(msgspec.Struct):
-    status_code: int | float | None = None
-    body: Any = None
-
-
-class _AnyLine(msgspec.Struct):
-    """A line of either file; the error file holds refused requests (in `response`) and unrun ones (in `error`)."""
-
-    custom_id: str | int | float
-    response: _AnyResponse | None = None
-    error: dict[str, Any] | None = None
 
 
 def _read_slowly(raw: bytes) -> Answer:
     line = json_of(raw)
     plain = _with_open_body(line)
-    return read_line(plain) if plain else _read_any(as_shape(line, _AnyLine))
+    return read_line(plain) if plain else read_any(as_shape(line, AnyLine))
 
 
 def _with_open_body(line: Any) -> bytes | None:
-    """The line with the JSON that its `response.body` is the text of; None where that is no such text.
+    """Return the line with `response.body` as JSON where the body is JSON in a string; None for a body of another kind.
 
-    ogx 1.5.0 writes such lines (tests/real/test_compatible.py), OpenAI does not. The JSON stands in the new line as it
-    came: `_embedded` hands a vector's text on.
+    ogx 1.5.0 writes bodies in strings (tests/real/test_compatible.py), OpenAI does not. The JSON stands unchanged in
+    the new line: `_embedded` hands a vector's text on.
     """
     response: Any = line.get("response") if isinstance(line, dict) else None
     body = response.get("body") if isinstance(response, dict) else None
@@ -106,9 +61,9 @@ def _with_open_body(line: Any) -> bytes | None:
 
 
 def _embedded(raw: bytes) -> Answer | None:
-    """An answered line with one vector, which is worth a path of its own. None for every other.
+    """Read an answered line with a single vector, the common case, on a fast path; None for all further lines.
 
-    Nothing of the parsed document may outlive this call, or the parser refuses the next one.
+    Nothing of the parsed document may outlive this call, or the parser refuses the next document.
     """
     try:
         line = _parser.parse(raw)
@@ -168,7 +123,7 @@ _decode_spoken = decoder(_Spoken)
 
 
 def _spoken(raw: bytes) -> Answer | None:
-    """An answered line of a chat: likewise."""
+    """Read an answered line of a chat on a fast path; None for all further lines."""
     try:
         line = _decode_spoken(raw)
     except UnreadableLine:
@@ -183,8 +138,8 @@ def _spoken(raw: bytes) -> Answer | None:
 
 
 def _only_vector(raw: bytes) -> bytes | None:
-    """The list after the one key `embedding` of a well-formed line; None where the bytes alone do not tell, or where it
-    holds other lists. With a backslash before it the key may be the end of another one.
+    """Return the list after the only key `embedding` of a well-formed line; None where the bytes alone do not tell, or
+    for a list of lists. After a backslash the key may be the end of a longer key.
     """
     at = raw.find(KEY)
     begin, end = raw.find(b"[", at), raw.find(b"]", at) + 1
@@ -192,99 +147,6 @@ def _only_vector(raw: bytes) -> bytes | None:
         return None
     text = raw[begin:end]
     return text if not raw[at + len(KEY) : begin].strip() and text.rfind(b"[") == 0 else None
-
-
-def _is_list_of_numbers(text: bytes) -> bool:
-    """Of JSON that is known to be well-formed; looks at no number."""
-    return (
-        text[:1] == b"["
-        and text.rfind(b"[") == 0
-        and text.strip(b"[] \t\r\n") != b""
-        and not any(sign in text for sign in NOT_IN_NUMBERS)
-    )
-
-
-class _AnyTokens(msgspec.Struct):
-    """Embeddings and chat say prompt/completion tokens, responses input/output tokens."""
-
-    prompt_tokens: int | float | None = None
-    input_tokens: int | float | None = None
-    completion_tokens: int | float | None = None
-    output_tokens: int | float | None = None
-
-
-class _AnyVector(msgspec.Struct):
-    embedding: Any
-
-
-class _AnyMessage(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _AnyChoice(msgspec.Struct):
-    message: _AnyMessage
-    finish_reason: Any = None
-
-
-class _Part(msgspec.Struct):
-    text: str | None = None
-    refusal: str | None = None
-
-
-class _Item(msgspec.Struct):
-    content: list[_Part] | None = None
-
-
-class _AnyBody(msgspec.Struct):
-    """An answer of any endpoint: `data` of embeddings, `choices` of a chat, `output` of a response."""
-
-    usage: Any = None
-    data: list[_AnyVector] | None = None
-    choices: list[_AnyChoice] | None = None
-    output: list[_Item] | None = None
-    status: Any = None
-
-
-def _read_any(line: _AnyLine) -> Answer:
-    custom_id, response = str(line.custom_id), line.response or _AnyResponse()
-    status, told = _whole(response.status_code), response.body or {}
-    if error := line.error or _error_in(told):
-        return _reason(custom_id, status, error)
-    if status is None:
-        raise UnreadableLine("neither a status nor an error")
-    if status != 200:
-        words = orjson.dumps(told).decode()[:500]
-        return Answer(custom_id, code=str(status), message=words, passing=passes(str(status), status))
-    body = as_shape(told, _AnyBody)
-    usage = _usage(as_shape(body.usage or {}, _AnyTokens, strict=False))
-    if body.data is not None:
-        return Answer(custom_id, vector=_vector(_only(body.data).embedding), usage=usage)
-    output, why_none = _text(body)
-    if not output:
-        return Answer(custom_id, code="no_output", message=why_none, usage=usage)
-    return Answer(custom_id, output=output, usage=usage)
-
-
-def _error_in(body: Any) -> dict[str, Any] | None:
-    found = body.get("error") if isinstance(body, dict) else None
-    return as_shape(found, dict[str, Any]) if found else None
-
-
-def _reason(custom_id: str, status: int | None, error: Mapping[str, Any]) -> Answer:
-    code, message = str(error.get("code") or error.get("type") or status), str(error.get("message", ""))
-    passing = passes(code, status) or (code == RELAYED and _relayed_passes(message))
-    return Answer(custom_id, code=code, message=message, passing=passing)
-
-
-def _whole(number: int | float | None) -> int | None:
-    return None if number is None else int(number)
-
-
-def _only(vectors: list[_AnyVector]) -> _AnyVector:
-    if len(vectors) != 1:
-        raise UnreadableLine(f"{len(vectors)} vectors for one text")
-    return vectors[0]
 
 
 class _Tokens(msgspec.Struct):
@@ -308,7 +170,7 @@ class _Listed(msgspec.Struct):
 
 
 class _EmbeddedMany(msgspec.Struct):
-    """An answered line with a vector for each text of its request."""
+    """An answered line with a vector for every text of the request."""
 
     custom_id: str
     response: _Listed
@@ -327,7 +189,7 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
         if plain := _with_open_body(slowly):
             yield from read_many(plain)
         else:
-            yield _only_a_reason(_read_any(as_shape(slowly, _AnyLine)))
+            yield _only_a_reason(read_any(as_shape(slowly, AnyLine)))
         return
     body = line.response.body
     usage = Usage(body.usage.prompt_tokens if body.usage else 0)
@@ -335,7 +197,7 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
         try:
             entry = _entry(part)
             text = bytes(entry.embedding)
-            vector = text if _is_list_of_numbers(text) else _vector(json_of(text))
+            vector = text if is_list_of_numbers(text) else vector_of(json_of(text))
         except UnreadableLine:
             yield None
         else:
@@ -347,58 +209,3 @@ def _only_a_reason(answer: Answer) -> Answer:
     if answer.answered:
         raise UnreadableLine("an answer without a list of vectors")
     return answer
-
-
-def _vector(embedding: Any) -> bytes | array[float]:
-    """Numbers, or with `encoding_format: base64` little-endian single-precision values."""
-    if isinstance(embedding, str):
-        return _from_base64(embedding)
-    text = orjson.dumps(embedding)
-    if not _is_list_of_numbers(text):
-        raise UnreadableLine("a vector that is not a list of numbers")
-    return text
-
-
-def _from_base64(text: str) -> array[float]:
-    try:
-        values = array("f", base64.b64decode(text, validate=True))
-    except ValueError as error:  # base64's own too, and bytes that are no whole number of values
-        raise UnreadableLine(f"a vector in base64: {error}") from error
-    if sys.byteorder == "big":
-        values.byteswap()
-    if not values:
-        raise UnreadableLine("an empty vector")
-    return values
-
-
-def passes(code: str, status: int | None = None) -> bool:
-    """Codes and statuses that are not known are for good: what nobody looked at is not paid for twice."""
-    if code in FOR_GOOD:
-        return False
-    return code in PASSING or (isinstance(status, int) and (status in PASSING_STATUSES or status >= 500))
-
-
-def _relayed_passes(message: str) -> bool:
-    told = RELAYED_STATUS.match(message)
-    return message in UNANSWERED or (told is not None and passes("", int(told[1])))
-
-
-def _text(body: _AnyBody) -> tuple[str, str]:
-    """The answer's text, and for an answer without any why that is: a refusal, or what ended it."""
-    if body.choices is not None:
-        if not body.choices:
-            raise UnreadableLine("a chat without a choice")
-        choice = body.choices[0]
-        return choice.message.content or "", choice.message.refusal or f"finish_reason {choice.finish_reason}"
-    if body.output is None:
-        raise UnreadableLine("neither data nor choices nor output")
-    parts = [part for item in body.output for part in item.content or []]
-    why = [part.refusal for part in parts if part.refusal] or [f"status {body.status}"]
-    return "".join(part.text or "" for part in parts), "; ".join(why)
-
-
-def _usage(tokens: _AnyTokens) -> Usage:
-    return Usage(
-        int(tokens.prompt_tokens or tokens.input_tokens or 0),
-        int(tokens.completion_tokens or tokens.output_tokens or 0),
-    )

@@ -1,7 +1,7 @@
 """OpenAI and compatible servers: /v1/batches over JSON Lines files of the Files API.
 
 Limits, states and shapes: https://platform.openai.com/docs/guides/batch and the types of the openai SDK
-(types/batch.py). The lines of its output files: output.py.
+(types/batch.py). The lines of output files: output.py.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from opensearch_batch.errors import Transient
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
+from opensearch_batch.providers.openai import codes
 from opensearch_batch.providers.openai import output as openai_output
 from opensearch_batch.providers.protocol import unknown_status
 from opensearch_batch.providers.request_body import members
@@ -39,13 +40,13 @@ STORAGE_BYTES = 2_500_000_000_000
 WINDOW_HOURS = 24.0
 JOB_LIFE_SECONDS = 3 * 86400.0
 NO_ROOM_CODES = frozenset({"token_limit_exceeded"})
-"""https://github.com/openai/openai-python/issues/2084 shows one: accepted, then `failed` with this code."""
+"""https://github.com/openai/openai-python/issues/2084 shows a batch accepted, then `failed` with the code."""
 PRICE_ID = "openai"
 BATCH_PRICE_FACTOR = 0.5
 STORE = "opensearch_batch.providers.openai.store.OpenAIFiles"
 
 BATCH_ONLY = ("encoding_format",)
-"""Parameters of rows that the connector's online action does not send: ML Commons reads vectors as numbers only."""
+"""Parameters of rows, not of the connector's online action: ML Commons reads vectors as numbers only."""
 
 OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
@@ -74,7 +75,7 @@ _FUNCTIONS = {
 
 
 class JobSettings(BaseModel):
-    """A batch needs nothing but its file."""
+    """A batch needs only a file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -89,11 +90,11 @@ def connector(
 ) -> dict[str, Any]:
     """Online and batch actions over one key.
 
-    All actions carry the same headers: ML Commons sends those of `predict` for a batch and its status reads.
-    Status and cancel carry a body because ML Commons replaces a body-less action by a default that only knows the
-    vendor's own host. The read time-out bounds how long the cluster may still be sending after our client gave up;
-    retries inside the cluster could submit twice, so there are none. `auth_header` of `job`, which is the connection's,
-    names a header for the bare key where a gateway takes no bearer token.
+    All actions carry the same headers: ML Commons sends the headers of `predict` for a batch and for status reads.
+    Status and cancel carry a body because ML Commons replaces a body-less action by a default for the vendor's own host
+    only. The read time-out bounds how long the cluster may still be sending after our client gave up; retries inside
+    the cluster could submit twice, so retries are off. `auth_header` of `job`, from the connection, names a header for
+    the bare key where a gateway takes no bearer token.
     """
     header = (job or {}).get("auth_header")
     headers = {header: "${credential.openAI_key}"} if header else {"Authorization": "Bearer ${credential.openAI_key}"}
@@ -183,12 +184,12 @@ def window_hours(job: Mapping[str, Any]) -> float:
 
 
 def submit_parameters(input_file_id: str) -> dict[str, Any]:
-    """Nothing but the file: model and endpoint stand in the connector, and each line of the file names them again."""
+    """Return only the file: the connector has model and endpoint, and every line of the file names both again."""
     return {"input_file_id": input_file_id}
 
 
 def refusal(message: str) -> type[Transient] | None:
-    """Its statuses tell: too many requests are 429, and a file may be submitted any number of times."""
+    """Return None: the statuses tell. Too many requests are 429, and a file may be submitted any number of times."""
     return None
 
 
@@ -209,7 +210,7 @@ def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
 
 
 def is_same_model(one: str, other: str) -> bool:
-    """A job names the dated snapshot of the model that was asked for, e.g. gpt-4o-mini-2024-07-18."""
+    """A job names the dated snapshot of the requested model, e.g. gpt-4o-mini-2024-07-18."""
     return _undated(one) == _undated(other)
 
 
@@ -218,7 +219,7 @@ def _undated(model: str) -> str:
 
 
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
-    """Counts may arrive as floats: ML Commons 2.x stores every number as one."""
+    """Counts may arrive as floats: ML Commons 2.x stores every number as a float."""
     status, found_id = remote_job.get("status"), job_id(remote_job)
     if status not in STATES or not found_id:
         raise unknown_status(f"batch {found_id!r}", status, STATES)
@@ -242,7 +243,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     )
 
 
-read_line, read_many, passes = openai_output.read_line, openai_output.read_many, openai_output.passes
+read_line, read_many, passes = openai_output.read_line, openai_output.read_many, codes.passes
 
 
 def job_path(job_id: str) -> str:

@@ -1,4 +1,4 @@
-"""OpenAI's Files and Batches APIs through the openai SDK, which also brings retries of reads."""
+"""OpenAI's Files and Batches APIs through the openai SDK, with the SDK's retries of reads."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from opensearch_batch.errors import BatchError, Refused, SpecError, Throttled, Unavailable
+from opensearch_batch.errors import Refused, SpecError, Unavailable
 from opensearch_batch.providers.keyed import KeyedStore, password
+from opensearch_batch.providers.refusals import refusal
 from opensearch_batch.providers.resuming import in_lines, resumed
 from opensearch_batch.storage import open_binary
 
@@ -31,8 +32,8 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
 class OpenAIFiles(KeyedStore):
-    """`base_url` ends in /v1; any server that speaks the same API serves. The key goes out as a bearer token, or bare
-    in `auth_header` where a gateway wants it so.
+    """Files and batches of OpenAI or a compatible server. `base_url` ends in /v1. The key goes out as a bearer token,
+    or bare in `auth_header` where a gateway wants a header.
     """
 
     def __init__(self, base_url: str, key: str, auth_header: str = "") -> None:
@@ -52,8 +53,8 @@ class OpenAIFiles(KeyedStore):
         return {"auth_header": header} if header else {}
 
     def upload(self, shard: Shard, name: str) -> str:
-        """An open file goes to the SDK: it would read a path into memory whole. Its retries would send the rest of a
-        half-read file, so there are none here.
+        """The SDK gets an open file: from a path the SDK would read the whole file into memory. Retries are off: a
+        retry would send the rest of a half-read file.
         """
         with open_binary(shard.uri) as source:
             client = self._client.with_options(max_retries=0)
@@ -81,7 +82,7 @@ class OpenAIFiles(KeyedStore):
             return False
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
-        """Walks all pages: the list has no filter."""
+        """Walk all pages: the list has no filter."""
         batches = _asked(lambda: list(self._client.batches.list(limit=100)), "list batches")
         ours = sorted((b for b in batches if b.input_file_id == input_file_id), key=lambda b: b.created_at)
         return [b.model_dump() for b in ours]
@@ -93,7 +94,9 @@ class OpenAIFiles(KeyedStore):
         return self._newest("/files", {"purpose": "batch", "order": "desc", "limit": 10_000}, since)
 
     def _newest(self, path: str, query: dict[str, Any], since: float) -> Iterator[dict[str, Any]]:
-        """A page is asked for when the one before it has been read. The vendor's lists are newest first."""
+        """Yield entries newest first, as the vendor's lists are; the next page is requested after the last entry of a
+        page.
+        """
         last = None
         while True:
             page = self._page(path, query if last is None else query | {"after": last})
@@ -117,7 +120,7 @@ class OpenAIFiles(KeyedStore):
         return _asked(lambda: self._client.batches.retrieve(job_id).model_dump(), f"get batch {job_id}")
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
-        """By pages of 100, the most that a call gives: https://platform.openai.com/docs/api-reference/batch/list
+        """Read pages of 100, the most of a call: https://platform.openai.com/docs/api-reference/batch/list
 
         As plain JSON: a triggerer has no use for the SDK's models of a hundred jobs.
         """
@@ -147,13 +150,13 @@ class OpenAIFiles(KeyedStore):
         return chain.from_iterable(map(self.lines, outcome.outputs))
 
     def usage(self, outcome: Outcome) -> None:
-        """The job tells, or its answers do."""
+        """The job, or the answers, have the usage."""
 
     def lines(self, file_id: str) -> Iterator[bytes]:
         return in_lines(self._chunks(file_id))
 
     def _chunks(self, file_id: str) -> Iterator[bytes]:
-        """Resume by Range where the server honours it, else by reading the file again up to where it broke."""
+        """Resume by Range where the server honours Range, else read the file again and skip the known bytes."""
         if (size := self.file_bytes(file_id)) is None:
             raise Refused(
                 f"download {file_id}: the provider no longer has this file; it was deleted or has expired there. What "
@@ -181,8 +184,8 @@ class OpenAIFiles(KeyedStore):
 
 
 def _auth_header(connection: Connection) -> str:
-    """Of the connection's extra; empty for a bearer token. Not by `extra_dejson`, which asks for the extra's words to
-    be masked: a triggerer's threads read it too, and there is no secret in it.
+    """Return the connection's `auth_header`; empty for a bearer token. `extra_dejson` would ask to mask the extra's
+    words: a triggerer's threads read the header too, and the header is no secret.
     """
     try:
         named = json.loads(connection.extra or "{}").get("auth_header") or ""
@@ -208,20 +211,10 @@ def _asked(ask: Callable[[], T], what: str) -> T:
     try:
         return ask()
     except openai.APIStatusError as error:
-        raise _refusal(what, error) from None
+        raise refusal(
+            f"{what}: HTTP {error.status_code}: {error.message[:600]}", error.status_code, error.response.headers
+        ) from None
     except openai.APIConnectionError as error:
         raise Unavailable(
             f"{what}: no answer from the provider ({error.__cause__ or error}). Is the connection's host right?"
         ) from None
-
-
-def _refusal(what: str, error: Any) -> BatchError:
-    status, retry_after = error.status_code, error.response.headers.get("retry-after", "")
-    seconds = float(retry_after) if retry_after.replace(".", "", 1).isdigit() else None
-    message = f"{what}: HTTP {status}: {error.message[:600]}"
-    if status == 429:
-        return Throttled(message, status=status, retry_after_seconds=seconds)
-    if status >= 500 or status in (408, 409):
-        return Unavailable(message, status=status, retry_after_seconds=seconds)
-    advice = " Check the key in the provider's connection." if status in (401, 403) else ""
-    return Refused(message + advice, status=status)

@@ -1,7 +1,7 @@
-"""What a model's container says of one record: a vector or a text, in the shapes that the common containers use.
+"""A model container's answer to a record: a vector or a text, in the shapes of common containers.
 
 Hugging Face's toolkit: https://github.com/aws/sagemaker-huggingface-inference-toolkit (a list a text; generated_text);
-JumpStart's embedding models: {"embedding": […]}. Others are told as they are.
+JumpStart's embedding models: {"embedding": […]}. An unknown shape is handed on unchanged, as text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TEXTS = ("generated_text", "summary_text", "translation_text", "answer")
 
 
 def answer(row_id: str, output: bytes) -> Answer:
-    """Raise UnreadableLine for what is no JSON."""
+    """Read a container's answer. Raise UnreadableLine where the answer is no JSON."""
     if vector := _only_list(output):
         return Answer(row_id, vector=vector)
     return _read(row_id, json_of(output), output)
@@ -52,7 +52,7 @@ def _empty(row_id: str) -> Answer:
 
 
 def _only_list(text: bytes) -> bytes | None:
-    """The numbers' text, of a list of numbers or of one in lists of one; None for all else. The rest is read long."""
+    """Return the text of a list of numbers, also of a list within lists of length 1; None for all else."""
     depth = len(text) - len(text.lstrip(b"["))
     if not 1 <= depth <= 3 or text.count(b"[") != depth or not text.endswith(b"]" * depth):
         return None

@@ -1,8 +1,8 @@
 """Amazon SageMaker batch transform: a model's container answers the records of small JSON Lines files in S3.
 
 Shapes and states: the service model in botocore (data/sagemaker) and
-https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html. A record that the container
-refuses costs its whole file the output:
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html. A record refused by the container
+costs the whole file the output:
 https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html. Not verified against SageMaker itself.
 """
 
@@ -57,7 +57,7 @@ STATES: dict[str, RemoteState] = {
 }
 
 FILE_FAILED = "file_failed"
-"""Code of a row whose file the job left without output: this row, or another one of the file, was refused."""
+"""Code of a row in a file without output: the container refused this row, or a neighbour in the file."""
 
 PASSING = frozenset(["InternalServerError", "CapacityError"])
 
@@ -66,7 +66,7 @@ TAKEN = re.compile(r"ResourceInUse")
 
 
 class JobSettings(BaseModel):
-    """`model.job` of a spec. Machines and their number are the price; `rows_per_file` bounds what one bad row costs."""
+    """`model.job` of a spec. Machines and their number are the price; `rows_per_file` bounds the cost of a bad row."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,17 +94,17 @@ def connector(
     base_url: str,
     job: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """As the documentation's blueprint, with the three parameters that differ by job left to the submission.
+    """The documentation's blueprint, but for the three parameters of a single job, filled in by the submission.
 
-    The record goes to the container without its id (InputFilter), and comes back joined to it.
+    The record goes to the container without the id (InputFilter), and comes back joined to the id.
     """
-    said = job or {}
-    api, runtime = _hosts(base_url, str(said["region"]))
+    settings = JobSettings.model_construct(**(job or {}))  # with the defaults; a spec has checked it
+    api, runtime = _hosts(base_url, str(settings.region))
     headers = {"content-type": "application/json"}
     fixed = members(parameters)
     limits = {
-        "MaxPayloadInMB": said.get("max_payload_mb"),
-        "MaxConcurrentTransforms": said.get("max_concurrent_transforms"),
+        "MaxPayloadInMB": settings.max_payload_mb,
+        "MaxConcurrentTransforms": settings.max_concurrent_transforms,
     }
     more = "".join(f', "{key}": {value}' for key, value in limits.items() if value is not None)
     named = '{ "TransformJobName": "${parameters.TransformJobName}" }'
@@ -124,25 +124,25 @@ def connector(
         "version": "1",
         "protocol": "aws_sigv4",
         "parameters": {
-            "region": said["region"],
+            "region": settings.region,
             "service_name": "sagemaker",
             "ModelName": model,
-            "BatchStrategy": said.get("batch_strategy", "SingleRecord"),
+            "BatchStrategy": settings.batch_strategy,
             "DataProcessing": {
                 "InputFilter": "$.input",
                 "OutputFilter": "$['id','SageMakerOutput']",
                 "JoinSource": "Input",
             },
             "TransformResources": {
-                "InstanceType": said["instance_type"],
-                "InstanceCount": said.get("instance_count", 1),
+                "InstanceType": settings.instance_type,
+                "InstanceCount": settings.instance_count,
             },
         },
         "client_config": {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0},
         "actions": [
             action(
                 "predict",
-                f"{runtime}/endpoints/{said.get('endpoint_name') or model}/invocations",
+                f"{runtime}/endpoints/{settings.endpoint_name or model}/invocations",
                 f'{{ "inputs": ${{parameters.input}}{fixed} }}',
                 pre_process_function="connector.pre_process.default.embedding",
                 post_process_function="connector.post_process.default.embedding",
@@ -171,7 +171,7 @@ def moved(url: str, base_url: str) -> str:
 def request(
     name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`input` is what the container gets: the shape of the Hugging Face containers, `inputs` and what they are told."""
+    """Return a record; the container gets `input`: the shape of Hugging Face's containers, `inputs` and parameters."""
     return {"id": name, "input": {"inputs": text, **parameters}}
 
 
@@ -181,7 +181,7 @@ def texts(line: Mapping[str, Any]) -> list[str]:
 
 
 def with_texts(line: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
-    return {**line, "id": name, "input": {**line["input"], "inputs": list(texts)}}
+    raise NotImplementedError("a record has one text")
 
 
 def request_id(line: Mapping[str, Any]) -> str:
@@ -189,7 +189,7 @@ def request_id(line: Mapping[str, Any]) -> str:
 
 
 def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
-    """Tokens are not what is paid for."""
+    """Return 0: SageMaker bills machines, not tokens."""
     return 0
 
 
@@ -214,7 +214,7 @@ def submit_parameters(input_file_id: str) -> dict[str, Any]:
 
 
 def refusal(message: str) -> type[Transient] | None:
-    """Its statuses do not tell: a throttled, a full and a doubled CreateTransformJob are all 400."""
+    """The words tell, not the status: a throttled, a full and a doubled CreateTransformJob are all 400."""
     if TAKEN.search(message):
         return OutcomeUnknown
     return Throttled if LATER.search(message) else None
@@ -242,7 +242,7 @@ def is_same_model(one: str, other: str) -> bool:
 
 
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
-    """`OutputFiles` is the store's: how many output files lie there."""
+    """Read a job's document; the store adds `OutputFiles`, the number of output files."""
     status, found_id = remote_job.get("TransformJobStatus"), job_id(remote_job)
     if status not in STATES or not found_id:
         raise unknown_status(f"transform job {found_id!r}", status, STATES)
@@ -277,7 +277,7 @@ class _Refusal(msgspec.Struct):
 
 
 class _Unanswered(msgspec.Struct):
-    """A line of the store's own about a row whose file has no output; `rows` are those that may be at fault."""
+    """A line made by the store about a row in a file without output; `rows` is the number of suspects."""
 
     id: str
     refused: _Refusal
@@ -310,13 +310,13 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
 
 
 def unanswered(line: bytes, code: str, message: str, rows: int) -> bytes:
-    """The line that `read_line` takes for a row of a file without output; `line` is the row's in the input."""
+    """Return the line for `read_line` about a row of a file without output; `line` is the input's."""
     refused = {"code": code, "message": message, "rows": rows}
     return orjson.dumps({"id": orjson.loads(line)["id"], "refused": refused})
 
 
 def paired(line: bytes, output: bytes) -> bytes:
-    """Input and output at the same place of their files, for a job without JoinSource."""
+    """Join input and output of the same line number, for a job without JoinSource."""
     return b'{"id":' + orjson.dumps(str(orjson.loads(line)["id"])) + b',"SageMakerOutput":' + output + b"}"
 
 

@@ -1,12 +1,12 @@
 """SageMaker's batch transform jobs: a shard as many small files, answers file by file.
 
-A transform job that meets a bad record gives no output for its file and goes on with the others, so each file has few
-rows, and in a repair round one.
+At a bad record a transform job leaves the whole file without output and goes on with the next file. So a file has few
+rows, and in a repair round a single row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import orjson
 
 from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.providers.aws import s3_layout
-from opensearch_batch.providers.aws.s3_jobs import S3Jobs
+from opensearch_batch.providers.aws.s3_jobs import PAGE, S3Jobs
 from opensearch_batch.providers.aws.session import NOT_FOUND, asked, plain
 from opensearch_batch.providers.reading import unreadable
 from opensearch_batch.providers.sagemaker import provider as sagemaker
@@ -24,22 +24,21 @@ if TYPE_CHECKING:
     from opensearch_batch.flow.jobs import Outcome
     from opensearch_batch.flow.shards import Shard
 
-ROWS_PER_FILE = 100
 REPAIR_FILES = 2000
-"""A repair round has a file for each row, but no more files than this for each shard."""
+"""A repair round has a file for every row, but no more than so many files a shard."""
 
-PAGE = 100
 PAGES_BACK = 10
-"""Of the list of jobs, for an input that is not ours: nothing else finds the jobs of an input."""
+"""Pages of the list of jobs walked for a foreign input: no call finds jobs by input."""
 
 ENDED = ("Completed", "Failed", "Stopped")
 
 
 class TransformJobs(S3Jobs):
     SERVICE = "sagemaker"
+    ARN = "TransformJobArn"
 
     def _put(self, shard: Shard, folder: str) -> int:
-        wanted = int(self._job.get("rows_per_file", ROWS_PER_FILE))
+        wanted = int(sagemaker.JobSettings.model_construct(**self._job).rows_per_file)
         rows = max(1, -(-shard.records // REPAIR_FILES)) if shard.round else wanted
         size = 0
         with open_binary(shard.uri) as source:
@@ -54,9 +53,9 @@ class TransformJobs(S3Jobs):
         return size
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
-        """Ours by name: it is unique, and tells which input it reads."""
+        """Find our own job by name: the name is unique, and tells the input."""
         if not s3_layout.is_ours(input_file_id):
-            recent = islice(self._recent(0.0), PAGE * PAGES_BACK)
+            recent = islice(self._summaries(None), PAGE * PAGES_BACK)
             documents = [self._described(summary["TransformJobName"]) for summary in recent]
             return [each for each in reversed(documents) if sagemaker.input_file_id(each) == input_file_id]
         name = s3_layout.job_name(input_file_id)
@@ -87,17 +86,17 @@ class TransformJobs(S3Jobs):
         return document
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
-        """Those that run are described, because the list names neither model nor input. Of those that ended the input
-        is told by our own jobs' names alone.
+        """Describe running jobs, because the list names neither model nor input. For ended jobs the name of a job of
+        ours tells the input.
         """
-        for summary in self._recent(since):
+        for summary in self._summaries(since):
             name = summary["TransformJobName"]
             if summary["TransformJobStatus"] not in ENDED:
                 yield self._described(name)
             else:
                 yield {**sagemaker.submit_parameters(s3_layout.input_id(self._files_uri, name)), **summary}
 
-    def _recent(self, since: float) -> Iterator[dict[str, Any]]:
+    def _summaries(self, since: float | None) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": PAGE}
         if since:
             query["CreationTimeAfter"] = since
@@ -109,17 +108,10 @@ class TransformJobs(S3Jobs):
                 return
             query["NextToken"] = token
 
-    def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        for summary in islice(self._recent(since or 0.0), most_pages * PAGE):
-            if summary["TransformJobArn"] in ids:
-                found[summary["TransformJobArn"]] = summary
-            if len(found) == len(ids):
-                break
-        return found
-
     def cancel_job(self, job_id: str) -> None:
-        """One that is being stopped is refused, and the cluster takes the empty answer to a stop for an error."""
+        """Stop the job. The vendor refuses a second stop, and the cluster takes the empty answer to a stop for an
+        error.
+        """
         name = job_id.rpartition("/")[2]
         try:
             asked(lambda: self._jobs.stop_transform_job(TransformJobName=name), f"stop transform job {name}")
@@ -128,9 +120,9 @@ class TransformJobs(S3Jobs):
                 raise
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
-        """File by file; the rows of a file without output are told with the job's reason, where it failed.
+        """Yield lines file by file; rows of a file without output get the reason of a failed job.
 
-        Where none of several files has output it is no single record's fault, and no row of them goes again alone.
+        Where all of several files lack output no single record is at fault, and no row goes again alone.
         """
         if not outcome.outputs:
             return
@@ -151,7 +143,9 @@ class TransformJobs(S3Jobs):
                     yield sagemaker.unanswered(line, code, message, len(rows) if one_is_bad else 1)
 
     def _joined(self, source: str, made: str, size: int) -> Iterator[bytes]:
-        """As they came where the job joined them; else each with the record at its place, if there are as many."""
+        """Yield lines joined by the job unchanged; else join output and record by line number, where the numbers of
+        lines are equal.
+        """
         lines = self._files.lines(made, size)
         first = next(lines, b"")
         if _is_joined(first):
@@ -167,7 +161,7 @@ class TransformJobs(S3Jobs):
             yield sagemaker.paired(record, output)
 
     def usage(self, outcome: Outcome) -> None:
-        """The job tells."""
+        """The job's document has the usage."""
 
 
 def _is_joined(line: bytes) -> bool:
