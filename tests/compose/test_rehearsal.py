@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import httpx
-import psutil  # type: ignore[import-untyped]
 import pytest
 
 from stack.processes import left_over
@@ -20,6 +19,7 @@ from tests.compose.clusters import RealNode, SandboxFace
 from tests.compose.rehearsal import PORTS, Rehearsal
 from tests.compose.resolved import ROOT
 from tests.compose.substitutes import TABLE
+from tests.listening import listened_on
 from tests.nodes import reason_to_skip
 
 if TYPE_CHECKING:
@@ -84,12 +84,7 @@ def test_nobody_comes_in_without_the_password(rehearsal: Rehearsal) -> None:
 
 def test_only_the_listed_ports_listen(rehearsal: Rehearsal) -> None:
     """In a container each further one would be open to all others."""
-    listening = {
-        connection.laddr
-        for process in left_over(rehearsal.home.path)
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    listening = {address for process in left_over(rehearsal.home.path) for address in listened_on(process)}
     listed = set(json.loads((rehearsal.home.path / "ports.json").read_text()).values())
     assert {rehearsal.ports[place] for place in PORTS} <= {address.port for address in listening} <= listed
     assert {address.ip for address in listening} <= {"127.0.0.1", "::ffff:127.0.0.1"}

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from stack.run import DagRun, wait_for_dag
+from tests.e2e.conftest import NIGHTLY_LIMIT as LIMIT
 from tests.e2e.test_runs import Box, rows_of, write_articles
 from tests.patience import eventually
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-NIGHTS = 7
-LIMIT = 5
+NIGHTS = 4
 FIRST = datetime.date(2026, 3, 1)
 
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -22,6 +22,7 @@ from stack.airflow import CHECKOUT, COMMANDS
 from stack.home import Home
 from stack.processes import MARK, Part, StackError, left_over, work_of
 from stack.stack import Stack
+from tests.listening import listened_on
 from tests.patience import eventually
 
 if TYPE_CHECKING:
@@ -63,14 +64,6 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
     ports = {int(url.rpartition(":")[2]) for url in (stack.url, stack.sandbox_url)}
     assert {address.port for address in listening} == ports
     assert {address.ip for address in listening} == {"127.0.0.1"}
-
-
-def listened_on(process: psutil.Process) -> list[Any]:
-    try:
-        connections = process.net_connections(kind="inet")
-    except psutil.NoSuchProcess:  # a task's, which has ended meanwhile
-        return []
-    return [connection.laddr for connection in connections if connection.status == psutil.CONN_LISTEN]
 
 
 def test_secrets_are_for_the_owner_only(stack: Stack) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stack.airflow import CHECKOUT, wheel_version
+from stack.airflow import CHECKOUT, UNCHANGED_FILES, wheel_version
 from stack.stack import Stack
 from tests.e2e.test_runs import Box, start_small_run, states, waiting_job
 from tests.patience import eventually
@@ -49,7 +49,8 @@ def stack(released: Path) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="opensearch-batch-e2e-") as home:
         plugins = Path(home) / "plugins"
         shutil.copytree(released / "plugins", plugins)
-        with Stack(Path(home), dags=released / "dags", plugins=plugins, pace="clock:600") as started:
+        dags = released / "dags"
+        with Stack(Path(home), dags=dags, plugins=plugins, pace="clock:600", settings=UNCHANGED_FILES) as started:
             yield started
 
 

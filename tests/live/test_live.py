@@ -81,6 +81,7 @@ class Person:
             text=True,
             cwd=ROOT,
             env=self.environment,
+            preexec_fn=_take_ctrl_c,
         ) as process:
             watch = threading.Timer(BRAKE_SECONDS, process.kill)
             watch.start()
@@ -124,6 +125,11 @@ class Person:
 
 def secrets_in(text: str) -> set[str]:
     return {secret for secret in SECRETS if secret in text}
+
+
+def _take_ctrl_c() -> None:
+    """As a terminal's processes do: those of a shell's background ignore the signal, and so do their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> str:

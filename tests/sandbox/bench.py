@@ -186,8 +186,10 @@ class Run:
         return self.execute(SubmitBatchOperator(**submit_settings(model_id, shards) | settings))
 
     def wait(self, jobs: Any, **settings: Any) -> Any:
+        return self.wait_out(sensor(jobs, **settings))
+
+    def wait_out(self, operator: BatchSensor) -> Any:
         """Through a trigger that was rebuilt from what Airflow stores, where the sensor defers."""
-        operator = sensor(jobs, **settings)
         try:
             return self.execute(operator)
         except TaskDeferred as deferred:

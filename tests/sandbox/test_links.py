@@ -57,7 +57,7 @@ def test_a_wait_that_dies_has_its_links(server: Server, run: Run, jobs: Any, nam
 def test_a_wait_that_went_well_has_the_same_links(server: Server, run: Run, jobs: Any) -> None:
     server.pace("instant")
     waited = sensor(jobs)
-    run.execute(waited)
+    run.wait_out(waited)
     assert links(waited) == of(server, jobs[0])
 
 
