@@ -14,8 +14,8 @@ WHEEL :=
 RUNNER := $(if $(WHEEL),.venv-wheel/bin/python,$(PY))
 INSTALLED := $(if $(WHEEL),install-wheel,$(READY))
 
-# Processes that run tests. Two of them mostly wait for an Airflow of their own (tests/groups.py).
-WORKERS := 3
+# Processes that run tests. One has an Airflow with five processes of its own (tests/groups.py): more processes are slower on 2 cores.
+WORKERS := 2
 
 .PHONY: demo up test test-fast test-real test-wheel wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
 help:

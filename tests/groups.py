@@ -16,14 +16,14 @@ from tests.nodes import RELEASED
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
-# Each has an Airflow of its own: who kills parts of it or orders trouble in its sandbox would disturb others in it.
+# One Airflow for all e2e tests, one after the other: a second at the same time makes both slower than that on two cores.
 LONGEST_FIRST = {
     "tests/e2e/test_runs.py": "a stack",
     "tests/e2e/test_vendors.py": "a stack",
-    "tests/e2e/test_admission.py": "another stack",
-    "tests/e2e/test_bundles.py": "another stack",
-    "tests/e2e/test_repair.py": "another stack",
-    "tests/e2e/test_stack.py": "another stack",
+    "tests/e2e/test_admission.py": "a stack",
+    "tests/e2e/test_bundles.py": "a stack",
+    "tests/e2e/test_repair.py": "a stack",
+    "tests/e2e/test_stack.py": "a stack",
     "tests/e2e/test_upgrade.py": "upgraded stack",
     "tests/compose/test_rehearsal.py": "compose",
     "tests/real/test_secured_job.py": "secured node",
