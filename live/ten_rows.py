@@ -17,7 +17,7 @@ from opensearch_batch.flow.jobs import Job, RemoteJob, ended, outcome, status_li
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.landing import land
-from opensearch_batch.land.manifest import MANIFEST, Manifest, files_of, write_manifest
+from opensearch_batch.land.manifest import Manifest, files_of, manifest_uri, write_manifest
 from opensearch_batch.land.report import Report, sum_up
 from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.prepare.preparation import prepare
@@ -128,11 +128,11 @@ def land_rows(
     plan: Plan, job: Job, remote: RemoteJob, store: ProviderStore, provider: Provider, spec: BatchSpec
 ) -> Report:
     landed = land(outcome(job, remote), store, provider, spec.output.uri, plan.run_key)
-    report = sum_up(plan, [landed], f"{spec.output.uri}/{MANIFEST}")
+    report = sum_up(plan, [landed], manifest_uri(spec.output.uri, plan.run_key))
     written_at = datetime.now(UTC).isoformat(timespec="seconds")
     files = files_of([landed])
     manifest = Manifest(version=1, written_at=written_at, spec=spec.to_dict(), report=report, files=files)
-    write_manifest(manifest, plan.run_key)
+    write_manifest(manifest)
     return report
 
 

@@ -167,7 +167,9 @@ def _spec(manifest: Manifest) -> _Spec:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m opensearch_batch.clean_provider", description=__doc__)
-    parser.add_argument("manifests", nargs="+", metavar="MANIFEST", help="URI of a manifest.json, or a glob of several")
+    parser.add_argument(
+        "manifests", nargs="+", metavar="MANIFEST", help="URI of a run's manifest, or a glob of several"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only name what would be deleted")
     parser.add_argument("--keep-days", type=float, help="since the manifest was written; default: what its spec says")
     parser.add_argument("--provider-conn-id", help="default: the spec's, else the provider's own")

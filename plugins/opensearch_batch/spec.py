@@ -118,13 +118,18 @@ class InputSection(_Section):
 
 
 class OutputSection(_Section):
-    """The folder for results, failures and the manifest, and the format of the results."""
+    """The folder for results, failures and manifests, and the format of the results."""
 
     uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
     format: Format = Field(
         "jsonl",
         description="Format of the results; failures are always JSON Lines. parquet needs pyarrow and holds vectors as "
         "fixed-size lists of float32, the usage, and each row's model, run, shard and batch.",
+    )
+    may_shrink: bool = Field(
+        False,
+        description="Whether manifest.json also moves to a complete run that answered fewer rows than the run before, "
+        "e.g. because rows were deleted from the input; default: such a run says so, and manifest.json stays.",
     )
     keep_provider_files_days: float | None = Field(
         None,

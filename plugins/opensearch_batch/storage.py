@@ -161,12 +161,14 @@ class ObjectWriter:
     """Write an object as a context manager; readers see the object from `commit` on.
 
     A file is written beside the final name and renamed by `commit`; on object storage `commit` completes one upload.
-    Without `commit` nothing is left behind. `bytes` counts the bytes written, `lines` the calls of `write`; `sha256`
-    is the hex digest of the bytes written. Raise Unavailable for a full disk, Refused without the right to write.
+    Without `commit` nothing is left behind, except by a killed process: a hidden file beside the final one, with `mark`
+    in its name. `bytes` counts the bytes written, `lines` the calls of `write`; `sha256` is the hex digest of the bytes
+    written. Raise Unavailable for a full disk, Refused without the right to write.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, mark: str = "") -> None:
         self.uri = uri
+        self._mark = f".{mark}" if mark else ""
         self.bytes = self.lines = 0
         self._digest = hashlib.sha256()
         self._committed = False
@@ -182,7 +184,7 @@ class ObjectWriter:
         if self._is_file:
             self._final = Path(path.path)
             self._final.parent.mkdir(parents=True, exist_ok=True)
-            self._partial = self._final.with_name(f".{self._final.name}.{os.getpid()}.partial")
+            self._partial = self._final.with_name(f".{self._final.name}{self._mark}.{os.getpid()}.partial")
             self._out: Any = self._partial.open("wb", buffering=1 << 18)
         else:
             self._out = path.fs.open(path.path, "wb", block_size=BLOCK_BYTES, autocommit=False)
@@ -278,9 +280,9 @@ def connect(uris: Iterable[str]) -> None:
         _ = _path(uri).fs
 
 
-def write_object(uri: str, content: bytes) -> None:
-    """Write a whole object in one call."""
-    with ObjectWriter(uri) as out:
+def write_object(uri: str, content: bytes, mark: str = "") -> None:
+    """Write a whole object in one call; `mark` as in ObjectWriter."""
+    with ObjectWriter(uri, mark) as out:
         out.write(content)
         out.commit()
 

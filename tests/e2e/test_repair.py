@@ -35,9 +35,10 @@ def sent_since(stack: Stack, box: Box, known: set[str]) -> list[list[str]]:
 
 
 def manifest_of(stack: Stack, run: DagRun) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """The manifest, and the ids in the files that it names, by kind."""
+    """The run's own manifest, and the ids in the files that it names, by kind."""
     uri: str = run.xcom("prepare_input", key="spec")["output"]["uri"]
-    manifest = json.loads(_path(uri + "/manifest.json").read_text())
+    (own,) = _path(uri).glob("manifest-*.json")
+    manifest = json.loads(own.read_text())
     ids: dict[str, list[str]] = {"results": [], "failures": []}
     for entry in manifest["files"]:
         ids[entry["kind"]] += [json.loads(line)["id"] for line in _path(entry["uri"]).open()]

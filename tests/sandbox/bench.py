@@ -211,6 +211,12 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
+        """The run's own, whether readers follow it or not; the newest of several."""
+        found: list[dict[str, Any]] = [json.loads(path.read_bytes()) for path in self.out.glob("manifest-*.json")]
+        return max((each for each in found if each["run_id"] == self.run_id), key=lambda each: each["written_at"])
+
+    @property
+    def followed(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.out / "manifest.json").read_bytes())
         return found
 

@@ -286,16 +286,16 @@ def test_files_of_the_run_that_the_manifest_does_not_name_are_removed(model_id: 
         (run.out / name).write_text("left over")
     run.through(model_id, rows_of(5))
     named = [entry["uri"].rsplit("/", 1)[-1] for entry in run.manifest["files"]]
-    assert run.files() == sorted([*named, *others, "manifest.json"])
+    assert run.files() == sorted([*named, *others, "manifest.json", f"manifest-{key}.json"])
 
 
 def test_a_second_run_into_the_same_folder_replaces_the_firsts_answers(model_id: str, run: Run) -> None:
     """A partition that is run again, by hand or by a backfill: its rows must not stand there twice."""
     run.through(model_id, rows_of(5))
     again = Run(run.folder, "manual__again")
-    again.through(model_id, rows_of(4))
-    assert set(again.landed("results")) == {f"row-{n}" for n in range(4)}
-    assert again.manifest["run_id"] == "manual__again"
+    again.through(model_id, [{"id": f"new-{n}", "text": f"text {n}"} for n in range(5)])
+    assert set(again.landed("results")) == {f"new-{n}" for n in range(5)}
+    assert again.followed["run_id"] == "manual__again"
 
 
 def test_repeating_a_whole_run_pays_once_and_gives_the_same_files(server: Server, model_id: str, run: Run) -> None:

@@ -115,7 +115,7 @@ def test_a_run_with_a_hole_keeps_its_files(
     with pytest.raises(AirflowFailException, match="not every planned row"):
         run.through(model_id, rows_of(3))
     before = files_at(server)
-    assert main([f"file://{run.out}/manifest.json", "--keep-days", "0"]) == 0
+    assert main([run.manifest["report"]["manifest"], "--keep-days", "0"]) == 0
     assert "1 rows are missing" in capsys.readouterr().out
     assert files_at(server) == before
 

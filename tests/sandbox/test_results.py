@@ -95,7 +95,7 @@ def test_where_nothing_was_answered_there_is_no_parquet_file(server: Server, mod
     server.fault("all_rows_fail", code="invalid_request")
     outcomes = run.wait(run.submit(model_id, run.prepare(rows_of(3))))
     run.fetch(outcomes, output_format="parquet", max_failed_fraction=1.0)
-    assert [name.split("-")[0] for name in run.files()] == ["failures", "manifest.json"]
+    assert [name.split("-")[0] for name in run.files()] == ["failures", "manifest", "manifest.json"]
 
 
 def test_the_spec_says_the_format(server: Server, model_id: str, run: Run) -> None:
@@ -160,5 +160,5 @@ def test_a_full_disk_fails_the_fetch_for_a_while_only(
     with pytest.raises(Unavailable, match="No space left on device"):
         run.fetch(outcomes)
     assert lines_of(report["results"][0]) == before
-    assert run.files() == ["manifest.json", name]
+    assert run.files() == [Path(report["manifest"]).name, "manifest.json", name]
     run.fetch(outcomes)

@@ -1,10 +1,10 @@
 """Manifest: the file at the output URI with the names of a run's files, written last; readers and reruns trust no file
-without an entry.
+without an entry. Each run has one, `manifest-<run>.json`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -17,8 +17,6 @@ from opensearch_batch.flow.values import Value
 from opensearch_batch.land.reconcile import Left
 from opensearch_batch.land.report import Report
 from opensearch_batch.storage import names_in, open_binary, remove, size_of, write_object
-
-MANIFEST = "manifest.json"
 
 Kind = Literal["results", "failures"]
 
@@ -50,6 +48,10 @@ class Manifest(Value, frozen=True, kw_only=True):
     files: list[ManifestFile]
 
 
+def manifest_uri(output_uri: str, run_key: str) -> str:
+    return f"{output_uri}/manifest-{run_key}.json"
+
+
 def files_of(landed: Sequence[Landed], left: Sequence[Left] = ()) -> list[ManifestFile]:
     return list(_files(landed, left))
 
@@ -64,33 +66,38 @@ def _files(landed: Sequence[Landed], left: Sequence[Left]) -> Iterator[ManifestF
         yield ManifestFile(kind="failures", **rest.failures.to_dict())
 
 
-def write_manifest(manifest: Manifest, run_key: str) -> None:
-    """Write the manifest, then remove the run's files without an entry (left by killed or cleared tries).
+def write_manifest(manifest: Manifest) -> None:
+    write_object(manifest.report.manifest, as_json(manifest))
 
-    No file is removed while a shard has not landed: an earlier try may have landed the shard, and the provider may no
+
+def as_json(manifest: Manifest) -> bytes:
+    return orjson.dumps(manifest.to_dict(), option=orjson.OPT_INDENT_2)
+
+
+def remove_strays(manifest: Manifest, run_key: str, kept: Iterable[str] = ()) -> None:
+    """Remove the run's files that neither `manifest` nor `kept` (URIs) names: left by killed or cleared tries.
+
+    No result is removed while a shard has not landed: an earlier try may have landed the shard, and the provider may no
     longer have the answers.
     """
-    uri = manifest.report.manifest
-    write_object(uri, orjson.dumps(manifest.to_dict(), option=orjson.OPT_INDENT_2))
-    if not manifest.report.all_landed:
-        return
-    folder = uri.rsplit("/", 1)[0]
-    named = {entry.uri.rsplit("/", 1)[-1] for entry in manifest.files}
+    folder = manifest.report.manifest.rsplit("/", 1)[0]
+    named = {uri.rsplit("/", 1)[-1] for uri in (*kept, *(entry.uri for entry in manifest.files))}
     for name in names_in(folder):
-        if f"-{run_key}-" in name and name not in named:
+        begun = name.startswith(".manifest") and run_key in name
+        if begun or (manifest.report.all_landed and f"-{run_key}-" in name and name not in named):
             remove(f"{folder}/{name}")
 
 
 def read_manifest(uri: str) -> Manifest:
     """Raise InputError for an object other than a manifest of the present version."""
-    return _decoded(uri, Manifest)
+    return decoded(uri, Manifest)
 
 
 def landed_before(uri: str, dag_id: str, run_id: str) -> bool:
     """Tell whether an earlier try landed every shard of the run, repair rounds included, by the manifest at `uri`."""
     if size_of(uri) is None:
         return False
-    earlier = _decoded(uri, _Run)
+    earlier = decoded(uri, _Run)
     return earlier == _Run(dag_id, run_id) and read_manifest(uri).report.all_landed
 
 
@@ -101,7 +108,8 @@ class _Run(msgspec.Struct):
     run_id: str | None = None
 
 
-def _decoded(uri: str, kind: type[T]) -> T:
+def decoded(uri: str, kind: type[T]) -> T:
+    """Return a manifest as `kind`. Raise InputError for another object."""
     with open_binary(uri) as source:
         try:
             return msgspec.json.decode(source.read(), type=kind)

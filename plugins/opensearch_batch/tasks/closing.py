@@ -15,7 +15,15 @@ from airflow.sdk import Asset, AssetAlias, Context
 
 from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.landed import Landed
-from opensearch_batch.land.manifest import MANIFEST, Manifest, files_of, landed_before, write_manifest
+from opensearch_batch.land.followed import Followed, follow, followed_at, followed_uri, incomplete, landed_less
+from opensearch_batch.land.manifest import (
+    Manifest,
+    files_of,
+    landed_before,
+    manifest_uri,
+    remove_strays,
+    write_manifest,
+)
 from opensearch_batch.land.reconcile import NAMED, Left
 from opensearch_batch.land.report import Report, shards_named, sum_up
 from opensearch_batch.prepare.plan import Plan
@@ -47,16 +55,18 @@ def close_run(
     max_failed_fraction: float,
     spec: dict[str, Any],
     left: Sequence[Left] = (),
+    *,
+    may_shrink: bool = False,
 ) -> Report:
-    """Write the manifest, then judge the run. Raise Terminal for a hole, or for more failed rows than allowed.
+    """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow.
 
-    After a failed task `landed` may come from an earlier try. The manifest of an earlier try that landed every shard
-    then stands.
+    Raise Terminal for a hole, or for more failed rows than allowed. After a failed task `landed` may come from an
+    earlier try. The manifest of an earlier try that landed every shard then stands.
     """
-    report = sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left)
-    run = context["dag_run"]
+    report = sum_up(plan, landed, manifest_uri(output_uri, plan.run_key), left)
+    run, followed = context["dag_run"], followed_uri(report.manifest)
     failed = failed_before(context)[:NAMED]
-    if failed and landed_before(report.manifest, run.dag_id, run.run_id):
+    if failed and any(landed_before(uri, run.dag_id, run.run_id) for uri in (report.manifest, followed)):
         raise Terminal(
             f"{', '.join(failed)} failed in this try, see the log there. What an earlier try landed stays as it is, "
             f"with its manifest {report.manifest}"
@@ -71,16 +81,30 @@ def close_run(
         report=report,
         files=files_of(landed, left),
     )
-    write_manifest(manifest, plan.run_key)
+    write_manifest(manifest)
+    before = followed_at(followed)
+    remove_strays(manifest, plan.run_key, [entry.uri for entry in before.files] if before else ())
     log.info("%s", report)
     for row in report.examples:
         log.warning("%s failed: %s: %s", row.id, row.code, row.message)
-    _judge(report, landed, failed, max_failed_fraction)
+    if why := _why_not_complete(report, landed, failed, max_failed_fraction):
+        raise Terminal(f"{why} {incomplete(before, manifest)}")
+    _move(before, manifest, plan.run_key, may_shrink=may_shrink)
     tell_assets(context, report, spec.get("name") or run.dag_id)
     return report
 
 
-def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_failed_fraction: float) -> None:
+def _move(before: Followed | None, manifest: Manifest, run_key: str, *, may_shrink: bool) -> None:
+    if not may_shrink and (less := landed_less(before, manifest)):
+        log.warning("%s", less)
+        return
+    follow(manifest, run_key)
+    remove_strays(manifest, run_key)
+
+
+def _why_not_complete(
+    report: Report, landed: Sequence[Landed], failed: Sequence[str], max_failed_fraction: float
+) -> str | None:
     """`failed` names the failed tasks."""
     cause = f" {', '.join(failed)} failed, see the log there." if failed and not report.all_landed else ""
     if report.left:
@@ -90,13 +114,14 @@ def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_
             cause,
         )
     if report.problems:
-        raise Terminal(f"not every planned row is accounted for: {'; '.join(report.problems)}.{cause} {report}")
+        return f"not every planned row is accounted for: {'; '.join(report.problems)}.{cause} {report}."
     if report.failed > max_failed_fraction * report.records:
-        raise Terminal(
+        return (
             f"{report.failed} of {report.records} rows failed ({report.codes}), {max_failed_fraction:.2%} may"
             f"{_first_words(report)}. {'All answers have landed; the' if report.answered else 'The'} reasons are in "
             f"{', '.join(report.failures)}.{cause if report.left else ''} {what_now(landed)}".rstrip()
         )
+    return None
 
 
 def failed_before(context: Context) -> list[str]:

@@ -85,7 +85,8 @@ class FetchOutputOperator(BatchOperator):
         landed = side_by_side(landed_of, outcomes, lambda outcome: outcome.job.name)
         report = None
         if self.final:
-            report = close_run(context, landed_plan(landed, key), landed, output_uri, self.max_failed_fraction, {})
+            plan, shrink = landed_plan(landed, key), bool(spec and spec.output.may_shrink)
+            report = close_run(context, plan, landed, output_uri, self.max_failed_fraction, {}, may_shrink=shrink)
         return Fetched(landed, report).to_dict()
 
 
@@ -127,8 +128,8 @@ class ReportOperator(BatchOperator):
         rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
         taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
         left = leave(landed, taken, vendor, output_uri, plan.run_key)
-        limit = spec.limits.max_failed_fraction
-        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left)
+        limit, shrink = spec.limits.max_failed_fraction, spec.output.may_shrink
+        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left, may_shrink=shrink)
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()
