@@ -12,11 +12,18 @@ from airflow.sdk import Connection
 
 from opensearch_batch.cluster.sigv4 import Signer
 from opensearch_batch.errors import SpecError
+from opensearch_batch.land.manifest import Manifest
+from opensearch_batch.land.report import sum_up
+from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.providers.aws import session
 from opensearch_batch.providers.cohere.avro_parts import rows_at
 from opensearch_batch.providers.cohere.store import CohereDatasets
+from opensearch_batch.results import Results
 from opensearch_batch.sinks.formats import open_results
 
+NOTHING = Manifest(
+    version=1, written_at="", spec={}, report=sum_up(Plan("", 0, 0, 0, 0, None, None, None), [], ""), files=[]
+)
 AWS = Connection(conn_id="aws_default", conn_type="aws", extra='{"region_name": "us-east-1"}')
 
 NEEDS: dict[str, tuple[str, str, Callable[[], object]]] = {
@@ -24,6 +31,7 @@ NEEDS: dict[str, tuple[str, str, Callable[[], object]]] = {
     "AWS session": ("botocore", "amazon", partial(session.session_of, AWS)),
     "AWS client": ("botocore", "amazon", partial(session.client_of, AWS, "s3")),
     "datasets": ("cohere", "cohere", partial(CohereDatasets, "https://h", "not-a-key")),
+    "data frame": ("pandas", "pandas", lambda: Results(NOTHING, []).to_pandas()),
     "Avro": ("fastavro", "cohere", lambda: list(rows_at("https://h/part", 1, "part"))),
 }
 
