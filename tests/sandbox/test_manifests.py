@@ -105,9 +105,7 @@ def test_a_cleared_run_that_now_fails_keeps_the_files_that_readers_follow(
 def test_a_cleared_run_that_overwrote_what_readers_follow_says_so(server: Server, model_id: str, run: Run) -> None:
     run.through(model_id, rows_of(5))
     server.fault("fail_rows", ids=["row-2"], code="too_long", message="Too long.")
-    with pytest.raises(
-        AirflowFailException, match="this try has overwritten 1 of that run's files, and readers"
-    ):
+    with pytest.raises(AirflowFailException, match="this try has overwritten 1 of that run's files, and readers"):
         run.through(model_id, [{"id": f"row-{n}", "text": f"other {n}"} for n in range(3)])
     assert run.followed["report"]["answered"] == 5
 
