@@ -21,6 +21,7 @@ LONGEST_FIRST = {
     "tests/e2e/test_runs.py": "a stack",
     "tests/e2e/test_vendors.py": "a stack",
     "tests/e2e/test_admission.py": "a stack",
+    "tests/e2e/test_assets.py": "a stack",
     "tests/e2e/test_bundles.py": "a stack",
     "tests/e2e/test_repair.py": "a stack",
     "tests/e2e/test_stack.py": "a stack",

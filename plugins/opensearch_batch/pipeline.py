@@ -21,7 +21,7 @@ from opensearch_batch.operators import (
 from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.spec import BatchSpec, LimitSection
 from opensearch_batch.submit.admission import pool_command, pool_name
-from opensearch_batch.tasks.closing import results_of
+from opensearch_batch.tasks.assets import outlet_of
 
 MOST_ROUNDS = 3
 
@@ -38,7 +38,8 @@ def batch_inference(
     prepare_repair_N and the mapped group `repair_N`, and report; return the report's output.
 
     The input is prepared first, so that a wrong row, a spent budget, an empty partition or a dry run leaves the cluster
-    alone. A repair round without rows is skipped.
+    alone. A repair round without rows is skipped. The report of a complete run emits an event of the asset
+    `<spec name>/results`.
 
     :param spec: a BatchSpec, or a template that renders to the path of a spec file when the run starts.
     :param input_uri: replaces the spec's, e.g. the output of a task that writes the input.
@@ -93,7 +94,7 @@ def batch_inference(
         landed=landed,
         repaired_by=repairs,
         trigger_rule=TriggerRule.ALL_DONE,
-        outlets=[results_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
+        outlets=[outlet_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )
     return report.output
 

@@ -240,7 +240,8 @@ class BatchSpec(_Section):
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         max_length=200,
-        description="Name of the run's asset, and of connector and model unless model.registered_as is given.",
+        description="The run's asset is <name>/results. Also the name of connector and model, unless "
+        "model.registered_as is given.",
     )
     model: ModelSection
     input: InputSection

@@ -11,6 +11,7 @@ import yaml
 
 from docs_build.spec_fields import fields
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.tasks.assets import results_of
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -22,10 +23,10 @@ def code_of(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def made_by(page: Path) -> dict[str, Any]:
+def made_by(page: Path, containing: str = "") -> dict[str, Any]:
     """What the page's Python leaves behind, with the paths of an Airflow image those of the checkout."""
     names: dict[str, Any] = {}
-    for code in code_of(page, "python"):
+    for code in [code for code in code_of(page, "python") if containing in code]:
         exec(compile(code.replace("/opt/airflow", str(ROOT)), page.name, "exec"), names)
     return names
 
@@ -46,7 +47,8 @@ def test_every_field_has_a_meaning() -> None:
 def dags() -> dict[str, Any]:
     """By name, made from the pages' own Python."""
     names = made_by(HOW_TO / "by-hand.md") | made_by(HOW_TO / "rotate-a-key.md") | made_by(ROOT / "README.md")
-    return {name: names[name]() for name in ("embed_articles", "rotate_key", "nightly")}
+    names |= made_by(HOW_TO / "results.md", "@dag")
+    return {name: names[name]() for name in ("embed_articles", "rotate_key", "nightly", "index_articles")}
 
 
 def test_the_dag_wired_by_hand_is_a_dag(dags: dict[str, Any]) -> None:
@@ -65,6 +67,12 @@ def test_the_dag_that_rotates_the_key_names_a_spec_of_the_project(dags: dict[str
 
 def test_the_dag_of_the_readme_has_the_flows_tasks(dags: dict[str, Any]) -> None:
     assert {"prepare_input", "shard.wait_for_batch", "report"} <= set(dags["nightly"].task_ids)
+
+
+def test_the_consumer_of_the_results_is_scheduled_on_what_the_dag_before_it_emits(dags: dict[str, Any]) -> None:
+    (alias,) = dags["nightly"].get_task("report").outlets
+    assert dags["index_articles"].timetable.asset_condition.objects == (results_of("nightly_articles"),)
+    assert alias.name == "nightly_articles/results"
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/how-to/nightly.md"])

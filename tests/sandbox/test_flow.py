@@ -190,7 +190,7 @@ def test_the_flow_with_a_spec_ends_in_a_report_and_an_asset_event(server: Server
         fetched.append(run.fetch(outcomes, spec=spec, output_uri="", final=False, task_id=f"fetch_{index}"))
     assert run.files()
     assert "manifest.json" not in run.files()
-    asset = Asset(name="by_spec/results", uri="x-opensearch-batch://by_spec/results")
+    asset = Asset("by_spec/results")
     run.events[asset] = SimpleNamespace(extra=None)
     report = run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=fetched, outlets=[asset]))
     assert (report["records"], report["answered"], report["shards"], len(report["jobs"])) == (5, 5, 3, 3)

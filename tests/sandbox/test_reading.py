@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -83,7 +84,7 @@ def test_the_pages_snippets_run(landed: str, output_format: str, capsys: pytest.
     ran = 0
     for code in SNIPPETS:
         of_another_library = "found.files" in code
-        if "results.open" in code or (of_another_library and other in code and landed.startswith("file:")):
+        if 'results.open("' in code or (of_another_library and other in code and landed.startswith("file:")):
             exec(
                 compile(code.replace(PRINTED, landed.rpartition("/")[0]).replace("[256]", "[8]"), PAGE.name, "exec"),
                 names,
@@ -97,6 +98,16 @@ def test_the_pages_snippets_run(landed: str, output_format: str, capsys: pytest.
         assert set(names["lazy"].collect()["id"]) == IDS
         assert isinstance(names["relation"], duckdb.DuckDBPyRelation)
         assert {row[0] for row in names["relation"].project("id").fetchall()} == IDS
+
+
+@pytest.mark.parametrize("output_uri", ["file"], indirect=True)
+def test_the_pages_consumer_reads_the_run_that_the_event_names(landed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = [code for code in SNIPPETS if "@dag" in code]
+    names: dict[str, Any] = {}
+    exec(compile(code, PAGE.name, "exec"), names)
+    index = names["index_articles"]().get_task("index").python_callable
+    index({names["ARTICLES"]: [SimpleNamespace(extra={"manifest": landed})]})
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == IDS
 
 
 def test_memory_does_not_grow_with_the_data(tmp_path: Path, model_id: str, run: Run) -> None:

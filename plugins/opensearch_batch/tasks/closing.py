@@ -9,9 +9,7 @@ import logging
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
-
-from airflow.sdk import Asset, AssetAlias, Context
+from typing import TYPE_CHECKING, Any
 
 from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.landed import Landed
@@ -27,6 +25,10 @@ from opensearch_batch.land.manifest import (
 from opensearch_batch.land.reconcile import NAMED, Left
 from opensearch_batch.land.report import Report, shards_named, sum_up
 from opensearch_batch.prepare.plan import Plan
+from opensearch_batch.tasks.assets import tell_assets
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 
@@ -170,22 +172,3 @@ def _named(parts: Sequence[Landed]) -> str:
 
 def _first_words(report: Report) -> str:
     return "".join(f", first {row.id}: {row.message!r}" for row in report.examples[:1])
-
-
-def results_of(spec_name: str) -> Asset:
-    """Return the asset that a spec's report updates: schedule a DAG on the asset, and read the manifest from the
-    event's extra.
-    """
-    return Asset(name=f"{spec_name}/results", uri=f"x-opensearch-batch://{spec_name}/results")
-
-
-def tell_assets(context: Context, report: Report, spec_name: str) -> None:
-    """Attach manifest and counts to the event that each outlet of the task emits on success."""
-    counts = {name: getattr(report, name) for name in ("records", "answered", "failed", "missing")}
-    extra = {"manifest": report.manifest, **counts}
-    events = context["outlet_events"]
-    for outlet in getattr(context["task"], "outlets", []):
-        if isinstance(outlet, Asset):
-            events[outlet].extra = extra
-        elif isinstance(outlet, AssetAlias):
-            events[outlet].add(results_of(spec_name), extra=extra)
