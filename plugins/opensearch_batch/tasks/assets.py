@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, Context
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
@@ -37,9 +38,9 @@ def tell_assets(context: Context, report: Report, spec_name: str) -> None:
             _tell_by_name(context, outlet, results_of(spec_name), extra)
 
 
-def _tell_by_name(context: Context, alias: AssetAlias, asset: Asset, extra: dict[str, object]) -> None:
+def _tell_by_name(context: Context, alias: AssetAlias, asset: Asset, extra: dict[str, Any]) -> None:
     """Emit to the active asset of the name, whatever URI a consumer gave it; Airflow makes one where there is none."""
-    events = context["outlet_events"][alias]
+    events: Any = context["outlet_events"][alias]  # takes a reference, of which its protocol says nothing
     try:
         events.add(Asset.ref(name=asset.name), extra=extra)
     except AirflowRuntimeError as error:
