@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import AssetAlias, TriggerRule, XComArg, task_group
 
 from opensearch_batch.errors import SpecError
@@ -22,8 +23,11 @@ from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.spec import BatchSpec, LimitSection
 from opensearch_batch.submit.admission import pool_command, pool_name
 from opensearch_batch.tasks.assets import outlet_of
+from opensearch_batch.tasks.index_name import TEMPLATE as INDEX_NAME
 
 MOST_ROUNDS = 3
+PLANNED = "Fails the run where `prepare_input` failed: `report` has nothing to report then, and is skipped."
+SKIPPED = "Skipped where no row is left that another try may answer: nothing is wrong then."
 
 
 def batch_inference(
@@ -35,7 +39,8 @@ def batch_inference(
     submit_pool: str | None = None,
 ) -> XComArg:
     """Wire prepare_input, create_connector, register_model, the mapped group `shard`, for each repair round
-    prepare_repair_N and the mapped group `repair_N`, and report; return the report's output.
+    prepare_repair_N and the mapped group `repair_N`, and report; return the report's output. The empty task `planned`
+    fails a run whose input could not be prepared: its report is skipped.
 
     The input is prepared first, so that a wrong row, a spent budget, an empty partition or a dry run leaves the cluster
     alone. A repair round without rows is skipped. The report of a complete run emits an event of the asset
@@ -63,15 +68,17 @@ def batch_inference(
 
     passing = _passing(submit_pool or _pool_of(spec))
 
-    def round_of(group_id: str, bundles: Any, *, last: bool) -> Any:
-        @task_group(group_id=group_id)
+    named: dict[str, Any] = {"map_index_template": INDEX_NAME}
+
+    def round_of(group_id: str, bundles: Any, *, last: bool, tooltip: str = "") -> Any:
+        @task_group(group_id=group_id, tooltip=tooltip)
         def each_bundle(shards: Any) -> Any:
             submit = SubmitBatchOperator(
-                task_id="submit_batch", spec=resolved, model_id=model.output, shards=shards, **passing
+                task_id="submit_batch", spec=resolved, model_id=model.output, shards=shards, **named, **passing
             )
-            wait = BatchSensor(task_id="wait_for_batch", spec=resolved, jobs=submit.output, **passing)
+            wait = BatchSensor(task_id="wait_for_batch", spec=resolved, jobs=submit.output, **named, **passing)
             fetch = FetchOutputOperator(
-                task_id="fetch_output", spec=resolved, outcomes=wait.output, final=False, repair=not last
+                task_id="fetch_output", spec=resolved, outcomes=wait.output, final=False, repair=not last, **named
             )
             return fetch.output
 
@@ -85,17 +92,20 @@ def batch_inference(
             spec=resolved,
             landed=landed[-1],
             trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+            doc_md=SKIPPED,
         )
         repairs.append(repair.task_id)
-        landed.append(round_of(f"repair_{number}", repair.output, last=number == rounds))
+        landed.append(round_of(f"repair_{number}", repair.output, last=number == rounds, tooltip=SKIPPED))
     report = ReportOperator(
         task_id="report",
         planned_by=prepare.task_id,
         landed=landed,
         repaired_by=repairs,
+        skip_without_plan=True,
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[outlet_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )
+    prepare.output >> EmptyOperator(task_id="planned", doc_md=PLANNED)
     return report.output
 
 

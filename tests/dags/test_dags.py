@@ -22,6 +22,7 @@ PIPELINE = {
     "repair_1.wait_for_batch",
     "repair_1.fetch_output",
     "report",
+    "planned",
 }
 DEMOS = [f"embed_stdlib_docs{vendor}" for vendor in ("", "_bedrock", "_cohere", "_sagemaker")]
 DAGS = {

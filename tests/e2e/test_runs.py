@@ -194,6 +194,14 @@ def test_a_dry_run_from_the_form_sends_nothing(stack: Stack, box: Box) -> None:
     assert len(box.ledger()) == jobs_before
 
 
+def test_a_run_whose_input_cannot_be_prepared_has_one_failed_task(stack: Stack) -> None:
+    run = DagRun.trigger(stack, "batch_inference", {"spec": "nightly_articles"})
+    assert run.wait() == "failed"
+    ended = states(run)
+    assert [task for (task, _), state in ended.items() if state == "failed"] == ["prepare_input"]
+    assert ended["report", -1] == "skipped"
+
+
 def test_a_night_started_by_hand_takes_the_named_partition_or_the_last_complete_one(stack: Stack) -> None:
     named = DagRun.trigger(stack, "nightly_batch", {"partition": "2026-01-31"})
     unnamed = DagRun.trigger(stack, "nightly_batch")
@@ -207,6 +215,7 @@ def test_a_night_started_by_hand_takes_the_named_partition_or_the_last_complete_
 def test_links_and_the_asset_event_lead_to_job_and_manifest(stack: Stack, box: Box) -> None:
     run = start_small_run(stack)
     assert run.wait() == "success"
+    assert {task["rendered_map_index"] for task in run.tasks() if task["map_index"] == 0} == {"shard 0: 50 rows"}
     job = run.xcom("shard.submit_batch", map_index=0)[0]
     links = stack.api("GET", f"{run.path}/taskInstances/shard.wait_for_batch/links", params={"map_index": 0})
     assert links["extra_links"] == {

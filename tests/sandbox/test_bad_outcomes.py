@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import ReportOperator
@@ -273,6 +273,9 @@ def test_a_report_does_not_judge_by_what_an_earlier_try_prepared(server: Server,
     run.task_states = {"prepare": "failed"}
     with pytest.raises(AirflowFailException, match="prepare failed, and its log says why; what landed before stays"):
         run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=[fetched]))
+    skips = ReportOperator(task_id="report", planned_by="prepare", landed=[fetched], skip_without_plan=True)
+    with pytest.raises(AirflowSkipException, match="prepare failed, and its log says why"):
+        run.execute(skips)
 
 
 def test_a_report_without_a_plan_says_where_to_look(run: Run) -> None:

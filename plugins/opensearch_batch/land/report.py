@@ -99,9 +99,8 @@ class Report(Value, frozen=True):
         extra = "".join(f", {n} {kind}" for kind, n in counts.items() if n)
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
         return (
-            f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed, "
-            f"{self.missing} missing{extra}; "
-            f"{counted(len(self.jobs), 'job')}, {used}{money}; manifest {self.manifest}"
+            f"manifest {self.manifest}: {self.answered} of {self.records} rows answered{repaired}, "
+            f"{self.failed} failed, {self.missing} missing{extra}; {counted(len(self.jobs), 'job')}, {used}{money}"
         )
 
 

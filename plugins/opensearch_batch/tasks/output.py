@@ -12,6 +12,7 @@ from opensearch_batch.errors import SpecError, Terminal
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
 from opensearch_batch.tasks.closing import close_run, failed_before, instance, landed_plan, run_key
+from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class FetchOutputOperator(BatchOperator):
         self.final = final
         self.max_failed_fraction = max_failed_fraction
         self.repair = repair
+
+    @property
+    def index_name(self) -> str:
+        return index_name(self.outcomes)
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.jobs import Outcome
@@ -98,15 +103,26 @@ class ReportOperator(BatchOperator):
 
     :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
     :param landed: the output of all fetches, of all rounds.
+    :param skip_without_plan: skip, where `planned_by` failed, instead of failing: for DAGs in which another task fails
+        then, and makes the run a failure.
     :param repaired_by: task ids of the PrepareRepairOperators. A row that was handed on and landed in no later round is
         a failure, with the earlier reason.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
 
-    def __init__(self, *, planned_by: str, landed: Any, repaired_by: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        planned_by: str,
+        landed: Any,
+        repaired_by: Sequence[str] = (),
+        skip_without_plan: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.planned_by = planned_by
+        self.skip_without_plan = skip_without_plan
         self.landed = landed
         self.repaired_by = repaired_by
 
@@ -115,6 +131,8 @@ class ReportOperator(BatchOperator):
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.prepare.plan import Plan
 
+        if self.skip_without_plan and self.planned_by in failed_before(context):
+            raise AirflowSkipException(f"{self.planned_by} failed, and its log says why; what landed before stays")
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
         if not made["plan"]:
             raise SpecError(f"there is no plan: {self.planned_by} did not succeed, and its log says why")
@@ -122,7 +140,7 @@ class ReportOperator(BatchOperator):
             raise Terminal(f"{self.planned_by} failed, and its log says why; what landed before stays as it is")
         spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
         if plan.dry_run:
-            raise AirflowSkipException(f"dry run, nothing was sent: {plan}")
+            raise AirflowSkipException(f"dry run, nothing was sent: {plan}. To send it, start a run without dry_run")
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
         output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
         rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]

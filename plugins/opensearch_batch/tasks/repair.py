@@ -48,7 +48,7 @@ class PrepareRepairOperator(BatchOperator):
         fetched = [Fetched.from_dict(one).landed for one in flat(self.landed or [])]
         sources = handed_on_by([part for parts in fetched for part in parts])
         if not sources:
-            raise AirflowSkipException("no rows to repair")
+            raise AirflowSkipException("not needed: no row of the round before may be answered by another try")
         limits = settings.spec.limits if settings.spec else LimitSection()
         given = {"max_requests": self.max_requests, "max_bytes": self.max_bytes}
         limits = limits.model_copy(update={name: value for name, value in given.items() if value})

@@ -15,6 +15,7 @@ from opensearch_batch.flow.jobs import Job
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, open_provider_store
 from opensearch_batch.tasks.errors import airflow_errors
+from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import ProviderLink, TaskLink
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.turn_trigger import read_turn
@@ -63,6 +64,10 @@ class SubmitBatchOperator(BatchOperator):
         self.max_jobs_in_flight = max_jobs_in_flight
         self.max_enqueued_tokens = max_enqueued_tokens
         self.poll_seconds = poll_seconds
+
+    @property
+    def index_name(self) -> str:
+        return index_name(self.shards)
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
         return [job.to_dict() for job in self._submit(context, settings, [], None)]

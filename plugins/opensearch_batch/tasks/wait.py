@@ -16,6 +16,7 @@ from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, flat, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
+from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import ProviderLink, TaskLink
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.stored_trigger import read_event
@@ -87,6 +88,10 @@ class BatchSensor(BaseSensorOperator):
         self.max_jobs_in_flight = max_jobs_in_flight
         self.max_enqueued_tokens = max_enqueued_tokens
         self.current: list[Job] | None = None
+
+    @property
+    def index_name(self) -> str:
+        return index_name(self.jobs)
 
     @property
     def linked_jobs(self) -> list[Job]:
