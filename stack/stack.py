@@ -134,6 +134,12 @@ class Stack:
             raise ApiError(method, path, answer.status_code, answer.text)
         return answer.json() if answer.content else None
 
+    def page(self, url: str) -> str:
+        """The text at an address of the UI, for a person who is logged in."""
+        if self._http is None:
+            raise StackError("the stack is not started")
+        return self._http.get(url).raise_for_status().text
+
     def healthy(self, name: str) -> bool:
         """Whether one of Airflow's parts has answered, or sent a heartbeat, since it was last started."""
         part = self.parts[name]

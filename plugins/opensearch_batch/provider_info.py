@@ -32,7 +32,13 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("opensearch_batch.sensor"),
         "hooks": _modules("opensearch_batch.cluster.hook", "opensearch_batch.providers.hook"),
         "triggers": _modules("opensearch_batch.trigger", "opensearch_batch.turn"),
-        "extra-links": ["opensearch_batch.tasks.links.TaskLink", "opensearch_batch.tasks.links.ProviderLink"],
+        "extra-links": [
+            "opensearch_batch.tasks.links.TaskLink",
+            "opensearch_batch.tasks.links.ProviderLink",
+            "opensearch_batch.tasks.page_links.PlanLink",
+            "opensearch_batch.tasks.page_links.ModelLink",
+            "opensearch_batch.tasks.page_links.ReportLink",
+        ],
         "connection-types": [_cluster(), _provider()],
     }
 

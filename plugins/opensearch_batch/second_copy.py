@@ -1,4 +1,4 @@
-"""The wheel's plugin: says so where another version of the package lies on the machine as a copied folder.
+"""A plugin of the wheel: says so where another version of the package lies on the machine as a copied folder.
 
 Python takes the one that comes first on sys.path, for every import; Airflow appends its plugins folder. Copies of one
 version do no harm.

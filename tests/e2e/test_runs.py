@@ -222,6 +222,9 @@ def test_links_and_the_asset_event_lead_to_job_and_manifest(stack: Stack, box: B
         "ML Commons task": f"{stack.sandbox_url}/_plugins/_ml/tasks/{job['task_id']}",
         "Provider job": f"{stack.sandbox_url}/v1/batches/{job['provider_job_id']}",
     }
+    for task, told in {"prepare_input": "estimated input tokens", "report": run.xcom("report")["manifest"]}.items():
+        (page,) = stack.api("GET", f"{run.path}/taskInstances/{task}/links")["extra_links"].values()
+        assert told in stack.page(page)
     events = stack.api("GET", "/assets/events", params={"source_run_id": run.run_id})["asset_events"]
     assert [(event["name"], event["extra"]["answered"]) for event in events] == [("embed_stdlib_docs/results", 50)]
     assert events[0]["extra"]["manifest"] == run.xcom("report")["manifest"]

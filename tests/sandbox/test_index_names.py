@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from opensearch_batch.operators import FetchOutputOperator, SubmitBatchOperator
@@ -12,7 +14,7 @@ def test_each_step_of_a_bundle_has_its_shards_and_rows_as_its_name(model_id: str
     shards = [bundle[0] for bundle in run.prepare(rows_of(25), max_requests=10)]
     jobs = run.submit(model_id, shards[1:])
     outcomes = run.wait(jobs)
-    steps = [
+    steps: list[Any] = [
         SubmitBatchOperator(**submit_settings(model_id, shards[1:])),
         sensor(jobs),
         FetchOutputOperator(task_id="fetch", outcomes=outcomes, output_uri=f"file://{run.out}"),

@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferred
+from fastapi.testclient import TestClient
 
-from opensearch_batch.operators import SubmitBatchOperator
+from opensearch_batch.operators import (
+    CreateConnectorOperator,
+    PrepareInputOperator,
+    RegisterModelOperator,
+    ReportOperator,
+    SubmitBatchOperator,
+)
+from opensearch_batch.pages.plugin import RunPages
 from tests.sandbox.bench import MODEL, Run, Server, rows_of, sensor, submit_settings
 
 FAILED_WAIT = {"error": "Trigger exited without sending an event", "traceback": None}
+
+
+def test_tasks_lead_to_the_page_of_their_run() -> None:
+    key: Any = SimpleNamespace(dag_id="nightly", run_id="manual__2026-01-31T00:00:00+00:00")
+    page = "/opensearch-batch/dags/nightly/runs/manual__2026-01-31T00%3A00%3A00%2B00%3A00"
+    operator: Any = None
+    made = {
+        cls: [
+            link.get_link(operator, ti_key=key).rpartition("/opensearch-batch")[2] for link in cls.operator_extra_links
+        ]
+        for cls in (PrepareInputOperator, CreateConnectorOperator, RegisterModelOperator, ReportOperator)
+    }
+    parts = ("plan", "model", "model", "report")
+    assert [*made.values()] == [[f"{page.removeprefix('/opensearch-batch')}#{part}"] for part in parts]
+
+
+def test_the_page_of_a_run_is_for_nobody_who_is_not_logged_in() -> None:
+    (app,) = RunPages().fastapi_apps
+    assert app["url_prefix"] == "/opensearch-batch"
+    with TestClient(app["app"]) as client:
+        assert client.get("/dags/nightly/runs/r").status_code == 401
+        assert client.get("/openapi.json").status_code == 404
 
 
 def links(operator: Any) -> dict[str, str]:

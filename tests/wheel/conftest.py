@@ -74,6 +74,7 @@ def copy_package(folder: Path) -> Path:
     """Into a new plugins folder, as the README says to."""
     folder.mkdir()
     shutil.copy(PACKAGE.parent / ".airflowignore", folder)
+    shutil.copy(PACKAGE.parent / "opensearch_batch_plugin.py", folder)
     ignored = shutil.ignore_patterns("__pycache__")
     return Path(shutil.copytree(PACKAGE, folder / "opensearch_batch", ignore=ignored))
 

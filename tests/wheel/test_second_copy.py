@@ -10,6 +10,7 @@ from opensearch_batch.second_copy import other_versions, two_versions
 from tests.wheel.conftest import Found, ask_airflow
 
 OURS = "opensearch_batch"
+PAGES, COPIED = "opensearch_batch_pages", "opensearch_batch_copied"
 
 
 def make_older(copied: Path) -> None:
@@ -21,14 +22,14 @@ def make_older(copied: Path) -> None:
 
 def test_the_wheel_needs_no_plugins_folder(with_wheel: Found, installed: Path) -> None:
     assert (with_wheel.used, with_wheel.errors) == (installed / OURS, [])
-    assert OURS in with_wheel.plugins
+    assert {OURS, PAGES} <= set(with_wheel.plugins)
 
 
 def test_a_copied_folder_alone_goes_on_working(tmp_path: Path, copied: Path) -> None:
     """Airflow learns of no connection types, which only a wheel's entry points tell it."""
     found = ask_airflow(tmp_path, copied.parent)
     assert (found.used, found.errors) == (copied, [])
-    assert OURS not in found.plugins
+    assert {OURS, PAGES, COPIED} & set(found.plugins) == {COPIED}
     assert found.listed["version"] is None
 
 

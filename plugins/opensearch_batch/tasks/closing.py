@@ -84,6 +84,7 @@ def close_run(
         files=files_of(landed, left),
     )
     write_manifest(manifest)
+    context["ti"].xcom_push(key="report", value=report.to_dict())  # for the page of the run, failed or not
     before = followed_at(followed)
     remove_strays(manifest, plan.run_key, [entry.uri for entry in before.files] if before else ())
     log.info("%s", report)

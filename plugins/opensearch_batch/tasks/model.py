@@ -14,6 +14,7 @@ from opensearch_batch.errors import SpecError
 from opensearch_batch.providers.credential import refuse_literal_credential
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.tasks.base import BatchOperator, cluster
+from opensearch_batch.tasks.page_links import ModelLink
 from opensearch_batch.tasks.settings import TaskSettings
 
 
@@ -35,6 +36,7 @@ class CreateConnectorOperator(BatchOperator):
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "body", "base_url_from", "credential_conn_id")
     template_fields_renderers = {"body": "json", "spec": "json"}
+    operator_extra_links = (ModelLink(),)
 
     def __init__(
         self,
@@ -112,6 +114,7 @@ class RegisterModelOperator(BatchOperator):
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "name", "connector_id", "model_group")
+    operator_extra_links = (ModelLink(),)
 
     def __init__(
         self, *, connector_id: Any, name: str = "", model_group: str = "", deploy: bool = True, **kwargs: Any

@@ -13,6 +13,7 @@ from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
 from opensearch_batch.tasks.closing import close_run, failed_before, instance, landed_plan, run_key
 from opensearch_batch.tasks.index_name import index_name
+from opensearch_batch.tasks.page_links import ReportLink
 from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class FetchOutputOperator(BatchOperator):
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "outcomes", "output_uri", "output_format")
     template_fields_renderers = {"outcomes": "json", "spec": "json"}
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,
@@ -110,6 +112,7 @@ class ReportOperator(BatchOperator):
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
+    operator_extra_links = (ReportLink(),)
 
     def __init__(
         self,

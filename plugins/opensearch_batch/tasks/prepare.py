@@ -15,6 +15,7 @@ from opensearch_batch.spec import BatchSpec, with_dotted
 from opensearch_batch.submit.admission import pool_command, pool_name
 from opensearch_batch.tasks.base import BatchOperator, open_provider_store, refuse_local_work
 from opensearch_batch.tasks.closing import instance, run_key
+from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.tasks.settings import TaskSettings
 
@@ -48,6 +49,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         "endpoint",
         "model_parameters",
     )
+    operator_extra_links = (PlanLink(),)
     template_fields_renderers = {"spec": "json", "overrides": "json", "model_parameters": "json"}
 
     def __init__(

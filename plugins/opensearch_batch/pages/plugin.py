@@ -1,0 +1,63 @@
+"""The plugin that serves the page of a run in Airflow's API server. All processes of Airflow load it: its imports are
+inside functions. Airflow's modules for access and the database are no public API, and are imported here alone.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from opensearch_batch.pages.address import PREFIX
+from opensearch_batch.pages.run_page import run_page
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from sqlalchemy.orm import Session
+
+KEYS = ("plan", "spec", "report")
+RETURNED = {"create_connector": "connector_id", "register_model": "model_id"}
+"""By task, what its return value is."""
+
+
+class RunPages(AirflowPlugin):
+    name = "opensearch_batch_pages"
+
+    @cached_property
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        return [{"app": _app(), "url_prefix": PREFIX, "name": "Batch inference"}]
+
+
+def _app() -> FastAPI:
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+    from airflow.api_fastapi.core_api.security import requires_access_dag
+    from airflow.utils.session import create_session
+    from fastapi import Depends, FastAPI
+    from fastapi.responses import HTMLResponse
+
+    app = FastAPI(title="Batch inference", docs_url=None, redoc_url=None, openapi_url=None)
+    may_read = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
+
+    @app.get("/dags/{dag_id}/runs/{run_id}", response_class=HTMLResponse, dependencies=[may_read])
+    def page(dag_id: str, run_id: str) -> str:
+        with create_session() as session:
+            return run_page(dag_id, run_id, pushed_by(session, dag_id, run_id))
+
+    return app
+
+
+def pushed_by(session: Session, dag_id: str, run_id: str) -> dict[str, Any]:
+    """Return what the run's tasks pushed; a value that an XCom backend keeps elsewhere is left out."""
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import and_, or_
+
+    returned = and_(XComModel.task_id.in_(RETURNED), XComModel.key == "return_value")
+    wanted = XComModel.get_many(run_id=run_id, dag_ids=dag_id).where(or_(XComModel.key.in_(KEYS), returned))
+    found: dict[str, Any] = {}
+    for (row,) in session.execute(wanted):
+        name = row.key if row.key in KEYS else RETURNED[row.task_id]
+        value = XComModel.deserialize_value(row)
+        if isinstance(value, dict if name in KEYS else str):
+            found[name] = value
+    return found

@@ -1,0 +1,113 @@
+"""The page of a run as HTML, from what its tasks pushed: values in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+COUNTS = ("records", "answered", "repaired", "failed", "missing", "duplicates", "foreign", "unreadable")
+STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color-scheme:light dark}"
+    "table{border-collapse:collapse}td,th{padding:.15rem 1rem .15rem 0;text-align:left;vertical-align:top}"
+    "code{overflow-wrap:anywhere}"
+)
+
+Values = Mapping[str, Any]
+
+
+def run_page(dag_id: str, run_id: str, pushed: Values) -> str:
+    """`pushed` has what there is of plan, spec, connector_id, model_id and report."""
+    title = escape(f"{dag_id}: {run_id}")
+    parts = (_plan(pushed), _model(pushed), _report(pushed.get("report")))
+    body = "\n".join(line for part in parts for line in part)
+    return (
+        f'<!doctype html><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>\n<h1>{title}</h1>\n{body}'
+    )
+
+
+def _plan(pushed: Values) -> Iterator[str]:
+    yield '<h2 id="plan">Plan</h2>'
+    plan, spec = pushed.get("plan"), pushed.get("spec") or {}
+    if not plan:
+        yield "<p>There is no plan: the input is not prepared yet, or could not be. The task's log says why.</p>"
+        return
+    yield _table(
+        {
+            "rows": plan["records"],
+            "shards": plan["shards"],
+            "bytes": plan["bytes"],
+            "estimated input tokens": plan["estimated_tokens"],
+            "estimated price": _usd(plan["estimated_usd"]),
+            "dry run": "yes, nothing is sent" if plan.get("dry_run") else "no",
+            "input": spec.get("input", {}).get("uri"),
+            "output": spec.get("output", {}).get("uri"),
+        }
+    )
+
+
+def _model(pushed: Values) -> Iterator[str]:
+    spec = pushed.get("spec") or {}
+    model = spec.get("model", {})
+    yield '<h2 id="model">Connector and model</h2>'
+    yield _table(
+        {
+            "connector": pushed.get("connector_id"),
+            "model": pushed.get("model_id"),
+            "registered as": model.get("registered_as") or spec.get("name"),
+            "vendor's model": model.get("name"),
+            "parameters": ", ".join(f"{name}: {value}" for name, value in model.get("parameters", {}).items()),
+        }
+    )
+
+
+def _report(report: Values | None) -> Iterator[str]:
+    yield '<h2 id="report">Report</h2>'
+    if not report:
+        yield "<p>The run is not summed up yet.</p>"
+        return
+    yield _table(
+        {
+            "manifest": report["manifest"],
+            **{name: report[name] for name in COUNTS if report.get(name) or name in COUNTS[:2]},
+            "tokens": f"{_number(report['actual_tokens'])} (estimated {_number(report['estimated_tokens'])})",
+            "price": f"{_usd(report['actual_usd'])} (estimated {_usd(report['estimated_usd'])})",
+        }
+    )
+    yield from _list("Results", report["results"])
+    yield from _list("Failures", report["failures"])
+    yield from _rows("First failed rows", ("id", "code", "message"), report["examples"])
+    yield from _rows("Jobs", ("shard", "round", "provider_job_id", "task_id", "state", "records"), report["jobs"])
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    rows = (f"<tr><th>{escape(name)}<td>{_shown(value)}" for name, value in values.items() if value not in (None, ""))
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _list(title: str, uris: Sequence[str]) -> Iterator[str]:
+    if uris:
+        yield f"<h3>{title}</h3><ul>{''.join(f'<li>{_shown(uri)}' for uri in uris)}</ul>"
+
+
+def _rows(title: str, names: Sequence[str], rows: Iterable[Values]) -> Iterator[str]:
+    lines = ["<tr>" + "".join(f"<td>{_shown(row.get(name, ''))}" for name in names) for row in rows]
+    if lines:
+        head = "".join(f"<th>{escape(name.replace('_', ' '))}" for name in names)
+        yield f"<h3>{title}</h3><table><tr>{head}{''.join(lines)}</table>"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return f"<code>{escape(value)}</code>" if "://" in value else escape(value)
+    return escape(_number(value))
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}"
+
+
+def _usd(value: float | None) -> str:
+    return "unknown" if value is None else f"${value:,.4f}"
