@@ -50,12 +50,13 @@ def _app() -> FastAPI:
 def pushed_by(session: Session, dag_id: str, run_id: str) -> dict[str, Any]:
     """Return what the run's tasks pushed; a value that an XCom backend keeps elsewhere is left out."""
     from airflow.models.xcom import XComModel
-    from sqlalchemy import and_, or_
+    from sqlalchemy import and_, or_, select
 
     returned = and_(XComModel.task_id.in_(RETURNED), XComModel.key == "return_value")
-    wanted = XComModel.get_many(run_id=run_id, dag_ids=dag_id).where(or_(XComModel.key.in_(KEYS), returned))
+    of_the_run = and_(XComModel.dag_id == dag_id, XComModel.run_id == run_id)
+    wanted = select(XComModel).where(of_the_run, or_(XComModel.key.in_(KEYS), returned))
     found: dict[str, Any] = {}
-    for (row,) in session.execute(wanted):
+    for row in session.scalars(wanted):
         name = row.key if row.key in KEYS else RETURNED[row.task_id]
         value = XComModel.deserialize_value(row)
         if isinstance(value, dict if name in KEYS else str):
