@@ -105,7 +105,7 @@ def _lines(outcome: Outcome, store: ProviderStore) -> Iterator[bytes]:
     except ReasonsUnread:
         raise
     except Refused as error:
-        if error.status != NOT_FOUND or time.time() - outcome.seen_at > SOON_SECONDS:
+        if error.status != NOT_FOUND or time.time() - (outcome.seen_at or 0.0) > SOON_SECONDS:
             raise
         raise Unavailable(
             f"{outcome.job.name} has just ended, and its files may be yet to come: {error}",

@@ -23,6 +23,7 @@ from opensearch_batch.tasks.turn_trigger import read_turn
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
 from opensearch_batch.wait.looking import drive, look
 from opensearch_batch.wait.progress import of_outcomes
+from opensearch_batch.wait.settling import Settling
 from opensearch_batch.wait.waiting import SEVERAL
 
 MORE_THAN_THE_WINDOW_HOURS = 1.0
@@ -123,6 +124,7 @@ class BatchSensor(BaseSensorOperator):
                 continue
             assert remote is not None
             self.log.info("%s: %s", job.name, status_line(remote))
+            self.settling.note(job, remote)
             if ended(remote):
                 self.outcomes[job.provider_job_id] = outcome(job, remote, time.time())
         done = len(self.outcomes) == len(self.linked_jobs)
@@ -214,6 +216,7 @@ class BatchSensor(BaseSensorOperator):
         self.current = current_jobs(self._given, context["task_state_store"])
         self.told: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
+        self.settling = Settling()
         if settings.spec and "poke_interval" not in self.waits_as_given:  # Airflow's own loop of pokes reads these two
             self.poke_interval = settings.spec.wait.poll_seconds
         if "timeout" not in self.waits_as_given:
