@@ -9,19 +9,26 @@ REAL := $(if $(OPENSEARCH),--opensearch $(OPENSEARCH))
 # The vendor of the demo: PROVIDER=sagemaker, bedrock or cohere.
 PROVIDER :=
 VENDOR := $(if $(PROVIDER),--provider $(PROVIDER))
+# WHEEL=1: the package as its wheel installs it, and no plugins folder.
+WHEEL :=
+RUNNER := $(if $(WHEEL),.venv-wheel/bin/python,$(PY))
+INSTALLED := $(if $(WHEEL),install-wheel,$(READY))
 
 # Processes that run tests. Two of them mostly wait for an Airflow of their own (tests/groups.py).
 WORKERS := 3
 
-.PHONY: demo up test test-fast test-real live lint docs bench clean clean-provider help
+.PHONY: demo up test test-fast test-real test-wheel wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
 	@echo "            PROVIDER=sagemaker, bedrock or cohere: with that vendor's jobs instead of OpenAI's"
+	@echo "            WHEEL=1: with the package installed from its wheel, without a plugins folder (make up too)"
 	@echo "make up     the same Airflow and sandbox (OPENSEARCH=… too), and the run is yours"
 	@echo "make test   all tests but those that need a real OpenSearch"
 	@echo "make test-fast  those of single functions, of stores and of the DAG files"
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux; with Python 3.12 also ogx, a batch server that is not ours"
+	@echo "make wheel  dist/opensearch_batch-*.whl, for pip install"
+	@echo "make test-wheel   the e2e tests from the wheel; make wheel-plain: the wheel into plain Airflows (PYTHONS=\"3.11 3.12 3.13\")"
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make docs   the pages as a site in site/; fails on a broken link"
@@ -29,11 +36,11 @@ help:
 	@echo "make clean-provider MANIFESTS=… [KEEP_DAYS=…]  delete at the provider what those manifests say has landed; --dry-run names it"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
-demo: $(READY)
-	@$(PY) -m stack demo $(REAL) $(VENDOR)
+demo: $(INSTALLED)
+	@$(RUNNER) -m stack demo $(REAL) $(VENDOR)
 
-up: $(READY)
-	@$(PY) -m stack up --sandbox $(REAL)
+up: $(INSTALLED)
+	@$(RUNNER) -m stack up --sandbox $(REAL)
 
 test: $(READY)
 	$(PY) -m pytest -n $(WORKERS) -m "not real"
@@ -47,6 +54,20 @@ test-real: $(READY)
 	@$(PY) -m stack.opensearch fetch
 	@$(PY) -m tests.real.ogx_venv || echo "the tests with ogx will be skipped" >&2
 	$(PY) -m stack.namespace -- $(PY) -m pytest -n $(WORKERS) -m real
+
+wheel: $(READY)
+	@$(PY) -m stack.wheel build
+
+install-wheel: $(READY)
+	@$(PY) -m stack.wheel install
+
+test-wheel: install-wheel
+	.venv-wheel/bin/python -m pytest -n 2 -m e2e tests/e2e
+
+# Fetches a plain Airflow for each Python.
+PYTHONS := 3.11 3.12 3.13
+wheel-plain: wheel
+	@PYTHONPATH=plugins $(PY) -m tests.wheel.plain $(PYTHONS)
 
 live: $(READY)
 	@$(PY) -m live
@@ -72,7 +93,7 @@ clean-provider: $(READY)
 	  $(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--dry-run) $(if $(KEEP_DAYS),--keep-days $(KEEP_DAYS)) $(foreach uri,$(MANIFESTS),'$(uri)')
 
 clean:
-	rm -rf .venv .demo site .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-wheel dist .demo site .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Compiling costs eight seconds once; each of the stack's six processes would spend them at its first start.

@@ -97,7 +97,7 @@ BOUNDS: tuple[tuple[str, str], ...] = (
     ("most texts a shard", "MAX_INPUTS"),
     ("most texts a request", "MAX_TEXTS_A_REQUEST"),
     ("bytes of all files at the provider", "STORAGE_BYTES"),
-    ("window, hours", "WINDOW_HOURS"),
+    ("window, hours", "window_hours"),
     ("price of a batch over list price", "BATCH_PRICE_FACTOR"),
 )
 
@@ -108,7 +108,7 @@ def _bounds() -> str:
 
 
 def _bound(provider: Provider, name: str) -> str:
-    value: Any = getattr(provider, name)
+    value: Any = provider.window_hours({}) if name == "window_hours" else getattr(provider, name)
     if name == "BATCH_PRICE_FACTOR" and provider.PRICE_ID is None:
         return "bills machines"
     if name == "MAX_TEXTS_A_REQUEST":

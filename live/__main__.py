@@ -57,7 +57,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--usd-per-million-tokens", type=float, help="batch price, for a model without a known one")
     parser.add_argument("--folder", type=Path, default=Path("live-transcripts"), help="default: %(default)s")
     parser.add_argument("--poll-seconds", type=float, default=60, help="between two looks; default: %(default)s")
-    parser.add_argument("--timeout-hours", type=float, default=25, help="of waiting; default: %(default)s")
+    parser.add_argument(
+        "--timeout-hours", type=float, default=VENDOR.window_hours({}) + 1, help="of waiting; default: %(default)s"
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--keep", action="store_true", help="leave connector, group and model in the cluster")
     given = parser.parse_args(argv)

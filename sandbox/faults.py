@@ -84,7 +84,7 @@ KINDS: dict[str, Kind] = {
     "list_lag": Kind(
         "A list leaves out what is younger than so many `seconds`.", frozenset({"seconds"}), frozenset({"seconds"})
     ),
-    "lose_row": _job("So many (1) answered rows are left out of the job's results.", ROWS),
+    "lose_row": _job("So many (1) answered rows are left out of the job's results, and of what it says is done.", ROWS),
     "duplicate_row": _job("So many (1) answered rows come twice.", ROWS),
     "foreign_row": _job("So many (1) rows come that nobody asked for.", ROWS),
     "cut_row": _job("So many (1) lines of the results break off in the middle.", ROWS),

@@ -6,6 +6,7 @@ address.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ UNCHANGED_FILES = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
 }
 CHECKOUT = Path(__file__).resolve().parent.parent
+WHEEL = "opensearch-batch"
 
 # The name in /api/v2/monitor/health is the part's with "_" for "-"; the API server is well when it answers.
 COMMANDS = {
@@ -91,6 +93,19 @@ def settings(home: Home, database: str, api_port: int, dags: Path, plugins: Path
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         "BATCH_DATA_URI": home.data.as_uri(),
     }
+
+
+def wheel_version() -> str | None:
+    """Of the package that is installed in this Python; None where the checkout's plugins folder has it."""
+    try:
+        return importlib.metadata.version(WHEEL)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def plugins_folder(home: Home) -> Path:
+    """The checkout's; beside an installed wheel an empty one, which Airflow would make too."""
+    return CHECKOUT / "plugins" if wheel_version() is None else home.airflow / "plugins"
 
 
 def parts(home: Home, env: Mapping[str, str]) -> dict[str, Part]:

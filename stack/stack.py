@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+# For one answer. On a busy machine the first of its kind may take a minute.
+API_SECONDS = 300.0
+
+
 class ApiError(StackError):
     """The REST API's answer was an error."""
 
@@ -39,6 +43,7 @@ class ApiError(StackError):
 class Stack:
     """Use as a context manager; one at a time on a home.
 
+    ``plugins`` is the checkout's folder, or none where the wheel is installed (``make demo WHEEL=1``).
     ``with_sandbox=False`` leaves the connections to the caller's own ``AIRFLOW_CONN_*``. ``opensearch`` is the version
     of a real node (stack/opensearch). ``settings`` are further environment variables for Airflow.
     ``on_step(what, seconds)`` is called when a step of the start is done.
@@ -49,7 +54,7 @@ class Stack:
         home: Path,
         *,
         dags: Path = CHECKOUT / "dags",
-        plugins: Path = CHECKOUT / "plugins",
+        plugins: Path | None = None,
         with_sandbox: bool = True,
         opensearch: str | None = None,
         pace: str = "instant",
@@ -64,7 +69,7 @@ class Stack:
         self._opensearch = opensearch
         self._node: Node | None = None
         self._dags = dags
-        self._plugins = plugins
+        self._plugins = plugins or airflow.plugins_folder(self.home)
         self._with_sandbox = with_sandbox
         self._pace = pace
         self._settings = dict(settings or {})
@@ -165,6 +170,8 @@ class Stack:
         self._done("PostgreSQL", began)
         port = self.home.port("Airflow")
         self.url = f"http://127.0.0.1:{port}"
+        if version := airflow.wheel_version():
+            self._on_step(f"opensearch-batch {version} from its wheel", 0.0)
         env |= airflow.settings(self.home, self._postgres.url, port, self._dags, self._plugins)
         env |= self._settings
         self.parts |= airflow.parts(self.home, env)
@@ -181,7 +188,7 @@ class Stack:
         if self._node is not None:
             self._node.wait_until_ready()
             self._done(f"OpenSearch {self._node.version} on {self.cluster_url}", began_node)
-        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=API_SECONDS)
         self.wait_until_healthy(airflow.COMMANDS)
         # Everyone is admin here, so a token costs no password. It lasts a day.
         token = self._http.get("/auth/token").raise_for_status().json()["access_token"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +16,11 @@ from stack.home import free_port
 from stack.opensearch import __main__ as opensearch
 from stack.opensearch.node import Node
 from stack.processes import StackError
+from tests.contract.cluster import ML, connector
+from tests.patience import eventually
+
+if TYPE_CHECKING:
+    import httpx
 
 RELEASED = ("2.19.6", "3.6.0")
 
@@ -41,11 +48,21 @@ class Nodes:
         if version not in self._running:
             node = Node(version, self._homes / version, free_port(), free_port())
             self._running[version] = node.start()
+            with node.client() as client:
+                eventually("a first connector", partial(_takes_a_connector, client))
         return self._running[version]
 
     def stop(self) -> None:
         for node in self._running.values():
             node.stop()
+
+
+def _takes_a_connector(client: httpx.Client) -> bool:
+    """With the first one the cluster makes its master key; until that is stored, and on a busy machine, it fails."""
+    made = client.post(f"{ML}/connectors/_create", json=connector("http://127.0.0.1:9"))
+    if made.is_success:
+        client.delete(f"{ML}/connectors/{made.json()['connector_id']}").raise_for_status()
+    return made.is_success
 
 
 @pytest.fixture(scope="session")

@@ -6,3 +6,5 @@ spec.py   sources/   prepare/  submit/  flow/  wait/  flow/     land/     sinks/
 A DAG imports `operators`, `sensor` and `pipeline`. The paths `trigger.BatchTrigger` and `turn.TurnTrigger` lie in
 Airflow's database, so they stay. Everything else is for this package alone.
 """
+
+__version__ = "0.1.0"

@@ -6,7 +6,8 @@ BatchError
 │   ├── InputError           a record of the input cannot be sent
 │   ├── BudgetExceeded       the plan costs more than the spec allows
 │   ├── Refused              the cluster or the provider refused, and will refuse again
-│   │   └── NoRoute          the cluster does not know the path
+│   │   ├── NoRoute          the cluster does not know the path
+│   │   └── ReasonsUnread    the file of a job's refused rows cannot be read; the answers can
 │   ├── CannotLook           the cluster refuses every status read of a job, but the job itself is fine
 │   └── UnknownAnswer        an answer, state or event unknown to this version
 └── Transient                try again later
@@ -74,6 +75,13 @@ class NoRoute(Refused):
     """The cluster does not know the path; a different version may have the path under a different name.
 
     Do: check that the connection's host is OpenSearch 2.17 or later with ML Commons, and no proxy that drops paths.
+    """
+
+
+class ReasonsUnread(Refused):
+    """The file of a job's refused rows cannot be read; the answers can, and land.
+
+    Do: look at the job at the provider. The rows without an answer are failures with this reason.
     """
 
 

@@ -213,8 +213,8 @@ class WaitSection(_Section):
         "waited, at most ten times poll_seconds or ten minutes, and shrinks again near the end of the job. From three "
         "jobs on, one look at the provider's list serves all.",
     )
-    timeout_hours: float = Field(
-        25, gt=0, description="After this the jobs are cancelled; default: the 24 h window and one more."
+    timeout_hours: float | None = Field(
+        None, gt=0, description="After this the jobs are cancelled; default: the provider's window and one hour more."
     )
 
 

@@ -258,7 +258,10 @@ def _told(what: str) -> Iterator[None]:
     except (BatchError, FileNotFoundError, IsADirectoryError):
         raise
     except (ValueError, ImportError) as error:  # Airflow's, of a kind of address that it has no library for
-        raise SpecError(f"{what}: {error}. Is Airflow's provider for it installed on this machine?") from error
+        raise SpecError(
+            f"{what}: {error}. Is Airflow's provider for it installed on this machine (for s3://: "
+            "pip install 'opensearch-batch[amazon]')?"
+        ) from error
     except Exception as error:  # every storage's library has errors of its own
         raise _as_ours(what, error) from error
 

@@ -164,6 +164,7 @@ class Invocation(Attempt):
             if odd is not None:
                 line = orjson.dumps({"recordId": id_, "modelInput": record["modelInput"], "error": odd}) + b"\n"
             treated = [line[:-1]] if answer.error else self._damage.treat(line[:-1])
+            self._counts["successRecordCount"] -= not treated
             yield from (part + b"\n" for part in treated)
 
     def _count(self, answer: Answer) -> None:

@@ -64,20 +64,23 @@ class Results:
     def is_odd(self, index: int) -> bool:
         return odd_row(self._faults, index) is not None
 
-    def answered(self, index: int, custom_id: str, answer: Answer) -> None:
+    def answered(self, index: int, custom_id: str, answer: Answer) -> bool:
+        """False for a row that was ordered to be lost: the job does not know of it either."""
         response = {"status_code": answer.status, "request_id": self._request_id(index), "body": answer.body}
         line = self._line(index, custom_id, response, None)
         if shape := odd_row(self._faults, index):
             self._pending.append((self.error, self._line(index, custom_id, **openai_row(shape))))
-            return
+            return True
         if answer.status >= 400:
             self._pending.append((self.error, line))
-            return
+            return True
         while self._damage.foreign:
             foreign = self._line(-self._damage.foreign, f"foreign-{self._damage.foreign}", response, None)
             self._pending.append((self.output, foreign))
             self._damage.foreign -= 1
-        self._pending.extend((self.output, damaged) for damaged in self._damage.treat(line))
+        treated = self._damage.treat(line)
+        self._pending.extend((self.output, damaged) for damaged in treated)
+        return bool(treated)
 
     def not_run(self, index: int, custom_id: str, code: str, message: str) -> None:
         line = self._line(index, custom_id, None, {"code": code, "message": message})

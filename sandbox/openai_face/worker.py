@@ -122,10 +122,10 @@ class Run:
         for index, request in rows:
             answer = refused.get(index) or answers[index]
             is_failed = answer.status >= 400 or results.is_odd(index)
-            counts["failed" if is_failed else "completed"] += 1
+            known = results.answered(index, request["custom_id"], answer)
+            counts["failed" if is_failed else "completed"] += known
             usage["input"] += answer.input_tokens
             usage["output"] += answer.output_tokens
-            results.answered(index, request["custom_id"], answer)
 
     def _cancel_was_asked(self) -> bool:
         stored = self._box.state.get(jobs.KIND, self._id)

@@ -23,7 +23,7 @@ from stack.airflow import CHECKOUT
 from stack.home import Home
 from stack.postgres import Postgres
 from stack.processes import MARK, Part, end, left_over
-from stack.stack import ApiError
+from stack.stack import API_SECONDS, ApiError
 from tests.compose.clusters import Cluster
 from tests.compose.resolved import services
 from tests.compose.substitutes import Local, localized
@@ -45,7 +45,7 @@ class Airflow:
 
     def __init__(self, url: str, password: str) -> None:
         self.url = url
-        self.client = httpx.Client(base_url=url, trust_env=False, timeout=30)
+        self.client = httpx.Client(base_url=url, trust_env=False, timeout=API_SECONDS)
         answer = self.client.post("/auth/token", json={"username": "admin", "password": password})
         self.client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
 

@@ -7,6 +7,7 @@ import openai
 import pytest
 
 from sandbox.server import Sandbox
+from tests.contract.aws_jobs.cloud import Cloud
 from tests.contract.cluster import KEY, Cluster, jsonl, rows
 from tests.patience import until
 
@@ -94,3 +95,18 @@ def old_cluster(tmp_path: Path) -> Iterator[Cluster]:
         client = Cluster(running.url)
         yield client
         client.close()
+
+
+@pytest.fixture(scope="session")
+def clients(one_box: tuple[Sandbox, Provider, Cluster]) -> Iterator[Cloud]:
+    """Making them takes longer than most tests."""
+    made = Cloud(one_box[0].url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cloud(box: Sandbox, clients: Cloud) -> Cloud:
+    """The official clients, with a bucket and a model that embeds; small jobs are enough for Bedrock."""
+    clients.prepare()
+    return clients

@@ -136,7 +136,7 @@ def test_lose_row_duplicate_row_foreign_row_and_cut_row(cluster: Cluster, provid
     cluster.fault("foreign_row", count=2)
     batch = provider.end(provider.start(rows(10)))
     assert batch.request_counts is not None
-    assert batch.request_counts.completed == 10
+    assert batch.request_counts.completed == 8  # what is lost the job does not know of
     lines = provider.lines(batch.output_file_id)
     whole = [line for line in lines if line.endswith("}")]
     assert (len(lines), len(whole)) == (10 - 2 + 1 + 2, 10 - 2 - 1 + 1 + 2)

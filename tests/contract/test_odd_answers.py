@@ -29,8 +29,6 @@ from tests.contract.test_cohere import KEY as COHERE_KEY
 from tests.contract.test_cohere import ROWS, finished, uploaded
 from tests.patience import until
 
-pytest_plugins = ["tests.contract.aws_jobs.conftest"]
-
 
 @pytest.fixture
 def embedder(cluster: Cluster) -> cohere.Client:

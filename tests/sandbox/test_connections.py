@@ -1,4 +1,4 @@
-"""Connections of either type, older servers and stricter ones: the same flow."""
+"""Connections of each type, older servers and stricter ones: the same flow."""
 
 from __future__ import annotations
 
@@ -57,10 +57,11 @@ def test_a_server_that_refuses_private_addresses_says_which_setting(
     [
         {"conn_type": "opensearch", "extra": {"use_ssl": False, "verify_certs": False}},
         {"conn_type": "http", "schema": "http", "extra": {"timeout": 20, "allow_plain_http": True, "region": "x"}},
+        {"conn_type": "opensearch_ml", "schema": "http", "extra": {"sigv4": None, "region": None, "backend_roles": []}},
     ],
-    ids=["opensearch", "http"],
+    ids=["opensearch", "http", "opensearch_ml"],
 )
-def test_either_type_of_connection_serves_workers_and_triggers(
+def test_each_type_of_connection_serves_workers_and_triggers(
     server: Server, model_id: str, run: Run, monkeypatch: pytest.MonkeyPatch, cluster: dict[str, Any]
 ) -> None:
     connect(monkeypatch, server, cluster | {"login": "batch_runner", "password": "cluster-not-a-secret"})
@@ -70,7 +71,7 @@ def test_either_type_of_connection_serves_workers_and_triggers(
     basic = "Basic " + base64.b64encode(b"batch_runner:cluster-not-a-secret").decode()
     asked = [call["headers"] for call in server.calls if call["path"].startswith("/_plugins/")]
     assert {headers.get("authorization") for headers in asked} == {basic}
-    own = {"use_ssl", "verify_certs", "allow_plain_http", "region", "sigv4", "service", "timeout"}
+    own = {"use_ssl", "verify_certs", "allow_plain_http", "region", "sigv4", "service", "timeout", "backend_roles"}
     assert not own & {name for headers in asked for name in headers}
     waiting = sensor([])
     assert "cluster-not-a-secret" not in str(vars(waiting)) + json.dumps(run.manifest) + str(run.xcoms)

@@ -74,6 +74,28 @@ def test_a_poke_interval_alone_leaves_the_specs_timeout(run: Run) -> None:
     assert (waiting.poke_interval, waiting.timeout) == (7, 7200)
 
 
+FILES = {"files_uri": "s3://bucket/jobs", "role_arn": "arn:aws:iam::123456789012:role/batch"}
+
+
+@pytest.mark.parametrize(
+    ("model", "hours"),
+    [
+        ({"provider": "openai"}, 25),
+        ({"provider": "cohere"}, 25),
+        ({"provider": "sagemaker", "job": {"files_uri": "s3://bucket/jobs", "instance_type": "ml.m5.large"}}, 121),
+        ({"provider": "bedrock", "job": FILES}, 25),
+        ({"provider": "bedrock", "job": {**FILES, "timeout_hours": 48}}, 49),
+    ],
+)
+def test_a_wait_lasts_the_providers_window_and_one_hour(run: Run, model: dict[str, Any], hours: int) -> None:
+    """With a spec, and by hand."""
+    spec = {"name": "s", "model": {**model, "name": "m"}, "input": {"uri": "file:///i"}, "output": {"uri": "file:///o"}}
+    of_spec, by_hand, given = sensor([], spec=spec), sensor([], **model), sensor([], **model, timeout=60)
+    for waiting in (of_spec, by_hand, given):
+        run.execute(waiting)
+    assert (of_spec.timeout, by_hand.timeout, given.timeout) == (hours * 3600, hours * 3600, 60)
+
+
 def test_a_wait_whose_deadline_has_passed_gets_a_new_one_when_cleared(server: Server, model_id: str, run: Run) -> None:
     server.pace("polls:1000")
     jobs = run.submit(model_id, run.prepare(rows_of(1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.errors import Unavailable, UnknownAnswer
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, is_spent, outcome, status_line
 from opensearch_batch.flow.shards import Shard
@@ -29,7 +29,7 @@ def test_an_unknown_task_state_is_refused(state: str | None) -> None:
 
 @pytest.mark.parametrize("document", [{"state": "COMPLETED"}, {"state": "COMPLETED", "remote_job": None}])
 def test_a_task_without_its_job_is_refused(document: dict[str, object]) -> None:
-    with pytest.raises(UnknownAnswer, match="batch None"):
+    with pytest.raises(Unavailable, match="batch: .*no 'id'"):
         read_task(document, VENDOR)
 
 

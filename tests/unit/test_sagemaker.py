@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from opensearch_batch.errors import OutcomeUnknown, SpecError, Throttled, UnknownAnswer
+from opensearch_batch.errors import OutcomeUnknown, SpecError, Throttled, Unavailable
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.sagemaker import provider as sagemaker
@@ -109,7 +109,7 @@ def test_a_stopped_job_leaves_nothing() -> None:
 def test_the_answer_to_a_submission_is_an_arn_and_no_state() -> None:
     made = {"TransformJobArn": ARN, "dlq": None}
     assert sagemaker.job_id(made) == ARN
-    with pytest.raises(UnknownAnswer, match="status None is not known"):
+    with pytest.raises(Unavailable, match="no 'TransformJobStatus'"):
         sagemaker.read_job(made)
 
 

@@ -29,7 +29,7 @@ def test_the_shortest_spec_is_enough_and_fills_in_the_rest() -> None:
     made = BatchSpec.check(spec())
     assert (made.model.provider, made.model.endpoint, made.registered_as) == ("openai", "/v1/embeddings", "articles")
     assert (made.provider_connection, made.connections.opensearch) == ("openai_default", "opensearch_default")
-    assert made.wait.timeout_hours == 25
+    assert made.wait.timeout_hours is None
     assert not made.may_be_empty
 
 

@@ -47,7 +47,7 @@ def test_the_connection_is_read_anew(scene: Scene, server: Server, monkeypatch: 
 
     told: list[str] = []
 
-    def replace(job_name: str, error: BatchError) -> str:
+    def replace(error: BatchError) -> str:
         """A person mends the connection after the first refusal."""
         told.append(str(error))
         for name, value in right.items():

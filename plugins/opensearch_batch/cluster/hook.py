@@ -1,7 +1,7 @@
-"""MLCommonsHook: an Airflow connection of type http or opensearch as a way to send Calls, from a worker or from a
-trigger.
+"""MLCommonsHook and MLCommonsAsyncHook: send Calls over an Airflow connection, from a worker or from a trigger.
 
-Imports requests and aiohttp: import this module inside functions, never from a DAG file.
+The connection's type is opensearch_ml, http or opensearch. The module imports requests and aiohttp: import the module
+inside functions, never from a DAG file.
 """
 
 from __future__ import annotations
@@ -22,37 +22,49 @@ from airflow.providers.common.compat.connection import get_async_extra_dejson
 from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook
 from airflow.sdk import Connection
 
-from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS, Call
+from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS, Call, search_open_tasks
 from opensearch_batch.cluster.replies import lost, read_reply
 from opensearch_batch.cluster.sigv4 import Signer
 from opensearch_batch.cluster.tls import check_file, context
-from opensearch_batch.errors import NoRoute, NotTaken, Terminal, Transient
+from opensearch_batch.errors import BatchError, NoRoute, NotTaken, Terminal, Transient
 
 log = logging.getLogger(__name__)
 
-OWN_OPTIONS = ("sigv4", "region", "service", "allow_plain_http", "use_ssl", "verify_certs", "backend_roles")
+OWN_OPTIONS = (
+    "sigv4", "region", "service", "allow_plain_http", "use_ssl", "verify_certs", "ca_file", "backend_roles",
+)  # fmt: skip
 """Keys of the connection's extra that are ours: HttpHook would send them as headers."""
 
 MAX_REPEATS = 100
-"""Of a call that one node did not take. A cluster's nodes take a submission in turn, so it needs as many as nodes."""
+"""Most repetitions of a call not taken by a node. Nodes receive submissions in turn, so a submission needs as many
+repetitions as the cluster has nodes.
+"""
 
 SendAsync = Callable[[Call], Awaitable[Any]]
 
 
 class MLCommonsHook(HttpHook):
-    """Sends Calls over the session of HttpHook.get_conn(), and reads the error body, which HttpHook.run would log and
-    lose.
+    """Send Calls over the session of HttpHook.get_conn(), and read error bodies, which HttpHook.run logs and loses.
 
-    Extra of the connection, besides HttpHook's own (verify, cert, proxies, timeout, …): `sigv4` with `region` and
-    `service` ("es", or "aoss" for serverless) signs with the AWS credentials of the environment;
-    `allow_plain_http` lets a password or a key travel over http to another machine; `backend_roles` (a list) shares
-    what is made here with those backend roles, on a cluster with access control. Type opensearch: `use_ssl`,
-    `verify_certs` (true unless it says otherwise). Calls that only read are tried four times over about four
-    seconds; all others once, their task's retries do the rest. What one node did not take (NotTaken) is sent again at
-    once, for up to a minute, until another one takes it; looks are not, because the provider can be asked instead.
+    Keys of the connection's extra, besides HttpHook's (verify, cert, proxies, timeout, …):
+
+    - `sigv4` with `region` and `service` ("es", or "aoss" for serverless) signs with the environment's AWS credentials.
+    - `allow_plain_http` lets a password or a key travel over http to a second machine.
+    - `backend_roles` (a list) shares created objects with the roles, on a cluster with access control.
+    - Type opensearch: `use_ssl`; `verify_certs`, true by default.
+    - Type opensearch_ml (the form is in provider_info.py): `verify_certs`, `ca_file`; https unless the scheme differs.
+
+    A call with the purpose `read` is tried four times over about four seconds, any different call once, with the task's
+    retries for the rest. A call not taken by a node (NotTaken) is sent again within half a second, for up to a minute,
+    until a node takes the call; a `look` is not, because the provider can be asked instead.
     """
 
-    def __init__(self, opensearch_conn_id: str = "opensearch_default") -> None:
+    conn_name_attr = "opensearch_conn_id"
+    default_conn_name = "opensearch_default"
+    conn_type = "opensearch_ml"
+    hook_name = "OpenSearch ML Commons"
+
+    def __init__(self, opensearch_conn_id: str = default_conn_name) -> None:
         super().__init__(http_conn_id=opensearch_conn_id)
         self._session: requests.Session | None = None
         self._options: dict[str, Any] = {}
@@ -61,7 +73,7 @@ class MLCommonsHook(HttpHook):
 
     def get_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = super().get_connection(conn_id)
-        self._options = connection.extra_dejson
+        self._options = _filled(connection.extra_dejson)
         return _without_own_options(connection, self._options)
 
     def get_conn(
@@ -74,7 +86,7 @@ class MLCommonsHook(HttpHook):
         return self._session
 
     def send(self, call: Call) -> Any:
-        """Raise Transient or Terminal as replies.RULES say."""
+        """Send a call; return the parsed reply. Raise Transient or Terminal as replies.RULES say."""
         try:
             if call.purpose == "look":
                 return self._send_once(call)
@@ -85,6 +97,14 @@ class MLCommonsHook(HttpHook):
             if call.otherwise is None:
                 raise
             return self.send(call.otherwise)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Airflow's Test button: a read that the least role may do, and that asks no provider."""
+        try:
+            open_tasks = self.send(search_open_tasks())
+        except BatchError as error:
+            return False, str(error)
+        return True, f"{self.base_url} answers; it counts {len(open_tasks)} open batch tasks that this user may see."
 
     def _until_taken(self, call: Call) -> Any:
         retrying = tenacity.Retrying(
@@ -112,7 +132,7 @@ class MLCommonsHook(HttpHook):
             headers |= self._signer.headers(call.method, url, body)
         timeout = (10, float(self.merged_extra.get("timeout") or call.timeout_seconds))
         try:
-            # Said again for this call, because REQUESTS_CA_BUNDLE would win over the session's own.
+            # `verify` is given again, because REQUESTS_CA_BUNDLE would win over the session's own value.
             response = session.request(
                 call.method,
                 url,
@@ -131,7 +151,7 @@ class MLCommonsHook(HttpHook):
 
 
 class MLCommonsAsyncHook(HttpAsyncHook):
-    """The trigger's side: reads the same connection without blocking the event loop."""
+    """Send Calls from a trigger: read the same connection without blocking the event loop."""
 
     def __init__(self, opensearch_conn_id: str = "opensearch_default") -> None:
         super().__init__(http_conn_id=opensearch_conn_id)
@@ -139,14 +159,14 @@ class MLCommonsAsyncHook(HttpAsyncHook):
 
     async def aget_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = await super().aget_connection(conn_id)
-        self.options = await get_async_extra_dejson(connection)
+        self.options = _filled(await get_async_extra_dejson(connection))
         return _without_own_options(connection, self.options)
 
     @asynccontextmanager
     async def sender(self) -> AsyncIterator[SendAsync]:
-        """A function that sends one Call once, raising as MLCommonsHook.send does; repeating is the caller's.
+        """Yield a function that sends a Call once and raises like MLCommonsHook.send; the caller repeats.
 
-        Raise SpecError for a CA bundle that is not on this machine.
+        Raise SpecError for a CA bundle that is absent from the machine.
         """
         config = await self.config()
         extra = config.extra_options or {}
@@ -184,8 +204,11 @@ class MLCommonsAsyncHook(HttpAsyncHook):
 
 
 def shared(call: Call, options: dict[str, Any]) -> Call:
-    """The call with who else may use what it makes; a body that says so itself is left alone. Without a word of it
-    that is its maker: https://docs.opensearch.org/latest/ml-commons-plugin/model-access-control/
+    """Return the call with the connection's backend roles, to share the created object with; a body with `access_mode`
+    stays unchanged.
+
+    Without roles only the creator may use the object:
+    https://docs.opensearch.org/latest/ml-commons-plugin/model-access-control/
     """
     roles, body = options.get("backend_roles"), call.body or {}
     if not roles or not call.makes_owned or "access_mode" in body:
@@ -208,6 +231,12 @@ def refuse_plain_http(base_url: str, options: dict[str, Any], *, secret: bool) -
         )
 
 
+def _filled(extra: dict[str, Any]) -> dict[str, Any]:
+    """Without the fields of Airflow's form that nobody wrote anything into: they come as null, or as empty."""
+    given = {key: value for key, value in extra.items() if value is not None}
+    return {key: value for key, value in given.items() if key not in OWN_OPTIONS or value not in ("", [])}
+
+
 def _without_own_options(connection: Connection, extra: dict[str, Any]) -> Connection:
     """A copy that HttpHook understands, whatever the connection's type."""
     kept = {key: value for key, value in extra.items() if key not in OWN_OPTIONS}
@@ -215,6 +244,9 @@ def _without_own_options(connection: Connection, extra: dict[str, Any]) -> Conne
     if connection.conn_type == "opensearch":
         schema, port = "https" if extra.get("use_ssl") else "http", port or 9200
         kept.setdefault("verify", bool(extra.get("verify_certs", True)))
+    if connection.conn_type == MLCommonsHook.conn_type:
+        schema = schema or "https"
+        kept.setdefault("verify", bool(extra.get("verify_certs", True)) and extra.get("ca_file", True))
     return Connection(
         conn_id=connection.conn_id,
         conn_type=connection.conn_type,
@@ -234,7 +266,7 @@ def _encode(call: Call) -> tuple[bytes, dict[str, str]]:
 
 
 def _as_signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keeps requests from putting a login of ~/.netrc in the signature's place."""
+    """Return the request unchanged, so that requests puts no login of ~/.netrc in the signature's place."""
     return request
 
 
@@ -249,8 +281,8 @@ def _few_times(send: Callable[[], Any]) -> Any:
 
 
 def _never_connected(error: requests.RequestException) -> bool:
-    """requests raises ConnectionError both for a refused connection and for one that was cut in the middle of an
-    answer.
+    """Return whether the connection itself failed: requests raises ConnectionError for a refused connection and for a
+    connection cut in the middle of a reply.
     """
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")

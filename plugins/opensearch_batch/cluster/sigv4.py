@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from opensearch_batch.errors import SpecError
+from opensearch_batch.extras import imported_from
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class Signer:
 
     @cached_property
     def _credentials(self) -> Any:
-        """Found once; temporary ones renew themselves."""
-        import boto3
+        """Find the credentials once; temporary credentials renew themselves. Raise SpecError without credentials."""
+        with imported_from("amazon", '"sigv4" in a connection\'s extra'):
+            import boto3
 
         if (credentials := boto3.Session().get_credentials()) is None:
             raise SpecError("sigv4: no AWS credentials on this machine")

@@ -9,7 +9,8 @@ from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
 
-RemoteState = Literal["running", "cancelling", "completed", "failed", "expired", "cancelled"]
+RemoteState = Literal["running", "cancelling", "settling", "completed", "failed", "expired", "cancelled"]
+"""`settling`: the vendor says that the job has ended, and names no file yet for the rows it says are answered."""
 
 ENDED: frozenset[RemoteState] = frozenset({"completed", "failed", "expired", "cancelled"})
 
@@ -82,6 +83,8 @@ class Outcome(Value, frozen=True):
     error_code: str | None = None
     error_message: str | None = None
     instance_seconds: float = 0.0
+    seen_at: float = 0.0
+    """Epoch seconds of the look that saw the end; 0 from an earlier version."""
 
 
 def ended(remote: RemoteJob) -> bool:
@@ -93,7 +96,7 @@ def is_spent(remote: RemoteJob) -> bool:
     return ended(remote) and not remote.has_answers
 
 
-def outcome(job: Job, remote: RemoteJob) -> Outcome:
+def outcome(job: Job, remote: RemoteJob, seen_at: float = 0.0) -> Outcome:
     return Outcome(
         job=job,
         state=remote.state,
@@ -107,6 +110,7 @@ def outcome(job: Job, remote: RemoteJob) -> Outcome:
         error_code=None if remote.error_code is None else str(remote.error_code),  # some servers send a number
         error_message=remote.error_message,
         instance_seconds=remote.usage.instance_seconds,
+        seen_at=seen_at,
     )
 
 

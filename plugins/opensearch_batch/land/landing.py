@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import chain
 
 import orjson
 
+from opensearch_batch.errors import BatchError, ReasonsUnread, Refused, Unavailable
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import Job, Outcome
@@ -21,6 +24,13 @@ from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.storage import remove
 
 log = logging.getLogger(__name__)
+
+NOT_FOUND = 404
+SOON_SECONDS = 3600.0
+"""So long after the look that saw a job's end its files may be yet to come."""
+
+LAG_SECONDS = 60.0
+"""Pause before files are read again that were short, or not there."""
 
 
 def land(
@@ -50,17 +60,18 @@ def land(
         handed_on = stack.enter_context(_handed_on(job, tally))
         end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
         asked = (job.shard.asked if job.shard else None) or Asked()
-        for row in join(ids, store.answers(outcome), provider, end, tally, groups, job.name, asked):
+        for row in join(ids, _lines(outcome, store), provider, end, tally, groups, job.name, asked):
             if isinstance(row, Answer):
                 results.add(row)
             elif handed_on and tally.hands_on(row):
                 handed_on.add_line({**row.line, "alone": row.alone})
             else:
                 failures.add_line(row.line)
+        _refuse_fewer_than_told(outcome, tally, len(groups or ids))
         result_file, failure_file = results.commit(), failures.commit()
         repair_file = handed_on.commit() if handed_on else None
     _warn(job, outcome, tally)
-    usage = store.usage(outcome) or Usage(outcome.input_tokens, outcome.output_tokens, outcome.instance_seconds)
+    usage = _usage(outcome, store)
     return Landed(
         job=job,
         state=outcome.state,
@@ -84,6 +95,44 @@ def land(
         zero_vectors=tally.zero_vectors,
         truncated=tally.truncated,
     )
+
+
+def _lines(outcome: Outcome, store: ProviderStore) -> Iterator[bytes]:
+    """The store's answers. Soon after the end a file that is not there may be yet to come: raise Unavailable."""
+    try:
+        yield from store.answers(outcome)
+    except ReasonsUnread:
+        raise
+    except Refused as error:
+        if error.status != NOT_FOUND or time.time() - outcome.seen_at > SOON_SECONDS:
+            raise
+        raise Unavailable(
+            f"{outcome.job.name} has just ended, and its files may be yet to come: {error}",
+            status=error.status,
+            retry_after_seconds=LAG_SECONDS,
+        ) from error
+
+
+def _refuse_fewer_than_told(outcome: Outcome, tally: Tally, requests: int) -> None:
+    """Raise Unavailable where the files hold fewer answers than the job says: files lag."""
+    told, came = min(outcome.requests_done, requests), tally.replied + tally.unreadable
+    if came < told:
+        raise Unavailable(
+            f"{outcome.job.name}: the provider says {told} requests are answered, and its files have {came} answers. "
+            "They are read again; nothing of the job landed, and nothing is sent again. Where the files stay short, "
+            "ask the provider for the rest, or give these rows to a new run",
+            retry_after_seconds=LAG_SECONDS,
+        )
+
+
+def _usage(outcome: Outcome, store: ProviderStore) -> Usage:
+    """What informs never keeps paid answers from landing."""
+    told = Usage(outcome.input_tokens, outcome.output_tokens, outcome.instance_seconds)
+    try:
+        return store.usage(outcome) or told
+    except BatchError as error:
+        log.warning("%s: its usage cannot be read: %s", outcome.job.name, error)
+        return told
 
 
 def _handed_on(job: Job, tally: Tally) -> AbstractContextManager[JsonLines | None]:

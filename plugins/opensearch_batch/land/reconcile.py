@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.errors import ReasonsUnread, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.data_files import DataFile
@@ -16,6 +16,12 @@ from opensearch_batch.land.vectors import is_vector, is_zero, words_of
 from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import Provider, UnreadableLine
 from opensearch_batch.providers.reading import with_nulls
+
+REASONS_UNREAD = "reasons_unread"
+"""Code of a row without an answer in a job whose file of reasons cannot be read."""
+
+NO_ANSWERS = frozenset({"no_output", "no_vector"})
+"""Codes of rows that the vendor counts as answered."""
 
 MISSING = "missing"
 """Code of a row without a line, in a job ended well."""
@@ -61,6 +67,9 @@ class Tally:
     foreign: int = 0
     unreadable: int = 0
     first_unreadable: str = ""
+    replied: int = 0
+    """Requests that the vendor answered, the answers that are no answers included."""
+    reasons_unread: str = ""
     usage: Usage = field(default_factory=Usage)
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
@@ -175,7 +184,8 @@ def join(
     seen = dict.fromkeys(ids, False)
     readable, dimensions = 0, _dimensions_of(asked)
     first: list[Answer] = []
-    for answer in _read(lines, provider, groups, tally, job_name):
+    replied: set[str] = set()
+    for answer in _read(_noting_reasons(lines, tally), provider, groups, tally, job_name):
         readable += 1
         if (known := seen.get(answer.id)) is None:
             tally.foreign += 1
@@ -185,6 +195,10 @@ def join(
             tally.name("duplicates", answer.id)
         else:
             seen[answer.id] = True
+            if answer.answered or answer.code in NO_ANSWERS:
+                tally.replied += 1
+                if groups:
+                    replied.add(answer.id)
             if failure := _without_answer(answer, asked):
                 yield tally.count(failure)
             elif dimensions is not None:
@@ -197,12 +211,23 @@ def join(
                     first.clear()
     if tally.unreadable and not readable:
         raise UnknownAnswer(f"{job_name}: no line of its output can be read; {tally.first_unreadable}. {UNREAD}")
+    if groups:
+        tally.replied = sum(not replied.isdisjoint(ids_of_one) for ids_of_one in groups.values())
     if first:
         dimensions = _most_common(first)
         yield from (_of_length(dimensions, each, asked, tally) for each in first)
+    end = Fate(REASONS_UNREAD, tally.reasons_unread, passing=False) if tally.reasons_unread else fate
     for row_id, done in seen.items():
         if not done:
-            yield tally.count(Failure(row_id, fate.code, fate.message, fate.passing))
+            yield tally.count(Failure(row_id, end.code, end.message, end.passing))
+
+
+def _noting_reasons(lines: Iterable[bytes], tally: Tally) -> Iterator[bytes]:
+    """End where the answers have come and the file of the reasons cannot be read: the answers are paid for."""
+    try:
+        yield from lines
+    except ReasonsUnread as error:
+        tally.reasons_unread = str(error)
 
 
 def _dimensions_of(asked: Asked) -> int | None:

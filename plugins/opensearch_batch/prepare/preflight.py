@@ -36,9 +36,9 @@ class Preflight(Value, frozen=True):
         else:
             when = f"in flight at once in {self.fills} fills, so ended within {self.hours_at_most:g} hours"
         stored = "what lies there" if self.stored_bytes is None else f"{self.stored_bytes} that lie there"
-        room = "" if self.storage_bytes is None else f", which holds {self.storage_bytes} with {stored}"
+        capacity = "" if self.storage_bytes is None else f", which holds {self.storage_bytes} with {stored}"
         return (
-            f"{self.records} rows, {self.shards} files, {self.upload_bytes} bytes to upload to the provider{room}; "
+            f"{self.records} rows, {self.shards} files, {self.upload_bytes} bytes to upload to the provider{capacity}; "
             f"an estimated {self.estimated_tokens} tokens, {when}"
         )
 

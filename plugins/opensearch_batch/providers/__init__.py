@@ -31,6 +31,7 @@ def get(name: str) -> Provider:
     added = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name in added:
         return load(added[name])
-    near = get_close_matches(name, [*known, *added], n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted([*known, *added]))}"
+    names = sorted({*known, *added})  # the wheel has entry points for those of PROVIDERS too
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
     raise SpecError(f"unknown provider {name!r}; {hint}")

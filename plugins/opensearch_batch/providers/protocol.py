@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opensearch_batch.errors import Transient, UnknownAnswer
@@ -13,13 +12,6 @@ from opensearch_batch.flow.jobs import RemoteJob
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-
-def epoch_seconds(time: Any) -> float | None:
-    """Of a job's time: ISO 8601 as the cluster passes it on, or a number as a store has it."""
-    if isinstance(time, str):
-        return datetime.fromisoformat(time).timestamp()
-    return float(time) if time else None
 
 
 def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAnswer:
@@ -105,11 +97,6 @@ class Provider(Protocol):
         ...
 
     @property
-    def WINDOW_HOURS(self) -> float:
-        """Within so long of its submission a batch has ended, with or without answers."""
-        ...
-
-    @property
     def JOB_LIFE_SECONDS(self) -> float:
         """After this no job is live any more, however slow its end; on the safe side."""
         ...
@@ -169,6 +156,10 @@ class Provider(Protocol):
 
     def request_id(self, line: Mapping[str, Any]) -> str:
         """The name that `request` wrote into this line."""
+        ...
+
+    def window_hours(self, job: Mapping[str, Any]) -> float:
+        """Hours from a submission with these settings (`model.job`) to the batch's end, with or without answers."""
         ...
 
     def output_tokens_at_most(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:

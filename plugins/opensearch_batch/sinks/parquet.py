@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from opensearch_batch.errors import SpecError, UnknownAnswer
+from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.extras import imported_from
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.storage import ObjectWriter
@@ -28,12 +29,11 @@ class Parquet:
     """
 
     def __init__(self, uri: str, provenance: Mapping[str, str]) -> None:
-        try:
+        with imported_from("parquet", "output.format parquet"):
             import pyarrow.compute
             import pyarrow.parquet
-            import simdjson
-        except ImportError as error:
-            raise SpecError(f"output.format parquet needs pyarrow where tasks run: {error}") from None
+        import simdjson
+
         self._arrow, self._parquet = pyarrow, pyarrow.parquet
         self._pool = pyarrow.system_memory_pool()  # pyarrow's own keeps twice as much
         self._parser: Any = simdjson.Parser()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from opensearch_batch.errors import Refused, SpecError, Transient, UnknownAnswer
+from opensearch_batch.errors import Refused, SpecError, Transient, Unavailable, UnknownAnswer
 from opensearch_batch.flow.jobs import ended
 from opensearch_batch.flow.values import Value
 from opensearch_batch.providers.protocol import Provider
@@ -126,7 +126,7 @@ def _in_flight(
 def _may_be_live(document: Mapping[str, Any], provider: Provider, model: str | None) -> bool:
     try:
         remote = provider.read_job(document)
-    except UnknownAnswer:
+    except (UnknownAnswer, Unavailable):
         return True
     return not ended(remote) and (model is None or not remote.model or provider.is_same_model(remote.model, model))
 

@@ -9,7 +9,7 @@ from opensearch_batch.flow.values import Value
 
 
 class Memory(Protocol):
-    """Survives retries, kills and clears of the task; Airflow's task state store is one."""
+    """Survives retries, kills and clears of the task; Airflow's task state store is a Memory."""
 
     def get(self, key: str, default: Any = None) -> Any: ...
 
@@ -17,8 +17,8 @@ class Memory(Protocol):
 
 
 class Note(Value, frozen=True, omit_defaults=True):
-    """A submission of the input file: before it is sent `sent_at` (epoch seconds), after it `job`, neither where it was
-    refused. `known` are jobs of the file from before, not ours.
+    """A submission of the input file: `sent_at` (epoch seconds) from before the call, `job` from after the answer;
+    neither after a refusal. `known` are earlier jobs of the file, not ours.
     """
 
     attempt: int

@@ -150,7 +150,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             plan,
             stored_bytes=stored_bytes,
             storage_bytes=storage_bytes,
-            window_hours=vendor.WINDOW_HOURS,
+            window_hours=vendor.window_hours(spec.model.job),
             max_jobs_in_flight=limits.max_jobs_in_flight,
             max_enqueued_tokens=limits.max_enqueued_tokens,
         )

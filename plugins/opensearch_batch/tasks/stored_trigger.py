@@ -48,16 +48,26 @@ class StoredTrigger(BaseTrigger):
             event = await self.wait()
         except AirflowNotFoundException as error:
             event = {"error": str(error), "terminal": True}
-        except BatchError as error:
-            text = await self._without_secrets(f"{type(error).__name__}: {error}")
-            event = {"error": text, "terminal": not isinstance(error, Transient)}
+        except Exception as error:  # without an event Airflow fails the task, and says nothing of the cause
+            event = {"error": await self._told(error), "terminal": isinstance(error, Terminal)}
         yield TriggerEvent({"version": VERSION, **event})  # type: ignore[no-untyped-call]
 
-    async def _without_secrets(self, text: str) -> str:
-        """Replace passwords: events lie readable in Airflow's database, and a server may echo a refused key."""
-        for name in self.CONNECTIONS:
-            if secret := (await BaseHook.aget_connection(getattr(self, name))).password:
-                text = text.replace(secret, "***")
+    async def _told(self, error: Exception) -> str:
+        """The error without passwords: events lie readable in Airflow's database, and a server may echo a refused key.
+
+        Where the connections cannot be read the error's type is all that is told.
+        """
+        kind = type(error).__name__
+        if not isinstance(error, BatchError):
+            self.log.error("The wait failed in an unforeseen way", exc_info=error)
+        text = f"{kind}: {error}"
+        try:
+            for name in self.CONNECTIONS:
+                if secret := (await BaseHook.aget_connection(getattr(self, name))).password:
+                    text = text.replace(secret, "***")
+        except Exception as unread:
+            self.log.warning("no connection to take secrets from: %s", type(unread).__name__)
+            return kind
         return text
 
 

@@ -26,7 +26,7 @@ from opensearch_batch.wait.progress import of_outcomes
 from opensearch_batch.wait.refusals import Refusals, patience
 from opensearch_batch.wait.waiting import SEVERAL
 
-DAY_AND_ONE_HOUR = timedelta(hours=25)
+MORE_THAN_THE_WINDOW_HOURS = 1.0
 NET_SECONDS = 300
 """The deferral itself times out so much after the trigger's own deadline, in case no triggerer lives to see the
 deadline.
@@ -45,8 +45,8 @@ class BatchSensor(BaseSensorOperator):
 
     :param jobs: the Jobs that SubmitBatchOperator returned.
     :param deferrable: wait in the triggerer (default). Else Airflow's own poke and reschedule modes apply.
-    :param timeout: seconds from the first look, kept over retries; default 25 h. When they have passed the jobs are
-        cancelled and the task fails for good.
+    :param timeout: seconds from the first look, kept over retries; default: the spec's wait.timeout_hours, or the
+        provider's window and one hour more. When they have passed the jobs are cancelled and the task fails for good.
     :param poke_interval: the fewest seconds between two looks at a job. A deferred wait looks more and more seldom, a
         tenth of the elapsed wait apart, up to ten times this or ten minutes, and again more often near the end.
     :param cancel_on_kill: cancel the jobs when a person marks the deferred task failed or successful. A clear, a
@@ -76,7 +76,7 @@ class BatchSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         self.waits_as_given = {"timeout", "poke_interval"} & {*kwargs, *(kwargs.get("default_args") or {})}
-        super().__init__(**patient(kwargs, timeout=DAY_AND_ONE_HOUR.total_seconds()))
+        super().__init__(**patient(kwargs))
         self.jobs = jobs
         self.spec = spec
         self.provider = provider
@@ -129,13 +129,13 @@ class BatchSensor(BaseSensorOperator):
                 if refusals.is_final(job.provider_job_id, error, time.time()):
                     memory.delete(self._refusals_key)
                     raise
-                self.log.warning("%s", patience(job.name, error))
+                self.log.warning("%s: %s", job.name, patience(error))
                 continue
             refusals.answered(job.provider_job_id)
             assert remote is not None
             self.log.info("%s: %s", job.name, status_line(remote))
             if ended(remote):
-                self.outcomes[job.provider_job_id] = outcome(job, remote)
+                self.outcomes[job.provider_job_id] = outcome(job, remote, time.time())
         if refusals.noted() or memory.get(self._refusals_key):
             memory.set(self._refusals_key, refusals.noted())
         done = len(self.outcomes) == len(self.linked_jobs)
@@ -227,12 +227,10 @@ class BatchSensor(BaseSensorOperator):
         self.current = current_jobs(self._given, context["task_state_store"])
         self.told: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
-        if settings.spec:  # Airflow's own loop of pokes reads these two
-            wait = settings.spec.wait
-            if "poke_interval" not in self.waits_as_given:
-                self.poke_interval = wait.poll_seconds
-            if "timeout" not in self.waits_as_given:
-                self.timeout = wait.timeout_hours * 3600
+        if settings.spec and "poke_interval" not in self.waits_as_given:  # Airflow's own loop of pokes reads these two
+            self.poke_interval = settings.spec.wait.poll_seconds
+        if "timeout" not in self.waits_as_given:
+            self.timeout = _timeout_hours(settings) * 3600
         return settings
 
     def _defer(self, context: Context, settings: TaskSettings) -> NoReturn:
@@ -290,3 +288,9 @@ class BatchSensor(BaseSensorOperator):
         for line in left:
             self.log.warning("could not cancel %s", line)
         return left
+
+
+def _timeout_hours(settings: TaskSettings) -> float:
+    """The spec's; else the hours in which the provider ends such a job, and one more."""
+    named = settings.spec.wait.timeout_hours if settings.spec else None
+    return named or settings.provider.window_hours(settings.job or {}) + MORE_THAN_THE_WINDOW_HOURS

@@ -45,9 +45,9 @@ class Refusals:
         return {job_id: list(stood) for job_id, stood in self._stood.items()}
 
 
-def patience(job_name: str, error: BatchError) -> str:
+def patience(error: BatchError) -> str:
     """The line for the log."""
     return (
-        f"{job_name}: the key is refused; the next look reads the connection anew, and only a refusal that stands for "
+        f"the key is refused; the next look reads the connection anew, and only a refusal that stands for "
         f"{STANDS_SECONDS / 60:.0f} minutes and {LOOKS} looks ends the wait: {error}"
     )

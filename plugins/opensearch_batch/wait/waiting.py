@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch_batch.errors import BatchError, Throttled, Transient
+from opensearch_batch.errors import BatchError, Throttled, Transient, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, outcome, status_line
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.wait.job_list import BLIND, AskJobList, JobList
 from opensearch_batch.wait.looking import Ask, Asking, adrive, confirm, look
 from opensearch_batch.wait.progress import Progress, Track
 from opensearch_batch.wait.refusals import Refusals, patience
+
+SETTLE_SECONDS = 900.0
+"""So long a job may name no file of the rows it says are answered; longer is an error."""
 
 AT_ONCE = 8
 """Jobs of a bundle looked at side by side."""
@@ -46,6 +50,7 @@ class Wait:
     job_list: JobList | None = None
 
     def __post_init__(self) -> None:
+        self._settling_since: dict[str, float] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._track = Track(self.jobs)
         self._said: dict[str, tuple[str, float]] = {}
@@ -99,8 +104,7 @@ class Wait:
             return [(job, look(job, self.vendor, self.told)) for job in left]
         singly, running = [], {}
         for job in left:
-            document = walk.found.get(job.provider_job_id)
-            listed = self.vendor.read_job(document) if document else None
+            listed = self._listed(walk.found.get(job.provider_job_id))
             if listed is None:
                 singly.append((job, look(job, self.vendor, self.told)))
             elif ended(listed):
@@ -113,6 +117,13 @@ class Wait:
         for job, listed in running.values():
             self._note(job, listed)
         return singly
+
+    def _listed(self, document: Mapping[str, Any] | None) -> RemoteJob | None:
+        """None also for a job that the list shows in a shape of its own: the job gets a look."""
+        try:
+            return self.vendor.read_job(document) if document else None
+        except Transient:
+            return None
 
     def _next_of(self, ids: Collection[str]) -> str:
         """Return the job whose turn has come for a single look: a list without change must not hold the wait."""
@@ -132,7 +143,7 @@ class Wait:
             except BatchError as error:
                 if self._refusals.is_final(job.provider_job_id, error, now):
                     raise
-                self._say(job, "refused", patience(job.name, error), logging.WARNING)
+                self._say(job, "refused", patience(error), logging.WARNING)
                 return
         assert remote is not None
         self._refusals.answered(job.provider_job_id)
@@ -143,10 +154,22 @@ class Wait:
         self._track.note(job, remote)
         if self.job_list and remote.created_at:
             self.job_list.made(job.provider_job_id, remote.created_at)
+        if remote.state == "settling":
+            self._settle(job, remote)
         if ended(remote):
-            self._outcomes[job.provider_job_id] = outcome(job, remote)
+            self._outcomes[job.provider_job_id] = outcome(job, remote, time.time())
             if self.job_list:
                 self.job_list.ended(job.provider_job_id)
+
+    def _settle(self, job: Job, remote: RemoteJob) -> None:
+        """Raise UnknownAnswer for a job that has not named its files for too long."""
+        since = self._settling_since.setdefault(job.provider_job_id, time.time())
+        if time.time() - since > SETTLE_SECONDS:
+            raise UnknownAnswer(
+                f"{job.name}: the provider says {remote.status}, {remote.requests_done} of {remote.requests_total} "
+                f"requests answered, and has named no file of answers for {SETTLE_SECONDS / 60:.0f} minutes. Nothing "
+                "was sent again: look at the job at the provider, and clear this task once its files are there"
+            )
 
     def _say(self, job: Job, kind: str, text: str, level: int = logging.INFO) -> None:
         """Log a line about the job when `kind` changes; rows done are told for the whole bundle."""

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
 from opensearch_batch.errors import Refused, SpecError, Unavailable
 from opensearch_batch.providers.aws.session import NOT_FOUND, asked
+from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.resuming import in_lines, resumed
+from opensearch_batch.providers.shape import count, entries, epoch_seconds, needed
 
 AT_A_TIME = 1000
 """Keys that one DeleteObjects takes."""
@@ -37,10 +39,16 @@ class S3Files:
     def found(self, prefix_uri: str) -> Iterator[Found]:
         """In key order; a page is asked for when the one before it has been read."""
         bucket, prefix = parts_of(prefix_uri)
-        pages = iter(self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
-        while page := asked(lambda: next(pages, None), f"list {prefix_uri}"):
-            for each in page.get("Contents", []):
-                yield Found(f"s3://{bucket}/{each['Key']}", each["Size"], each["LastModified"].timestamp())
+        what = f"list {prefix_uri}"
+
+        def page_at(token: str | None) -> tuple[list[Found], str | None]:
+            more = {"ContinuationToken": token} if token else {}
+            page = asked(lambda: self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more), what)
+            needed(page, "Name", what)  # the bucket, which no other document names
+            listed = [_found(bucket, each, what) for each in entries({"Contents": [], **page}, "Contents", what)]
+            return listed, needed(page, "NextContinuationToken", what) if page.get("IsTruncated") else None
+
+        return walked(page_at, lambda found: found.uri, what)
 
     def put(self, uri: str, content: bytes) -> None:
         bucket, key = parts_of(uri)
@@ -61,7 +69,9 @@ class S3Files:
     def size(self, uri: str) -> int | None:
         bucket, key = parts_of(uri)
         try:
-            return int(asked(lambda: self._client.head_object(Bucket=bucket, Key=key), f"get {uri}")["ContentLength"])
+            return count(
+                asked(lambda: self._client.head_object(Bucket=bucket, Key=key), f"get {uri}").get("ContentLength")
+            )
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
@@ -111,6 +121,11 @@ class S3Files:
             if errors := answer.get("Errors"):
                 raise Refused(f"delete {prefix_uri}: {errors[0].get('Code')}: {errors[0].get('Key')}")
         return len(keys)
+
+
+def _found(bucket: str, listed: Mapping[str, Any], what: str) -> Found:
+    uri = f"s3://{bucket}/{needed(listed, 'Key', what)}"
+    return Found(uri, count(listed.get("Size")), epoch_seconds(listed.get("LastModified")) or 0.0)
 
 
 def parts_of(uri: str) -> tuple[str, str]:

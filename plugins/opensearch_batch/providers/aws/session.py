@@ -13,7 +13,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opensearch_batch.errors import BatchError, KeyExpired, Refused, SpecError, Throttled, Unavailable
+from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.credential import refuse_literal_credential
+from opensearch_batch.providers.shape import answered, count, inner, text, words
 
 if TYPE_CHECKING:
     import boto3
@@ -98,7 +100,8 @@ def _assumed(session: boto3.Session, extra: Mapping[str, Any]) -> boto3.Session:
 
 def client_of(connection: Connection, service: str) -> Any:
     """Reads are repeated by the SDK, up to five times."""
-    from botocore.config import Config
+    with imported_from("amazon", f"connection {connection.conn_id!r}"):
+        from botocore.config import Config
 
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 5},
@@ -108,9 +111,23 @@ def client_of(connection: Connection, service: str) -> Any:
     )
     endpoint = connection.extra_dejson.get("endpoint_url")
     session, region = session_of(connection), region_of(connection)
+    _read_any_time(session)
     return asked(
         lambda: session.client(service, region_name=region, endpoint_url=endpoint, config=config), f"use {service}"
     )
+
+
+def _read_any_time(session: boto3.Session) -> None:
+    """boto3 gives up an answer for one time in it that is none: our own reading takes such a time for not told."""
+    from botocore.utils import parse_timestamp
+
+    def moment(value: Any) -> Any:
+        try:
+            return parse_timestamp(value)
+        except (OverflowError, RuntimeError, TypeError, ValueError):
+            return value
+
+    session._session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=moment)
 
 
 def region_of(connection: Connection) -> str:
@@ -138,34 +155,29 @@ def credential_of(names: Mapping[str, Any], connection: Connection) -> dict[str,
 
 def asked(ask: Callable[[], T], what: str) -> T:
     """Translate boto3's errors into ours."""
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        HTTPClientError,
-        NoCredentialsError,
-        ParamValidationError,
-        PartialCredentialsError,
-    )
-    from botocore.exceptions import (
-        ConnectionError as NoConnection,
-    )
+    return answered(ask, what, lambda error: _translated(what, error))
 
-    try:
-        return ask()
-    except ClientError as error:
-        raise _refusal(what, error) from None
-    except (NoCredentialsError, PartialCredentialsError, ParamValidationError) as error:
-        raise SpecError(f"{what}: {error}") from None
-    except (HTTPClientError, NoConnection) as error:
-        raise Unavailable(f"{what}: no answer from AWS ({error}). Is the region right?") from None
-    except BotoCoreError as error:
-        raise SpecError(f"{what}: {error}") from None
+
+def _translated(what: str, error: Exception) -> BatchError | None:
+    """None for no error of boto3's, and for an answer that boto3 could not take apart."""
+    with imported_from("amazon", f"to {what}"):
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import ConnectionError as NoConnection
+        from botocore.parsers import ResponseParserError
+
+    if isinstance(error, ClientError):
+        return _refusal(what, error)
+    if isinstance(error, HTTPClientError | NoConnection):
+        return Unavailable(f"{what}: no answer from AWS ({error}). Is the region right?")
+    if isinstance(error, ResponseParserError):
+        return None
+    return SpecError(f"{what}: {error}") if isinstance(error, BotoCoreError) else None
 
 
 def _refusal(what: str, error: Any) -> BatchError:
-    code = str(error.response["Error"].get("Code", ""))
-    said = str(error.response["Error"].get("Message", ""))[:600]
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    code = text(inner(error.response, "Error", "Code")) or ""
+    said = (words(inner(error.response, "Error", "Message")) or "")[:600]
+    status = count(inner(error.response, "ResponseMetadata", "HTTPStatusCode"))
     message = f"{what}: {code} (HTTP {status}): {said.rstrip('. ')}."
     if code in EXPIRED:
         return KeyExpired(

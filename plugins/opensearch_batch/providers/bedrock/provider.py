@@ -17,11 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked
-from opensearch_batch.flow.jobs import RemoteJob, RemoteState
+from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.bedrock import models
-from opensearch_batch.providers.protocol import UnreadableLine, epoch_seconds, unknown_status
+from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder
+from opensearch_batch.providers.shape import an_object, count, epoch_seconds, inner, needed, number, text, words
 
 NAME = "bedrock"
 CONNECTION = "aws_default"
@@ -76,9 +77,7 @@ class JobSettings(BaseModel):
     role_arn: str = Field(
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="Service role that reads and writes there."
     )
-    timeout_hours: int | None = Field(
-        None, ge=24, le=168, description="The job's own deadline; give wait.timeout_hours an hour more. Default: 24."
-    )
+    timeout_hours: int | None = Field(None, ge=24, le=168, description="The job's own deadline. Default: 24.")
     region: str | None = Field(None, description="Default: the connection's region_name.")
 
 
@@ -174,6 +173,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
     return models.output_tokens_at_most(model, parameters)
 
 
+def window_hours(job: Mapping[str, Any]) -> float:
+    return float(job.get("timeout_hours") or WINDOW_HOURS)
+
+
 def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
     return models.asked(model, parameters)
 
@@ -204,11 +207,11 @@ def task_query(job_id: str) -> dict[str, Any]:
 
 
 def job_id(remote_job: Mapping[str, Any]) -> str | None:
-    return remote_job.get("jobArn")
+    return text(inner(remote_job, "jobArn"))
 
 
 def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
-    return ((remote_job.get("inputDataConfig") or {}).get("s3InputDataConfig") or {}).get("s3Uri")
+    return text(inner(remote_job, "inputDataConfig", "s3InputDataConfig", "s3Uri"))
 
 
 def is_same_model(one: str, other: str) -> bool:
@@ -219,26 +222,30 @@ def is_same_model(one: str, other: str) -> bool:
 
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     """`OutputFiles` is the store's: how many output files lie there."""
-    status, found_id = remote_job.get("status"), job_id(remote_job)
-    if status not in STATES or not found_id:
+    said = an_object(remote_job, "model invocation job")
+    found_id = needed(said, "jobArn", "model invocation job")
+    status = needed(said, "status", f"model invocation job {found_id!r}")
+    if status not in STATES:
         raise unknown_status(f"model invocation job {found_id!r}", status, STATES)
-    output = ((remote_job.get("outputDataConfig") or {}).get("s3OutputDataConfig") or {}).get("s3Uri")
+    output = text(inner(said, "outputDataConfig", "s3OutputDataConfig", "s3Uri"))
     state = STATES[status]
-    with_output = state in ("completed", "expired", "cancelled")
     failed = state == "failed"
+    done = count(said.get("successRecordCount"))
+    has_files = output is not None and number(said.get("OutputFiles", 1)) != 0
+    waits = not has_files and (state == "completed" or (done > 0 and state in ENDED and not failed))
     return RemoteJob(
-        id=str(found_id),
-        state=state,
+        id=found_id,
+        state="settling" if waits else state,
         status=status,
-        outputs=(str(output),) if output and with_output else (),
-        has_answers=not failed and bool(remote_job.get("OutputFiles", 1)),
-        created_at=epoch_seconds(remote_job.get("submitTime")),
-        requests_total=int(remote_job.get("totalRecordCount") or 0),
-        requests_done=int(remote_job.get("successRecordCount") or 0),
-        requests_failed=int(remote_job.get("errorRecordCount") or 0),
+        outputs=(output,) if output and state in ("completed", "expired", "cancelled") else (),
+        has_answers=not failed and number(said.get("OutputFiles", 1)) != 0,
+        created_at=epoch_seconds(said.get("submitTime")),
+        requests_total=count(said.get("totalRecordCount")),
+        requests_done=done,
+        requests_failed=count(said.get("errorRecordCount")),
         error_code="job_failed" if failed else None,
-        error_message=str(remote_job["message"]) if remote_job.get("message") else None,
-        model=remote_job.get("modelId"),
+        error_message=words(said.get("message")),
+        model=text(said.get("modelId")),
     )
 
 
@@ -273,7 +280,7 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
 
 def usage_of(manifest: Mapping[str, Any]) -> Usage:
     """Of a job's manifest.json.out."""
-    return Usage(int(manifest.get("inputTokenCount") or 0), int(manifest.get("outputTokenCount") or 0))
+    return Usage(count(inner(manifest, "inputTokenCount")), count(inner(manifest, "outputTokenCount")))
 
 
 def passes(code: str, status: int | None = None) -> bool:

@@ -13,6 +13,8 @@ from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws.s3_jobs import S3Jobs
 from opensearch_batch.providers.aws.session import asked, plain
 from opensearch_batch.providers.bedrock import provider as bedrock
+from opensearch_batch.providers.listing import walked
+from opensearch_batch.providers.shape import entries, inner, needed, of_input, text
 from opensearch_batch.storage import open_binary
 
 if TYPE_CHECKING:
@@ -37,15 +39,15 @@ class InvocationJobs(S3Jobs):
         uri = f"{folder}{RECORDS}"
         with open_binary(shard.uri) as source:
             self._files.upload(uri, source)
-        if (size := self._files.size(uri)) != shard.bytes:
+        if (size := self._files.size(uri)) not in (0, shard.bytes):  # 0: some servers do not say
             raise Unavailable(f"upload {uri}: {size} of {shard.bytes} bytes arrived")
-        return size
+        return shard.bytes
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         ours = s3_layout.is_ours(input_file_id)
         named = {"nameContains": s3_layout.job_name(input_file_id)} if ours else {}
         found = islice(self._listed(named), PAGE * PAGES_BACK)
-        jobs = [each for each in found if bedrock.input_file_id(each) == input_file_id]
+        jobs = of_input(found, bedrock.input_file_id, input_file_id, "list model invocation jobs")
         return [self._with_outputs(each) for each in reversed(jobs)]
 
     def get_job(self, job_id: str) -> dict[str, Any]:
@@ -54,7 +56,7 @@ class InvocationJobs(S3Jobs):
 
     def _with_outputs(self, document: dict[str, Any]) -> dict[str, Any]:
         if document.get("status") in ENDED and (output := _output(document)):
-            folder = _folder(output, str(document["jobArn"]))
+            folder = _folder(output, needed(document, "jobArn", "get job"))
             document["OutputFiles"] = sum(each.uri.endswith(MADE) for each in self._files.found(folder))
         return document
 
@@ -64,20 +66,21 @@ class InvocationJobs(S3Jobs):
     def _listed(self, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Newest first."""
         query = {"sortBy": "CreationTime", "sortOrder": "Descending", "maxResults": PAGE, **wanted}
-        while True:
-            page = asked(lambda: self._jobs.list_model_invocation_jobs(**query), "list model invocation jobs")
-            for each in page.get("invocationJobSummaries", []):
-                yield plain(each)
-            if not (token := page.get("nextToken")):
-                return
-            query["nextToken"] = token
+        what = "list model invocation jobs"
+
+        def page_at(token: str | None) -> tuple[list[dict[str, Any]], str | None]:
+            more = {"nextToken": token} if token else {}
+            page = asked(lambda: self._jobs.list_model_invocation_jobs(**query, **more), what)
+            return [plain(each) for each in entries(page, "invocationJobSummaries", what)], text(page.get("nextToken"))
+
+        return walked(page_at, lambda each: each.get("jobArn"), what)
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         wanted = {"submitTimeAfter": since} if since else {}
         for summary in islice(self._listed(wanted), most_pages * PAGE):
-            if summary["jobArn"] in ids:
-                found[summary["jobArn"]] = summary
+            if (job_id := bedrock.job_id(summary)) in ids:
+                found[str(job_id)] = summary
             if len(found) == len(ids):
                 break
         return found
@@ -86,8 +89,11 @@ class InvocationJobs(S3Jobs):
         try:
             asked(lambda: self._jobs.stop_model_invocation_job(jobIdentifier=job_id), f"stop job {job_id}")
         except Refused:
-            if self.get_job(job_id)["status"] not in ("Stopping", "Stopped"):
+            if self.get_job(job_id).get("status") not in ("Stopping", "Stopped"):
                 raise
+            return
+        if bedrock.read_job(self.get_job(job_id)).state == "running":
+            raise Unavailable(f"stop job {job_id}: it runs on")
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
         for output in outcome.outputs:
@@ -100,12 +106,19 @@ class InvocationJobs(S3Jobs):
         for output in outcome.outputs:
             uri = _folder(output, outcome.job.provider_job_id) + MANIFEST
             if self._files.size(uri) is not None:
-                return bedrock.usage_of(orjson.loads(self._files.read(uri)))
+                return bedrock.usage_of(_manifest(self._files.read(uri), uri))
         return None
 
 
+def _manifest(content: bytes, uri: str) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise Unavailable(f"{uri}: no JSON: {error}") from error
+
+
 def _output(document: dict[str, Any]) -> str | None:
-    return ((document.get("outputDataConfig") or {}).get("s3OutputDataConfig") or {}).get("s3Uri")
+    return text(inner(document, "outputDataConfig", "s3OutputDataConfig", "s3Uri"))
 
 
 def _folder(output: str, job_arn: str) -> str:

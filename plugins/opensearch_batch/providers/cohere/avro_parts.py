@@ -8,15 +8,18 @@ from functools import partial
 from typing import Any
 
 from opensearch_batch.errors import BatchError, Unavailable
+from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.resuming import resumed
 
 
-def rows_at(url: str, size_bytes: int | None, what: str) -> Iterator[dict[str, Any]]:
-    """`what` names the file in errors. Raise Unavailable for one that does not come whole."""
-    import fastavro
+def rows_at(url: str, size_bytes: int, what: str) -> Iterator[dict[str, Any]]:
+    """`what` names the file in errors; `size_bytes` is 0 where the vendor does not say. Raise Unavailable for a file
+    that does not come whole.
+    """
+    with imported_from("cohere", what):
+        import fastavro
 
-    size = size_bytes or _length(url, what)
-    stream = io.BufferedReader(_Chunks(resumed(what, size, partial(_from, url))), 1 << 18)
+    stream = io.BufferedReader(_Chunks(resumed(what, size_bytes, partial(_from, url))), 1 << 18)
     try:
         yield from fastavro.reader(stream)  # type: ignore[misc]
     except BatchError:
@@ -42,25 +45,16 @@ class _Chunks(io.RawIOBase):
         return len(taken)
 
 
-def _length(url: str, what: str) -> int:
-    import httpx
-
-    try:
-        with httpx.stream("GET", url, timeout=60) as response:
-            return int(response.raise_for_status().headers["content-length"])
-    except (httpx.HTTPError, KeyError) as error:
-        raise Unavailable(f"download of {what}: {error!r}") from None
-
-
 def _from(url: str, at: int) -> Iterator[bytes]:
     """The address is signed: no key goes with it."""
     import httpx
 
     try:
-        with httpx.stream("GET", url, headers={"Range": f"bytes={at}-"} if at else {}, timeout=120) as response:
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={at}-"} if at else {})
+        with httpx.stream("GET", url, headers=headers, timeout=120) as response:
             response.raise_for_status()
             skip = at if response.status_code == httpx.codes.OK else 0
-            for chunk in response.iter_raw():
+            for chunk in response.iter_bytes():
                 if keep := chunk[skip:]:
                     yield keep
                 skip = max(0, skip - len(chunk))

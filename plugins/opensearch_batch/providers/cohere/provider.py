@@ -20,9 +20,10 @@ from opensearch_batch.errors import Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked, vectors_of
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
-from opensearch_batch.providers.protocol import UnreadableLine, epoch_seconds, unknown_status
+from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder, explained
 from opensearch_batch.providers.request_body import members
+from opensearch_batch.providers.shape import an_object, count, epoch_seconds, inner, needed, text
 
 NAME = "cohere"
 CONNECTION = "cohere_default"
@@ -147,6 +148,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
     return 0
 
 
+def window_hours(job: Mapping[str, Any]) -> float:
+    return WINDOW_HOURS
+
+
 def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
     return vectors_of(parameters.get("output_dimension"))
 
@@ -169,11 +174,11 @@ def task_query(job_id: str) -> dict[str, Any]:
 
 
 def job_id(remote_job: Mapping[str, Any]) -> str | None:
-    return remote_job.get("job_id")
+    return text(inner(remote_job, "job_id"))
 
 
 def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
-    return remote_job.get("input_dataset_id") or remote_job.get("dataset_id")
+    return text(inner(remote_job, "input_dataset_id")) or text(inner(remote_job, "dataset_id"))
 
 
 def is_same_model(one: str, other: str) -> bool:
@@ -182,23 +187,24 @@ def is_same_model(one: str, other: str) -> bool:
 
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     """Why a job failed is not in its record."""
-    status, found_id = remote_job.get("status"), job_id(remote_job)
-    if status not in STATES or not found_id:
+    said = an_object(remote_job, "embed job")
+    found_id = needed(said, "job_id", "embed job")
+    status = needed(said, "status", f"embed job {found_id!r}")
+    if status not in STATES:
         raise unknown_status(f"embed job {found_id!r}", status, STATES)
-    output = remote_job.get("output_dataset_id")
-    billed = (remote_job.get("meta") or {}).get("billed_units") or {}
+    output = text(said.get("output_dataset_id"))
     complete = STATES[status] == "completed"
     return RemoteJob(
-        id=str(found_id),
-        state=STATES[status],
+        id=found_id,
+        state="settling" if complete and not output else STATES[status],
         status=status,
-        outputs=(str(output),) if output and complete else (),
+        outputs=(output,) if output and complete else (),
         has_answers=complete,
-        created_at=epoch_seconds(remote_job.get("created_at")),
-        usage=Usage(int(billed.get("input_tokens") or 0)),
+        created_at=epoch_seconds(said.get("created_at")),
+        usage=Usage(count(inner(said, "meta", "billed_units", "input_tokens"))),
         error_code="job_failed" if status == "failed" else None,
         error_message="the provider gives no reason for a failed embed job" if status == "failed" else None,
-        model=remote_job.get("model"),
+        model=text(said.get("model")),
     )
 
 

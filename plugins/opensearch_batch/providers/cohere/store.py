@@ -10,17 +10,30 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
-from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
 from opensearch_batch.errors import BatchError, InputError, Refused, Throttled, Unavailable
+from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.cohere import provider
 from opensearch_batch.providers.cohere.avro_parts import rows_at
 from opensearch_batch.providers.keyed import KeyedStore
+from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.reading import unreadable
+from opensearch_batch.providers.shape import (
+    answered,
+    count,
+    entries,
+    epoch_seconds,
+    inner,
+    needed,
+    number,
+    of_input,
+    text,
+    words,
+)
 from opensearch_batch.storage import open_binary
 
 if TYPE_CHECKING:
@@ -50,7 +63,8 @@ class CohereDatasets(KeyedStore):
     VERSION_PATH = ""
 
     def __init__(self, base_url: str, key: str) -> None:
-        from cohere import Client
+        with imported_from("cohere", f"provider {provider.NAME}"):
+            from cohere import Client
 
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self._client: Client = Client(
@@ -70,79 +84,82 @@ class CohereDatasets(KeyedStore):
                     data=(name, source, "application/jsonl"),
                     keep_fields=["id"],
                     request_options=options,
-                ),
+                ).dict(),
                 f"upload {name}",
             )
-        if not made.id:
-            raise Unavailable(f"upload {name}: the answer has no dataset id")
-        self._validated(made.id, name)
-        return str(made.id)
+        dataset_id = needed(made, "id", f"upload {name}")
+        self._validated(dataset_id, name)
+        return dataset_id
 
     def _validated(self, dataset_id: str, name: str) -> None:
         until = time.monotonic() + VALIDATION_SECONDS
         while True:
             dataset = self._dataset(dataset_id)
-            if dataset is None or dataset["validation_status"] in BAD:
+            status = (dataset or {}).get("validation_status")
+            if dataset is None or status in BAD:
                 self.delete_file(dataset_id)
-                why = (dataset or {}).get("validation_error") or "no reason given"
-                warnings = "; ".join((dataset or {}).get("validation_warnings") or [])
+                why = words((dataset or {}).get("validation_error")) or "no reason given"
+                warnings = words((dataset or {}).get("validation_warnings")) or ""
                 raise InputError(
-                    f"dataset {dataset_id} ({name}) was not accepted by the provider: {str(why)[:REASONS_SHOWN]} "
+                    f"dataset {dataset_id} ({name}) was not accepted by the provider: {why[:REASONS_SHOWN]} "
                     f"{warnings[:REASONS_SHOWN]} Mend these rows of the input and clear prepare_input."
                 )
-            if dataset["validation_status"] in GOOD:
+            if status in GOOD:
                 return
             if time.monotonic() > until:
                 raise Unavailable(
-                    f"dataset {dataset_id} ({name}) is still {dataset['validation_status']} after "
+                    f"dataset {dataset_id} ({name}) is still {status} after "
                     f"{VALIDATION_SECONDS:.0f} s; the next try goes on with it"
                 )
             time.sleep(PAUSE_SECONDS)
 
     def _dataset(self, dataset_id: str) -> dict[str, Any] | None:
         """None: there is none of this id."""
+        what = f"get dataset {dataset_id}"
         try:
-            found = _asked(lambda: self._client.datasets.get(dataset_id).dataset, f"get dataset {dataset_id}")
+            found = _asked(lambda: _plain(self._client.datasets.get(dataset_id).dataset), what)
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
             return None
-        return _plain(found)
+        needed(found, "id", what)
+        return found
 
     def _datasets(self) -> Iterator[dict[str, Any]]:
         """All input datasets, a page at a time, in the vendor's order."""
-        at = 0
-        while True:
+
+        def page_at(at: int | None) -> tuple[list[dict[str, Any]], int | None]:
             page = _asked(
-                partial(self._client.datasets.list, dataset_type=KIND, limit=PAGE, offset=at), "list datasets"
+                lambda: self._client.datasets.list(dataset_type=KIND, limit=PAGE, offset=at or 0).dict(),
+                "list datasets",
             )
-            found = page.datasets or []
-            yield from map(_plain, found)
-            if len(found) < PAGE:
-                return
-            at += len(found)
+            found = [_plain(each) for each in entries(page, "datasets", "list datasets")]
+            return found, None if len(found) < PAGE else (at or 0) + len(found)
+
+        return walked(page_at, lambda each: each.get("id"), "list datasets")
 
     def find_uploads(self, prefix: str) -> dict[str, str]:
         """Those under validation too: a job of theirs must be found, and one that is not validated is refused."""
         ours = [
             each
             for each in self._datasets()
-            if each["name"].startswith(prefix) and each["validation_status"] not in BAD
+            if _name(each).startswith(prefix) and each.get("validation_status") not in BAD
         ]
-        ours.sort(key=lambda each: each["created_at"], reverse=True)
-        return {each["name"]: each["id"] for each in ours}
+        ours.sort(key=_made_at, reverse=True)
+        return {_name(each): dataset_id for each in ours if (dataset_id := text(each.get("id")))}
 
     def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
-        found = sorted(self._datasets(), key=lambda each: each["created_at"], reverse=True)
-        for each in found:
-            if each["created_at"] < since:
+        named = [each for each in self._datasets() if text(each.get("id")) and _name(each)]
+        for each in sorted(named, key=_made_at, reverse=True):
+            made_at = _made_at(each) or since
+            if made_at < since:
                 return
-            about = {"id": each["id"], "filename": each["name"], "created_at": each["created_at"]}
+            about = {"id": each["id"], "filename": _name(each), "created_at": made_at}
             yield about | {"bytes": _size_of(each)}
 
     def stored_bytes(self) -> int:
-        usage = _asked(self._client.datasets.get_usage, "get the usage of datasets")
-        return int(usage.organization_usage or 0)
+        usage = _asked(lambda: self._client.datasets.get_usage().dict(), "get the usage of datasets")
+        return count(usage.get("organization_usage"))
 
     def delete_file(self, file_id: str) -> bool:
         try:
@@ -159,25 +176,28 @@ class CohereDatasets(KeyedStore):
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         """The list has no filter and no pages."""
-        ours = [job for job in self._jobs() if job.get("input_dataset_id") == input_file_id]
-        return ours[::-1]
+        return of_input(self._jobs(), provider.input_file_id, input_file_id, "list embed jobs")[::-1]
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
-        return (job for job in self._jobs() if (job.get("created_at") or since) >= since)
+        return (job for job in self._jobs() if (_made_at(job) or since) >= since)
 
     def _jobs(self) -> list[dict[str, Any]]:
         """Newest first."""
-        found = _asked(lambda: self._client.embed_jobs.list().embed_jobs or [], "list embed jobs")
-        return sorted(map(_plain, found), key=lambda job: job.get("created_at") or 0.0, reverse=True)
+        page = _asked(lambda: self._client.embed_jobs.list().dict(), "list embed jobs")
+        found = [_plain(each) for each in entries(page, "embed_jobs", "list embed jobs")]
+        return sorted(found, key=_made_at, reverse=True)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        return _plain(_asked(lambda: self._client.embed_jobs.get(job_id), f"get embed job {job_id}"))
+        return _asked(lambda: _plain(self._client.embed_jobs.get(job_id)), f"get embed job {job_id}")
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
-        return {job["job_id"]: job for job in self._jobs() if job["job_id"] in ids}
+        return {job_id: job for job in self._jobs() if (job_id := provider.job_id(job) or "") in ids}
 
     def cancel_job(self, job_id: str) -> None:
+        """The SDK looks at no answer to it, so the job is looked at."""
         _asked(lambda: self._client.embed_jobs.cancel(job_id), f"cancel embed job {job_id}")
+        if provider.read_job(self.get_job(job_id)).state == "running":
+            raise Unavailable(f"cancel embed job {job_id}: it runs on")
 
     def lines(self, file_id: str) -> Iterator[bytes]:
         """The rows of an input dataset; one that was uploaded without ids is named by its place, from 0."""
@@ -189,7 +209,11 @@ class CohereDatasets(KeyedStore):
         made = (row for dataset_id in outcome.outputs for row in self._rows(dataset_id))
         for line, row in zip_longest(asked, made):
             if row is None:
-                return
+                raise Unavailable(
+                    f"{outcome.job.name} is complete, and its output has fewer rows than its input. It is read again; "
+                    "nothing is sent again",
+                    retry_after_seconds=60,
+                )
             if line is None:
                 yield unreadable("a row of the output that no row of the input stands for")
                 continue
@@ -220,26 +244,35 @@ class CohereDatasets(KeyedStore):
                 "landed before stays as it is. To have its rows again, give them to a new run.",
                 status=NOT_FOUND,
             )
-        parts = sorted(dataset.get("dataset_parts") or [], key=lambda part: part.get("index") or 0)
-        for part in parts:
-            count, what = 0, f"part {part['name']} of dataset {dataset_id}"
-            if not part.get("url"):
-                raise Unavailable(f"{what} has no address")
-            for row in rows_at(part["url"], part.get("size_bytes"), what):
-                count += 1
+        what = f"dataset {dataset_id}"
+        for part in sorted(entries(dataset, "dataset_parts", what), key=lambda part: count(part.get("index"))):
+            came, of_it = 0, f"part {text(part.get('name'))} of {what}"
+            for row in rows_at(needed(part, "url", of_it), count(part.get("size_bytes")), of_it):
+                came += 1
                 yield row
-            if part.get("num_rows") is not None and count != part["num_rows"]:
-                raise Unavailable(f"{what}: {count} of {part['num_rows']} rows came")
+            told = number(part.get("num_rows"))
+            if told is not None and came != told:
+                raise Unavailable(f"{of_it}: {came} of {told:.0f} rows came")
 
 
 def _plain(model: Any) -> dict[str, Any]:
     """As it would come through the cluster, but for times, which are epoch seconds."""
-    found: dict[str, Any] = model.dict()
+    found: dict[str, Any] = model if isinstance(model, dict) else model.dict()
     return {key: value.timestamp() if isinstance(value, datetime) else value for key, value in found.items()}
 
 
 def _size_of(dataset: dict[str, Any]) -> int:
-    return sum(int(part.get("size_bytes") or 0) for part in dataset.get("dataset_parts") or [])
+    parts = dataset.get("dataset_parts")
+    return sum(count(inner(part, "size_bytes")) for part in parts) if isinstance(parts, list) else 0
+
+
+def _name(dataset: dict[str, Any]) -> str:
+    return text(dataset.get("name")) or ""
+
+
+def _made_at(document: dict[str, Any]) -> float:
+    """0 where the vendor does not say."""
+    return epoch_seconds(document.get("created_at")) or 0.0
 
 
 def _asked(ask: Callable[[], T], what: str) -> T:
@@ -247,25 +280,25 @@ def _asked(ask: Callable[[], T], what: str) -> T:
     import httpx
     from cohere.core.api_error import ApiError
 
-    try:
-        return ask()
-    except ApiError as error:
-        raise _refusal(what, error) from None
-    except httpx.HTTPError as error:
-        raise Unavailable(
-            f"{what}: no answer from the provider ({type(error).__name__}: {error}). Is the connection's host right?"
-        ) from None
+    def translated(error: Exception) -> BatchError | None:
+        if isinstance(error, ApiError):
+            return _refusal(what, error)
+        if isinstance(error, httpx.HTTPError):
+            said = f"{type(error).__name__}: {error}"
+            return Unavailable(f"{what}: no answer from the provider ({said}). Is the connection's host right?")
+        return None
+
+    return answered(ask, what, translated)
 
 
 def _refusal(what: str, error: Any) -> BatchError:
     status = error.status_code or 0
-    said = error.body.get("message") if isinstance(error.body, dict) else error.body
-    message = f"{what}: HTTP {status}: {str(said)[:600].rstrip('. ')}."
+    message = f"{what}: HTTP {status}: {(words(error.body) or 'no reason given')[:600].rstrip('. ')}."
     if status == 429:
         after = (error.headers or {}).get("retry-after", "")
         seconds = float(after) if after.replace(".", "", 1).isdigit() else None
         return Throttled(message, status=status, retry_after_seconds=seconds)
-    if status >= 500 or status in (0, 408, 409, 499):
+    if status >= 500 or status < 400 or status in (408, 409, 499):  # below 400: what came was no JSON
         return Unavailable(message, status=status)
     advice = " Check the key in the provider's connection." if status in (401, 403, 498) else ""
     return Refused(message + advice, status=status)

@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict
 from opensearch_batch.errors import Transient
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
-from opensearch_batch.flow.jobs import RemoteJob, RemoteState
+from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.openai import output as openai_output
 from opensearch_batch.providers.protocol import unknown_status
 from opensearch_batch.providers.request_body import members
+from opensearch_batch.providers.shape import an_object, count, epoch_seconds, inner, needed, number, text, words
 
 NAME = "openai"
 CONNECTION = "openai_default"
@@ -179,6 +180,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
     return next((int(parameters[name]) for name in OUTPUT_LIMITS if name in parameters), None)
 
 
+def window_hours(job: Mapping[str, Any]) -> float:
+    return WINDOW_HOURS
+
+
 def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
     return vectors_of(parameters.get("dimensions")) if endpoint == "/v1/embeddings" else TEXTS
 
@@ -202,11 +207,11 @@ def task_query(job_id: str) -> dict[str, Any]:
 
 
 def job_id(remote_job: Mapping[str, Any]) -> str | None:
-    return remote_job.get("id")
+    return text(inner(remote_job, "id"))
 
 
 def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
-    return remote_job.get("input_file_id")
+    return text(inner(remote_job, "input_file_id"))
 
 
 def is_same_model(one: str, other: str) -> bool:
@@ -219,28 +224,49 @@ def _undated(model: str) -> str:
 
 
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
-    """Counts may arrive as floats: ML Commons 2.x stores every number as one."""
-    status, found_id = remote_job.get("status"), job_id(remote_job)
-    if status not in STATES or not found_id:
+    said = an_object(remote_job, "batch")
+    found_id = needed(said, "id", "batch")
+    status = needed(said, "status", f"batch {found_id!r}")
+    if status not in STATES:
         raise unknown_status(f"batch {found_id!r}", status, STATES)
-    counts, usage = remote_job.get("request_counts") or {}, remote_job.get("usage") or {}
-    first: Mapping[str, Any] = next(iter((remote_job.get("errors") or {}).get("data") or []), {})
-    where = f" (line {int(first['line'])})" if first.get("line") else ""
+    first = _first_error(said.get("errors"))
+    output, errors = text(said.get("output_file_id")), text(said.get("error_file_id"))
+    done, failed = count(inner(said, "request_counts", "completed")), count(inner(said, "request_counts", "failed"))
     return RemoteJob(
-        id=str(found_id),
-        state=STATES[status],
+        id=found_id,
+        state="settling" if _waits_for_files(STATES[status], output, errors, done, failed) else STATES[status],
         status=status,
-        outputs=tuple(f for f in (remote_job.get("output_file_id"), remote_job.get("error_file_id")) if f),
-        has_answers=bool(remote_job.get("output_file_id")),
-        created_at=float(remote_job["created_at"]) if remote_job.get("created_at") else None,
-        requests_total=int(counts.get("total") or 0),
-        requests_done=int(counts.get("completed") or 0),
-        requests_failed=int(counts.get("failed") or 0),
-        usage=Usage(int(usage.get("input_tokens") or 0), int(usage.get("output_tokens") or 0)),
-        error_code=first.get("code"),
-        error_message=f"{first['message']}{where}" if first.get("message") else None,
-        model=remote_job.get("model"),
+        outputs=tuple(each for each in (output, errors) if each),
+        has_answers=output is not None,
+        created_at=epoch_seconds(said.get("created_at")),
+        requests_total=count(inner(said, "request_counts", "total")),
+        requests_done=done,
+        requests_failed=failed,
+        usage=Usage(count(inner(said, "usage", "input_tokens")), count(inner(said, "usage", "output_tokens"))),
+        error_code=words(inner(first, "code")),
+        error_message=_message(first),
+        model=text(said.get("model")),
     )
+
+
+def _waits_for_files(state: RemoteState, output: str | None, errors: str | None, done: int, failed: int) -> bool:
+    """Compatible servers were seen to end a batch before they name its files. All rows failed is an end without a file
+    of answers; so is a batch that failed, expired or was cancelled with no row answered.
+    """
+    if state not in ENDED or output:
+        return False
+    return done > 0 or (state == "completed" and not (failed and errors))
+
+
+def _first_error(errors: Any) -> Any:
+    """Of a job: the first in `data`, or what stands there instead."""
+    told = inner(errors, "data") or errors
+    return next(iter(told), None) if isinstance(told, list) else told
+
+
+def _message(error: Any) -> str | None:
+    said, line = words(error), number(inner(error, "line"))
+    return f"{said} (line {int(line)})" if said and line else said
 
 
 read_line, read_many, passes = openai_output.read_line, openai_output.read_many, openai_output.passes

@@ -8,11 +8,14 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from opensearch_batch.errors import BatchError, Refused, SpecError, Throttled, Unavailable
+from opensearch_batch.errors import BatchError, ReasonsUnread, Refused, SpecError, Throttled, Unavailable
 from opensearch_batch.providers.keyed import KeyedStore, password
+from opensearch_batch.providers.listing import walked
+from opensearch_batch.providers.openai import provider as openai_provider
 from opensearch_batch.providers.resuming import in_lines, resumed
+from opensearch_batch.providers.shape import an_object, answered, count, entries, epoch_seconds, needed, of_input, text
 from opensearch_batch.storage import open_binary
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOT_FOUND = 404
+PAGE = 100
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -55,96 +59,123 @@ class OpenAIFiles(KeyedStore):
         """An open file goes to the SDK: it would read a path into memory whole. Its retries would send the rest of a
         half-read file, so there are none here.
         """
+        what = f"upload {name}"
         with open_binary(shard.uri) as source:
-            client = self._client.with_options(max_retries=0)
-            made = _asked(lambda: client.files.create(file=(name, source), purpose="batch"), f"upload {name}")
-        if made.bytes != shard.bytes:
+            files = self._client.with_options(max_retries=0).files.with_raw_response
+            made = _asked(lambda: json.loads(files.create(file=(name, source), purpose="batch").content), what)
+        file_id, size = needed(an_object(made, what), "id", what), count(made.get("bytes"))
+        if size not in (0, shard.bytes):  # some servers say 0 or nothing of a whole file
             # Under this name the next try would take it for whole.
-            _asked(lambda: self._client.files.delete(made.id), f"delete the broken upload {made.id} ({name})")
-            raise Unavailable(f"upload {name}: the provider held {made.bytes} of {shard.bytes} bytes; deleted again")
-        return made.id
+            self.delete_file(file_id)
+            raise Unavailable(f"{what}: the provider held {size} of {shard.bytes} bytes; deleted again")
+        return file_id
 
     def find_uploads(self, prefix: str) -> dict[str, str]:
-        files = _asked(lambda: list(self._client.files.list(purpose="batch", limit=10_000)), "list files")
-        ours = sorted((f for f in files if f.filename.startswith(prefix)), key=lambda f: f.created_at, reverse=True)
-        return {f.filename: f.id for f in ours}
+        """Entries without a name are not ours."""
+        ours = [each for each in self._files({"purpose": "batch"}) if _name(each).startswith(prefix)]
+        ours.sort(key=lambda each: epoch_seconds(each.get("created_at")) or 0.0, reverse=True)
+        return {_name(each): file_id for each in ours if (file_id := text(each.get("id")))}
 
     def stored_bytes(self) -> int:
-        return _asked(lambda: sum(file.bytes for file in self._client.files.list(limit=10_000)), "list files")
+        return sum(count(each.get("bytes")) for each in self._files({}))
 
     def delete_file(self, file_id: str) -> bool:
         try:
-            return _asked(lambda: self._client.files.delete(file_id).deleted, f"delete file {file_id}")
+            self._ask("delete", f"/files/{file_id}", f"delete file {file_id}")
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
             return False
+        return True
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         """Walks all pages: the list has no filter."""
-        batches = _asked(lambda: list(self._client.batches.list(limit=100)), "list batches")
-        ours = sorted((b for b in batches if b.input_file_id == input_file_id), key=lambda b: b.created_at)
-        return [b.model_dump() for b in ours]
+        jobs = self._entries("/batches", {"limit": PAGE})
+        ours = of_input(jobs, openai_provider.input_file_id, input_file_id, "list batches")
+        return sorted(ours, key=lambda job: epoch_seconds(job.get("created_at")) or 0.0)
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
-        return self._newest("/batches", {"limit": 100}, since)
+        return self._newest("/batches", {"limit": PAGE}, since)
 
     def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
-        return self._newest("/files", {"purpose": "batch", "order": "desc", "limit": 10_000}, since)
+        for each in self._newest("/files", {"purpose": "batch", "order": "desc", "limit": 10_000}, since):
+            if (file_id := text(each.get("id"))) and _name(each):
+                made_at = epoch_seconds(each.get("created_at")) or since
+                about = {"id": file_id, "filename": _name(each), "created_at": made_at}
+                yield about | {"bytes": count(each.get("bytes"))}
 
     def _newest(self, path: str, query: dict[str, Any], since: float) -> Iterator[dict[str, Any]]:
-        """A page is asked for when the one before it has been read. The vendor's lists are newest first."""
-        last = None
-        while True:
-            page = self._page(path, query if last is None else query | {"after": last})
-            for item in page["data"]:
-                if item["created_at"] < since:
-                    return
-                yield item
-            if not page["data"] or page.get("has_more") is False or page["data"][-1]["id"] == last:
+        """The vendor's lists are newest first."""
+        for item in self._entries(path, query):
+            if (epoch_seconds(item.get("created_at")) or since) < since:
                 return
-            last = page["data"][-1]["id"]
+            yield item
+
+    def _files(self, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        return self._entries("/files", {"limit": 10_000, **query})
+
+    def _entries(self, path: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """All entries, or as many as are read: a page is asked for when the one before it has been read."""
+
+        def page_at(after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+            return self._page(path, query if after is None else query | {"after": after})
+
+        return walked(page_at, lambda each: text(each.get("id")), f"list {path.removeprefix('/')}")
+
+    def _page(self, path: str, query: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+        """The entries, and the cursor of the next page where there may be one."""
+        what = f"list {path.removeprefix('/')}"
+        page = self._ask("get", path, what, query)
+        found = entries(page, "data", what)
+        ends = not found or page.get("has_more") is False
+        return found, None if ends else needed(found[-1], "id", what)
 
     def file_bytes(self, file_id: str) -> int | None:
         try:
-            return _asked(lambda: self._client.files.retrieve(file_id).bytes, f"get file {file_id}")
+            return count(self._ask("get", f"/files/{file_id}", f"get file {file_id}").get("bytes"))
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
             return None
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        return _asked(lambda: self._client.batches.retrieve(job_id).model_dump(), f"get batch {job_id}")
+        return self._ask("get", f"/batches/{job_id}", f"get batch {job_id}")
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
-        """By pages of 100, the most that a call gives: https://platform.openai.com/docs/api-reference/batch/list
-
-        As plain JSON: a triggerer has no use for the SDK's models of a hundred jobs.
-        """
+        """By pages of 100, the most that a call gives: https://platform.openai.com/docs/api-reference/batch/list"""
         found: dict[str, dict[str, Any]] = {}
-        query: dict[str, Any] = {"limit": 100}
-        for _ in range(most_pages):
-            page = self._page("/batches", query)
-            jobs = page["data"]
-            found |= {job["id"]: job for job in jobs if job["id"] in ids}
-            too_old = since is not None and bool(jobs) and jobs[-1]["created_at"] < since
-            if too_old or len(found) == len(ids) or not (jobs and page.get("has_more")):
+        for number, job in enumerate(self._entries("/batches", {"limit": PAGE})):
+            if (job_id := text(job.get("id"))) in ids:
+                found[str(job_id)] = job
+            is_last = (number + 1) % PAGE == 0
+            too_old = since is not None and is_last and (epoch_seconds(job.get("created_at")) or since) < since
+            if too_old or len(found) == len(ids) or number + 1 >= most_pages * PAGE:
                 break
-            query["after"] = jobs[-1]["id"]
         return found
 
-    def _page(self, path: str, query: dict[str, Any]) -> dict[str, Any]:
-        what = f"list {path.removeprefix('/')}"
-        page = _asked(lambda: self._client.get(path, cast_to=object, options={"params": query}), what)
-        if not isinstance(page, dict) or not isinstance(page.get("data"), list):
-            raise Unavailable(f"{what}: what came is no list: {str(page)[:200]}")
-        return cast("dict[str, Any]", page)
-
     def cancel_job(self, job_id: str) -> None:
-        _asked(lambda: self._client.batches.cancel(job_id), f"cancel batch {job_id}")
+        what = f"cancel batch {job_id}"
+        needed(self._ask("post", f"/batches/{job_id}/cancel", what), "status", what)
+
+    def _ask(self, method: str, path: str, what: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
+        """As plain JSON: the SDK's models take any shape for theirs."""
+        send = getattr(self._client, method)
+        return an_object(_asked(lambda: send(path, cast_to=object, options={"params": query or {}}), what), what)
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
-        return chain.from_iterable(map(self.lines, outcome.outputs))
+        """Raise ReasonsUnread, at the end, for a file of refused rows that is refused."""
+        of_reasons = outcome.outputs[1:] if outcome.requests_done else outcome.outputs[-1:]
+        answers = outcome.outputs[: len(outcome.outputs) - len(of_reasons)]
+        return chain(chain.from_iterable(map(self.lines, answers)), self._reasons(of_reasons))
+
+    def _reasons(self, file_ids: list[str]) -> Iterator[bytes]:
+        for file_id in file_ids:
+            try:
+                yield from self.lines(file_id)
+            except Refused as error:
+                raise ReasonsUnread(
+                    f"the provider refuses the file of this job's refused rows: {error}", status=error.status
+                ) from error
 
     def usage(self, outcome: Outcome) -> None:
         """The job tells, or its answers do."""
@@ -165,7 +196,7 @@ class OpenAIFiles(KeyedStore):
     def _from(self, file_id: str, at: int) -> Iterator[bytes]:
         from httpx2 import HTTPError
 
-        headers = {"Range": f"bytes={at}-"} if at else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={at}-"} if at else {})
         opened = self._client.files.with_streaming_response.content(file_id, extra_headers=headers)
         response = _asked(opened.__enter__, f"download {file_id}")
         try:
@@ -185,7 +216,7 @@ def _auth_header(connection: Connection) -> str:
     be masked: a triggerer's threads read it too, and there is no secret in it.
     """
     try:
-        named = json.loads(connection.extra or "{}").get("auth_header", "")
+        named = json.loads(connection.extra or "{}").get("auth_header") or ""
     except (AttributeError, ValueError):
         raise SpecError(f"connection {connection.conn_id!r}: its extra is no JSON object") from None
     if not isinstance(named, str) or (named and not HEADER_NAME.fullmatch(named)):
@@ -201,18 +232,23 @@ def _key_in(header: str, key: str) -> Callable[[Any], None]:
     return move
 
 
+def _name(file: Mapping[str, Any]) -> str:
+    return text(file.get("filename")) or ""
+
+
 def _asked(ask: Callable[[], T], what: str) -> T:
     """Translate the SDK's errors into ours."""
     import openai
 
-    try:
-        return ask()
-    except openai.APIStatusError as error:
-        raise _refusal(what, error) from None
-    except openai.APIConnectionError as error:
-        raise Unavailable(
-            f"{what}: no answer from the provider ({error.__cause__ or error}). Is the connection's host right?"
-        ) from None
+    def translated(error: Exception) -> BatchError | None:
+        if isinstance(error, openai.APIStatusError):
+            return _refusal(what, error)
+        if isinstance(error, openai.APIConnectionError):
+            cause = error.__cause__ or error
+            return Unavailable(f"{what}: no answer from the provider ({cause}). Is the connection's host right?")
+        return None
+
+    return answered(ask, what, translated)
 
 
 def _refusal(what: str, error: Any) -> BatchError:

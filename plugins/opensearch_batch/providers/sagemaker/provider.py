@@ -25,6 +25,7 @@ from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder, explained
 from opensearch_batch.providers.request_body import members
 from opensearch_batch.providers.sagemaker import containers
+from opensearch_batch.providers.shape import an_object, count, epoch_seconds, inner, needed, number, text, words
 
 NAME = "sagemaker"
 CONNECTION = "aws_default"
@@ -194,6 +195,10 @@ def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, An
     return 0
 
 
+def window_hours(job: Mapping[str, Any]) -> float:
+    return WINDOW_HOURS
+
+
 def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
     """A container may embed or write; only a container that embeds takes `dimensions`."""
     return vectors_of(parameters["dimensions"]) if "dimensions" in parameters else Asked()
@@ -231,12 +236,11 @@ def task_query(job_id: str) -> dict[str, Any]:
 
 
 def job_id(remote_job: Mapping[str, Any]) -> str | None:
-    return remote_job.get("TransformJobArn")
+    return text(inner(remote_job, "TransformJobArn"))
 
 
 def input_file_id(remote_job: Mapping[str, Any]) -> str | None:
-    source = ((remote_job.get("TransformInput") or {}).get("DataSource") or {}).get("S3DataSource") or {}
-    return source.get("S3Uri")
+    return text(inner(remote_job, "TransformInput", "DataSource", "S3DataSource", "S3Uri"))
 
 
 def is_same_model(one: str, other: str) -> bool:
@@ -245,26 +249,33 @@ def is_same_model(one: str, other: str) -> bool:
 
 def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     """`OutputFiles` is the store's: how many output files lie there."""
-    status, found_id = remote_job.get("TransformJobStatus"), job_id(remote_job)
-    if status not in STATES or not found_id:
+    said = an_object(remote_job, "transform job")
+    found_id = needed(said, "TransformJobArn", "transform job")
+    status = needed(said, "TransformJobStatus", f"transform job {found_id!r}")
+    if status not in STATES:
         raise unknown_status(f"transform job {found_id!r}", status, STATES)
-    reason = str(remote_job.get("FailureReason") or "")
-    output = (remote_job.get("TransformOutput") or {}).get("S3OutputPath")
-    began, ended = remote_job.get("TransformStartTime"), remote_job.get("TransformEndTime")
-    machines = int((remote_job.get("TransformResources") or {}).get("InstanceCount") or 1)
-    code = re.match(r"([A-Za-z]\w*Error)\b", reason)
+    reason = words(said.get("FailureReason"))
+    output = text(inner(said, "TransformOutput", "S3OutputPath"))
+    code = re.match(r"([A-Za-z]\w*Error)\b", reason or "")
+    has_files = output is not None and number(said.get("OutputFiles", 1)) != 0
     return RemoteJob(
-        id=str(found_id),
-        state=STATES[status],
+        id=found_id,
+        state="settling" if status == "Completed" and not has_files else STATES[status],
         status=status,
-        outputs=(str(output),) if output and status in ("Completed", "Failed") else (),
-        has_answers=status != "Stopped" and bool(remote_job.get("OutputFiles", 1)),
-        created_at=float(remote_job["CreationTime"]) if remote_job.get("CreationTime") else None,
-        usage=Usage(instance_seconds=max(0.0, float(ended) - float(began)) * machines if began and ended else 0.0),
+        outputs=(output,) if output and status in ("Completed", "Failed") else (),
+        has_answers=status != "Stopped" and number(said.get("OutputFiles", 1)) != 0,
+        created_at=epoch_seconds(said.get("CreationTime")),
+        usage=Usage(instance_seconds=_instance_seconds(said)),
         error_code=(code[1] if code else "job_failed") if reason else None,
-        error_message=reason or None,
-        model=remote_job.get("ModelName"),
+        error_message=reason,
+        model=text(said.get("ModelName")),
     )
+
+
+def _instance_seconds(said: Mapping[str, Any]) -> float:
+    began, ended = epoch_seconds(said.get("TransformStartTime")), epoch_seconds(said.get("TransformEndTime"))
+    machines = count(inner(said, "TransformResources", "InstanceCount")) or 1
+    return max(0.0, ended - began) * machines if began and ended else 0.0
 
 
 class _Joined(msgspec.Struct):

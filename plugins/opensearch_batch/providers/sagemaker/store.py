@@ -16,8 +16,10 @@ from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws.s3_jobs import S3Jobs
 from opensearch_batch.providers.aws.session import NOT_FOUND, asked, plain
+from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.reading import unreadable
 from opensearch_batch.providers.sagemaker import provider as sagemaker
+from opensearch_batch.providers.shape import entries, inner, needed, of_input, text
 from opensearch_batch.storage import open_binary
 
 if TYPE_CHECKING:
@@ -57,8 +59,8 @@ class TransformJobs(S3Jobs):
         """Ours by name: it is unique, and tells which input it reads."""
         if not s3_layout.is_ours(input_file_id):
             recent = islice(self._recent(0.0), PAGE * PAGES_BACK)
-            documents = [self._described(summary["TransformJobName"]) for summary in recent]
-            return [each for each in reversed(documents) if sagemaker.input_file_id(each) == input_file_id]
+            documents = [self._described(_name(summary)) for summary in recent]
+            return of_input(documents, sagemaker.input_file_id, input_file_id, "list transform jobs")[::-1]
         name = s3_layout.job_name(input_file_id)
         try:
             document = self._described(name)
@@ -66,7 +68,8 @@ class TransformJobs(S3Jobs):
             if error.status != NOT_FOUND:
                 raise
             return []
-        if (other := sagemaker.input_file_id(document)) != input_file_id:
+        other = needed({"input": sagemaker.input_file_id(document)}, "input", f"describe transform job {name}")
+        if other != input_file_id:
             raise Refused(
                 f"the name {name} is taken by a transform job that reads {other}, not {input_file_id}: two runs share "
                 "this account and name their jobs alike. Start this run under another run id."
@@ -81,9 +84,9 @@ class TransformJobs(S3Jobs):
             lambda: self._jobs.describe_transform_job(TransformJobName=name), f"describe transform job {name}"
         )
         document = plain(answer)
-        output = (document.get("TransformOutput") or {}).get("S3OutputPath")
+        output = text(inner(document, "TransformOutput", "S3OutputPath"))
         if document.get("TransformJobStatus") in ENDED and output:
-            document["OutputFiles"] = sum(1 for _ in islice(self._files.found(str(output)), PAGE))
+            document["OutputFiles"] = sum(1 for _ in islice(self._files.found(output), PAGE))
         return document
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
@@ -91,8 +94,8 @@ class TransformJobs(S3Jobs):
         is told by our own jobs' names alone.
         """
         for summary in self._recent(since):
-            name = summary["TransformJobName"]
-            if summary["TransformJobStatus"] not in ENDED:
+            name = _name(summary)
+            if summary.get("TransformJobStatus") not in ENDED:
                 yield self._described(name)
             else:
                 yield {**sagemaker.submit_parameters(s3_layout.input_id(self._files_uri, name)), **summary}
@@ -101,19 +104,20 @@ class TransformJobs(S3Jobs):
         query: dict[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": PAGE}
         if since:
             query["CreationTimeAfter"] = since
-        while True:
-            page = asked(lambda: self._jobs.list_transform_jobs(**query), "list transform jobs")
-            for each in page["TransformJobSummaries"]:
-                yield plain(each)
-            if not (token := page.get("NextToken")):
-                return
-            query["NextToken"] = token
+        what = "list transform jobs"
+
+        def page_at(token: str | None) -> tuple[list[dict[str, Any]], str | None]:
+            more = {"NextToken": token} if token else {}
+            page = asked(lambda: self._jobs.list_transform_jobs(**query, **more), what)
+            return [plain(each) for each in entries(page, "TransformJobSummaries", what)], text(page.get("NextToken"))
+
+        return walked(page_at, lambda each: each.get("TransformJobArn"), what)
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for summary in islice(self._recent(since or 0.0), most_pages * PAGE):
-            if summary["TransformJobArn"] in ids:
-                found[summary["TransformJobArn"]] = summary
+            if (job_id := sagemaker.job_id(summary)) in ids:
+                found[str(job_id)] = summary
             if len(found) == len(ids):
                 break
         return found
@@ -124,8 +128,11 @@ class TransformJobs(S3Jobs):
         try:
             asked(lambda: self._jobs.stop_transform_job(TransformJobName=name), f"stop transform job {name}")
         except Refused:
-            if self.get_job(job_id)["TransformJobStatus"] not in ("Stopping", "Stopped"):
+            if self.get_job(job_id).get("TransformJobStatus") not in ("Stopping", "Stopped"):
                 raise
+            return
+        if sagemaker.read_job(self.get_job(job_id)).state == "running":
+            raise Unavailable(f"stop transform job {name}: it runs on")
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
         """File by file; the rows of a file without output are told with the job's reason, where it failed.
@@ -136,12 +143,22 @@ class TransformJobs(S3Jobs):
             return
         folder, output = str(outcome.job.input_file_id), outcome.outputs[0].rstrip("/") + "/"
         outputs = {each.uri.removeprefix(output): each for each in self._files.found(output)}
-        without = []
+        without, came = [], 0
         for source in self._files.found(folder):
             if made := outputs.get(source.uri.removeprefix(folder) + ".out"):
-                yield from self._joined(source.uri, made.uri, made.size)
+                for line in self._joined(source.uri, made.uri, made.size):
+                    came += bool(line.strip())
+                    yield line
             else:
                 without.append(source.uri)
+        shard = outcome.job.shard
+        if outcome.state == "completed" and (without or (shard and came < shard.records)):
+            raise Unavailable(
+                f"{outcome.job.name} completed, so each record has an output; {came} of "
+                f"{shard.records if shard else 'its'} records have one so far, and {len(without)} files have none. "
+                "They are read again; nothing is sent again",
+                retry_after_seconds=60,
+            )
         if outcome.state == "failed":
             one_is_bad = bool(outputs) or len(without) == 1
             code, message = outcome.error_code or "job_failed", outcome.error_message or ""
@@ -168,6 +185,10 @@ class TransformJobs(S3Jobs):
 
     def usage(self, outcome: Outcome) -> None:
         """The job tells."""
+
+
+def _name(summary: Mapping[str, Any]) -> str:
+    return needed(summary, "TransformJobName", "list transform jobs")
 
 
 def _is_joined(line: bytes) -> bool:
