@@ -45,7 +45,7 @@ RELAYED_STATUS = re.compile(r"Error code: (\d{3})\b")
 UNANSWERED = ("Connection error.", "Request timed out.")
 
 
-LIMITS = frozenset(["length", "max_tokens", "model_length"])
+LIMITS = ("length", "max_tokens", "model_length")
 """`finish_reason` of a text that a limit of tokens ended: https://platform.openai.com/docs/api-reference/chat/object,
 and https://docs.mistral.ai/api for the last.
 """
@@ -380,7 +380,7 @@ def _text(body: _AnyBody) -> tuple[str, str, bool]:
             raise UnreadableLine("a chat without a choice")
         choice = body.choices[0]
         why_none = choice.message.refusal or f"finish_reason {choice.finish_reason}"
-        return spoken_in(choice.message.content), why_none, _is_limit(choice.finish_reason)
+        return spoken_in(choice.message.content), why_none, choice.finish_reason in LIMITS
     if body.output is None:
         raise UnreadableLine("neither data nor choices nor output")
     contents = [item.content for item in body.output]
@@ -389,10 +389,6 @@ def _text(body: _AnyBody) -> tuple[str, str, bool]:
     details = body.incomplete_details
     truncated = isinstance(details, dict) and details.get("reason") == LIMIT_OF_RESPONSES
     return "".join(map(spoken_in, contents)), "; ".join(why), truncated
-
-
-def _is_limit(finish_reason: Any) -> bool:
-    return isinstance(finish_reason, str) and finish_reason in LIMITS
 
 
 def _usage(tokens: _AnyTokens) -> Usage:
