@@ -18,6 +18,7 @@ from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.wait.job_list import BLIND, AskJobList, JobList
 from opensearch_batch.wait.looking import Ask, Asking, adrive, confirm, look
 from opensearch_batch.wait.progress import Progress, Track
+from opensearch_batch.wait.refusals import Refusals, patience
 from opensearch_batch.wait.settling import Settling
 
 AT_ONCE = 8
@@ -51,6 +52,7 @@ class Wait:
         self._outcomes: dict[str, Outcome] = {}
         self._track = Track(self.jobs)
         self._said: dict[str, tuple[str, float]] = {}
+        self._refusals = Refusals()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._turns = deque(job.provider_job_id for job in self.jobs)
 
@@ -64,10 +66,11 @@ class Wait:
     async def look(self, now: float, fresh_seconds: float) -> Progress:
         """Look once at every job without an end, or use a walk of the list begun less than `fresh_seconds` ago.
 
-        Raise errors that no later look can mend; after a passing error the job counts as not ended.
+        Raise errors that no later look can mend, a refused key only once the refusal has stood; after a passing error
+        the job counts as not ended.
         """
         left = [job for job in self.jobs if job.provider_job_id not in self._outcomes]
-        looks = [self._look_at(job, asking) for job, asking in await self._singly(left, now, fresh_seconds)]
+        looks = [self._look_at(job, asking, now) for job, asking in await self._singly(left, now, fresh_seconds)]
         for failure in await asyncio.gather(*looks, return_exceptions=True):
             if isinstance(failure, BaseException):
                 raise failure
@@ -127,7 +130,7 @@ class Wait:
         self._turns.append(id)
         return id
 
-    async def _look_at(self, job: Job, asking: Asking) -> None:
+    async def _look_at(self, job: Job, asking: Asking, now: float) -> None:
         async with self._slots:
             try:
                 remote = await adrive(asking, self.ask)
@@ -135,7 +138,13 @@ class Wait:
                 text = f"no answer, trying again: {error}"
                 self._say(job, text, text, logging.WARNING)
                 return
+            except BatchError as error:
+                if self._refusals.is_final(job.provider_job_id, error, now):
+                    raise
+                self._say(job, "refused", patience(error), logging.WARNING)
+                return
         assert remote is not None
+        self._refusals.answered(job.provider_job_id)
         self._note(job, remote)
 
     def _note(self, job: Job, remote: RemoteJob) -> None:

@@ -31,6 +31,20 @@ THROTTLED = frozenset(
     ["Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestLimitExceeded"]
 )
 ABSENT = frozenset(["404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound", "ResourceNotFoundException"])
+UNAUTHORIZED = 401
+REFUSED_KEYS = frozenset(
+    [
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+        "AuthFailure",
+    ]
+)
+"""Codes of a key that AWS does not know, or no longer, whatever the status:
+https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html.
+"""
 DENIED = frozenset(["403", "AccessDenied", "AccessDeniedException"])
 AMAZON = "airflow.providers.amazon"
 TIMEOUT_SECONDS = 60
@@ -182,6 +196,8 @@ def _refusal(what: str, error: Any) -> BatchError:
 def _refused(code: str, said: str, message: str, status: int) -> Refused:
     if code in ABSENT or _says_absent(said):
         return Refused(f"{message} Are the region and the name right?", status=NOT_FOUND)
+    if code in REFUSED_KEYS:
+        return Refused(f"{message} Check the key in the provider's connection.", status=UNAUTHORIZED)
     if code in DENIED or status == 403:
         return Refused(f"{message} The connection's key may not do this: docs/providers has the policy.", status=status)
     return Refused(message, status=status)
