@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from opensearch_batch import providers
 from opensearch_batch.errors import SpecError, Unavailable, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.land.vectors import why_bad
 from opensearch_batch.providers.openai import provider as openai
 from opensearch_batch.providers.protocol import UnreadableLine
 
@@ -122,7 +123,7 @@ def test_the_file_anchors_submission_and_search() -> None:
     ],
 )
 def test_every_status_of_the_vendor_has_its_state(status: str, state: str) -> None:
-    remote = openai.read_job({"id": "batch_1", "status": status})
+    remote = openai.read_job({"id": "batch_1", "status": status, "output_file_id": "file-out"})
     assert (remote.id, remote.status, remote.state) == ("batch_1", status, state)
 
 
@@ -279,8 +280,7 @@ def test_a_base64_vector_is_its_single_precision_values() -> None:
     "embedding", [[], [None], ["0.5"], [0.5, True], [[0.5]], {"0": 0.5}, None, 0.5, "", "not base64", "AAA="]
 )
 def test_what_is_not_a_list_of_numbers_is_no_vector(embedding: Any) -> None:
-    with pytest.raises(UnreadableLine):
-        read(embedded(embedding))
+    assert why_bad(read(embedded(embedding)))
 
 
 @pytest.mark.parametrize(
@@ -390,9 +390,6 @@ def test_each_text_of_a_request_has_its_vector_and_place_and_the_first_the_usage
         {"index": "0", "embedding": [1]},
         {"index": None, "embedding": [1]},
         {"index": 0},
-        {"index": 0, "embedding": None},
-        {"index": 0, "embedding": ["1"]},
-        {"index": 0, "embedding": "not base64"},
         None,
         7,
     ],
@@ -400,6 +397,15 @@ def test_each_text_of_a_request_has_its_vector_and_place_and_the_first_the_usage
 def test_one_broken_entry_is_told_and_leaves_the_others(entry: Any) -> None:
     data = [entry, {"index": 1, "embedding": [2]}]
     assert read_many(line({"data": data})) == [None, Answer("row-1", vector=b"[2]", position=1)]
+
+
+@pytest.mark.parametrize("embedding", [None, ["1"], [None], "not base64", "AADAfw=="])
+def test_one_vector_without_numbers_leaves_the_others(embedding: Any) -> None:
+    data = [{"index": 0, "embedding": embedding}, {"index": 1, "embedding": [2]}]
+    first, second = read_many(line({"data": data}))
+    assert first
+    assert (first.position, bool(why_bad(first))) == (0, True)
+    assert second == Answer("row-1", vector=b"[2]", position=1)
 
 
 @pytest.mark.parametrize(

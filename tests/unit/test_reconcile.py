@@ -30,6 +30,7 @@ from opensearch_batch.land.reconcile import (
     join,
 )
 from opensearch_batch.land.report import Report, sum_up
+from opensearch_batch.land.vectors import BAD_VECTOR, ZERO_VECTORS
 from opensearch_batch.prepare.plan import Plan
 
 VENDOR = providers.DEFAULT
@@ -73,7 +74,13 @@ def test_shuffled_lines_find_their_rows() -> None:
     random.Random(7).shuffle(lines)
     rows, tally = joined(IDS, lines)
     assert vectors(rows) == {row_id: [n / 100] for n, row_id in enumerate(IDS)}
-    assert (tally.answered, tally.usage.input_tokens, tally.codes, tally.named) == (20, 60, {}, {})
+    assert (tally.answered, tally.usage.input_tokens, tally.codes, tally.named) == (
+        20,
+        60,
+        {},
+        {ZERO_VECTORS: ["row-0"]},
+    )
+    assert tally.zero_vectors == 1
 
 
 def test_a_lost_row_of_a_completed_job_is_missing_and_named() -> None:
@@ -106,12 +113,65 @@ def test_a_row_cut_in_half_is_unreadable_and_its_id_missing() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"[]", b"null", b'"text"', b"5", b"\xff\xfe", b"{}", b'{"custom_id": "a"}', b'{"custom_id":"a","error":"text"}'],
+    [b"[]", b"null", b'"text"', b"5", b"\xff\xfe", b"{}", b'{"custom_id": "a"}'],
 )
 def test_a_line_of_another_shape_is_unreadable(line: bytes) -> None:
     _, tally = joined(["a", "b"], [line, good("b")])
     assert (tally.unreadable, tally.missing) == (1, 1)
     assert tally.first_unreadable.startswith("line 1: ")
+
+
+def test_a_text_as_reason_stays_a_reason_and_refused_for_good() -> None:
+    line = b'{"custom_id": "a", "response": {"status_code": 400, "body": null}, "error": "Too long."}'
+    rows, tally = joined(["a", "b"], [line, good("b")])
+    assert rows[0] == Failure("a", "400", "Too long.", passing=False)
+    assert (tally.unreadable, tally.missing, tally.codes) == (0, 0, {"400": 1})
+
+
+@pytest.mark.parametrize("vector", [b"[null]", b"[]", b"null", b'"AADAfw=="', b"[NaN]", b'[{"a": 1}]'])
+def test_a_vector_without_numbers_is_no_answer_for_good(vector: bytes) -> None:
+    rows, tally = joined(["a", "b"], [good("a").replace(b"[0.5]", vector), good("b")])
+    assert isinstance(rows[0], Failure)
+    assert (rows[0].code, rows[0].passing, bool(rows[0].message)) == (BAD_VECTOR, False, True)
+    assert (tally.answered, tally.unreadable, tally.codes) == (1, 0, {BAD_VECTOR: 1})
+
+
+def test_one_odd_first_line_does_not_fail_all_right_ones() -> None:
+    odd = good("a").replace(b"[0.5]", b"[0.5, 0.5]")
+    rows, tally = joined(["a", "b", "c"], [odd, good("b"), good("c")])
+    assert (tally.answered, tally.codes) == (2, {OTHER_DIMENSIONS: 1})
+    assert isinstance(rows[0], Failure)
+
+
+def test_the_length_that_was_asked_for_counts() -> None:
+    tally = Tally()
+    (row,) = join(["a"], [good("a")], VENDOR, Fate(), tally, length=2)
+    assert row == Failure("a", OTHER_DIMENSIONS, "the vector has 1 numbers, others of this job have 2")
+
+
+@pytest.mark.parametrize(
+    ("line", "passing"),
+    [
+        ({"response": {"status_code": 0, "body": ""}}, True),
+        ({"response": None, "error": {"code": "request_timeout"}}, True),
+        ({"response": None, "error": {"code": "batch_failed"}}, True),
+        ({"response": None, "error": {"code": 500}}, True),
+        ({"response": {"status_code": "503", "body": {}}}, True),
+        ({"response": {"status_code": "400", "body": {}}}, False),
+        ({"response": {"status_code": 429, "body": {"error": {"code": "insufficient_quota"}}}}, False),
+    ],
+)
+def test_what_passes_is_told_from_what_is_for_good(line: dict[str, Any], passing: bool) -> None:
+    rows, _ = joined(["a", "b"], [json.dumps({"custom_id": "a", **line}).encode(), good("b")])
+    assert isinstance(rows[0], Failure)
+    assert (rows[0].passing, rows[0].code != MISSING) == (passing, True)
+
+
+def test_a_reason_within_another_keeps_its_words() -> None:
+    body = {"error": {"error": {"message": "Too long.", "code": "too_long"}}}
+    line = {"custom_id": "a", "response": {"status_code": 400, "body": body}}
+    rows, _ = joined(["a", "b"], [json.dumps(line).encode(), good("b")])
+    assert rows[0] == Failure("a", "too_long", "Too long.", passing=False)
 
 
 def test_where_no_line_can_be_read_no_row_is_missing() -> None:

@@ -15,7 +15,7 @@ from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.land.reconcile import Tally, fate, join
-from opensearch_batch.prepare.row_ids import row_groups, row_ids
+from opensearch_batch.prepare.row_ids import asked_length, row_groups, row_ids
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.sinks.formats import Format, open_results
@@ -58,7 +58,7 @@ def land(
         failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{run_key}-{part}.jsonl"))
         handed_on = stack.enter_context(_handed_on(job, tally))
         end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
-        for row in join(ids, _lines(outcome, store), provider, end, tally, groups, job.name):
+        for row in join(ids, _lines(outcome, store), provider, end, tally, groups, job.name, asked_length(job)):
             if isinstance(row, Answer):
                 results.add(row)
             elif handed_on and tally.hands_on(row):

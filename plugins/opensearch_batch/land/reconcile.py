@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from opensearch_batch.errors import ReasonsUnread, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
+from opensearch_batch.land.vectors import BAD_VECTOR, ZERO_VECTORS, is_zero, usual_length, why_bad
 from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import Provider, UnreadableLine
 
@@ -57,6 +59,7 @@ class Tally:
     replied: int = 0
     """Requests that the vendor answered, the answers that are no answers included."""
     reasons_unread: str = ""
+    zero_vectors: int = 0
     usage: Usage = field(default_factory=Usage)
     codes: dict[str, int] = field(default_factory=dict)
     named: dict[str, list[str]] = field(default_factory=dict)
@@ -75,6 +78,13 @@ class Tally:
         else:
             self.fail(failure)
         return failure
+
+    def land(self, answer: Answer) -> None:
+        self.answered += 1
+        self.usage += answer.usage
+        if is_zero(answer):
+            self.zero_vectors += 1
+            self.name(ZERO_VECTORS, answer.id)
 
     def cannot_read(self, line: int, why: str) -> None:
         self.unreadable += 1
@@ -142,18 +152,22 @@ def join(
     tally: Tally,
     groups: Groups | None = None,
     job_name: str = "the job",
+    length: int | None = None,
 ) -> Iterator[Answer | Failure]:
     """Yield each id once, answered or failed. The first line about an id counts.
 
-    Lines come in any order, answers before reasons. A vector of another length than the first one's is no answer.
+    Lines come in any order, answers before reasons. A vector of another length than was asked for (`length`), or else
+    than most of the first ones, is no answer.
     Memory holds the shard's ids and one line, never all answers. `groups` are the ids by request, where requests have
     many; `job_name` stands in errors. Raise UnknownAnswer where no line can be read, or the reader itself fails: rows
     without an answer would count as missing, go again and be paid for twice.
     """
     seen = dict.fromkeys(ids, False)
-    dimensions = readable = 0
+    readable = 0
     replied: set[str] = set()
-    for answer in _read(_noting_reasons(lines, tally), provider, groups, tally, job_name):
+    answers = _read(_noting_reasons(lines, tally), provider, groups, tally, job_name)
+    usual, first = (length, []) if length else usual_length(answers)
+    for answer in chain(first, answers):
         readable += 1
         if (known := seen.get(answer.id)) is None:
             tally.foreign += 1
@@ -167,15 +181,14 @@ def join(
                 tally.replied += 1
                 if groups:
                     replied.add(answer.id)
-            length = answer.dimensions
-            dimensions = dimensions or length
-            if answer.answered and length == dimensions:
-                tally.answered += 1
-                tally.usage += answer.usage
-                yield answer
-            elif answer.answered:
-                said = f"the vector has {length} numbers, others of this job have {dimensions}"
-                yield tally.count(Failure(answer.id, OTHER_DIMENSIONS, said))
+            if answer.answered:
+                usual = answer.dimensions if usual is None and not why_bad(answer) else usual
+                failure = _unusual(answer, usual)
+                if failure is None:
+                    tally.land(answer)
+                    yield answer
+                else:
+                    yield tally.count(failure)
             else:
                 yield tally.count(Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone))
     if tally.unreadable and not readable:
@@ -186,6 +199,17 @@ def join(
     for row_id, done in seen.items():
         if not done:
             yield tally.count(Failure(row_id, end.code, end.message, end.passing))
+
+
+def _unusual(answer: Answer, usual: int | None) -> Failure | None:
+    """Why an answer does not land: its vector, or a length that is not the job's."""
+    if why := why_bad(answer):
+        return Failure(answer.id, BAD_VECTOR, why)
+    if answer.dimensions == usual:
+        return None
+    said = f"the vector has {answer.dimensions} numbers" if answer.dimensions else "a text came"
+    others = f"others of this job have {usual}" if usual else "others of this job are texts"
+    return Failure(answer.id, OTHER_DIMENSIONS, f"{said}, {others}")
 
 
 def _noting_reasons(lines: Iterable[bytes], tally: Tally) -> Iterator[bytes]:

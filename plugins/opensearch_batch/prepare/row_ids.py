@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
 import orjson
 
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.grouping import read_groups
 from opensearch_batch.providers.protocol import Provider
@@ -28,3 +31,23 @@ def row_groups(shard: Shard) -> dict[str, tuple[str, ...]] | None:
         return None
     with open_binary(shard.ids_uri) as lines:
         return read_groups(lines)
+
+
+LENGTHS = ("dimensions", "output_dimension")
+"""Parameters of a model that say how long the vectors are."""
+
+
+def asked_length(job: Job) -> int | None:
+    """How many numbers the vectors were asked to have: the shard's requests say; None where no request does."""
+    if job.shard is None:
+        return None
+    with open_binary(job.shard.uri) as lines:
+        return _length_in(orjson.loads(next(iter(lines), b"null")))
+
+
+def _length_in(request: Any) -> int | None:
+    if not isinstance(request, dict):
+        return None
+    told = (request.get(name) for name in LENGTHS)
+    found = [each for each in told if isinstance(each, int) and not isinstance(each, bool)]
+    return next(chain(found, filter(None, map(_length_in, request.values()))), None)

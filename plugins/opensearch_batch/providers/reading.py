@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ def decoder(shape: type[T]) -> Callable[[bytes], T]:
         try:
             return decode(raw)
         except ValueError as error:  # msgspec's own, and UnicodeDecodeError
+            if (plain := _without_bare_words(raw)) is not None:
+                return decoded(plain)
             raise UnreadableLine(str(error)) from error
 
     return decoded
@@ -59,4 +62,20 @@ def json_of(text: bytes | str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
+        if (plain := _without_bare_words(text)) is not None:
+            return json_of(plain)
         raise UnreadableLine(str(error)) from error
+
+
+def _without_bare_words(text: bytes | str) -> bytes | None:
+    """JSON with null for the NaN and Infinity that servers in Python write; None where there is no such word, or no
+    JSON.
+    """
+    raw = text.encode() if isinstance(text, str) else bytes(text)  # msgspec's Raw too
+    if b"NaN" not in raw and b"Infinity" not in raw:
+        return None
+    try:
+        plain = orjson.dumps(json.loads(raw))
+    except (RecursionError, TypeError, ValueError):
+        return None
+    return plain if plain != raw else None

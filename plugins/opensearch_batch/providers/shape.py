@@ -18,6 +18,9 @@ T = TypeVar("T")
 SHOWN = 200
 """Characters of an answer in an error."""
 
+SPOKEN = frozenset(["text", "output_text"])
+"""Types of parts that are an answer."""
+
 MOST = 2**63 - 1
 """Of a count: XComs hold no larger number."""
 
@@ -82,13 +85,32 @@ def text(value: Any) -> str | None:
 def words(value: Any) -> str | None:
     """What a vendor says to people: a text, or the text in whatever holds one."""
     if isinstance(value, Mapping):
-        found = [value[name] for name in ("message", "error", "detail", "data", "text", "reason") if value.get(name)]
-        return words(found[0]) if found else (str(dict(value)) if value else None)
+        named = [name for name in ("message", "error", "detail", "data", "text", "reason") if name in value]
+        found = [value[name] for name in named if value[name]]
+        return words(found[0]) if found else (None if named or not value else str(dict(value)))
     if isinstance(value, list):
         return "; ".join(said for each in value if (said := words(each))) or None
     if value is None or isinstance(value, bool):
         return None
     return str(value).strip() or None
+
+
+def spoken(content: Any) -> str:
+    """What a model says: a text, or the texts of its parts. What it thinks is no answer, and has other types."""
+    if isinstance(content, list):
+        return "".join(map(spoken, content))
+    if isinstance(content, Mapping):
+        return spoken(content.get("text")) if (text(content.get("type")) or "text") in SPOKEN else ""
+    return content if isinstance(content, str) else ""
+
+
+def reason(error: Any) -> tuple[str | None, str]:
+    """Code and words of a vendor's error: a text, an object, or an object within another."""
+    told = error
+    while isinstance(told, Mapping) and isinstance(told.get("error"), Mapping | str) and not told.get("message"):
+        told = told["error"]
+    named = [value for name in ("code", "type") if (value := inner(told, name)) not in (None, "")]
+    return (words(named[0]) if named else None), words(told) or ""
 
 
 def number(value: Any) -> float | None:

@@ -15,6 +15,7 @@ from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import as_shape, decoder, json_of
 from opensearch_batch.providers.request_body import members
+from opensearch_batch.providers.shape import count, inner
 
 Family = Literal["titan", "cohere", "anthropic", "nova"]
 FAMILIES: dict[str, Family] = {
@@ -96,22 +97,13 @@ class _Embedded(msgspec.Struct):
     """Titan: one vector for one text."""
 
     embedding: msgspec.Raw
-    inputTextTokenCount: int = 0
+    inputTextTokenCount: Any = 0
 
 
 class _Vectors(msgspec.Struct):
     """Cohere: a list of vectors, or such lists by type, of which floats are read."""
 
     embeddings: list[Any] | dict[str, list[Any]]
-
-
-class _Tokens(msgspec.Struct):
-    """Anthropic says input_tokens, Nova inputTokens."""
-
-    input_tokens: int | float | None = None
-    inputTokens: int | float | None = None
-    output_tokens: int | float | None = None
-    outputTokens: int | float | None = None
 
 
 class _Part(msgspec.Struct):
@@ -131,7 +123,7 @@ class _Spoken(msgspec.Struct):
 
     content: list[_Part] | None = None
     output: _Output | None = None
-    usage: _Tokens | None = None
+    usage: Any = None
     stop_reason: Any = None
     stopReason: Any = None
 
@@ -145,14 +137,14 @@ def answer(row_id: str, output: bytes) -> Answer:
         line = _embedded(output)
     except UnreadableLine:
         return _read(row_id, json_of(output))
-    return Answer(row_id, vector=_numbers(bytes(line.embedding)), usage=Usage(line.inputTextTokenCount))
+    return Answer(row_id, vector=bytes(line.embedding), usage=Usage(count(line.inputTextTokenCount)))
 
 
 def _read(row_id: str, said: Any) -> Answer:
     if isinstance(said, dict) and "embeddings" in said:
-        return Answer(row_id, vector=_numbers(orjson.dumps(_only_vector(as_shape(said, _Vectors)))))
+        return Answer(row_id, vector=orjson.dumps(_only_vector(as_shape(said, _Vectors))))
     spoken = as_shape(said, _Spoken)
-    usage = _usage(spoken.usage or _Tokens())
+    usage = _usage(spoken.usage)
     text = "".join(part.text or "" for part in _parts(spoken))
     if not text:
         why = spoken.stop_reason or spoken.stopReason
@@ -175,14 +167,9 @@ def _parts(spoken: _Spoken) -> list[_Part]:
     return spoken.output.message.content
 
 
-def _usage(tokens: _Tokens) -> Usage:
+def _usage(tokens: Any) -> Usage:
+    """Anthropic says input_tokens, Nova inputTokens."""
     return Usage(
-        int(tokens.input_tokens or tokens.inputTokens or 0), int(tokens.output_tokens or tokens.outputTokens or 0)
+        count(inner(tokens, "input_tokens")) or count(inner(tokens, "inputTokens")),
+        count(inner(tokens, "output_tokens")) or count(inner(tokens, "outputTokens")),
     )
-
-
-def _numbers(text: bytes) -> bytes:
-    numbers = json_of(text)
-    if not isinstance(numbers, list) or not numbers or not all(isinstance(each, int | float) for each in numbers):
-        raise UnreadableLine("a vector that is not a list of numbers")
-    return text

@@ -9,33 +9,17 @@ import re
 import sys
 import threading
 from array import array
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import msgspec
 import orjson
 
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.providers.passing import passes
 from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import as_shape, decoder, json_of
-
-PASSING = frozenset(
-    [
-        "batch_expired",
-        "batch_cancelled",
-        "rate_limit_exceeded",
-        "token_limit_exceeded",
-        "server_error",
-        "internal_error",
-    ]
-)
-PASSING_STATUSES = frozenset([408, 409, 429])
-"""And all from 500 on: those that the vendor's own SDK repeats (https://github.com/openai/openai-python#retries)."""
-
-FOR_GOOD = frozenset(["insufficient_quota", "billing_hard_limit_reached"])
-"""Told with a status that passes, but only a person can end them
-(https://platform.openai.com/docs/guides/error-codes)."""
-
+from opensearch_batch.providers.shape import count, inner, number, reason, spoken
 
 RELAYED = "request_failed"
 """What ogx 1.5.0 says of each row that its model server did not answer; the reason stands in the message, in the words
@@ -73,7 +57,7 @@ def read_line(raw: bytes) -> Answer:
 
 
 class _AnyResponse(msgspec.Struct):
-    status_code: int | float | None = None
+    status_code: Any = None
     body: Any = None
 
 
@@ -82,7 +66,7 @@ class _AnyLine(msgspec.Struct):
 
     custom_id: str | int | float
     response: _AnyResponse | None = None
-    error: dict[str, Any] | None = None
+    error: Any = None
 
 
 def _read_slowly(raw: bytes) -> Answer:
@@ -129,14 +113,15 @@ def _embedded(raw: bytes) -> Answer | None:
         or not memoryview(numbers).nbytes
         or not isinstance(custom_id, str)
         or not isinstance(tokens, int)
+        or tokens < 0
     ):
         return None
     return Answer(custom_id, vector=text, numbers=numbers, usage=Usage(tokens))
 
 
 class _ChatTokens(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
+    completion_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class _Message(msgspec.Struct):
@@ -204,21 +189,12 @@ def _is_list_of_numbers(text: bytes) -> bool:
     )
 
 
-class _AnyTokens(msgspec.Struct):
-    """Embeddings and chat say prompt/completion tokens, responses input/output tokens."""
-
-    prompt_tokens: int | float | None = None
-    input_tokens: int | float | None = None
-    completion_tokens: int | float | None = None
-    output_tokens: int | float | None = None
-
-
 class _AnyVector(msgspec.Struct):
     embedding: Any
 
 
 class _AnyMessage(msgspec.Struct):
-    content: str | None = None
+    content: Any = None
     refusal: str | None = None
 
 
@@ -248,16 +224,19 @@ class _AnyBody(msgspec.Struct):
 
 def _read_any(line: _AnyLine) -> Answer:
     custom_id, response = str(line.custom_id), line.response or _AnyResponse()
-    status, told = _whole(response.status_code), response.body or {}
-    if error := line.error or _error_in(told):
+    status, told = _whole(response.status_code), response.body
+    if error := line.error or inner(told, "error"):
         return _reason(custom_id, status, error)
     if status is None:
         raise UnreadableLine("neither a status nor an error")
     if status != 200:
-        words = orjson.dumps(told).decode()[:500]
-        return Answer(custom_id, code=str(status), message=words, passing=passes(str(status), status))
+        said = orjson.dumps(told).decode() if told else f"HTTP status {status}, and no words"
+        return Answer(custom_id, code=str(status), message=said[:500], passing=passes(str(status), status))
     body = as_shape(told, _AnyBody)
-    usage = _usage(as_shape(body.usage or {}, _AnyTokens, strict=False))
+    usage = Usage(
+        count(inner(body.usage, "prompt_tokens")) or count(inner(body.usage, "input_tokens")),
+        count(inner(body.usage, "completion_tokens")) or count(inner(body.usage, "output_tokens")),
+    )
     if body.data is not None:
         return Answer(custom_id, vector=_vector(_only(body.data).embedding), usage=usage)
     output, why_none = _text(body)
@@ -266,29 +245,22 @@ def _read_any(line: _AnyLine) -> Answer:
     return Answer(custom_id, output=output, usage=usage)
 
 
-def _error_in(body: Any) -> dict[str, Any] | None:
-    found = body.get("error") if isinstance(body, dict) else None
-    return as_shape(found, dict[str, Any]) if found else None
-
-
-def _reason(custom_id: str, status: int | None, error: Mapping[str, Any]) -> Answer:
-    code, message = str(error.get("code") or error.get("type") or status), str(error.get("message", ""))
+def _reason(custom_id: str, status: int | None, error: Any) -> Answer:
+    code, message = reason(error)
+    code = code or str(status or "error")
     passing = passes(code, status) or (code == RELAYED and _relayed_passes(message))
     return Answer(custom_id, code=code, message=message, passing=passing)
 
 
-def _whole(number: int | float | None) -> int | None:
-    return None if number is None else int(number)
+def _whole(status: Any) -> int | None:
+    found = number(status)
+    return None if found is None else int(found)
 
 
 def _only(vectors: list[_AnyVector]) -> _AnyVector:
     if len(vectors) != 1:
         raise UnreadableLine(f"{len(vectors)} vectors for one text")
     return vectors[0]
-
-
-class _Tokens(msgspec.Struct):
-    prompt_tokens: int = 0
 
 
 class _Entry(msgspec.Struct):
@@ -298,7 +270,7 @@ class _Entry(msgspec.Struct):
 
 class _Entries(msgspec.Struct):
     data: list[msgspec.Raw]
-    usage: _Tokens | None = None
+    usage: Any = None
     error: None = None
 
 
@@ -330,7 +302,7 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
             yield _only_a_reason(_read_any(as_shape(slowly, _AnyLine)))
         return
     body = line.response.body
-    usage = Usage(body.usage.prompt_tokens if body.usage else 0)
+    usage = Usage(count(inner(body.usage, "prompt_tokens")))
     for part in body.data:
         try:
             entry = _entry(part)
@@ -350,32 +322,20 @@ def _only_a_reason(answer: Answer) -> Answer:
 
 
 def _vector(embedding: Any) -> bytes | array[float]:
-    """Numbers, or with `encoding_format: base64` little-endian single-precision values."""
-    if isinstance(embedding, str):
-        return _from_base64(embedding)
-    text = orjson.dumps(embedding)
-    if not _is_list_of_numbers(text):
-        raise UnreadableLine("a vector that is not a list of numbers")
-    return text
+    """As it came: whether it has numbers is looked at where rows are joined (land/vectors.py). With
+    `encoding_format: base64` little-endian single-precision values.
+    """
+    return _from_base64(embedding) if isinstance(embedding, str) else orjson.dumps(embedding)
 
 
-def _from_base64(text: str) -> array[float]:
+def _from_base64(text: str) -> bytes | array[float]:
     try:
         values = array("f", base64.b64decode(text, validate=True))
-    except ValueError as error:  # base64's own too, and bytes that are no whole number of values
-        raise UnreadableLine(f"a vector in base64: {error}") from error
+    except ValueError:  # base64's own too, and bytes that are no whole number of values
+        return orjson.dumps(text)
     if sys.byteorder == "big":
         values.byteswap()
-    if not values:
-        raise UnreadableLine("an empty vector")
     return values
-
-
-def passes(code: str, status: int | None = None) -> bool:
-    """Codes and statuses that are not known are for good: what nobody looked at is not paid for twice."""
-    if code in FOR_GOOD:
-        return False
-    return code in PASSING or (isinstance(status, int) and (status in PASSING_STATUSES or status >= 500))
 
 
 def _relayed_passes(message: str) -> bool:
@@ -389,16 +349,9 @@ def _text(body: _AnyBody) -> tuple[str, str]:
         if not body.choices:
             raise UnreadableLine("a chat without a choice")
         choice = body.choices[0]
-        return choice.message.content or "", choice.message.refusal or f"finish_reason {choice.finish_reason}"
+        return spoken(choice.message.content), choice.message.refusal or f"finish_reason {choice.finish_reason}"
     if body.output is None:
         raise UnreadableLine("neither data nor choices nor output")
     parts = [part for item in body.output for part in item.content or []]
     why = [part.refusal for part in parts if part.refusal] or [f"status {body.status}"]
     return "".join(part.text or "" for part in parts), "; ".join(why)
-
-
-def _usage(tokens: _AnyTokens) -> Usage:
-    return Usage(
-        int(tokens.prompt_tokens or tokens.input_tokens or 0),
-        int(tokens.completion_tokens or tokens.output_tokens or 0),
-    )
