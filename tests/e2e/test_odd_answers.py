@@ -1,4 +1,4 @@
-"""What servers really say, on real Airflow processes: whole runs that once paid twice, with the ledger as the witness."""
+"""What servers really say, on real Airflow processes: whole runs that once paid twice; the ledger is the witness."""
 
 from __future__ import annotations
 
