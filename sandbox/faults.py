@@ -39,7 +39,7 @@ class Kind:
     """Of the calls it happens to, unless the order names another."""
 
 
-LISTS = r"^/v1/(files|batches|datasets|embed-jobs)$|^/aws(/|$)"
+LISTS = r"^/v1/(files|batches|datasets|embed-jobs)$|^/aws(/|#|$)"
 SIZES = r"^/v1/(files|datasets)|^/aws/"
 
 
