@@ -39,7 +39,7 @@ class Kind:
     """Of the calls it happens to, unless the order names another."""
 
 
-LISTS = r"^/v1/(files|batches|datasets|embed-jobs)$|^/aws(/|$)"
+LISTS = r"^/v1/(files|batches|datasets|embed-jobs)$|^/aws(/|#|$)"
 SIZES = r"^/v1/(files|datasets)|^/aws/"
 
 
@@ -178,6 +178,11 @@ KINDS: dict[str, Kind] = {
 }
 BATCH_FAULTS = tuple(name for name, kind in KINDS.items() if kind.of_a_job)
 FACES = {"openai": "/v1", "ml_commons": "/_plugins", "aws": "/aws", "cohere": "/v1/embed-jobs"}
+
+
+def called(path: str, target: str) -> str:
+    """The path that faults are matched with: some operations of AWS are named in X-Amz-Target alone."""
+    return f"{path}#{target.rpartition('.')[2]}" if target else path
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ rows, and in a repair round a single row.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.providers.aws import s3_layout
@@ -164,12 +163,12 @@ class TransformJobs(S3Jobs):
         lines are equal.
         """
         lines = self._files.lines(made, size)
-        first = next(lines, b"")
-        if _is_joined(first):
-            yield first
+        begin, is_joined = _begin_of(lines)
+        if is_joined:
+            yield from begin
             yield from lines
             return
-        outputs = [line for line in (first, *lines) if line.strip()]
+        outputs = [line for line in (*begin, *lines) if line.strip()]
         records = [line for line in self._files.lines(source) if line.strip()]
         if len(outputs) != len(records):
             yield unreadable(f"{len(outputs)} outputs for {len(records)} records: which is whose cannot be told")
@@ -185,9 +184,14 @@ def _name(summary: Mapping[str, Any]) -> str:
     return needed(summary, "TransformJobName", "list transform jobs")
 
 
-def _is_joined(line: bytes) -> bool:
-    try:
-        said = orjson.loads(line)
-    except ValueError:
-        return False
-    return isinstance(said, Mapping) and "SageMakerOutput" in said
+def _begin_of(lines: Iterator[bytes]) -> tuple[list[bytes], bool]:
+    """Return the lines up to the first line of JSON, and whether the job joined that line: broken lines do not tell."""
+    begin = []
+    for line in lines:
+        begin.append(line)
+        try:
+            said = json.loads(line)  # reads NaN, which containers in Python write
+        except (ValueError, RecursionError):
+            continue
+        return begin, isinstance(said, Mapping) and "SageMakerOutput" in said
+    return begin, False
