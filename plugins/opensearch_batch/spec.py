@@ -180,7 +180,8 @@ class LimitSection(_Section):
     usd_per_million_tokens: float | None = Field(
         None,
         ge=0,
-        description="Batch price; default: the list price of genai-prices, times the vendor's factor for batches.",
+        description="Batch price; default: the batch price of genai-prices, else its list price times the vendor's "
+        "factor for batches. The plan says of which price it speaks.",
     )
     usd_per_instance_hour: float | None = Field(
         None, ge=0, description="Price of a machine, where the provider bills machines; for the report."

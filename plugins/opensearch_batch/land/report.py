@@ -11,7 +11,8 @@ from opensearch_batch.flow.jobs import RemoteState
 from opensearch_batch.flow.landed import Example, Landed
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
-from opensearch_batch.prepare.plan import Plan, Price, counted
+from opensearch_batch.prepare.plan import Plan, counted
+from opensearch_batch.prepare.prices import Price
 
 
 class ReportedJob(Value, frozen=True):

@@ -8,14 +8,24 @@ from contextlib import AbstractContextManager, closing
 from itertools import islice
 
 import orjson
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
-from opensearch_batch.prepare.plan import Plan, make_plan, price_of
-from opensearch_batch.prepare.shards import OpenShardFile, Request, ShardFile, ShardLimits, bundle, write_shards
+from opensearch_batch.prepare.plan import Plan, make_plan
+from opensearch_batch.prepare.prices import MeanPrice, tariff_of
+from opensearch_batch.prepare.shards import (
+    OpenShardFile,
+    Request,
+    ShardFile,
+    ShardLimits,
+    bundle,
+    estimate_tokens,
+    write_shards,
+)
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sources.records import Record, read_records
 from opensearch_batch.spec import BatchSpec, LimitSection
@@ -32,23 +42,25 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     provider = providers.get(spec.model.provider)
     remove(folder, recursive=True)
     limits = shard_limits(spec.limits, provider)
+    tariff = tariff_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
+    price = MeanPrice(tariff) if tariff else None
     try:
         with closing(_requests(spec, limits)) as requests:
             open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
-            made = write_shards(requests, opener(folder, ".jsonl", spec.dry_run), limits, open_ids)
+            made = write_shards(_priced(requests, price), opener(folder, ".jsonl", spec.dry_run), limits, open_ids)
             asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
             shards = [replace(shard, asked=asked) for shard in made]
-        price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
         plan = make_plan(
             shards,
             run_key,
-            price,
+            price.value if price else None,
             dry_run=spec.dry_run,
             max_cost_usd=spec.limits.max_cost_usd,
             output_tokens_a_row=provider.output_tokens_at_most(
                 spec.model.name, spec.model.endpoint, spec.model.parameters
             ),
             usd_per_instance_hour=spec.limits.usd_per_instance_hour,
+            price_origin=tariff.origin if tariff else UNSET,
         )
         if not plan.records and not spec.may_be_empty:
             found = "no rows" if matches(spec.input.uri) else "matches no object"
@@ -83,6 +95,13 @@ def opener(folder: str, suffix: str, dry_run: bool = False, first: int = 0) -> O
         return uri, _Discard() if dry_run else ObjectWriter(uri)
 
     return open_file
+
+
+def _priced(requests: Iterable[Request], price: MeanPrice | None) -> Iterator[Request]:
+    for request in requests:
+        if price:
+            price.add(estimate_tokens(request.text_bytes), request.rows)
+        yield request
 
 
 def _requests(spec: BatchSpec, limits: ShardLimits) -> Generator[Request, None, None]:
