@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from opensearch_batch import providers
+from opensearch_batch.dotted import explained, with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
 
@@ -86,7 +85,7 @@ class ModelSection(_Section):
             provider.JobSettings.model_validate(self.job)
         except ValidationError as error:
             raise SpecError(
-                "; ".join(f"model.job.{_explain(item, provider.JobSettings)}" for item in error.errors())
+                "; ".join(f"model.job.{explained(item, provider.JobSettings)}" for item in error.errors())
             ) from None
         if self.endpoint not in provider.ENDPOINTS:
             raise SpecError(f"model.endpoint {self.endpoint!r} is not one of {', '.join(provider.ENDPOINTS)}")
@@ -107,6 +106,18 @@ class InputSection(_Section):
     text_field: str = Field("text", description="Field with the text to send.")
     prompt: str | None = Field(
         None, description='Template over the row\'s fields, e.g. "Summarise: {text}"; replaces text_field.'
+    )
+    too_long: Literal["fail", "truncate"] = Field(
+        "fail",
+        description="What happens to a text with more tokens than the model takes: fail refuses the run and names the "
+        "first twenty, truncate keeps the text's begin. Tokens are counted where the model's tokenizer is public and "
+        "opensearch-batch[tokens] installed, else told by bytes (5 a token, and 3 of a text that is cut).",
+    )
+    max_text_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens a text may have; default: the model's context in genai-prices, no limit where it is not "
+        "known or the vendor itself cuts texts.",
     )
     max_records: int | None = Field(None, ge=1, description="Read at most this many rows.")
     allow_empty: bool | None = Field(
@@ -291,7 +302,7 @@ class BatchSpec(_Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [_explain(item, cls) for item in error.errors()]
+            lines = [explained(item, cls) for item in error.errors()]
             raise SpecError(f"{source}: " + "; ".join(lines)) from None
 
     @classmethod
@@ -332,24 +343,6 @@ class BatchSpec(_Section):
         return self.override({**filled, "input.allow_empty": self.may_be_empty})
 
 
-def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of nested values with dotted keys set; a None sets nothing.
-
-    Raise SpecError for a key below a value without fields.
-    """
-    copy = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
-    for key, value in dotted.items():
-        *sections, last = key.split(".")
-        target = copy
-        for section in sections:
-            target = target.setdefault(section, {})
-            if not isinstance(target, dict):
-                raise SpecError(f"{key!r}: {section!r} has no fields of its own")
-        if value is not None:
-            target[last] = value
-    return copy
-
-
 def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
     def variable(match: re.Match[str]) -> str:
         if (value := os.environ.get(match[1])) is None:
@@ -369,25 +362,3 @@ def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
         return value
 
     return re.sub(r"\{(\w+)\}", placeholder, re.sub(r"\$\{(\w+)\}", variable, uri))
-
-
-def unknown_key(path: str, known: Iterable[str]) -> str:
-    """Return the error text for an unknown key at a dotted path, with the nearest of the known keys."""
-    near = get_close_matches(path.rpartition(".")[2], known, n=1)
-    return f"unknown key {path!r}" + (f", did you mean {near[0]!r}?" if near else "")
-
-
-def _explain(item: Any, root: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in item["loc"]) or "the spec"
-    if item["type"] == "extra_forbidden":
-        return unknown_key(path, _fields_at(root, item["loc"][:-1]))
-    return f"{path}: {item['msg']}" + (f", not {item['input']!r}" if item["type"] != "missing" else "")
-
-
-def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    for part in path:
-        section = model.model_fields[part].annotation
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
-            return []
-        model = section
-    return list(model.model_fields)

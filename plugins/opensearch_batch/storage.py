@@ -278,6 +278,13 @@ def connect(uris: Iterable[str]) -> None:
         _ = _path(uri).fs
 
 
+def try_writing(folder_uri: str, name: str) -> None:
+    """Write a small object into the folder and remove the object again. Raise what writing and removing raise."""
+    uri = f"{folder_uri.rstrip('/')}/{name}"
+    write_object(uri, b"Written to see whether results can be, and removed at once.\n")
+    remove(uri)
+
+
 def write_object(uri: str, content: bytes) -> None:
     """Write a whole object in one call."""
     with ObjectWriter(uri) as out:

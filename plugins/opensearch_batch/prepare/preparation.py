@@ -15,6 +15,7 @@ from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
+from opensearch_batch.prepare.lengths import short_enough
 from opensearch_batch.prepare.plan import Plan, make_plan
 from opensearch_batch.prepare.prices import MeanPrice, tariff_of
 from opensearch_batch.prepare.shards import (
@@ -109,7 +110,7 @@ def _requests(spec: BatchSpec, limits: ShardLimits) -> Generator[Request, None, 
     with closing(read_lines(read.uri)) as lines:
         records = read_records(lines, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt)
         with closing(records):
-            wanted = islice(records, read.max_records)
+            wanted = short_enough(islice(records, read.max_records), spec)
             yield from _grouped(wanted, spec, limits) if spec.model.texts_per_request > 1 else _single(wanted, spec)
 
 

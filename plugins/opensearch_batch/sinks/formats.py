@@ -10,7 +10,7 @@ from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.data_files import DataFile, Format
 from opensearch_batch.sinks.jsonl import JsonLines
-from opensearch_batch.sinks.parquet import Parquet
+from opensearch_batch.sinks.parquet import Parquet, arrow
 
 
 def format_of(name: str) -> Format:
@@ -18,6 +18,12 @@ def format_of(name: str) -> Format:
     if name in get_args(Format):
         return cast("Format", name)
     raise SpecError(f"output format {name!r} is not one of {', '.join(get_args(Format))}")
+
+
+def require_libraries(format_: Format) -> None:
+    """Raise SpecError where a library is not installed that writes the format."""
+    if format_ == "parquet":
+        arrow()
 
 
 class ResultFile(Protocol):

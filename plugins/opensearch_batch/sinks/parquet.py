@@ -20,6 +20,14 @@ GROUP_ROWS, GROUP_CHARACTERS = 20_000, 4 << 20
 """Rows of a group of short vectors or short texts; characters of a group of texts."""
 
 
+def arrow() -> Any:
+    """Return pyarrow. Raise SpecError where it is not installed."""
+    with imported_from("parquet", "output.format parquet"):
+        import pyarrow.compute
+        import pyarrow.parquet
+    return pyarrow
+
+
 class Parquet:
     """Columns: id; embedding (fixed-size list of float32), or output (text) and truncated (bool); input_tokens,
     output_tokens; the provenance, dictionary-encoded.
@@ -29,9 +37,7 @@ class Parquet:
     """
 
     def __init__(self, uri: str, provenance: Mapping[str, str]) -> None:
-        with imported_from("parquet", "output.format parquet"):
-            import pyarrow.compute
-            import pyarrow.parquet
+        pyarrow = arrow()
         import simdjson
 
         self._arrow, self._parquet = pyarrow, pyarrow.parquet

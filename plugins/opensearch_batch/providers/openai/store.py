@@ -56,6 +56,11 @@ class OpenAIFiles(KeyedStore):
         header = _auth_header(connection)
         return {"auth_header": header} if header else {}
 
+    @classmethod
+    def parameters(cls, model: str, endpoint: str) -> Collection[str]:
+        """By the types of the SDK; a compatible server may have more."""
+        return _types_of(endpoint).__annotations__
+
     def upload(self, shard: Shard, name: str) -> str:
         """The SDK gets an open file: from a path the SDK would read the whole file into memory. Retries are off: a
         retry would send the rest of a half-read file.
@@ -251,3 +256,17 @@ def _asked(ask: Callable[[], T], what: str) -> T:
         return None
 
     return answered(ask, what, translated)
+
+
+def _types_of(endpoint: str) -> type:
+    if endpoint == "/v1/embeddings":
+        from openai.types.embedding_create_params import EmbeddingCreateParams
+
+        return EmbeddingCreateParams
+    if endpoint == "/v1/responses":
+        from openai.types.responses.response_create_params import ResponseCreateParamsBase
+
+        return ResponseCreateParamsBase
+    from openai.types.chat.completion_create_params import CompletionCreateParamsBase
+
+    return CompletionCreateParamsBase
