@@ -77,7 +77,7 @@ def batch_inference(
         return each_bundle.expand(shards=bundles)
 
     landed = [round_of("shard", prepare.output, last=not rounds)]
-    repairs = []
+    repairs, groups = [], ["shard"]
     for number in range(1, rounds + 1):
         repair = PrepareRepairOperator(
             task_id=f"prepare_repair_{number}",
@@ -86,12 +86,15 @@ def batch_inference(
             trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
         )
         repairs.append(repair.task_id)
+        groups.append(f"repair_{number}")
         landed.append(round_of(f"repair_{number}", repair.output, last=number == rounds))
     report = ReportOperator(
         task_id="report",
         planned_by=prepare.task_id,
         landed=landed,
         repaired_by=repairs,
+        submitted_by=[f"{group}.submit_batch" for group in groups],
+        waited_by=[f"{group}.wait_for_batch" for group in groups],
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[results_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import UNSET, UnsetType, field
 
 from opensearch_batch.flow.answers import Usage
-from opensearch_batch.flow.jobs import RemoteState
+from opensearch_batch.flow.jobs import Job, RemoteState
 from opensearch_batch.flow.landed import Example, Landed
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
 from opensearch_batch.prepare.plan import Plan, counted
-from opensearch_batch.prepare.prices import Price
 
 
 class ReportedJob(Value, frozen=True):
@@ -67,6 +66,8 @@ class Report(Value, frozen=True):
     instance_seconds: float = 0.0
     zero_vectors: int | UnsetType = UNSET
     truncated: int | UnsetType = UNSET
+    unlanded: list[ReportedJob] | UnsetType = UNSET
+    """Jobs whose answers did not land; unset where there are none."""
 
     @property
     def all_landed(self) -> bool:
@@ -98,11 +99,15 @@ class Report(Value, frozen=True):
             "truncated texts": self.truncated,
         }
         extra = "".join(f", {n} {kind}" for kind, n in counts.items() if n)
+        jobs = counted(len(self.jobs), "job")
+        if self.unlanded:
+            jobs += f" and {counted(len(self.unlanded), 'job')} more, submitted and not landed"
+            money = money or ", at a price not known yet"
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
         return (
             f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed, "
             f"{self.missing} missing{extra}; "
-            f"{counted(len(self.jobs), 'job')}, {used}{money}; manifest {self.manifest}"
+            f"{jobs}, {used}{money}; manifest {self.manifest}"
         )
 
 
@@ -128,15 +133,10 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
     counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
     usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
     total["missing"] = plan.records - total["answered"] - total["failed"]
-    price = None
-    if plan.input_usd_per_million is not None and plan.output_usd_per_million is not None:
-        price = Price(plan.input_usd_per_million, plan.output_usd_per_million)
-    elif plan.usd_per_instance_hour is not None:
-        price = Price(instance_hour_usd=plan.usd_per_instance_hour)
     return Report(
         records=plan.records,
         shards=plan.shards,
-        jobs=[_reported(part) for part in parts],
+        jobs=[reported(part.job, part.state, part.records) for part in parts],
         codes=_added(count.codes for count in counts),
         named=_joined(count.named for count in counts),
         examples=[example for count in counts for example in count.examples][:NAMED],
@@ -149,7 +149,7 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
         estimated_tokens=plan.estimated_tokens,
         estimated_usd=plan.estimated_usd,
         actual_tokens=usage.input_tokens + usage.output_tokens,
-        actual_usd=price.of(usage) if price else None,
+        actual_usd=plan.price.of(usage) if plan.price else None,
         manifest=manifest,
         **total,
     )
@@ -159,8 +159,7 @@ _COUNTED = ("answered", "failed", "duplicates", "foreign", "unreadable", "zero_v
 _SUMS = (*_COUNTED, "input_tokens", "output_tokens", "instance_seconds")
 
 
-def _reported(part: Landed) -> ReportedJob:
-    job = part.job
+def reported(job: Job, state: RemoteState, records: int) -> ReportedJob:
     return ReportedJob(
         shard=job.shard.index if job.shard else None,
         round=job.round,
@@ -170,8 +169,8 @@ def _reported(part: Landed) -> ReportedJob:
         model_id=job.model_id,
         key=job.key,
         attempt=job.attempt,
-        state=part.state,
-        records=part.records,
+        state=state,
+        records=records,
     )
 
 

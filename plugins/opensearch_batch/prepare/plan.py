@@ -33,6 +33,12 @@ class Plan(Value, frozen=True):
     usd_per_instance_hour: float | None = None
     price_origin: str | UnsetType = UNSET
 
+    @property
+    def price(self) -> Price | None:
+        if self.input_usd_per_million is not None and self.output_usd_per_million is not None:
+            return Price(self.input_usd_per_million, self.output_usd_per_million)
+        return None if self.usd_per_instance_hour is None else Price(instance_hour_usd=self.usd_per_instance_hour)
+
     def __str__(self) -> str:
         money = "no price known" if self.estimated_usd is None else f"about ${self.estimated_usd:.4f}"
         if self.price_origin:

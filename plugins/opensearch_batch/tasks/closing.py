@@ -14,10 +14,12 @@ from typing import Any
 from airflow.sdk import Asset, AssetAlias, Context
 
 from opensearch_batch.errors import Terminal
+from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.land.manifest import MANIFEST, Manifest, files_of, landed_before, write_manifest
 from opensearch_batch.land.reconcile import NAMED, Left
 from opensearch_batch.land.report import Report, shards_named, sum_up
+from opensearch_batch.land.unlanded import with_unlanded
 from opensearch_batch.prepare.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -47,13 +49,14 @@ def close_run(
     max_failed_fraction: float,
     spec: dict[str, Any],
     left: Sequence[Left] = (),
+    unlanded: Sequence[tuple[Job, Outcome | None]] = (),
 ) -> Report:
     """Write the manifest, then judge the run. Raise Terminal for a hole, or for more failed rows than allowed.
 
     After a failed task `landed` may come from an earlier try. The manifest of an earlier try that landed every shard
     then stands.
     """
-    report = sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left)
+    report = with_unlanded(sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left), plan, unlanded)
     run = context["dag_run"]
     failed = failed_before(context)[:NAMED]
     if failed and landed_before(report.manifest, run.dag_id, run.run_id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -16,6 +16,10 @@ from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from opensearch_batch.flow.values import Value
+
+N = TypeVar("N", bound="Value")
 
 
 class FetchOutputOperator(BatchOperator):
@@ -99,19 +103,33 @@ class ReportOperator(BatchOperator):
     :param landed: the output of all fetches, of all rounds.
     :param repaired_by: task ids of the PrepareRepairOperators. A row that was handed on and landed in no later round is
         a failure, with the earlier reason.
+    :param submitted_by: task ids of the SubmitBatchOperators, and
+    :param waited_by: of the BatchSensors: jobs that did not land are counted, and their tokens paid.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
 
-    def __init__(self, *, planned_by: str, landed: Any, repaired_by: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        planned_by: str,
+        landed: Any,
+        repaired_by: Sequence[str] = (),
+        submitted_by: Sequence[str] = (),
+        waited_by: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.planned_by = planned_by
         self.landed = landed
         self.repaired_by = repaired_by
+        self.submitted_by, self.waited_by = submitted_by, waited_by
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
+        from opensearch_batch.flow.jobs import Job, Outcome
         from opensearch_batch.land.repair import Taken, leave
         from opensearch_batch.land.report import Fetched
+        from opensearch_batch.land.unlanded import unlanded
         from opensearch_batch.prepare.plan import Plan
 
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
@@ -128,7 +146,14 @@ class ReportOperator(BatchOperator):
         taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
         left = leave(landed, taken, vendor, output_uri, plan.run_key)
         limit = spec.limits.max_failed_fraction
-        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left)
+        paid = unlanded(
+            self._pulled(context, self.submitted_by, Job), self._pulled(context, self.waited_by, Outcome), landed
+        )
+        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left, paid)
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()
+
+    def _pulled(self, context: Context, task_ids: Sequence[str], noun: type[N]) -> list[N]:
+        values = [context["ti"].xcom_pull(task_ids=task_id) for task_id in task_ids]
+        return [noun.from_dict(value) for value in flat(values)]
