@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from msgspec import UNSET, UnsetType, field
 
@@ -128,7 +129,7 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
     """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows."""
     once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
     parts = sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
-    total = {name: sum(getattr(part, name) or 0 for part in parts) for name in _SUMS}
+    total: dict[str, Any] = {name: sum(getattr(part, name) or 0 for part in parts) for name in _SUMS}
     total["failed"] += sum(rest.tally.failed for rest in left)
     counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
     usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])

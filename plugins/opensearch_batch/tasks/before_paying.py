@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from airflow.sdk import BaseHook
@@ -49,20 +49,32 @@ def check_connections(ids: Iterable[str]) -> None:
             ) from None
 
 
-def check_pools(spec: BatchSpec, following: Iterable[Any]) -> None:
+def check_pools(spec: BatchSpec, following: Collection[Any]) -> None:
     """Raise SpecError where the spec limits the jobs in flight, and a submitting task passes no pool. A pool that does
     not exist is named in the log: a task cannot ask for it.
     """
     limits = limits_of(None, None, spec)
     if not limits:
         return
-    submitting = [task for task in following if getattr(task, "operator_class", type(task)) is SubmitBatchOperator]
-    for task in submitting:
+    for task in _submitting(following):
         SubmitRules(task.task_id, task.pool, limits).check(spec)
-    for pool in sorted({task.pool for task in submitting} or {pool_name(spec.registered_as)}):
+    for pool in pools_of(spec, following):
         log.info(
             "submits pass the pool %s, which needs one slot. While there is no such pool they stay `scheduled`. Make "
             "it: %s",
             pool,
             pool_command(pool),
         )
+
+
+def pools_of(spec: BatchSpec, tasks: Iterable[Any]) -> list[str]:
+    """Return the pools that the submitting tasks among these pass; without one the pool that is the default. Empty
+    where the spec has no limit of jobs in flight.
+    """
+    if not limits_of(None, None, spec):
+        return []
+    return sorted({task.pool for task in _submitting(tasks)} or {pool_name(spec.registered_as)})
+
+
+def _submitting(tasks: Iterable[Any]) -> list[Any]:
+    return [task for task in tasks if getattr(task, "operator_class", type(task)) is SubmitBatchOperator]

@@ -130,7 +130,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
     def _check(self, spec: BatchSpec, key: str, *, by_hand: bool) -> None:
         """By hand later tasks may have connections of their own."""
         check_spec(spec)
-        check_pools(spec, self.get_flat_relatives(upstream=False))
+        check_pools(spec, list(self.get_flat_relatives(upstream=False)))
         if not spec.dry_run and not by_hand:
             check_connections([spec.connections.opensearch, spec.provider_connection])
         if not spec.dry_run:
