@@ -114,6 +114,15 @@ class InputSection(_Section):
         description="Whether a run without rows is a success; default: true where uri has {partition}, else false. A "
         "glob without matches has no rows; a single file must exist.",
     )
+    bad_rows: Literal["fail", "skip"] = Field(
+        "fail",
+        description="What happens to rows that cannot be sent: no id, no text, a repeated id, not JSON, too large. "
+        "fail refuses the run and names the first twenty; skip sends the other rows, and the failures have each bad "
+        "row with its place and the reason.",
+    )
+    max_bad_fraction: float = Field(
+        0.1, ge=0, le=1, description="Share of the rows that bad_rows: skip may skip before the run is refused."
+    )
     partition_format: str = Field("%Y-%m-%d", description="strftime of the data interval's start, for {partition}.")
 
 
@@ -192,7 +201,11 @@ class LimitSection(_Section):
         "upload, as is a model whose price is not known: give usd_per_million_tokens. Default: no limit.",
     )
     max_failed_fraction: float = Field(
-        0.0, ge=0, le=1, description="Share of rows that may fail for a named reason before the run fails."
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of rows that may fail for a named reason before the run fails; rows skipped by "
+        "input.bad_rows do not count.",
     )
     repair_rounds: int = Field(
         1,

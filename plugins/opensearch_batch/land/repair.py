@@ -25,6 +25,7 @@ from opensearch_batch.prepare.row_ids import row_ids
 from opensearch_batch.prepare.shards import Request, ShardLimits, write_shards
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
+from opensearch_batch.sources.rows import Place
 from opensearch_batch.storage import open_binary, remove
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ def _rows_again(group: Sequence[HandedOn], provider: Provider) -> Generator[Requ
         wanted = {failure.id: failure.alone for failure in _failures(part.file.uri)}
         with open_binary(shard.uri) as lines, _ids_beside(shard) as ids_lines:
             for number, raw in enumerate(lines, start=1):
-                origin = f"{shard.uri} line {number}"
+                origin = Place(shard.uri, number)
                 if ids_lines is None:
                     yield from _same(raw, provider, wanted, origin)
                 else:
@@ -149,7 +150,7 @@ def _ids_beside(shard: Shard) -> AbstractContextManager[Iterator[bytes] | None]:
     return nullcontext() if shard.ids_uri is None else open_binary(shard.ids_uri)
 
 
-def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], origin: str) -> Iterator[Request]:
+def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], origin: Place) -> Iterator[Request]:
     """Yield the unchanged request of a wanted row, once."""
     line = orjson.loads(raw)
     if wanted.pop(provider.request_id(line), None) is not None:
@@ -157,7 +158,7 @@ def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], origin: str) 
 
 
 def _narrowed(
-    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], origin: str
+    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], origin: Place
 ) -> Iterator[Request]:
     """Yield the request with only the wanted rows, and a request for every row to send alone."""
     found = [(at, alone) for at, row_id in enumerate(ids) if (alone := wanted.pop(row_id, None)) is not None]

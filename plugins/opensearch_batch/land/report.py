@@ -35,7 +35,8 @@ class Report(Value, frozen=True):
 
     `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in a
     repair round, `left` the rows of `failed` and `missing` whose round never landed. `zero_vectors` and `truncated`
-    texts count in `answered` too; unset in manifests of earlier versions.
+    texts count in `answered` too; unset in manifests of earlier versions. `bad_rows` of the input were skipped; they
+    count in `records` and `failed` too.
     """
 
     records: int
@@ -66,6 +67,7 @@ class Report(Value, frozen=True):
     instance_seconds: float = 0.0
     zero_vectors: int | UnsetType = UNSET
     truncated: int | UnsetType = UNSET
+    bad_rows: int | UnsetType = UNSET
 
     @property
     def all_landed(self) -> bool:
@@ -97,9 +99,10 @@ class Report(Value, frozen=True):
             "truncated texts": self.truncated,
         }
         extra = "".join(f", {n} {kind}" for kind, n in counts.items() if n)
+        bad = f" ({counted(self.bad_rows, 'bad row')} of the input)" if self.bad_rows else ""
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
         return (
-            f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed, "
+            f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed{bad}, "
             f"{self.missing} missing{extra}; "
             f"{counted(len(self.jobs), 'job')}, {used}{money}; manifest {self.manifest}"
         )
@@ -118,22 +121,28 @@ def shards_named(indexes: Sequence[int | str]) -> str:
     return f"shard{'s' if len(indexes) > 1 else ''} {named}"
 
 
-def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = ()) -> Report:
-    """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows."""
+def sum_up(
+    plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = (), bad: Left | None = None
+) -> Report:
+    """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows. `bad` are
+    the bad rows of the input.
+    """
+    unsent = [*left, *([bad] if bad else [])]
     once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
     parts = sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
     total = {name: sum(getattr(part, name) or 0 for part in parts) for name in _SUMS}
-    total["failed"] += sum(rest.tally.failed for rest in left)
-    counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
+    total["failed"] += sum(rest.tally.failed for rest in unsent)
+    counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in unsent)]
     usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
-    total["missing"] = plan.records - total["answered"] - total["failed"]
+    records = plan.records + (bad.tally.failed if bad else 0)
+    total["missing"] = records - total["answered"] - total["failed"]
     price = None
     if plan.input_usd_per_million is not None and plan.output_usd_per_million is not None:
         price = Price(plan.input_usd_per_million, plan.output_usd_per_million)
     elif plan.usd_per_instance_hour is not None:
         price = Price(instance_hour_usd=plan.usd_per_instance_hour)
     return Report(
-        records=plan.records,
+        records=records,
         shards=plan.shards,
         jobs=[_reported(part) for part in parts],
         codes=_added(count.codes for count in counts),
@@ -141,7 +150,7 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
         examples=[example for count in counts for example in count.examples][:NAMED],
         absent=_absent(plan, [part for part in parts if not part.job.round]),
         results=[part.results.uri for part in parts if part.results],
-        failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in left],
+        failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in unsent],
         passing=_added(part.passing for part in parts),
         repaired=sum(part.answered for part in parts if part.job.round),
         left=sum(rest.tally.failed + rest.tally.missing for rest in left),
@@ -150,6 +159,7 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
         actual_tokens=usage.input_tokens + usage.output_tokens,
         actual_usd=price.of(usage) if price else None,
         manifest=manifest,
+        bad_rows=bad.tally.failed if bad else UNSET,
         **total,
     )
 

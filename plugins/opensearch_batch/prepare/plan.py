@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import UNSET, UnsetType
+
 from opensearch_batch.errors import BudgetExceeded
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.shards import Shard
@@ -15,6 +17,9 @@ from opensearch_batch.providers.protocol import Provider
 class Plan(Value, frozen=True):
     """`estimated_tokens` is input only, bytes / 4; money is None without a known price. Prices are US dollars a
     million tokens, or an hour of a machine, where the provider bills machine time: then no estimate is possible.
+
+    `records` are the rows to send; `bad_rows` of the input are skipped on top, and stand in the file `bad_rows_uri`,
+    which a dry run does not write.
     """
 
     run_key: str
@@ -28,6 +33,8 @@ class Plan(Value, frozen=True):
     dry_run: bool = False
     output_tokens_at_most: int | None = 0
     usd_per_instance_hour: float | None = None
+    bad_rows: int | UnsetType = UNSET
+    bad_rows_uri: str | UnsetType = UNSET
 
     def __str__(self) -> str:
         money = "no price known" if self.estimated_usd is None else f"about ${self.estimated_usd:.4f}"
@@ -35,9 +42,10 @@ class Plan(Value, frozen=True):
             money = f"${self.usd_per_instance_hour:g} an instance-hour"
         if self.output_tokens_at_most is None:
             money += " for the input alone"
+        skipped = f"; {counted(self.bad_rows, 'bad row')} on top, skipped" if self.bad_rows else ""
         return (
             f"{counted(self.records, 'row')} in {counted(self.shards, 'shard')}, {self.bytes} bytes, "
-            f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}"
+            f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}{skipped}"
         )
 
 

@@ -8,36 +8,47 @@ from contextlib import AbstractContextManager, closing
 from itertools import islice
 
 import orjson
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.prepare.bad_rows import BadRows, collected, refuse_bad_rows
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
 from opensearch_batch.prepare.plan import Plan, make_plan, price_of
 from opensearch_batch.prepare.shards import OpenShardFile, Request, ShardFile, ShardLimits, bundle, write_shards
 from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.sources.json_lines import json_rows
 from opensearch_batch.sources.records import Record, read_records
+from opensearch_batch.sources.rows import BadRow
 from opensearch_batch.spec import BatchSpec, LimitSection
 from opensearch_batch.storage import ObjectWriter, matches, read_lines, remove
 
 log = logging.getLogger(__name__)
 
+BAD_ROWS_FILE = "bad-rows.jsonl"
+"""In the folder of a preparation: the rows that are skipped, as lines of a failures file."""
+
 
 def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list[Shard]]]:
     """Write the shards into `folder`, emptied first, and return the plan with the bundles; a dry run writes nothing.
 
-    Raise InputError at the first wrong row, BudgetExceeded, or SpecError; then no shard is left behind.
+    Raise InputError for bad rows that the spec does not skip, BudgetExceeded, or SpecError; then no shard is left
+    behind.
     """
     provider = providers.get(spec.model.provider)
     remove(folder, recursive=True)
     limits = shard_limits(spec.limits, provider)
+    kept = spec.input.bad_rows == "skip" and not spec.dry_run
     try:
-        with closing(_requests(spec, limits)) as requests:
-            open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
-            made = write_shards(requests, opener(folder, ".jsonl", spec.dry_run), limits, open_ids)
-            asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
-            shards = [replace(shard, asked=asked) for shard in made]
+        with collected(f"{folder}/{BAD_ROWS_FILE}", kept) as bad:
+            with closing(_requests(spec, limits, bad)) as requests:
+                open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
+                made = write_shards(requests, opener(folder, ".jsonl", spec.dry_run), limits, open_ids)
+                asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
+                shards = [replace(shard, asked=asked) for shard in made]
+            bad.keep()
         price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
         plan = make_plan(
             shards,
@@ -56,6 +67,9 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     except BaseException:
         remove(folder, recursive=True)
         raise
+    if bad.count:
+        plan = replace(plan, bad_rows=bad.count, bad_rows_uri=bad.uri or UNSET)
+        log.warning("bad rows are skipped, the first of %d:\n%s", bad.count, bad.words)
     log.info("plan: %s", plan)
     return plan, bundle(shards)
 
@@ -85,13 +99,32 @@ def opener(folder: str, suffix: str, dry_run: bool = False, first: int = 0) -> O
     return open_file
 
 
-def _requests(spec: BatchSpec, limits: ShardLimits) -> Generator[Request, None, None]:
+def _requests(spec: BatchSpec, limits: ShardLimits, bad: BadRows) -> Generator[Request, None, None]:
+    with closing(_rows(spec)) as rows:
+        records = bad.without(islice(rows, spec.input.max_records))
+        grouped = spec.model.texts_per_request > 1
+        made = _grouped(records, spec, limits) if grouped else _single(records, spec)
+        good = 0
+        for request in _small_enough(made, limits, bad):
+            good += request.rows
+            yield request
+    refuse_bad_rows(bad, good, spec.input)
+
+
+def _rows(spec: BatchSpec) -> Generator[Record | BadRow, None, None]:
     read = spec.input
     with closing(read_lines(read.uri)) as lines:
-        records = read_records(lines, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt)
-        with closing(records):
-            wanted = islice(records, read.max_records)
-            yield from _grouped(wanted, spec, limits) if spec.model.texts_per_request > 1 else _single(wanted, spec)
+        rows = json_rows(lines)
+        yield from read_records(rows, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt)
+
+
+def _small_enough(requests: Iterable[Request], limits: ShardLimits, bad: BadRows) -> Iterator[Request]:
+    """A row too large for every shard is a bad row. Rows too large together are a matter of the spec."""
+    for request in requests:
+        if request.rows == 1 and not limits.allow_alone(request):
+            bad.add(BadRow(request.origin, limits.refusal(request), request.row_id))
+        else:
+            yield request
 
 
 def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
@@ -99,7 +132,7 @@ def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
     for record in records:
         body = provider.request(record.id, record.text, model.name, model.endpoint, model.parameters)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
-        yield Request(raw, len(record.text.encode()), str(record.line))
+        yield Request(raw, len(record.text.encode()), record.place, row_id=record.id)
 
 
 def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) -> Iterator[Request]:
@@ -111,7 +144,7 @@ def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) ->
         body = provider.request(group_name(ids), texts, model.name, model.endpoint, model.parameters)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
         text_bytes = sum(len(text.encode()) for text in texts)
-        yield Request(raw, text_bytes, str(group[0].line), len(group), ids_line(ids))
+        yield Request(raw, text_bytes, group[0].place, len(group), ids_line(ids), ids[0])
 
 
 def _within(name: str, wanted: int | None, most: int) -> int:

@@ -14,6 +14,7 @@ from typing import Protocol
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.plan import counted
+from opensearch_batch.sources.rows import Place
 
 BUNDLES = 10
 """A run has at most this many mapped tasks a step, and triggers; bundles grow instead."""
@@ -23,15 +24,16 @@ BUNDLES = 10
 class Request:
     """One line of an input file, newline included.
 
-    `origin` names the row of the input that the request came from, of several rows the first. `ids` is the request's
-    line of the ids file, where the shard has an ids file.
+    `origin` is the place of the row that the request came from, of several rows the first. `ids` is the request's
+    line of the ids file, where the shard has an ids file; `row_id` is the first row's id.
     """
 
     raw: bytes
     text_bytes: int
-    origin: str
+    origin: Place
     rows: int = 1
     ids: bytes = b""
+    row_id: str | None = None
 
 
 class ShardFile(Protocol):
@@ -67,7 +69,11 @@ class ShardLimits:
             and (self.tokens is None or estimate_tokens(text_bytes) <= self.tokens)
         )
 
-    def refuse(self, request: Request) -> InputError:
+    def allow_alone(self, request: Request) -> bool:
+        """Tell whether a shard of its own can take the request."""
+        return self.allow(1, len(request.raw), request.rows, request.text_bytes)
+
+    def refusal(self, request: Request) -> str:
         """Say why not even a shard of a single request can take the request, and what to do."""
         if len(request.raw) > self.bytes:
             what, limit = f"a request of {len(request.raw)} bytes, a shard may have {self.bytes}", self.bytes_by
@@ -76,15 +82,10 @@ class ShardLimits:
         else:
             tokens = estimate_tokens(request.text_bytes)
             what, limit = f"a request of an estimated {tokens} tokens, a shard may have {self.tokens}", "max_tokens"
+        rows, remedy = "the row makes", "Split the row's text"
         if request.rows > 1:
-            return InputError(
-                f"{request.origin}: this row and the {request.rows - 1} after it make {what}. "
-                f"Lower model.texts_per_request, or raise limits.{limit} if the provider allows it."
-            )
-        return InputError(
-            f"{request.origin}: the row makes {what}. "
-            f"Split the row's text, or raise limits.{limit} if the provider allows it."
-        )
+            rows, remedy = f"this row and the {request.rows - 1} after it make", "Lower model.texts_per_request"
+        return f"{rows} {what}. {remedy}, or raise limits.{limit} if the provider allows it."
 
 
 def write_shards(
@@ -98,8 +99,8 @@ def write_shards(
     source = _Ahead(requests, limits.least)
     index = 0
     while (held := source.head) is not None:
-        if not limits.allow(1, len(held.raw), held.rows, held.text_bytes):
-            raise limits.refuse(held)
+        if not limits.allow_alone(held):
+            raise InputError(f"{held.origin}: {limits.refusal(held)}")
         uri, opened = open_file(index)
         ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
         digest, count, size, rows, text_bytes = hashlib.sha256(), 0, 0, 0, 0
