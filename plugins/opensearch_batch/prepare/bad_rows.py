@@ -8,11 +8,11 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 
 from opensearch_batch.errors import InputError
+from opensearch_batch.input_section import InputSection
 from opensearch_batch.prepare.plan import counted
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.records import Record
 from opensearch_batch.sources.rows import BadRow
-from opensearch_batch.spec import InputSection
 
 BAD_ROW = "bad_row"
 """Code of a bad row in the failures."""

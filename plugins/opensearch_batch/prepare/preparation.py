@@ -19,11 +19,12 @@ from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
 from opensearch_batch.prepare.plan import Plan, make_plan, price_of
 from opensearch_batch.prepare.shards import OpenShardFile, Request, ShardFile, ShardLimits, bundle, write_shards
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.sources.json_lines import json_rows
+from opensearch_batch.sources.included import IncludedFields
+from opensearch_batch.sources.inputs import read_rows
 from opensearch_batch.sources.records import Record, read_records
 from opensearch_batch.sources.rows import BadRow
 from opensearch_batch.spec import BatchSpec, LimitSection
-from opensearch_batch.storage import ObjectWriter, matches, read_lines, remove
+from opensearch_batch.storage import ObjectWriter, matches, remove
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +44,16 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     kept = spec.input.bad_rows == "skip" and not spec.dry_run
     try:
         with collected(f"{folder}/{BAD_ROWS_FILE}", kept) as bad:
-            with closing(_requests(spec, limits, bad)) as requests:
+            included = IncludedFields(spec.output.include) if spec.output.include else None
+            with closing(_requests(spec, limits, bad, included)) as requests:
                 open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
-                made = write_shards(requests, opener(folder, ".jsonl", spec.dry_run), limits, open_ids)
-                asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
-                shards = [replace(shard, asked=asked) for shard in made]
+                open_fields = opener(folder, ".fields.jsonl", spec.dry_run) if included else None
+                made = list(
+                    write_shards(requests, opener(folder, ".jsonl", spec.dry_run), limits, open_ids, open_fields)
+                )
+            asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
+            types = tuple(included.types().items()) if included else UNSET
+            shards = [replace(shard, asked=asked, field_types=types) for shard in made]
             bad.keep()
         price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
         plan = make_plan(
@@ -99,8 +105,10 @@ def opener(folder: str, suffix: str, dry_run: bool = False, first: int = 0) -> O
     return open_file
 
 
-def _requests(spec: BatchSpec, limits: ShardLimits, bad: BadRows) -> Generator[Request, None, None]:
-    with closing(_rows(spec)) as rows:
+def _requests(
+    spec: BatchSpec, limits: ShardLimits, bad: BadRows, included: IncludedFields | None
+) -> Generator[Request, None, None]:
+    with closing(_rows(spec, included)) as rows:
         records = bad.without(islice(rows, spec.input.max_records))
         grouped = spec.model.texts_per_request > 1
         made = _grouped(records, spec, limits) if grouped else _single(records, spec)
@@ -111,11 +119,12 @@ def _requests(spec: BatchSpec, limits: ShardLimits, bad: BadRows) -> Generator[R
     refuse_bad_rows(bad, good, spec.input)
 
 
-def _rows(spec: BatchSpec) -> Generator[Record | BadRow, None, None]:
+def _rows(spec: BatchSpec, included: IncludedFields | None) -> Generator[Record | BadRow, None, None]:
     read = spec.input
-    with closing(read_lines(read.uri)) as lines:
-        rows = json_rows(lines)
-        yield from read_records(rows, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt)
+    with closing(read_rows(spec)) as rows:
+        yield from read_records(
+            rows, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt, included=included
+        )
 
 
 def _small_enough(requests: Iterable[Request], limits: ShardLimits, bad: BadRows) -> Iterator[Request]:
@@ -132,7 +141,7 @@ def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
     for record in records:
         body = provider.request(record.id, record.text, model.name, model.endpoint, model.parameters)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
-        yield Request(raw, len(record.text.encode()), record.place, row_id=record.id)
+        yield Request(raw, len(record.text.encode()), record.place, row_id=record.id, fields=record.fields)
 
 
 def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) -> Iterator[Request]:
@@ -144,7 +153,8 @@ def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) ->
         body = provider.request(group_name(ids), texts, model.name, model.endpoint, model.parameters)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
         text_bytes = sum(len(text.encode()) for text in texts)
-        yield Request(raw, text_bytes, group[0].place, len(group), ids_line(ids), ids[0])
+        fields = b"".join(record.fields for record in group)
+        yield Request(raw, text_bytes, group[0].place, len(group), ids_line(ids), ids[0], fields)
 
 
 def _within(name: str, wanted: int | None, most: int) -> int:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
+from msgspec import UNSET
+
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.plan import counted
@@ -25,7 +27,8 @@ class Request:
     """One line of an input file, newline included.
 
     `origin` is the place of the row that the request came from, of several rows the first. `ids` is the request's
-    line of the ids file, where the shard has an ids file; `row_id` is the first row's id.
+    line of the ids file, where the shard has an ids file; `row_id` is the first row's id,
+    `fields` are the lines of the request's rows in the file of included fields.
     """
 
     raw: bytes
@@ -34,6 +37,7 @@ class Request:
     rows: int = 1
     ids: bytes = b""
     row_id: str | None = None
+    fields: bytes = b""
 
 
 class ShardFile(Protocol):
@@ -89,10 +93,14 @@ class ShardLimits:
 
 
 def write_shards(
-    requests: Iterable[Request], open_file: OpenShardFile, limits: ShardLimits, open_ids: OpenShardFile | None = None
+    requests: Iterable[Request],
+    open_file: OpenShardFile,
+    limits: ShardLimits,
+    open_ids: OpenShardFile | None = None,
+    open_fields: OpenShardFile | None = None,
 ) -> Iterator[Shard]:
     """Stream the requests into as few shards as the limits allow, in order; with `open_ids` the row ids go into a
-    second file.
+    second file, with `open_fields` the included fields into a third.
 
     Raise InputError for a request over the limits of every shard; earlier shards have been written by then.
     """
@@ -103,10 +111,12 @@ def write_shards(
             raise InputError(f"{held.origin}: {limits.refusal(held)}")
         uri, opened = open_file(index)
         ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
+        fields_uri, opened_fields = open_fields(index) if open_fields else (UNSET, None)
         digest, count, size, rows, text_bytes = hashlib.sha256(), 0, 0, 0, 0
         with ExitStack() as stack:
             out = stack.enter_context(opened)
             ids = stack.enter_context(opened_ids) if opened_ids else None
+            fields = stack.enter_context(opened_fields) if opened_fields else None
             while (held := source.head) is not None and limits.allow(
                 count + 1, size + len(held.raw), rows + held.rows, text_bytes + held.text_bytes
             ):
@@ -119,6 +129,8 @@ def write_shards(
                 out.write(held.raw)
                 if ids:
                     ids.write(held.ids)
+                if fields:
+                    fields.write(held.fields)
                 digest.update(held.raw)
                 count, size, rows = count + 1, size + len(held.raw), rows + held.rows
                 text_bytes += held.text_bytes
@@ -129,10 +141,12 @@ def write_shards(
                     f"than {limits.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if "
                     "your account may have fewer."
                 )
-            if ids:
-                ids.commit()
+            for beside in (ids, fields):
+                if beside:
+                    beside.commit()
             out.commit()
-        yield Shard(index, uri, digest.hexdigest(), rows, size, estimate_tokens(text_bytes), ids_uri)
+        tokens = estimate_tokens(text_bytes)
+        yield Shard(index, uri, digest.hexdigest(), rows, size, tokens, ids_uri, fields_uri=fields_uri)
         index += 1
 
 

@@ -33,4 +33,5 @@ def _why_not_json(raw: bytes, error: orjson.JSONDecodeError) -> str:
         return f"not UTF-8 (byte {wrong.start}: 0x{raw[wrong.start]:02x}); convert the file, e.g. with iconv"
     if raw.startswith(b"\xef\xbb\xbf"):
         return "starts with a byte order mark; save the file as UTF-8 without one"
-    return f"not JSON: {error.msg} (column {error.colno})"
+    hint = "" if raw.lstrip()[:1] in b"{[" else "; for CSV or Parquet say input.format"
+    return f"not JSON: {error.msg} (column {error.colno}){hint}"

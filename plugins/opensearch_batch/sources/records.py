@@ -6,19 +6,25 @@ import sqlite3
 import tempfile
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
+from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.rows import BadRow, Place, Row
 
 
 @dataclass(frozen=True)
 class Record:
-    """A checked row: `text` is the model's input, with the prompt filled in; `place` is where the row came from."""
+    """A checked row: `text` is the model's input, with the prompt filled in; `place` is where the row came from.
+    `fields` is the row's line in the file of included fields.
+    """
 
     id: str
     text: str
     place: Place
+    fields: bytes = b""
 
 
 class _Wrong(Exception):
@@ -26,7 +32,12 @@ class _Wrong(Exception):
 
 
 def read_records(
-    rows: Iterable[Row | BadRow], *, id_field: str, text_field: str, prompt: str | None = None
+    rows: Iterable[Row | BadRow],
+    *,
+    id_field: str,
+    text_field: str,
+    prompt: str | None = None,
+    included: IncludedFields | None = None,
 ) -> Generator[Record | BadRow, None, None]:
     """Yield a Record for each row, in order; a BadRow for a row without id or text, and for a row with a repeated id.
 
@@ -34,17 +45,20 @@ def read_records(
     """
     with SeenIds() as seen:
         for row in rows:
-            yield row if isinstance(row, BadRow) else _checked(row, seen, id_field, text_field, prompt)
+            yield row if isinstance(row, BadRow) else _checked(row, seen, id_field, text_field, prompt, included)
 
 
-def _checked(row: Row, seen: SeenIds, id_field: str, text_field: str, prompt: str | None) -> Record | BadRow:
+def _checked(
+    row: Row, seen: SeenIds, id_field: str, text_field: str, prompt: str | None, included: IncludedFields | None
+) -> Record | BadRow:
     row_id = None
     try:
         named = _id(row.fields, id_field)
         if first := seen.add(named, row.place):
             raise _Wrong(f"id {named!r} was already used at {first}; ids must be unique in a run")
         row_id = named
-        return Record(row_id, _text(row.fields, text_field, prompt), row.place)
+        text = _text(row.fields, text_field, prompt)
+        return Record(row_id, text, row.place, _included(row, row_id, included) if included else b"")
     except _Wrong as wrong:
         return BadRow(row.place, str(wrong), row_id)
 
@@ -80,8 +94,10 @@ class SeenIds:
 
 def _id(row: dict[str, Any], field: str) -> str:
     value = row.get(field)
-    if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+    if isinstance(value, str | int | UUID) and not isinstance(value, bool) and str(value).strip():
         return str(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return str(int(value))  # whole numbers of databases that have one type of number
     what = "has no" if field not in row else f"has {repr(value)[:80]} as"
     raise _Wrong(f"the row {what} {field!r}; an id is text or a whole number")
 
@@ -96,6 +112,13 @@ def _text(row: dict[str, Any], field: str, prompt: str | None) -> str:
             f"the text {'of the prompt' if prompt else f'in {field!r}'} is empty; the provider would refuse it"
         )
     return value
+
+
+def _included(row: Row, row_id: str, included: IncludedFields) -> bytes:
+    try:
+        return included.line(row_id, row.fields)
+    except TypeError as error:
+        raise _Wrong(f"output.include: a field cannot go into a result: {error}") from None
 
 
 def _filled(prompt: str, row: dict[str, Any]) -> str:
