@@ -17,19 +17,21 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from opensearch_batch import providers
 from opensearch_batch.dotted import explained, with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
+from opensearch_batch.input_section import InputSection, Section
+
+RESERVED = frozenset(
+    {"id", "embedding", "output", "truncated", "input_tokens", "output_tokens", "model_id", "run", "shard", "batch_id"}
+)
+"""Names that a result has already."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelSection(_Section):
+class ModelSection(Section):
     """The hosted model, and the names of connector, model and model group in the cluster."""
 
     provider: str = Field(
@@ -94,41 +96,7 @@ class ModelSection(_Section):
         return self
 
 
-class InputSection(_Section):
-    """The input, JSON Lines. `{partition}` and `{run_id}` are filled in per run; a glob reads files in name order."""
-
-    uri: str = Field(
-        description="JSON Lines at file://… or on any object storage that Airflow knows (s3://conn@bucket/key). A glob "
-        "reads its files in name order. {partition} and {run_id} are filled in, ${VARIABLES} come from the worker's "
-        "environment.",
-    )
-    id_field: str = Field("id", description="Field with the row's id: unique in the run; text or a whole number.")
-    text_field: str = Field("text", description="Field with the text to send.")
-    prompt: str | None = Field(
-        None, description='Template over the row\'s fields, e.g. "Summarise: {text}"; replaces text_field.'
-    )
-    too_long: Literal["fail", "truncate"] = Field(
-        "fail",
-        description="What happens to a text with more tokens than the model takes: fail refuses the run and names the "
-        "first twenty, truncate keeps the text's begin. Tokens are counted where the model's tokenizer is public and "
-        "opensearch-batch[tokens] installed, else told by bytes (5 a token, and 3 of a text that is cut).",
-    )
-    max_text_tokens: int | None = Field(
-        None,
-        ge=1,
-        description="Tokens a text may have; default: the model's context in genai-prices, no limit where it is not "
-        "known or the vendor itself cuts texts.",
-    )
-    max_records: int | None = Field(None, ge=1, description="Read at most this many rows.")
-    allow_empty: bool | None = Field(
-        None,
-        description="Whether a run without rows is a success; default: true where uri has {partition}, else false. A "
-        "glob without matches has no rows; a single file must exist.",
-    )
-    partition_format: str = Field("%Y-%m-%d", description="strftime of the data interval's start, for {partition}.")
-
-
-class OutputSection(_Section):
+class OutputSection(Section):
     """The folder for results, failures and the manifest, and the format of the results."""
 
     uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
@@ -137,6 +105,11 @@ class OutputSection(_Section):
         description="Format of the results; failures are always JSON Lines. parquet needs pyarrow and holds vectors as "
         "fixed-size lists of float32, the usage, and each row's model, run, shard and batch.",
     )
+    include: list[str] = Field(
+        [],
+        description="Fields of the row that each of its results has too, e.g. [title, lang]. In Parquet a column is of "
+        "text, whole numbers, numbers or booleans; of several of these, or of objects and lists, it holds JSON.",
+    )
     keep_provider_files_days: float | None = Field(
         None,
         ge=0,
@@ -144,8 +117,15 @@ class OutputSection(_Section):
         "provider; default: keep them.",
     )
 
+    @field_validator("include")
+    @classmethod
+    def _not_taken(cls, names: list[str]) -> list[str]:
+        if taken := sorted(RESERVED.intersection(names)):
+            raise SpecError(f"output.include: a result has its own {', '.join(taken)}; name other fields")
+        return list(dict.fromkeys(names))
 
-class LimitSection(_Section):
+
+class LimitSection(Section):
     """Limits below the provider's own, and limits of money, failures and repair rounds."""
 
     min_requests: int | None = Field(
@@ -204,7 +184,11 @@ class LimitSection(_Section):
         "upload, as is a model whose price is not known: give usd_per_million_tokens. Default: no limit.",
     )
     max_failed_fraction: float = Field(
-        0.0, ge=0, le=1, description="Share of rows that may fail for a named reason before the run fails."
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of rows that may fail for a named reason before the run fails; rows skipped by "
+        "input.bad_rows do not count.",
     )
     repair_rounds: int = Field(
         1,
@@ -216,7 +200,7 @@ class LimitSection(_Section):
     )
 
 
-class WaitSection(_Section):
+class WaitSection(Section):
     """The pace and the deadline of the wait for jobs."""
 
     poll_seconds: float = Field(
@@ -231,7 +215,7 @@ class WaitSection(_Section):
     )
 
 
-class ConnectionSection(_Section):
+class ConnectionSection(Section):
     """Ids of Airflow connections."""
 
     opensearch: str = Field("opensearch_default", description="Id of the connection to the cluster.")
@@ -241,7 +225,7 @@ class ConnectionSection(_Section):
     )
 
 
-class BatchSpec(_Section):
+class BatchSpec(Section):
     """A batch: model, input, output, limits, wait and connections."""
 
     name: str = Field(
@@ -286,9 +270,9 @@ class BatchSpec(_Section):
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether a run without rows is a success: `input.allow_empty`, else true for a URI with {partition}."""
+        """Whether a run without rows is a success: `input.allow_empty`, else true where the input has {partition}."""
         said = self.input.allow_empty
-        return "{partition}" in self.input.uri if said is None else said
+        return "{partition}" in self.input.uri + (self.input.query or "") if said is None else said
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, as JSON values."""
@@ -332,13 +316,15 @@ class BatchSpec(_Section):
         return BatchSpec.check(copy, f"spec {self.name}")
 
     def resolve(self, **placeholders: str | None) -> BatchSpec:
-        """Return a copy with ${ENVIRONMENT} variables and {name} placeholders filled in, in all URIs of the spec.
+        """Return a copy with ${ENVIRONMENT} variables and {name} placeholders filled in, in the spec's URIs and query.
 
         Raise SpecError for an unknown placeholder, and for a variable or placeholder without a value.
         """
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
         if isinstance(uri := self.model.job.get("files_uri"), str):
             at["model.job.files_uri"] = uri
+        if self.input.query:
+            at["input.query"] = self.input.query
         filled = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         return self.override({**filled, "input.allow_empty": self.may_be_empty})
 

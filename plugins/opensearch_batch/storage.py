@@ -60,16 +60,19 @@ def read_lines(uri: str) -> Generator[SourceLine, None, None]:
     """
     for name in matches(uri):
         with open_binary(name) as source:
-            yield from _lines(source, name)
+            yield from lines_of(source, name)
 
 
-def _lines(source: IO[bytes], name: str) -> Iterator[SourceLine]:
+def lines_of(source: IO[bytes], name: str) -> Iterator[SourceLine]:
+    """Yield the lines of an open object. Raise Unavailable where the object breaks off."""
     size = getattr(source, "size", None)
     raws = iter(source)
     at = number = 0
     while True:
         try:
             raw = next(raws, b"")
+        except BatchError:
+            raise
         except PermissionError as error:
             raise _as_ours(f"read {name}", error) from error
         except Exception as error:  # every storage's library has errors of its own

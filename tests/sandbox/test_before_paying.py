@@ -12,7 +12,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.operators import PrepareInputOperator, SubmitBatchOperator
-from tests.sandbox.bench import MODEL, Run, Server, rows_of
+from tests.sandbox.bench import MODEL, Run, Server, lines_of, rows_of
 
 
 def spec(folder: Path, **sections: Any) -> dict[str, Any]:
@@ -80,8 +80,9 @@ def test_a_connection_that_does_not_exist(run: Run, conn_id: str) -> None:
 def test_texts_above_the_models_limit_are_named_with_file_and_line(run: Run) -> None:
     rows = [*rows_of(2), {"id": "long", "text": "word " * 9000}]
     said = refused(run, rows)
-    assert "1 text above the 8192 tokens that the model takes:" in said
-    assert "in.jsonl line 3: the text of 'long' has 9001 tokens" in said
+    assert "1 bad row of 3 read in file://" in said
+    assert "in.jsonl line 3: the text has 9001 tokens, and the model takes 8192" in said
+    assert "input.too_long: skip or truncate" in said
     assert list(run.folder.glob("work/**/*.jsonl")) == []
 
 
@@ -92,6 +93,25 @@ def test_texts_above_the_limit_are_sent_shortened_where_the_spec_says_so(run: Ru
     ((shard,),) = run.execute(PrepareInputOperator(task_id="prepare", spec=made))
     assert shard["records"] == 3
     assert 8000 < run.xcoms["prepare", "plan"]["estimated_tokens"] < 8192 * 5 / 4 + 100
+
+
+def test_texts_above_the_limit_become_failures_where_the_spec_skips_them(run: Run) -> None:
+    rows = [*rows_of(20), {"id": "long", "text": "word " * 9000}]
+    run.write(rows)
+    made = spec(run.folder, input={"uri": f"file://{run.folder}/in.jsonl", "too_long": "skip"})
+    run.execute(PrepareInputOperator(task_id="prepare", spec=made))
+    plan = run.xcoms["prepare", "plan"]
+    assert (plan["records"], plan["bad_rows"]) == (20, 1)
+    ((row),) = lines_of(plan["bad_rows_uri"])
+    assert (row["id"], row["code"]) == ("long", "bad_row")
+
+
+def test_texts_that_are_skipped_do_not_excuse_other_bad_rows(run: Run) -> None:
+    rows = [*rows_of(20), {"id": "long", "text": "word " * 9000}, {"id": "empty", "text": ""}]
+    said = refused(run, rows, input={"uri": f"file://{run.folder}/in.jsonl", "too_long": "skip"})
+    assert "1 bad row of 22 read" in said
+    assert "in.jsonl line 22" in said
+    assert "line 21" not in said
 
 
 def submitting(run: Run, caplog: pytest.LogCaptureFixture, **submit: Any) -> str:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.errors import InputError
+from opensearch_batch.prepare.bad_rows import BadRows
 from opensearch_batch.prepare.lengths import TextLimit, short_enough, text_limit
 from opensearch_batch.providers.openai import tokens
 from opensearch_batch.sources.records import Record
+from opensearch_batch.sources.rows import Place
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.storage import SourceLine
 
 TOKENIZER = providers.DEFAULT.tokenizer("text-embedding-3-small")
 
@@ -37,7 +37,7 @@ def spec(
 
 
 def record(text: str, number: int = 1) -> Record:
-    return Record(f"row-{number}", text, SourceLine(b"", "in.jsonl", number))
+    return Record(f"row-{number}", text, Place("in.jsonl", number))
 
 
 def limit_of(*args: Any, **kwargs: Any) -> int | None:
@@ -104,22 +104,29 @@ def test_what_is_cut_is_the_begin_and_within_the_limit(text: str) -> None:
         assert limit.excess(kept) is None
 
 
-def test_twenty_texts_that_are_too_long_are_named_and_all_are_counted() -> None:
-    rows = [record("x y " * 9, number) for number in range(1, 31)]
-    with pytest.raises(InputError) as caught:
-        list(short_enough([record("fine"), *rows], spec(max_text_tokens=8)))
-    said = str(caught.value)
-    assert said.startswith("30 texts above the 8 tokens that the model takes, the first 20:\nin.jsonl line 1: ")
-    assert "in.jsonl line 20: the text of 'row-20' has 19 tokens" in said
-    assert "line 21" not in said
-    assert "input.too_long: truncate" in said
+def test_a_text_that_is_too_long_is_a_bad_row_with_the_reason() -> None:
+    bad = BadRows(None, skip=True)
+    rows = [record("fine"), record("x y " * 9, 2), record("x y " * 9, 3)]
+    assert [kept.id for kept in short_enough(rows, spec(max_text_tokens=8), bad)] == ["row-1"]
+    assert (bad.count, bad.refused) == (2, 2)
+    assert str(bad.first[0]) == "in.jsonl line 2: the text has 19 tokens, and the model takes 8"
+
+
+def test_it_is_skipped_where_the_spec_says_so_whatever_holds_for_other_bad_rows() -> None:
+    bad = BadRows(None, skip=False)
+    assert list(short_enough([record("x y " * 9)], spec(max_text_tokens=8, too_long="skip"), bad)) == []
+    assert (bad.count, bad.refused) == (1, 0)
 
 
 def test_truncated_texts_go_on_with_their_begin_and_are_named(caplog: pytest.LogCaptureFixture) -> None:
-    rows = [record("fine"), record("one two three four", 2)]
-    kept = list(short_enough(rows, spec(max_text_tokens=2, too_long="truncate")))
-    assert [(each.id, each.text) for each in kept] == [("row-1", "fine"), ("row-2", "one two")]
-    assert "cut to fit: 1 text above the 2 tokens" in caplog.text
+    bad = BadRows(None, skip=False)
+    rows = [record("fine"), *(record("one two three four", number) for number in range(2, 32))]
+    kept = list(short_enough(rows, spec(max_text_tokens=2, too_long="truncate"), bad))
+    assert [each.text for each in kept] == ["fine", *["one two"] * 30]
+    assert bad.count == 0
+    assert "30 texts cut to fit, the first:\nin.jsonl line 2: the text has 4 tokens" in caplog.text
+    assert "in.jsonl line 21: " in caplog.text
+    assert "in.jsonl line 22: " not in caplog.text
 
 
 def test_where_the_package_is_not_installed_bytes_tell(monkeypatch: pytest.MonkeyPatch) -> None:

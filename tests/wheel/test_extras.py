@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +17,9 @@ from opensearch_batch.providers.aws import session
 from opensearch_batch.providers.cohere.avro_parts import rows_at
 from opensearch_batch.providers.cohere.store import CohereDatasets
 from opensearch_batch.sinks.formats import open_results
+from opensearch_batch.sources.compression import decompressed
+from opensearch_batch.sources.parquet_rows import parquet_rows
+from opensearch_batch.sources.sql_rows import sql_rows
 
 AWS = Connection(conn_id="aws_default", conn_type="aws", extra='{"region_name": "us-east-1"}')
 
@@ -24,6 +28,8 @@ NEEDS: dict[str, tuple[str, str, Callable[[], object]]] = {
     "AWS session": ("botocore", "amazon", partial(session.session_of, AWS)),
     "AWS client": ("botocore", "amazon", partial(session.client_of, AWS, "s3")),
     "datasets": ("cohere", "cohere", partial(CohereDatasets, "https://h", "not-a-key")),
+    "zstd": ("backports", "zstd", lambda: decompressed(io.BytesIO(b"\x28\xb5\x2f\xfd"), "in").__enter__()),
+    "Parquet": ("pyarrow", "parquet", lambda: list(parquet_rows(io.BytesIO(), "in", []))),
     "Avro": ("fastavro", "cohere", lambda: list(rows_at("https://h/part", 1, "part"))),
 }
 
@@ -41,6 +47,12 @@ def test_an_import_that_fails_names_the_extra(need: tuple[str, str, Callable[[],
     module, extra, use = need
     with pytest.raises(SpecError, match=rf"needs {module} where tasks run: pip install 'opensearch-batch\[{extra}\]'"):
         use()
+
+
+def test_a_database_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.providers.common.sql.hooks.sql", None)
+    with pytest.raises(SpecError, match=r"where tasks run: pip install 'opensearch-batch\[sql\]'"):
+        list(sql_rows("sql://warehouse", "SELECT 1", []))
 
 
 def test_parquet_names_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

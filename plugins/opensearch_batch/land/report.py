@@ -36,7 +36,8 @@ class Report(Value, frozen=True):
 
     `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in a
     repair round, `left` the rows of `failed` and `missing` whose round never landed. `zero_vectors` and `truncated`
-    texts count in `answered` too; unset in manifests of earlier versions.
+    texts count in `answered` too; unset in manifests of earlier versions. `bad_rows` of the input were skipped; they
+    count in `records` and `failed` too.
     """
 
     records: int
@@ -69,6 +70,7 @@ class Report(Value, frozen=True):
     truncated: int | UnsetType = UNSET
     unlanded: list[ReportedJob] | UnsetType = UNSET
     """Jobs whose answers did not land; unset where there are none."""
+    bad_rows: int | UnsetType = UNSET
 
     @property
     def all_landed(self) -> bool:
@@ -104,9 +106,10 @@ class Report(Value, frozen=True):
         if self.unlanded:
             jobs += f" and {counted(len(self.unlanded), 'job')} more, submitted and not landed"
             money = money or ", at a price not known yet"
+        bad = f" ({counted(self.bad_rows, 'bad row')} of the input)" if self.bad_rows else ""
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
         return (
-            f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed, "
+            f"{self.answered} of {self.records} rows answered{repaired}, {self.failed} failed{bad}, "
             f"{self.missing} missing{extra}; "
             f"{jobs}, {used}{money}; manifest {self.manifest}"
         )
@@ -125,17 +128,23 @@ def shards_named(indexes: Sequence[int | str]) -> str:
     return f"shard{'s' if len(indexes) > 1 else ''} {named}"
 
 
-def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = ()) -> Report:
-    """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows."""
+def sum_up(
+    plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = (), bad: Left | None = None
+) -> Report:
+    """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows. `bad` are
+    the bad rows of the input.
+    """
+    unsent = [*left, *([bad] if bad else [])]
     once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
     parts = sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
     total: dict[str, Any] = {name: sum(getattr(part, name) or 0 for part in parts) for name in _SUMS}
-    total["failed"] += sum(rest.tally.failed for rest in left)
-    counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
+    total["failed"] += sum(rest.tally.failed for rest in unsent)
+    counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in unsent)]
     usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
-    total["missing"] = plan.records - total["answered"] - total["failed"]
+    records = plan.records + (bad.tally.failed if bad else 0)
+    total["missing"] = records - total["answered"] - total["failed"]
     return Report(
-        records=plan.records,
+        records=records,
         shards=plan.shards,
         jobs=[reported(part.job, part.state, part.records) for part in parts],
         codes=_added(count.codes for count in counts),
@@ -143,7 +152,7 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
         examples=[example for count in counts for example in count.examples][:NAMED],
         absent=_absent(plan, [part for part in parts if not part.job.round]),
         results=[part.results.uri for part in parts if part.results],
-        failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in left],
+        failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in unsent],
         passing=_added(part.passing for part in parts),
         repaired=sum(part.answered for part in parts if part.job.round),
         left=sum(rest.tally.failed + rest.tally.missing for rest in left),
@@ -152,6 +161,7 @@ def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[L
         actual_tokens=usage.input_tokens + usage.output_tokens,
         actual_usd=plan.price.of(usage) if plan.price else None,
         manifest=manifest,
+        bad_rows=bad.tally.failed if bad else UNSET,
         **total,
     )
 

@@ -10,16 +10,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from opensearch_batch import providers
-from opensearch_batch.errors import InputError
+from opensearch_batch.prepare.bad_rows import NAMED, BadRows
 from opensearch_batch.prepare.plan import counted
 from opensearch_batch.providers.protocol import Provider, Tokenizer
 from opensearch_batch.sources.records import Record
+from opensearch_batch.sources.rows import BadRow
 from opensearch_batch.spec import BatchSpec
 
 log = logging.getLogger(__name__)
 
-NAMED = 20
-"""So many texts are named; all are counted."""
 BYTES_A_TOKEN = 5
 """By bytes a text is too long only where English would be, of 4.7 characters a token, so that no text that fits is
 refused: https://docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html
@@ -88,39 +87,30 @@ def _context_of(provider: Provider, model: str) -> int | None:
         return None
 
 
-def short_enough(records: Iterable[Record], spec: BatchSpec) -> Iterator[Record]:
+def short_enough(records: Iterable[Record], spec: BatchSpec, bad: BadRows) -> Iterator[Record]:
     """Yield the records whose text is within the model's limit, and with input.too_long: truncate the others shortened.
-    Raise InputError behind the last record where any text is too long, else.
+    Else a text above the limit makes a bad row.
     """
     limit = text_limit(spec, providers.get(spec.model.provider))
     if limit is None:
         yield from records
         return
-    found: list[str] = []
+    cut: list[str] = []
     count = 0
     for record in records:
         if (excess := limit.excess(record.text)) is None:
             yield record
             continue
-        count += 1
-        if len(found) < NAMED:
-            found.append(f"{record.line}: the text of {record.id!r} has {excess}")
+        reason = f"the text has {excess}, and the model takes {limit.tokens}"
         if spec.input.too_long == "truncate":
+            count += 1
+            if len(cut) < NAMED:
+                cut.append(f"{record.place}: {reason}")
             yield replace(record, text=limit.cut(record.text))
-    if count:
-        _tell(spec, limit, count, found)
-
-
-def _tell(spec: BatchSpec, limit: TextLimit, count: int, found: list[str]) -> None:
-    first = f", the first {NAMED}" if count > NAMED else ""
-    told = f"{counted(count, 'text')} above the {limit.tokens} tokens that the model takes{first}:\n" + "\n".join(found)
-    if spec.input.too_long == "truncate":
-        log.warning("cut to fit: %s", told)
-        return
-    raise InputError(
-        f"{told}\nNothing was sent. Split these texts; or say input.too_long: truncate, which keeps their begin. A "
-        "model of your own server may take more: input.max_text_tokens."
-    )
+        else:
+            bad.add(BadRow(record.place, reason, record.id), skip=spec.input.too_long == "skip")
+    if cut:
+        log.warning("%s cut to fit, the first:\n%s", counted(count, "text"), "\n".join(cut))
 
 
 def _begin(text: str, left: int, tokenizer: Tokenizer) -> str:

@@ -18,6 +18,9 @@ class Plan(Value, frozen=True):
     million tokens, or an hour of a machine, where the provider bills machine time: then no estimate is possible.
     Prices are the mean over the planned requests (prepare/prices.py); `price_origin` tells of which price, and is unset
     in plans of earlier versions.
+
+    `records` are the rows to send; `bad_rows` of the input are skipped on top, and stand in the file `bad_rows_uri`,
+    which a dry run does not write.
     """
 
     run_key: str
@@ -31,6 +34,8 @@ class Plan(Value, frozen=True):
     dry_run: bool = False
     output_tokens_at_most: int | None = 0
     usd_per_instance_hour: float | None = None
+    bad_rows: int | UnsetType = UNSET
+    bad_rows_uri: str | UnsetType = UNSET
     price_origin: str | UnsetType = UNSET
 
     @property
@@ -47,9 +52,10 @@ class Plan(Value, frozen=True):
             money = f"${self.usd_per_instance_hour:g} an instance-hour"
         if self.output_tokens_at_most is None:
             money += " for the input alone"
+        skipped = f"; {counted(self.bad_rows, 'bad row')} on top, skipped" if self.bad_rows else ""
         return (
             f"{counted(self.records, 'row')} in {counted(self.shards, 'shard')}, {self.bytes} bytes, "
-            f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}"
+            f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}{skipped}"
         )
 
 

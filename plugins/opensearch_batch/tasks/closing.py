@@ -50,13 +50,14 @@ def close_run(
     spec: dict[str, Any],
     left: Sequence[Left] = (),
     unlanded: Sequence[tuple[Job, Outcome | None]] = (),
+    bad: Left | None = None,
 ) -> Report:
     """Write the manifest, then judge the run. Raise Terminal for a hole, or for more failed rows than allowed.
 
     After a failed task `landed` may come from an earlier try. The manifest of an earlier try that landed every shard
     then stands.
     """
-    report = with_unlanded(sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left), plan, unlanded)
+    report = with_unlanded(sum_up(plan, landed, f"{output_uri}/{MANIFEST}", left, bad), plan, unlanded)
     run = context["dag_run"]
     failed = failed_before(context)[:NAMED]
     if failed and landed_before(report.manifest, run.dag_id, run.run_id):
@@ -72,7 +73,7 @@ def close_run(
         written_at=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=spec,
         report=report,
-        files=files_of(landed, left),
+        files=files_of(landed, [*left, *([bad] if bad else [])]),
     )
     write_manifest(manifest, plan.run_key)
     log.info("%s", report)
@@ -94,9 +95,11 @@ def _judge(report: Report, landed: Sequence[Landed], failed: Sequence[str], max_
         )
     if report.problems:
         raise Terminal(f"not every planned row is accounted for: {'; '.join(report.problems)}.{cause} {report}")
-    if report.failed > max_failed_fraction * report.records:
+    bad = report.bad_rows or 0
+    failed_at_provider, sent = report.failed - bad, report.records - bad
+    if failed_at_provider > max_failed_fraction * sent:
         raise Terminal(
-            f"{report.failed} of {report.records} rows failed ({report.codes}), {max_failed_fraction:.2%} may"
+            f"{failed_at_provider} of {sent} rows failed ({report.codes}), {max_failed_fraction:.2%} may"
             f"{_first_words(report)}. {'All answers have landed; the' if report.answered else 'The'} reasons are in "
             f"{', '.join(report.failures)}.{cause if report.left else ''} {what_now(landed)}".rstrip()
         )

@@ -61,6 +61,7 @@ class FetchOutputOperator(BatchOperator):
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.jobs import Outcome
         from opensearch_batch.flow.landed import Landed
+        from opensearch_batch.land.bad_rows import bad_rows_beside, land_bad_rows
         from opensearch_batch.land.landing import land
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.sinks.formats import format_of
@@ -89,7 +90,9 @@ class FetchOutputOperator(BatchOperator):
         landed = side_by_side(landed_of, outcomes, lambda outcome: outcome.job.name)
         report = None
         if self.final:
-            report = close_run(context, landed_plan(landed, key), landed, output_uri, self.max_failed_fraction, {})
+            bad = land_bad_rows(bad_rows_beside(landed), output_uri, key)
+            plan = landed_plan(landed, key)
+            report = close_run(context, plan, landed, output_uri, self.max_failed_fraction, {}, bad=bad)
         return Fetched(landed, report).to_dict()
 
 
@@ -127,6 +130,7 @@ class ReportOperator(BatchOperator):
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.jobs import Job, Outcome
+        from opensearch_batch.land.bad_rows import land_bad_rows
         from opensearch_batch.land.repair import Taken, leave
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.land.unlanded import unlanded
@@ -145,11 +149,12 @@ class ReportOperator(BatchOperator):
         rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
         taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
         left = leave(landed, taken, vendor, output_uri, plan.run_key)
+        bad = land_bad_rows([plan.bad_rows_uri] if plan.bad_rows_uri else [], output_uri, plan.run_key)
         limit = spec.limits.max_failed_fraction
         paid = unlanded(
             self._pulled(context, self.submitted_by, Job), self._pulled(context, self.waited_by, Outcome), landed
         )
-        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left, paid)
+        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left, paid, bad)
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()
