@@ -180,6 +180,11 @@ BATCH_FAULTS = tuple(name for name, kind in KINDS.items() if kind.of_a_job)
 FACES = {"openai": "/v1", "ml_commons": "/_plugins", "aws": "/aws", "cohere": "/v1/embed-jobs"}
 
 
+def called(path: str, target: str) -> str:
+    """The path that faults are matched with: some operations of AWS are named in X-Amz-Target alone."""
+    return f"{path}#{target.rpartition('.')[2]}" if target else path
+
+
 @dataclass(frozen=True)
 class Fault:
     """`times` is how often it still happens, -1 is always; `seen` counts the calls that matched, for `every`."""

@@ -9,6 +9,7 @@ import orjson
 
 from sandbox.calls import MAX_BODY_BYTES
 from sandbox.cluster_trouble import TROUBLES
+from sandbox.faults import called
 from sandbox.ids import opensearch_id
 from sandbox.odd_answers import CHANGES, Changes, Given
 
@@ -55,6 +56,7 @@ class Visit:
         self._wire = receive
         self._method, self._path = scope["method"], scope["path"]
         self._headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        self._called = called(self._path, self._headers.get("x-amz-target", ""))
         self._id = opensearch_id()
         self._body = b""
         self._status: int | None = None
@@ -76,25 +78,25 @@ class Visit:
             await self._cut()
             return False
         await self._read_small_json()
-        if delay := faults.take("delay", self._method, self._path):
+        if delay := faults.take("delay", self._method, self._called):
             await asyncio.sleep(delay.number("seconds", 0))
-        if faults.take("hold", self._method, self._path):
+        if faults.take("hold", self._method, self._called):
             await faults.cleared()
-        if answer := faults.take(ANSWERS, self._method, self._path):
+        if answer := faults.take(ANSWERS, self._method, self._called):
             await self._answer(answer)
             return True
-        if late := faults.take("late_accept", self._method, self._path):
+        if late := faults.take("late_accept", self._method, self._called):
             await self._read_all()
             await self._cut()
             task = asyncio.create_task(self._accept_later(late.number("seconds", 0)))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
             return False
-        if faults.take("lost_answer", self._method, self._path):
+        if faults.take("lost_answer", self._method, self._called):
             await self._app(self._scope, self._receive, _nowhere)
             await self._cut()
             return False
-        if odd := faults.take_each(CHANGES, self._method, self._path):
+        if odd := faults.take_each(CHANGES, self._method, self._called):
             await self._send_changed(odd)
             return True
         await self._app(self._scope, self._receive, self._watched_send)

@@ -16,7 +16,7 @@ from tests.nodes import RELEASED
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
-# One Airflow for all e2e tests, one after the other: a second at the same time makes both slower than that on two cores.
+# One Airflow for all e2e tests, one after the other: on two cores a second at the same time makes both slower.
 LONGEST_FIRST = {
     "tests/e2e/test_runs.py": "a stack",
     "tests/e2e/test_vendors.py": "a stack",

@@ -57,7 +57,7 @@ def _once(document: Any) -> st.SearchStrategy[Any]:
             "null": None,
             "retype": draw(st.sampled_from(OTHER_VALUES)),
             "nest": draw(st.sampled_from(([old], {"value": old}, {"error": old}, [[old]]))),
-            "repeat": old + old if isinstance(old, list | str) else [old, old],
+            "repeat": old * 2 if isinstance(old, list | str) else [old, old],
         }[kind]
         return _with(document, path, copy.deepcopy(value))
 

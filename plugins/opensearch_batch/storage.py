@@ -120,6 +120,14 @@ def open_binary(uri: str) -> Iterator[IO[bytes]]:
         yield source
 
 
+def begin_of(source: IO[bytes], name: str, count: int) -> bytes:
+    """Return the first bytes of an open object, which is read from the beginning again afterwards."""
+    with _told(f"read {name}"):
+        begin = source.read(count)
+        source.seek(0)
+    return begin
+
+
 class _Buffered(io.BufferedReader):
     """A buffer around an fsspec file, because fsspec's own readline copies a whole block for every line."""
 

@@ -20,6 +20,7 @@ from sandbox.aws_face.keys import ACCOUNT, Keys
 from sandbox.aws_face.s3 import S3
 from sandbox.aws_face.sagemaker import SageMaker
 from sandbox.aws_face.sts import STS
+from sandbox.faults import called
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +83,10 @@ class AWSFace:
         if key is None:
             raise trouble(name, "unknown")
         signature.check(request, body, signed, key)
-        if self._box.faults.take("refuse_key", request.method, request.url.path):
+        call = request.method, called(request.url.path, request.headers.get("x-amz-target", ""))
+        if self._box.faults.take("refuse_key", *call):
             raise trouble(name, "unknown")
-        if self._box.faults.take("deny", request.method, request.url.path):
+        if self._box.faults.take("deny", *call):
             raise trouble(name, "denied")
         service = self._by_scope.get(name)
         if service is None:

@@ -240,6 +240,11 @@ def first_event(trigger: BaseTrigger) -> Any:
     return json.loads(json.dumps(asyncio.run(first()).payload))
 
 
+def timeless(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the time of the look."""
+    return [{name: value for name, value in outcome.items() if name != "seen_at"} for outcome in outcomes]
+
+
 def lines_of(uri: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(uri.removeprefix("file://")).read_bytes().splitlines()]
 

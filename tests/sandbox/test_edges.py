@@ -16,6 +16,7 @@ from opensearch_batch.operators import CancelBatchOperator, CreateConnectorOpera
 from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.tasks.base import cluster, flat
 from opensearch_batch.tasks.partition import placeholders
+from opensearch_batch.wait import refusals
 from tests.sandbox.bench import Run, Server, first_event, rows_of, sensor
 
 SEND = "opensearch_default"
@@ -137,8 +138,11 @@ def test_a_template_in_place_of_an_output_is_told_apart() -> None:
         flat("[{'key': 1}]")
 
 
-def test_a_key_that_a_server_echoes_is_not_in_the_event(server: Server, model_id: str, run: Run) -> None:
+def test_a_key_that_a_server_echoes_is_not_in_the_event(
+    server: Server, model_id: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Events are stored readable."""
+    monkeypatch.setattr(refusals, "STANDS_SECONDS", 0.0)
     server.pace("polls:1000")
     jobs = run.submit(model_id, run.prepare(rows_of(1)))
     body = {"error": {"message": "Incorrect key sk-sandbox-not-a-secret", "code": "invalid_api_key"}}

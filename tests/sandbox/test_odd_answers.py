@@ -10,7 +10,7 @@ import pytest
 from opensearch_batch.errors import Transient, Unavailable
 from opensearch_batch.tasks.stored_trigger import read_event
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
-from opensearch_batch.wait import waiting
+from opensearch_batch.wait import settling
 from tests.sandbox.bench import Run, Server, first_event, rows_of, sensor
 from tests.sandbox.test_promises import deferred
 
@@ -103,7 +103,7 @@ def test_a_clear_of_the_submit_pays_nothing_while_the_file_is_not_named(
 def test_a_file_that_is_never_named_is_an_error_in_bounded_time(
     server: Server, run: Run, model_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(settling, "SETTLE_SECONDS", 0.2)
     server.fault("id_later", reads=-1)
     server.pace("polls:2")
     _, wait = deferred(run, run.submit(model_id, run.prepare(rows_of(ROWS))))

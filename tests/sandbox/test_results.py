@@ -77,7 +77,7 @@ def test_texts_land_in_parquet_and_reasons_as_json_lines(server: Server, run: Ru
 
 def test_base64_vectors_land_exactly(server: Server, model_id: str, run: Run) -> None:
     values = {f"row-{n}": array("f", [n / 7, -n / 3, 1e-30]) for n in range(4)}
-    outcomes = run.wait(run.submit(model_id, run.prepare(rows_of(4))))
+    outcomes = run.wait(run.submit(model_id, run.prepare(rows_of(4), model_parameters={"dimensions": 3})))
     lines = [
         {"custom_id": row_id, "response": {"status_code": 200, "body": {"data": [{"embedding": encoded(vector)}]}}}
         for row_id, vector in values.items()

@@ -67,7 +67,8 @@ def live_job(n: int, tokens: int = 10) -> LiveJob:
     ],
 )
 def test_a_job_counts_until_it_is_known_to_have_ended(status: str, counts: bool) -> None:
-    assert [each.job_id for each in counted(world({"status": status}))] == (["batch_0"] if counts else [])
+    job = {"status": status, "output_file_id": "file-o"}
+    assert [each.job_id for each in counted(world(job))] == (["batch_0"] if counts else [])
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_file_that_no_list_of_late_uploads_shows_is_asked_for() -> None:
 
 
 def test_no_more_of_the_list_is_read_than_fills_the_limit_of_jobs() -> None:
-    made = world({"status": "completed"}, {}, {"status": "failed"}, {})
+    made = world({"status": "completed", "output_file_id": "file-o"}, {}, {"status": "failed"}, {})
     assert len(counted(made, limits=Limits(jobs=2))) == 2
     assert made.listed == ["batch_3", "batch_2", "batch_1"]
 
@@ -116,7 +117,7 @@ def test_an_upload_of_ours_without_a_job_may_be_on_its_way() -> None:
         return {"id": id, "filename": name, "bytes": 40, "created_at": NOW - age}
 
     made = world(
-        {"status": "completed"},
+        {"status": "completed", "output_file_id": "file-o"},
         uploads=(
             upload("file-0", "batch-0-a1.jsonl", 5),
             upload("file-a", "batch-a-a1.jsonl", 5),
@@ -198,7 +199,7 @@ def test_a_submitter_without_room_uploads_nothing_and_keeps_finding_what_it_subm
     with pytest.raises(MustWait):
         submitter().submit(second)
     assert (submitter().submit(first), len(made.files), len(made.jobs)) == (job, 1, 1)
-    made.jobs[0]["status"] = "completed"
+    made.jobs[0].update(status="completed", output_file_id="file-o")
     assert submitter().submit(second).provider_job_id == "batch_2"
 
 

@@ -166,7 +166,7 @@ def test_a_worker_opens_the_providers_store_only_when_it_is_needed() -> None:
     assert store.asked == [("get", "batch_1"), ("cancel", "batch_1")]
 
 
-COMPLETED = {"id": "batch_1", "status": "completed"}
+COMPLETED = {"id": "batch_1", "status": "completed", "output_file_id": "file-o"}
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_the_file_anchors_submission_and_search() -> None:
     ],
 )
 def test_every_status_of_the_vendor_has_its_state(status: str, state: str) -> None:
-    remote = openai.read_job({"id": "batch_1", "status": status})
+    remote = openai.read_job({"id": "batch_1", "status": status, "output_file_id": "file-o"})
     assert (remote.id, remote.status, remote.state) == ("batch_1", status, state)
 
 

@@ -107,12 +107,44 @@ def test_a_row_cut_in_half_is_unreadable_and_its_id_missing() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"[]", b"null", b'"text"', b"5", b"\xff\xfe", b"{}", b'{"custom_id": "a"}', b'{"custom_id":"a","error":"text"}'],
+    [b"[]", b"null", b'"text"', b"5", b"\xff\xfe", b"{}", b'{"custom_id": "a"}'],
 )
 def test_a_line_of_another_shape_is_unreadable(line: bytes) -> None:
     _, tally = joined(["a", "b"], [line, good("b")])
     assert (tally.unreadable, tally.missing) == (1, 1)
     assert tally.first_unreadable.startswith("line 1: ")
+
+
+def test_a_text_as_reason_stays_a_reason_and_refused_for_good() -> None:
+    line = b'{"custom_id": "a", "response": {"status_code": 400, "body": null}, "error": "Too long."}'
+    rows, tally = joined(["a", "b"], [line, good("b")])
+    assert rows[0] == Failure("a", "400", "Too long.", passing=False)
+    assert (tally.unreadable, tally.missing, tally.codes) == (0, 0, {"400": 1})
+
+
+@pytest.mark.parametrize(
+    ("line", "passing"),
+    [
+        ({"response": {"status_code": 0, "body": ""}}, True),
+        ({"response": None, "error": {"code": "request_timeout"}}, True),
+        ({"response": None, "error": {"code": "batch_failed"}}, True),
+        ({"response": None, "error": {"code": 500}}, True),
+        ({"response": {"status_code": "503", "body": {}}}, True),
+        ({"response": {"status_code": "400", "body": {}}}, False),
+        ({"response": {"status_code": 429, "body": {"error": {"code": "insufficient_quota"}}}}, False),
+    ],
+)
+def test_what_passes_is_told_from_what_is_for_good(line: dict[str, Any], passing: bool) -> None:
+    rows, _ = joined(["a", "b"], [json.dumps({"custom_id": "a", **line}).encode(), good("b")])
+    assert isinstance(rows[0], Failure)
+    assert (rows[0].passing, rows[0].code != MISSING) == (passing, True)
+
+
+def test_a_reason_within_another_keeps_its_words() -> None:
+    body = {"error": {"error": {"message": "Too long.", "code": "too_long"}}}
+    line = {"custom_id": "a", "response": {"status_code": 400, "body": body}}
+    rows, _ = joined(["a", "b"], [json.dumps(line).encode(), good("b")])
+    assert rows[0] == Failure("a", "too_long", "Too long.", passing=False)
 
 
 def test_where_no_line_can_be_read_no_row_is_missing() -> None:

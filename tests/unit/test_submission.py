@@ -224,14 +224,14 @@ def test_a_task_limit_with_nothing_to_give_back_is_passed_on_with_what_is_counte
 
 
 def test_a_task_limit_is_lifted_by_looking_at_a_task_whose_job_has_ended(case: Case) -> None:
-    case.world.new_task(case.world.new_job("file-of-others", "completed"))
+    case.world.new_task(case.world.new_job("file-of-others", "completed", output_file_id="file-o"))
     case.world.fail(TaskLimit("HTTP 429: too many."))
     job = case.submitter().submit(SHARD)
     assert (job.provider_job_id, case.world.looked_at, len(case.world.submissions)) == ("batch_2", ["task-1"], 2)
 
 
 def test_a_task_limit_that_stays_ends_the_try_after_one_repetition(case: Case) -> None:
-    case.world.new_task(case.world.new_job("file-of-others", "completed"))
+    case.world.new_task(case.world.new_job("file-of-others", "completed", output_file_id="file-o"))
     for _ in range(3):
         case.world.fail(TaskLimit("HTTP 429: too many."))
     with pytest.raises(TaskLimit):
@@ -243,10 +243,17 @@ def end(case: Case, number: int, status: str, **more: Any) -> None:
     case.world.jobs[number - 1].update(status=status, **more)
 
 
-@pytest.mark.parametrize("status", ["failed", "expired", "cancelled", "completed"])
-def test_a_job_that_ended_with_nothing_to_fetch_makes_way_for_attempt_2(case: Case, status: str) -> None:
+ALL_REFUSED = {"error_file_id": "file-e", "request_counts": {"total": 10, "completed": 0, "failed": 10}}
+
+
+@pytest.mark.parametrize(
+    ("status", "files"), [("failed", {}), ("expired", {}), ("cancelled", {}), ("completed", ALL_REFUSED)]
+)
+def test_a_job_that_ended_with_nothing_to_fetch_makes_way_for_attempt_2(
+    case: Case, status: str, files: dict[str, Any]
+) -> None:
     case.submitter().submit(SHARD)
-    end(case, 1, status)
+    end(case, 1, status, **files)
     job = case.submitter().submit(SHARD)
     assert (job.attempt, job.provider_job_id, job.input_file_id) == (2, "batch_2", "file-2")
     assert case.names() == [file_name(KEY, 1), file_name(KEY, 2)]

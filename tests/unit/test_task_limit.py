@@ -23,7 +23,7 @@ class Provider(World):
         job = self.found[job_id]
         if isinstance(job, Exception):
             raise job
-        return {"id": job_id, "status": job}
+        return {"id": job_id, "status": job, "output_file_id": "file-o"}
 
 
 def hits(*job_ids: str, status: str = "validating") -> list[Hit]:

@@ -202,7 +202,8 @@ def test_what_is_asked_for(name: str, model: str, endpoint: str, parameters: dic
 def test_the_bounds_of_single_precision(text: bytes, good: bool) -> None:
     assert is_vector(Answer("a", vector=text)) == good
     if text[1:2] != b"[" and len(text) < 30:
-        numbers = simdjson.Parser().parse(text).as_buffer(of_type="d")
+        parsed: Any = simdjson.Parser().parse(text)
+        numbers = parsed.as_buffer(of_type="d")
         assert is_vector(Answer("a", vector=text, numbers=numbers)) == good
 
 

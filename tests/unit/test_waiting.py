@@ -37,7 +37,8 @@ class World:
         return {"state": "RUNNING", "remote_job": self._document(task_id.replace("task-", "batch_"))}
 
     def _document(self, id: str) -> dict[str, Any]:
-        return {"id": id, "status": self.status[id], "created_at": 1000}
+        files = {"output_file_id": "file-o"} if self.status[id] == "completed" else {}
+        return {"id": id, "status": self.status[id], "created_at": 1000, **files}
 
 
 @pytest.fixture

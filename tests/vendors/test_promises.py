@@ -83,7 +83,9 @@ def test_a_cluster_that_cannot_look_is_left_for_the_provider(scene: Scene, serve
 def test_a_job_is_cancelled_through_the_cluster_or_at_the_provider(scene: Scene, server: Server, cluster: str) -> None:
     from opensearch_batch.operators import CancelBatchOperator
 
-    jobs = scene.submit(scene.ready(rows_of(120)))
+    bundles = scene.ready(rows_of(120))
+    server.pace("polls:3")
+    jobs = scene.submit(bundles)
     server.pace("polls:1000")
     if cluster == "is down":
         server.fault("down", face="ml_commons")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import UNSET, UnsetType
+
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
@@ -83,8 +85,8 @@ class Outcome(Value, frozen=True):
     error_code: str | None = None
     error_message: str | None = None
     instance_seconds: float = 0.0
-    seen_at: float = 0.0
-    """Epoch seconds of the look that saw the end; 0 from an earlier version."""
+    seen_at: float | UnsetType = UNSET
+    """Epoch seconds of the look that saw the end; unset by earlier versions."""
 
 
 def ended(remote: RemoteJob) -> bool:
@@ -96,7 +98,7 @@ def is_spent(remote: RemoteJob) -> bool:
     return ended(remote) and not remote.has_answers
 
 
-def outcome(job: Job, remote: RemoteJob, seen_at: float = 0.0) -> Outcome:
+def outcome(job: Job, remote: RemoteJob, seen_at: float | UnsetType = UNSET) -> Outcome:
     return Outcome(
         job=job,
         state=remote.state,

@@ -109,7 +109,7 @@ def _lines(outcome: Outcome, store: ProviderStore) -> Iterator[bytes]:
     except ReasonsUnread:
         raise
     except Refused as error:
-        if error.status != NOT_FOUND or time.time() - outcome.seen_at > SOON_SECONDS:
+        if error.status != NOT_FOUND or time.time() - (outcome.seen_at or 0.0) > SOON_SECONDS:
             raise
         raise Unavailable(
             f"{outcome.job.name} has just ended, and its files may be yet to come: {error}",
@@ -120,7 +120,7 @@ def _lines(outcome: Outcome, store: ProviderStore) -> Iterator[bytes]:
 
 def _refuse_fewer_than_told(outcome: Outcome, tally: Tally, requests: int) -> None:
     """Raise Unavailable where the files hold fewer answers than the job says: files lag."""
-    told, came = min(outcome.requests_done, requests), tally.replied + tally.unreadable
+    told, came = min(outcome.requests_done, requests), tally.replied + tally.unreadable + tally.foreign
     if came < told:
         raise Unavailable(
             f"{outcome.job.name}: the provider says {told} requests are answered, and its files have {came} answers. "

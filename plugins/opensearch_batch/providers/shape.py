@@ -82,13 +82,23 @@ def text(value: Any) -> str | None:
 def words(value: Any) -> str | None:
     """What a vendor says to people: a text, or the text in whatever holds one."""
     if isinstance(value, Mapping):
-        found = [value[name] for name in ("message", "error", "detail", "data", "text", "reason") if value.get(name)]
-        return words(found[0]) if found else (str(dict(value)) if value else None)
+        named = [name for name in ("message", "error", "detail", "data", "text", "reason") if name in value]
+        found = [value[name] for name in named if value[name]]
+        return words(found[0]) if found else (None if named or not value else str(dict(value)))
     if isinstance(value, list):
         return "; ".join(said for each in value if (said := words(each))) or None
     if value is None or isinstance(value, bool):
         return None
     return str(value).strip() or None
+
+
+def reason(error: Any) -> tuple[str | None, str]:
+    """Code and words of a vendor's error: a text, an object, or an object within another."""
+    told = error
+    while isinstance(told, Mapping) and isinstance(told.get("error"), Mapping | str) and not told.get("message"):
+        told = told["error"]
+    named = [value for name in ("code", "type") if (value := inner(told, name)) not in (None, "")]
+    return (words(named[0]) if named else None), words(told) or ""
 
 
 def number(value: Any) -> float | None:

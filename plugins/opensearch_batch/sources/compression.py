@@ -12,12 +12,14 @@ from typing import IO, Any, cast
 
 from opensearch_batch.errors import InputError, Unavailable
 from opensearch_batch.extras import imported_from
-from opensearch_batch.storage import READ_BYTES
+from opensearch_batch.storage import READ_BYTES, begin_of
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 OTHERS = {b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 """First bytes of what is not read."""
+
+LONGEST_SIGN = 6
 
 SUFFIXES = (".gz", ".gzip", ".zst", ".zstd")
 
@@ -28,8 +30,7 @@ def decompressed(source: IO[bytes], name: str) -> Generator[IO[bytes], None, Non
 
     Raise InputError for broken data, and for a kind of compression that is not read.
     """
-    begin = source.read(6)
-    source.seek(0)
+    begin = begin_of(source, name, LONGEST_SIGN)
     for signs, kind in OTHERS.items():
         if begin.startswith(signs):
             raise InputError(f"{name} is {kind}; compress it with gzip or zstd, or not at all")

@@ -16,7 +16,7 @@ from opensearch_batch.sources.parquet_rows import MAGIC, parquet_rows
 from opensearch_batch.sources.rows import BadRow, Row
 from opensearch_batch.sources.sql_rows import SCHEME, sql_rows
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.storage import lines_of, matches, open_binary
+from opensearch_batch.storage import begin_of, lines_of, matches, open_binary
 
 Rows = Iterator[Row | BadRow]
 
@@ -51,12 +51,10 @@ def _without_compression(name: str) -> str:
 
 def _object_rows(source: IO[bytes], name: str, read: InputSection, wanted: Sequence[str]) -> Rows:
     format_ = read.format or format_by_name(name)
-    is_parquet = source.read(len(MAGIC)) == MAGIC
-    source.seek(0)
     if format_ == "parquet":
         yield from parquet_rows(source, name, wanted)
         return
-    if is_parquet:
+    if begin_of(source, name, len(MAGIC)) == MAGIC:
         raise InputError(f"{name} is Parquet; say input.format: parquet, or let its name end in .parquet")
     with decompressed(source, name) as content:
         lines = lines_of(content, name)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
-from opensearch_batch.errors import Transient, UnknownAnswer
+from opensearch_batch.errors import BatchError, Transient, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, flat, worker_ask
@@ -23,6 +23,8 @@ from opensearch_batch.tasks.turn_trigger import read_turn
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
 from opensearch_batch.wait.looking import drive, look
 from opensearch_batch.wait.progress import of_outcomes
+from opensearch_batch.wait.refusals import Refusals, patience
+from opensearch_batch.wait.settling import Settling
 from opensearch_batch.wait.waiting import SEVERAL
 
 MORE_THAN_THE_WINDOW_HOURS = 1.0
@@ -102,17 +104,20 @@ class BatchSensor(BaseSensorOperator):
             if not self.deferrable:
                 return self._tell(context, self._poke_until_done(context, settings))
             if len(self.linked_jobs) < SEVERAL:
-                done = self._look(settings)
+                done = self._look(context, settings)
                 if done.is_done:
                     return self._counting(context, settings, done.xcom_value or [])
             return self._defer(context, settings)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        return self._look(settings_of(self))
+        return self._look(context, settings_of(self))
 
-    def _look(self, settings: TaskSettings) -> PokeReturnValue:
-        """Look once at each job that has not ended yet. A look that fails for a passing reason counts as not ended."""
-        ask = worker_ask(settings)
+    def _look(self, context: Context, settings: TaskSettings) -> PokeReturnValue:
+        """Look once at each job that has not ended yet. After a look that fails for a passing reason, or at a key whose
+        refusal has not stood yet, the job counts as not ended. The connections are read at every look.
+        """
+        ask, memory = worker_ask(settings), context["task_state_store"]
+        refusals = Refusals(memory.get(self._refusals_key))  # pokes may be processes of their own
         for job in self.linked_jobs:
             if job.provider_job_id in self.outcomes:
                 continue
@@ -121,10 +126,20 @@ class BatchSensor(BaseSensorOperator):
             except Transient as error:
                 self.log.warning("%s: %s", job.name, error)
                 continue
+            except BatchError as error:
+                if refusals.is_final(job.provider_job_id, error, time.time()):
+                    memory.delete(self._refusals_key)
+                    raise
+                self.log.warning("%s: %s", job.name, patience(error))
+                continue
+            refusals.answered(job.provider_job_id)
             assert remote is not None
             self.log.info("%s: %s", job.name, status_line(remote))
+            self.settling.note(job, remote)
             if ended(remote):
                 self.outcomes[job.provider_job_id] = outcome(job, remote, time.time())
+        if refusals.noted() or memory.get(self._refusals_key):
+            memory.set(self._refusals_key, refusals.noted())
         done = len(self.outcomes) == len(self.linked_jobs)
         return PokeReturnValue(done, list(self.outcomes.values()) if done else None)
 
@@ -214,6 +229,7 @@ class BatchSensor(BaseSensorOperator):
         self.current = current_jobs(self._given, context["task_state_store"])
         self.told: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
+        self.settling = Settling()
         if settings.spec and "poke_interval" not in self.waits_as_given:  # Airflow's own loop of pokes reads these two
             self.poke_interval = settings.spec.wait.poll_seconds
         if "timeout" not in self.waits_as_given:
@@ -250,6 +266,10 @@ class BatchSensor(BaseSensorOperator):
 
     def _forget_deadline(self, context: Context) -> None:
         context["task_state_store"].delete(self._deadline_key)
+
+    @property
+    def _refusals_key(self) -> str:
+        return self._deadline_key.replace("deadline", "refusals")
 
     @property
     def _deadline_key(self) -> str:

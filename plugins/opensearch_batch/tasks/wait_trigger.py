@@ -24,6 +24,7 @@ from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger
 from opensearch_batch.wait.job_list import AskJobList, JobList, job_list_of
 from opensearch_batch.wait.looking import Ask, AskCluster, adrive, cancel, look
 from opensearch_batch.wait.pacing import pause_seconds
+from opensearch_batch.wait.refusals import is_refused_key
 from opensearch_batch.wait.waiting import AT_ONCE, SEVERAL, Wait
 
 FRESH = 0.75
@@ -193,8 +194,10 @@ class BatchTrigger(StoredTrigger):
                 if isinstance(step, AskJobList):
                     return await _in_thread(store.list_jobs, step.ids, step.most_pages, step.since)
                 return await _in_thread(store.cancel_job if step.cancel else store.get_job, step.job_id)
-            except KeyExpired:  # a wait may be longer than credentials last: the next look reads them anew
-                opened.clear()
+            except BatchError as error:
+                # A wait may be longer than a key lasts: the next look reads the connection anew.
+                if isinstance(error, KeyExpired) or is_refused_key(error):
+                    opened.clear()
                 raise
 
         async with MLCommonsAsyncHook(self.opensearch_conn_id).sender() as send:

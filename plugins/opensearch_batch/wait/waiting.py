@@ -12,15 +12,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from opensearch_batch.errors import BatchError, Throttled, Transient, UnknownAnswer
+from opensearch_batch.errors import BatchError, Throttled, Transient
 from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, outcome, status_line
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.wait.job_list import BLIND, AskJobList, JobList
 from opensearch_batch.wait.looking import Ask, Asking, adrive, confirm, look
 from opensearch_batch.wait.progress import Progress, Track
-
-SETTLE_SECONDS = 900.0
-"""So long a job may name no file of the rows it says are answered; longer is an error."""
+from opensearch_batch.wait.refusals import Refusals, patience
+from opensearch_batch.wait.settling import Settling
 
 AT_ONCE = 8
 """Jobs of a bundle looked at side by side."""
@@ -49,10 +48,11 @@ class Wait:
     job_list: JobList | None = None
 
     def __post_init__(self) -> None:
-        self._settling_since: dict[str, float] = {}
+        self._settling = Settling()
         self._outcomes: dict[str, Outcome] = {}
         self._track = Track(self.jobs)
         self._said: dict[str, tuple[str, float]] = {}
+        self._refusals = Refusals()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._turns = deque(job.provider_job_id for job in self.jobs)
 
@@ -66,10 +66,11 @@ class Wait:
     async def look(self, now: float, fresh_seconds: float) -> Progress:
         """Look once at every job without an end, or use a walk of the list begun less than `fresh_seconds` ago.
 
-        Raise errors that no later look can mend; after a passing error the job counts as not ended.
+        Raise errors that no later look can mend, a refused key only once the refusal has stood; after a passing error
+        the job counts as not ended.
         """
         left = [job for job in self.jobs if job.provider_job_id not in self._outcomes]
-        looks = [self._look_at(job, asking) for job, asking in await self._singly(left, now, fresh_seconds)]
+        looks = [self._look_at(job, asking, now) for job, asking in await self._singly(left, now, fresh_seconds)]
         for failure in await asyncio.gather(*looks, return_exceptions=True):
             if isinstance(failure, BaseException):
                 raise failure
@@ -129,7 +130,7 @@ class Wait:
         self._turns.append(id)
         return id
 
-    async def _look_at(self, job: Job, asking: Asking) -> None:
+    async def _look_at(self, job: Job, asking: Asking, now: float) -> None:
         async with self._slots:
             try:
                 remote = await adrive(asking, self.ask)
@@ -137,7 +138,13 @@ class Wait:
                 text = f"no answer, trying again: {error}"
                 self._say(job, text, text, logging.WARNING)
                 return
+            except BatchError as error:
+                if self._refusals.is_final(job.provider_job_id, error, now):
+                    raise
+                self._say(job, "refused", patience(error), logging.WARNING)
+                return
         assert remote is not None
+        self._refusals.answered(job.provider_job_id)
         self._note(job, remote)
 
     def _note(self, job: Job, remote: RemoteJob) -> None:
@@ -145,22 +152,11 @@ class Wait:
         self._track.note(job, remote)
         if self.job_list and remote.created_at:
             self.job_list.made(job.provider_job_id, remote.created_at)
-        if remote.state == "settling":
-            self._settle(job, remote)
+        self._settling.note(job, remote)
         if ended(remote):
             self._outcomes[job.provider_job_id] = outcome(job, remote, time.time())
             if self.job_list:
                 self.job_list.ended(job.provider_job_id)
-
-    def _settle(self, job: Job, remote: RemoteJob) -> None:
-        """Raise UnknownAnswer for a job that has not named its files for too long."""
-        since = self._settling_since.setdefault(job.provider_job_id, time.time())
-        if time.time() - since > SETTLE_SECONDS:
-            raise UnknownAnswer(
-                f"{job.name}: the provider says {remote.status}, {remote.requests_done} of {remote.requests_total} "
-                f"requests answered, and has named no file of answers for {SETTLE_SECONDS / 60:.0f} minutes. Nothing "
-                "was sent again: look at the job at the provider, and clear this task once its files are there"
-            )
 
     def _say(self, job: Job, kind: str, text: str, level: int = logging.INFO) -> None:
         """Log a line about the job when `kind` changes; rows done are told for the whole bundle."""

@@ -31,9 +31,25 @@ THROTTLED = frozenset(
     ["Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestLimitExceeded"]
 )
 ABSENT = frozenset(["404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound", "ResourceNotFoundException"])
+UNAUTHORIZED = 401
+FORBIDDEN = 403
+REFUSED_KEYS = frozenset(
+    [
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+        "AuthFailure",
+    ]
+)
+"""Codes of a key that AWS does not know, or no longer, whatever the status:
+https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html.
+"""
 DENIED = frozenset(["403", "AccessDenied", "AccessDeniedException"])
 AMAZON = "airflow.providers.amazon"
 TIMEOUT_SECONDS = 60
+ATTEMPTS = 5
 
 
 def session_of(connection: Connection) -> boto3.Session:
@@ -87,12 +103,12 @@ def _assumed(session: boto3.Session, extra: Mapping[str, Any]) -> boto3.Session:
 
 
 def client_of(connection: Connection, service: str) -> Any:
-    """Reads are repeated by the SDK, up to five times."""
+    """The SDK sends a call up to ATTEMPTS times."""
     with imported_from("amazon", f"connection {connection.conn_id!r}"):
         from botocore.config import Config
 
     config = Config(
-        retries={"mode": "standard", "total_max_attempts": 5},
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         connect_timeout=10,
         read_timeout=TIMEOUT_SECONDS,
         s3={"addressing_style": "path"} if connection.extra_dejson.get("endpoint_url") else None,
@@ -182,8 +198,12 @@ def _refusal(what: str, error: Any) -> BatchError:
 def _refused(code: str, said: str, message: str, status: int) -> Refused:
     if code in ABSENT or _says_absent(said):
         return Refused(f"{message} Are the region and the name right?", status=NOT_FOUND)
-    if code in DENIED or status == 403:
-        return Refused(f"{message} The connection's key may not do this: docs/providers has the policy.", status=status)
+    if code in REFUSED_KEYS:
+        return Refused(f"{message} Check the key in the provider's connection.", status=UNAUTHORIZED)
+    if code in DENIED or status == FORBIDDEN:
+        return Refused(
+            f"{message} The connection's key may not do this: docs/providers has the policy.", status=FORBIDDEN
+        )
     return Refused(message, status=status)
 
 

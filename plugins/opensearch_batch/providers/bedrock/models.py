@@ -16,6 +16,7 @@ from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
 from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import as_shape, decoder, json_of, spoken_in
 from opensearch_batch.providers.request_body import members
+from opensearch_batch.providers.shape import count, inner
 
 Family = Literal["titan", "cohere", "anthropic", "nova"]
 FAMILIES: dict[str, Family] = {
@@ -127,22 +128,13 @@ class _Embedded(msgspec.Struct):
     """Titan: a vector for a text."""
 
     embedding: msgspec.Raw
-    inputTextTokenCount: int = 0
+    inputTextTokenCount: Any = 0
 
 
 class _Vectors(msgspec.Struct):
     """Cohere: a list of vectors, or lists by type, of which floats are read."""
 
     embeddings: list[Any] | dict[str, list[Any] | None] | None
-
-
-class _Tokens(msgspec.Struct):
-    """Anthropic says input_tokens, Nova inputTokens."""
-
-    input_tokens: int | float | None = None
-    inputTokens: int | float | None = None
-    output_tokens: int | float | None = None
-    outputTokens: int | float | None = None
 
 
 class _Message(msgspec.Struct):
@@ -158,7 +150,7 @@ class _Spoken(msgspec.Struct):
 
     content: list[Any] | None = None
     output: _Output | None = None
-    usage: _Tokens | None = None
+    usage: Any = None
     stop_reason: Any = None
     stopReason: Any = None
 
@@ -172,7 +164,7 @@ def answer(row_id: str, output: bytes) -> Answer:
         line = _embedded(output)
     except UnreadableLine:
         return _read(row_id, json_of(output))
-    return Answer(row_id, vector=bytes(line.embedding), usage=Usage(line.inputTextTokenCount))
+    return Answer(row_id, vector=bytes(line.embedding), usage=Usage(count(line.inputTextTokenCount)))
 
 
 def _read(row_id: str, said: Any) -> Answer:
@@ -181,7 +173,7 @@ def _read(row_id: str, said: Any) -> Answer:
     if isinstance(said, dict) and "embeddings" in said:
         return Answer(row_id, vector=orjson.dumps(_only_vector(as_shape(said, _Vectors))))
     spoken = as_shape(said, _Spoken)
-    usage = _usage(spoken.usage or _Tokens())
+    usage = _usage(spoken.usage)
     text, why = spoken_in(_parts(spoken)), spoken.stop_reason or spoken.stopReason
     if not text:
         return Answer(row_id, code="no_output", message=f"stop_reason {why}", usage=usage)
@@ -204,7 +196,9 @@ def _parts(spoken: _Spoken) -> list[Any]:
     return spoken.output.message.content
 
 
-def _usage(tokens: _Tokens) -> Usage:
+def _usage(tokens: Any) -> Usage:
+    """Anthropic says input_tokens, Nova inputTokens."""
     return Usage(
-        int(tokens.input_tokens or tokens.inputTokens or 0), int(tokens.output_tokens or tokens.outputTokens or 0)
+        count(inner(tokens, "input_tokens")) or count(inner(tokens, "inputTokens")),
+        count(inner(tokens, "output_tokens")) or count(inner(tokens, "outputTokens")),
     )

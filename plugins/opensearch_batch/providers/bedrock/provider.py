@@ -20,9 +20,10 @@ from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.bedrock import models
+from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder
-from opensearch_batch.providers.shape import an_object, count, epoch_seconds, inner, needed, number, text, words
+from opensearch_batch.providers.shape import an_object, count, epoch_seconds, inner, needed, number, reason, text, words
 
 NAME = "bedrock"
 CONNECTION = "aws_default"
@@ -59,8 +60,6 @@ STATES: dict[str, RemoteState] = {
     "Expired": "expired",
     "Stopped": "cancelled",
 }
-
-PASSING = frozenset(["408", "424", "429"])
 
 LATER = re.compile(r"ThrottlingException|Too many requests|ServiceQuotaExceededException|ServiceUnavailable")
 TAKEN = re.compile(r"ConflictException|job name is currently in use")
@@ -257,15 +256,10 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     )
 
 
-class _Error(msgspec.Struct):
-    errorCode: int | str
-    errorMessage: str = ""
-
-
 class _Line(msgspec.Struct):
     recordId: str
     modelOutput: msgspec.Raw = msgspec.Raw()
-    error: _Error | None = None
+    error: Any = None
 
 
 _line = decoder(_Line)
@@ -275,8 +269,10 @@ def read_line(raw: bytes) -> Answer:
     line = _line(raw)
     name = row_id(line.recordId)
     if line.error:
-        code = str(line.error.errorCode)
-        return Answer(name, code=code, message=line.error.errorMessage, passing=passes(code))
+        said, message = reason(line.error)
+        code = words(inner(line.error, "errorCode")) or said or "error"
+        message = words(inner(line.error, "errorMessage")) or message
+        return Answer(name, code=code, message=message, passing=passes(code))
     if not (output := bytes(line.modelOutput)):
         raise UnreadableLine("neither an output nor an error")
     return models.answer(name, output)
@@ -289,10 +285,6 @@ def read_many(raw: bytes) -> Iterator[Answer | None]:
 def usage_of(manifest: Mapping[str, Any]) -> Usage:
     """Of a job's manifest.json.out."""
     return Usage(count(inner(manifest, "inputTokenCount")), count(inner(manifest, "outputTokenCount")))
-
-
-def passes(code: str, status: int | None = None) -> bool:
-    return code in PASSING or (code.isdigit() and int(code) >= 500)
 
 
 def job_path(job_id: str) -> str:

@@ -219,11 +219,13 @@ class CohereDatasets(KeyedStore):
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
         asked = self._asked_rows(outcome)
         made = (row for dataset_id in outcome.outputs for row in self._rows(dataset_id))
-        for line, row in zip_longest(asked, made):
+        for rows, (line, row) in enumerate(zip_longest(asked, made)):
+            if row is None and outcome.state != "completed":
+                return
             if row is None:
                 raise Unavailable(
-                    f"{outcome.job.name} is complete, and its output has fewer rows than its input. It is read again; "
-                    "nothing is sent again",
+                    f"{outcome.job.name} is complete, and its output has {rows} rows, its input has more. "
+                    "The output is read again; nothing is sent again",
                     retry_after_seconds=60,
                 )
             if line is None:

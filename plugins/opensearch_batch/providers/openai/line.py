@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import sys
 from array import array
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import orjson
 
 from opensearch_batch.flow.answers import Answer, Usage
-from opensearch_batch.providers.openai.codes import RELAYED, passes, relayed_passes
+from opensearch_batch.providers.openai.relayed import RELAYED, relayed_passes
+from opensearch_batch.providers.passing import passes
 from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import as_shape, spoken_in
+from opensearch_batch.providers.shape import count, inner, number, reason
 
 LIMITS = frozenset(["length", "max_tokens", "model_length"])
 """`finish_reason` of a text that a limit of tokens ended: https://platform.openai.com/docs/api-reference/chat/object,
@@ -25,7 +26,7 @@ LIMIT_OF_RESPONSES = "max_output_tokens"
 
 
 class _AnyResponse(msgspec.Struct):
-    status_code: int | float | None = None
+    status_code: Any = None
     body: Any = None
 
 
@@ -34,16 +35,7 @@ class AnyLine(msgspec.Struct):
 
     custom_id: str | int | float
     response: _AnyResponse | None = None
-    error: dict[str, Any] | None = None
-
-
-class _AnyTokens(msgspec.Struct):
-    """Embeddings and chat say prompt/completion tokens, responses input/output tokens."""
-
-    prompt_tokens: int | float | None = None
-    input_tokens: int | float | None = None
-    completion_tokens: int | float | None = None
-    output_tokens: int | float | None = None
+    error: Any = None
 
 
 class _AnyVector(msgspec.Struct):
@@ -77,16 +69,16 @@ class _AnyBody(msgspec.Struct):
 
 def read_any(line: AnyLine) -> Answer:
     custom_id, response = str(line.custom_id), line.response or _AnyResponse()
-    status, told = _whole(response.status_code), response.body or {}
-    if error := line.error or _error_in(told):
+    status, told = _whole(response.status_code), response.body
+    if error := line.error or inner(told, "error"):
         return _reason(custom_id, status, error)
     if status is None:
         raise UnreadableLine("neither a status nor an error")
     if status != 200:
-        words = orjson.dumps(told).decode()[:500]
-        return Answer(custom_id, code=str(status), message=words, passing=passes(str(status), status))
+        said = orjson.dumps(told).decode() if told else f"HTTP status {status}, and no words"
+        return Answer(custom_id, code=str(status), message=said[:500], passing=passes(str(status)))
     body = as_shape(told, _AnyBody)
-    usage = _usage(as_shape(body.usage or {}, _AnyTokens, strict=False))
+    usage = _usage(body.usage)
     if body.data is not None:
         return Answer(custom_id, vector=vector_of(_only(body.data)), usage=usage)
     output, why_none, truncated = _text(body)
@@ -95,19 +87,16 @@ def read_any(line: AnyLine) -> Answer:
     return Answer(custom_id, output=output, usage=usage, truncated=truncated)
 
 
-def _error_in(body: Any) -> dict[str, Any] | None:
-    found = body.get("error") if isinstance(body, dict) else None
-    return as_shape(found, dict[str, Any]) if found else None
-
-
-def _reason(custom_id: str, status: int | None, error: Mapping[str, Any]) -> Answer:
-    code, message = str(error.get("code") or error.get("type") or status), str(error.get("message", ""))
+def _reason(custom_id: str, status: int | None, error: Any) -> Answer:
+    code, message = reason(error)
+    code = code or str(status or "error")
     passing = passes(code, status) or (code == RELAYED and relayed_passes(message))
     return Answer(custom_id, code=code, message=message, passing=passing)
 
 
-def _whole(number: int | float | None) -> int | None:
-    return None if number is None else int(number)
+def _whole(status: Any) -> int | None:
+    found = number(status)
+    return None if found is None else int(found)
 
 
 def _only(vectors: list[_AnyVector | None]) -> Any:
@@ -156,8 +145,9 @@ def _is_limit(finish_reason: Any) -> bool:
     return isinstance(finish_reason, str) and finish_reason in LIMITS
 
 
-def _usage(tokens: _AnyTokens) -> Usage:
+def _usage(tokens: Any) -> Usage:
+    """Embeddings and chat say prompt and completion tokens, responses input and output tokens."""
     return Usage(
-        int(tokens.prompt_tokens or tokens.input_tokens or 0),
-        int(tokens.completion_tokens or tokens.output_tokens or 0),
+        count(inner(tokens, "prompt_tokens")) or count(inner(tokens, "input_tokens")),
+        count(inner(tokens, "completion_tokens")) or count(inner(tokens, "output_tokens")),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import orjson
@@ -84,14 +84,15 @@ def _embedded(raw: bytes) -> Answer | None:
         or not memoryview(numbers).nbytes
         or not isinstance(custom_id, str)
         or not isinstance(tokens, int)
+        or tokens < 0
     ):
         return None
     return Answer(custom_id, vector=text, numbers=numbers, usage=Usage(tokens))
 
 
 class _ChatTokens(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
+    completion_tokens: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class _Message(msgspec.Struct):

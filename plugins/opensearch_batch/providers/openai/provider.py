@@ -16,8 +16,9 @@ from opensearch_batch.errors import Transient
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
-from opensearch_batch.providers.openai import codes, tokens
 from opensearch_batch.providers.openai import output as openai_output
+from opensearch_batch.providers.openai import tokens
+from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import unknown_status
 from opensearch_batch.providers.request_body import members
 from opensearch_batch.providers.shape import an_object, count, epoch_seconds, inner, needed, number, text, words
@@ -276,7 +277,7 @@ def _message(error: Any) -> str | None:
 
 
 tokenizer = tokens.tokenizer
-read_line, read_many, passes = openai_output.read_line, openai_output.read_many, codes.passes
+read_line, read_many = openai_output.read_line, openai_output.read_many
 
 
 def job_path(job_id: str) -> str:

@@ -11,7 +11,9 @@ from typing import Any
 import orjson
 
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.providers.passing import passes
 from opensearch_batch.providers.reading import json_of, spoken_in
+from opensearch_batch.providers.shape import reason, words
 
 VECTORS = ("embedding", "embeddings", "vector", "vectors", "sentence_embeddings")
 """Names of a vector, and of nothing else."""
@@ -32,7 +34,7 @@ def answer(row_id: str, output: bytes) -> Answer:
 def _read(row_id: str, said: Any, output: bytes) -> Answer:
     if isinstance(said, dict):
         if error := said.get("error") or said.get("errorMessage"):
-            return Answer(row_id, code=str(said.get("code") or "container_error"), message=str(error))
+            return _refused(row_id, said.get("code"), error)
         for name in VECTORS:
             if name in said:
                 return _vector(row_id, orjson.dumps(said[name]))
@@ -57,6 +59,12 @@ def _read(row_id: str, said: Any, output: bytes) -> Answer:
     if isinstance(said, list) and said and not any(isinstance(part, str | dict) for part in said):
         return Answer(row_id, vector=orjson.dumps(said))
     return Answer(row_id, output=output.decode()) if said else _empty(row_id)
+
+
+def _refused(row_id: str, code: Any, error: Any) -> Answer:
+    told, message = reason(error)
+    named = words(code) or told or "container_error"
+    return Answer(row_id, code=named, message=message, passing=passes(named))
 
 
 def _vector(row_id: str, output: bytes) -> Answer:

@@ -21,6 +21,7 @@ from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked, vectors_of
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
+from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder, explained
 from opensearch_batch.providers.request_body import members
@@ -60,8 +61,6 @@ STATES: dict[str, RemoteState] = {
 
 FILE_FAILED = "file_failed"
 """Code of a row in a file without output: the container refused this row, or a neighbour in the file."""
-
-PASSING = frozenset(["InternalServerError", "CapacityError"])
 
 LATER = re.compile(r"ThrottlingException|Rate exceeded|TooManyRequests|ResourceLimitExceeded|ServiceUnavailable")
 TAKEN = re.compile(r"ResourceInUse")
@@ -339,10 +338,6 @@ def unanswered(line: bytes, code: str, message: str, rows: int) -> bytes:
 def paired(line: bytes, output: bytes) -> bytes:
     """Join input and output of the same line number, for a job without JoinSource."""
     return b'{"id":' + orjson.dumps(str(orjson.loads(line)["id"])) + b',"SageMakerOutput":' + output + b"}"
-
-
-def passes(code: str, status: int | None = None) -> bool:
-    return code in PASSING
 
 
 def job_path(job_id: str) -> str:
