@@ -37,7 +37,8 @@ NEEDS: dict[str, tuple[str, str, Callable[[], object]]] = {
 @pytest.fixture(params=NEEDS)
 def need(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str, Callable[[], object]]:
     module, extra, use = NEEDS[request.param]
-    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+    holding = (f"{module}.", "airflow.providers.amazon.")  # who imported it before holds it
+    for name in [name for name in sys.modules if f"{name}.".startswith(holding)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     return module, extra, use
