@@ -24,6 +24,7 @@ LONGEST_FIRST = {
     "tests/e2e/test_bundles.py": "a stack",
     "tests/e2e/test_repair.py": "a stack",
     "tests/e2e/test_stack.py": "a stack",
+    "tests/e2e/test_tutorial.py": "a stack",
     "tests/e2e/test_upgrade.py": "upgraded stack",
     "tests/compose/test_rehearsal.py": "compose",
     "tests/real/test_secured_job.py": "secured node",

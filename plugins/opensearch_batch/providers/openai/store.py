@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOT_FOUND = 404
+NO_SUCH_PATH = (NOT_FOUND, 405, 501)
 PAGE = 100
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
@@ -242,13 +243,22 @@ def _name(file: Mapping[str, Any]) -> str:
     return text(file.get("filename")) or ""
 
 
+def _hint(status: int, url: Any) -> str:
+    """Say where the API may be, to a server that does not know the path."""
+    if status not in NO_SUCH_PATH or url.path.split("/")[1] not in ("files", "batches"):
+        return ""
+    base = f"{url.scheme}://{url.netloc.decode()}"
+    return f". The base URL {base} has no path: most servers have this API at {base}/v1. Correct the connection's host"
+
+
 def _asked(ask: Callable[[], T], what: str) -> T:
     """Translate the SDK's errors into ours."""
     import openai
 
     def translated(error: Exception) -> BatchError | None:
         if isinstance(error, openai.APIStatusError):
-            message = f"{what}: HTTP {error.status_code}: {error.message[:600]}"
+            hint = _hint(error.status_code, error.request.url)
+            message = f"{what}: HTTP {error.status_code}: {error.message[:600]}{hint}"
             return refusal(message, error.status_code, error.response.headers)
         if isinstance(error, openai.APIConnectionError):
             cause = error.__cause__ or error
