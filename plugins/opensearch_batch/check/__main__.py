@@ -66,5 +66,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    logging.getLogger("opensearch_batch").setLevel(logging.CRITICAL)  # the lines say it
+    # The lines say it; and Airflow warns of each look at a connection whose type has a "_".
+    logging.getLogger("opensearch_batch").setLevel(logging.CRITICAL)
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
     sys.exit(main())

@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from airflow.sdk import conf
 
 from opensearch_batch.check.lines import CannotKnow, Check
 from opensearch_batch.check.of_cluster import cluster_checks
+from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import SpecError
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import try_writing
@@ -29,12 +31,13 @@ KEEP = {"partition": "{partition}", "run_id": "{run_id}"}
 def airflow_checks(spec: BatchSpec, settings: TaskSettings, partition: str | None) -> list[list[Check]]:
     conn_id = settings.opensearch_conn_id
 
-    def send(call: Any) -> Any:
+    @cache
+    def way() -> Callable[[Call], Any]:
         check_connections([conn_id])
-        return cluster(conn_id)(call)
+        return cluster(conn_id)
 
     return [
-        cluster_checks(conn_id, send, lambda: wanted_connector(settings)),
+        cluster_checks(conn_id, lambda call: way()(call), cache(lambda: wanted_connector(settings))),
         [Check(f"connection {settings.provider_conn_id}", lambda: _key(settings))],
         [Check("output.uri", lambda: _written(spec, "output"))],
         [Check("work_uri", lambda: _written(spec, "work"))],
