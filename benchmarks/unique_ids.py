@@ -79,12 +79,13 @@ def unchecked(task: Task) -> Work:
 
 def _reading(task: Task, seen: type[Any]) -> Work:
     """`refused_at` is the line of a second input where a repetition was refused: it shows that the check is one."""
-    from opensearch_batch.errors import InputError
     from opensearch_batch.sources import records
+    from opensearch_batch.sources.json_lines import json_rows
+    from opensearch_batch.sources.rows import BadRow
     from opensearch_batch.storage import SourceLine
 
-    def read(path: Path) -> Iterable[records.Record]:
-        return records.read_records(_lines(path), id_field="id", text_field="text")
+    def read(path: Path) -> Iterable[records.Record | BadRow]:
+        return records.read_records(json_rows(_lines(path)), id_field="id", text_field="text")
 
     def _lines(path: Path) -> Iterator[SourceLine]:
         with path.open("rb") as source:
@@ -96,14 +97,9 @@ def _reading(task: Task, seen: type[Any]) -> Work:
         try:
             rows = checksum = refused_at = 0
             for record in read(task.path(INPUT)):
-                rows, checksum = rows + 1, zlib.crc32(record.id.encode(), checksum)
-            try:
-                for record in read(task.path(REPEATED)):
-                    refused_at = record.line.number
-            except InputError:
-                refused_at += 1
-            else:
-                refused_at = 0
+                rows, checksum = rows + 1, zlib.crc32(str(record.id).encode(), checksum)
+            bad = [row.place.number for row in read(task.path(REPEATED)) if isinstance(row, BadRow)]
+            refused_at = bad[0] if bad else 0
         finally:
             records.SeenIds = own  # type: ignore[misc]
         return {"rows": rows, "checksum": checksum, "refused_at": refused_at}

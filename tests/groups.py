@@ -26,6 +26,7 @@ LONGEST_FIRST = {
     "tests/e2e/test_repair.py": "a stack",
     "tests/e2e/test_odd_answers.py": "a stack",
     "tests/e2e/test_stack.py": "a stack",
+    "tests/e2e/test_tutorial.py": "a stack",
     "tests/e2e/test_upgrade.py": "upgraded stack",
     "tests/compose/test_rehearsal.py": "compose",
     "tests/real/test_secured_job.py": "secured node",

@@ -3,7 +3,7 @@
 BatchError
 ├── Terminal                 stop and tell a person: repeating cannot help
 │   ├── SpecError            the spec, or an operator's arguments, are wrong
-│   ├── InputError           a record of the input cannot be sent
+│   ├── InputError           rows of the input cannot be sent
 │   ├── BudgetExceeded       the plan costs more than the spec allows
 │   ├── Refused              the cluster or the provider refused, and will refuse again
 │   │   ├── NoRoute          the cluster does not know the path
@@ -50,9 +50,10 @@ class SpecError(Terminal):
 
 
 class InputError(Terminal):
-    """A record of the input cannot be sent.
+    """Rows of the input cannot be sent, or the input cannot be read.
 
-    Do: correct the row; the error names file and line. Then clear `prepare_input`. Nothing was sent.
+    Do: correct the rows; the error names the first twenty with file and line. Or skip them, with
+    `input.bad_rows: skip`. Then clear `prepare_input`. Nothing was sent.
     """
 
 

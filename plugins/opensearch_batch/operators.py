@@ -20,6 +20,7 @@ BatchSensor comes from opensearch_batch.sensor. opensearch_batch.pipeline wires 
 
 from __future__ import annotations
 
+from opensearch_batch.check.operator import CheckOperator
 from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.tasks.output import FetchOutputOperator, ReportOperator
 from opensearch_batch.tasks.prepare import PrepareInputOperator
@@ -28,6 +29,7 @@ from opensearch_batch.tasks.submit import CancelBatchOperator, SubmitBatchOperat
 
 __all__ = [
     "CancelBatchOperator",
+    "CheckOperator",
     "CreateConnectorOperator",
     "FetchOutputOperator",
     "PrepareInputOperator",

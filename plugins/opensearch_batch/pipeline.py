@@ -85,7 +85,7 @@ def batch_inference(
         return each_bundle.expand(shards=bundles)
 
     landed = [round_of("shard", prepare.output, last=not rounds)]
-    repairs = []
+    repairs, groups = [], ["shard"]
     for number in range(1, rounds + 1):
         repair = PrepareRepairOperator(
             task_id=f"prepare_repair_{number}",
@@ -95,13 +95,16 @@ def batch_inference(
             doc_md=SKIPPED,
         )
         repairs.append(repair.task_id)
-        landed.append(round_of(f"repair_{number}", repair.output, last=number == rounds, tooltip=SKIPPED))
+        groups.append(f"repair_{number}")
+        landed.append(round_of(groups[-1], repair.output, last=number == rounds, tooltip=SKIPPED))
     report = ReportOperator(
         task_id="report",
         planned_by=prepare.task_id,
         landed=landed,
         repaired_by=repairs,
         skip_without_plan=True,
+        submitted_by=[f"{group}.submit_batch" for group in groups],
+        waited_by=[f"{group}.wait_for_batch" for group in groups],
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[outlet_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )

@@ -14,23 +14,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from opensearch_batch import providers
+from opensearch_batch.dotted import explained, with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
+from opensearch_batch.input_section import InputSection, Section
+
+RESERVED = frozenset(
+    {"id", "embedding", "output", "truncated", "input_tokens", "output_tokens", "model_id", "run", "shard", "batch_id"}
+)
+"""Names that a result has already."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelSection(_Section):
+class ModelSection(Section):
     """The hosted model, and the names of connector, model and model group in the cluster."""
 
     provider: str = Field(
@@ -86,7 +87,7 @@ class ModelSection(_Section):
             provider.JobSettings.model_validate(self.job)
         except ValidationError as error:
             raise SpecError(
-                "; ".join(f"model.job.{_explain(item, provider.JobSettings)}" for item in error.errors())
+                "; ".join(f"model.job.{explained(item, provider.JobSettings)}" for item in error.errors())
             ) from None
         if self.endpoint not in provider.ENDPOINTS:
             raise SpecError(f"model.endpoint {self.endpoint!r} is not one of {', '.join(provider.ENDPOINTS)}")
@@ -95,29 +96,7 @@ class ModelSection(_Section):
         return self
 
 
-class InputSection(_Section):
-    """The input, JSON Lines. `{partition}` and `{run_id}` are filled in per run; a glob reads files in name order."""
-
-    uri: str = Field(
-        description="JSON Lines at file://… or on any object storage that Airflow knows (s3://conn@bucket/key). A glob "
-        "reads its files in name order. {partition} and {run_id} are filled in, ${VARIABLES} come from the worker's "
-        "environment.",
-    )
-    id_field: str = Field("id", description="Field with the row's id: unique in the run; text or a whole number.")
-    text_field: str = Field("text", description="Field with the text to send.")
-    prompt: str | None = Field(
-        None, description='Template over the row\'s fields, e.g. "Summarise: {text}"; replaces text_field.'
-    )
-    max_records: int | None = Field(None, ge=1, description="Read at most this many rows.")
-    allow_empty: bool | None = Field(
-        None,
-        description="Whether a run without rows is a success; default: true where uri has {partition}, else false. A "
-        "glob without matches has no rows; a single file must exist.",
-    )
-    partition_format: str = Field("%Y-%m-%d", description="strftime of the data interval's start, for {partition}.")
-
-
-class OutputSection(_Section):
+class OutputSection(Section):
     """The folder for results, failures and manifests, and the format of the results."""
 
     uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
@@ -131,6 +110,11 @@ class OutputSection(_Section):
         description="Whether manifest.json also moves to a complete run that answered fewer rows than the run before, "
         "e.g. because rows were deleted from the input; default: such a run says so, and manifest.json stays.",
     )
+    include: list[str] = Field(
+        [],
+        description="Fields of the row that each of its results has too, e.g. [title, lang]. In Parquet a column is of "
+        "text, whole numbers, numbers or booleans; of several of these, or of objects and lists, it holds JSON.",
+    )
     keep_provider_files_days: float | None = Field(
         None,
         ge=0,
@@ -138,8 +122,15 @@ class OutputSection(_Section):
         "provider; default: keep them.",
     )
 
+    @field_validator("include")
+    @classmethod
+    def _not_taken(cls, names: list[str]) -> list[str]:
+        if taken := sorted(RESERVED.intersection(names)):
+            raise SpecError(f"output.include: a result has its own {', '.join(taken)}; name other fields")
+        return list(dict.fromkeys(names))
 
-class LimitSection(_Section):
+
+class LimitSection(Section):
     """Limits below the provider's own, and limits of money, failures and repair rounds."""
 
     min_requests: int | None = Field(
@@ -185,7 +176,8 @@ class LimitSection(_Section):
     usd_per_million_tokens: float | None = Field(
         None,
         ge=0,
-        description="Batch price; default: the list price of genai-prices, times the vendor's factor for batches.",
+        description="Batch price; default: the batch price of genai-prices, else its list price times the vendor's "
+        "factor for batches. The plan says of which price it speaks.",
     )
     usd_per_instance_hour: float | None = Field(
         None, ge=0, description="Price of a machine, where the provider bills machines; for the report."
@@ -197,7 +189,11 @@ class LimitSection(_Section):
         "upload, as is a model whose price is not known: give usd_per_million_tokens. Default: no limit.",
     )
     max_failed_fraction: float = Field(
-        0.0, ge=0, le=1, description="Share of rows that may fail for a named reason before the run fails."
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of rows that may fail for a named reason before the run fails; rows skipped by "
+        "input.bad_rows do not count.",
     )
     repair_rounds: int = Field(
         1,
@@ -209,7 +205,7 @@ class LimitSection(_Section):
     )
 
 
-class WaitSection(_Section):
+class WaitSection(Section):
     """The pace and the deadline of the wait for jobs."""
 
     poll_seconds: float = Field(
@@ -224,7 +220,7 @@ class WaitSection(_Section):
     )
 
 
-class ConnectionSection(_Section):
+class ConnectionSection(Section):
     """Ids of Airflow connections."""
 
     opensearch: str = Field("opensearch_default", description="Id of the connection to the cluster.")
@@ -234,7 +230,7 @@ class ConnectionSection(_Section):
     )
 
 
-class BatchSpec(_Section):
+class BatchSpec(Section):
     """A batch: model, input, output, limits, wait and connections."""
 
     name: str = Field(
@@ -280,9 +276,9 @@ class BatchSpec(_Section):
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether a run without rows is a success: `input.allow_empty`, else true for a URI with {partition}."""
+        """Whether a run without rows is a success: `input.allow_empty`, else true where the input has {partition}."""
         said = self.input.allow_empty
-        return "{partition}" in self.input.uri if said is None else said
+        return "{partition}" in self.input.uri + (self.input.query or "") if said is None else said
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, as JSON values."""
@@ -296,7 +292,7 @@ class BatchSpec(_Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [_explain(item, cls) for item in error.errors()]
+            lines = [explained(item, cls) for item in error.errors()]
             raise SpecError(f"{source}: " + "; ".join(lines)) from None
 
     @classmethod
@@ -326,33 +322,17 @@ class BatchSpec(_Section):
         return BatchSpec.check(copy, f"spec {self.name}")
 
     def resolve(self, **placeholders: str | None) -> BatchSpec:
-        """Return a copy with ${ENVIRONMENT} variables and {name} placeholders filled in, in all URIs of the spec.
+        """Return a copy with ${ENVIRONMENT} variables and {name} placeholders filled in, in the spec's URIs and query.
 
         Raise SpecError for an unknown placeholder, and for a variable or placeholder without a value.
         """
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
         if isinstance(uri := self.model.job.get("files_uri"), str):
             at["model.job.files_uri"] = uri
+        if self.input.query:
+            at["input.query"] = self.input.query
         filled = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         return self.override({**filled, "input.allow_empty": self.may_be_empty})
-
-
-def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of nested values with dotted keys set; a None sets nothing.
-
-    Raise SpecError for a key below a value without fields.
-    """
-    copy = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
-    for key, value in dotted.items():
-        *sections, last = key.split(".")
-        target = copy
-        for section in sections:
-            target = target.setdefault(section, {})
-            if not isinstance(target, dict):
-                raise SpecError(f"{key!r}: {section!r} has no fields of its own")
-        if value is not None:
-            target[last] = value
-    return copy
 
 
 def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
@@ -374,25 +354,3 @@ def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
         return value
 
     return re.sub(r"\{(\w+)\}", placeholder, re.sub(r"\$\{(\w+)\}", variable, uri))
-
-
-def unknown_key(path: str, known: Iterable[str]) -> str:
-    """Return the error text for an unknown key at a dotted path, with the nearest of the known keys."""
-    near = get_close_matches(path.rpartition(".")[2], known, n=1)
-    return f"unknown key {path!r}" + (f", did you mean {near[0]!r}?" if near else "")
-
-
-def _explain(item: Any, root: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in item["loc"]) or "the spec"
-    if item["type"] == "extra_forbidden":
-        return unknown_key(path, _fields_at(root, item["loc"][:-1]))
-    return f"{path}: {item['msg']}" + (f", not {item['input']!r}" if item["type"] != "missing" else "")
-
-
-def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    for part in path:
-        section = model.model_fields[part].annotation
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
-            return []
-        model = section
-    return list(model.model_fields)

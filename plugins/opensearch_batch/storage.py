@@ -60,16 +60,19 @@ def read_lines(uri: str) -> Generator[SourceLine, None, None]:
     """
     for name in matches(uri):
         with open_binary(name) as source:
-            yield from _lines(source, name)
+            yield from lines_of(source, name)
 
 
-def _lines(source: IO[bytes], name: str) -> Iterator[SourceLine]:
+def lines_of(source: IO[bytes], name: str) -> Iterator[SourceLine]:
+    """Yield the lines of an open object. Raise Unavailable where the object breaks off."""
     size = getattr(source, "size", None)
     raws = iter(source)
     at = number = 0
     while True:
         try:
             raw = next(raws, b"")
+        except BatchError:
+            raise
         except PermissionError as error:
             raise _as_ours(f"read {name}", error) from error
         except Exception as error:  # every storage's library has errors of its own
@@ -115,6 +118,14 @@ def open_binary(uri: str) -> Iterator[IO[bytes]]:
         raise InputError(f"{uri}: {what}") from None
     with source:
         yield source
+
+
+def begin_of(source: IO[bytes], name: str, count: int) -> bytes:
+    """Return the first bytes of an open object, which is read from the beginning again afterwards."""
+    with _told(f"read {name}"):
+        begin = source.read(count)
+        source.seek(0)
+    return begin
 
 
 class _Buffered(io.BufferedReader):
@@ -278,6 +289,13 @@ def connect(uris: Iterable[str]) -> None:
     """Look up the storages' connections now, in this thread; Airflow keeps the file systems for all threads."""
     for uri in {"/".join(uri.split("/", 3)[:3]): uri for uri in uris}.values():
         _ = _path(uri).fs
+
+
+def try_writing(folder_uri: str, name: str) -> None:
+    """Write a small object into the folder and remove the object again. Raise what writing and removing raise."""
+    uri = f"{folder_uri.rstrip('/')}/{name}"
+    write_object(uri, b"Written to see whether results can be, and removed at once.\n")
+    remove(uri)
 
 
 def write_object(uri: str, content: bytes, mark: str = "") -> None:

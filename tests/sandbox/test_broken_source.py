@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from typing import Any
 
@@ -96,3 +97,12 @@ def test_how_far_a_broken_source_came_is_said_and_nothing_is_sent_or_left(
     assert (server.calls, server.ledger) == ([], [])
     storage.comes, storage.error = len(ROWS), None
     assert [shard["records"] for bundle in run.prepare(URI, max_requests=2) for shard in bundle] == [2, 2, 2]
+
+
+def test_a_compressed_source_that_breaks_off_is_tried_again(
+    run: Run, storage: type[Breaking], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.ROWS", gzip.compress(ROWS))
+    storage.comes = 40
+    with pytest.raises(Unavailable, match="the source broke off after 40 of "):
+        run.prepare(URI)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Asset
 from airflow.sdk.exceptions import (
+    AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
     DownstreamTasksSkipped,
@@ -200,6 +201,23 @@ def test_the_flow_with_a_spec_ends_in_a_report_and_an_asset_event(server: Server
         "manifest": report["manifest"], "records": 5, "answered": 5, "failed": 0, "missing": 0
     }  # fmt: skip
     assert len(server.ledger) == 3
+
+
+def test_a_report_counts_the_jobs_whose_landing_failed(server: Server, model_id: str, run: Run) -> None:
+    """The answers are at the provider and paid; only the fetch failed."""
+    run.write(rows_of(5))
+    bundles = run.execute(PrepareInputOperator(task_id="prepare", spec=spec_for(run)))
+    run.wait(run.submit(model_id, bundles))
+    report = ReportOperator(
+        task_id="report", planned_by="prepare", landed=[], submitted_by=["submit"], waited_by=["wait"]
+    )
+    with pytest.raises(
+        AirflowFailException, match=r"0 jobs and 1 job more, submitted and not landed, \d+ tokens, \$0\."
+    ):
+        run.execute(report)
+    (job,) = run.manifest["report"]["unlanded"]
+    assert job["provider_job_id"] == server.ledger[0]["id"]
+    assert run.manifest["report"]["actual_usd"] > 0
 
 
 def upstream_of_report(run: Run, **settings: Any) -> tuple[PrepareInputOperator, ReportOperator]:

@@ -89,7 +89,7 @@ def test_a_lost_request_is_a_hole_of_its_rows(server: Server, model_id: str, run
 def test_one_text_that_is_refused_fails_its_request_and_no_other(server: Server, model_id: str, run: Run) -> None:
     rows = rows_of(12)
     rows[5]["text"] = "word " * 9000
-    outcomes = run.wait(run.submit(model_id, run.prepare(rows, texts_per_request=4)))
+    outcomes = run.wait(run.submit(model_id, run.prepare(rows, texts_per_request=4, max_text_tokens=10_000)))
     report = run.fetch(outcomes, max_failed_fraction=0.5)["report"]
     assert (report["answered"], report["failed"]) == (8, 4)
     assert set(run.landed("failures")) == {"row-4", "row-5", "row-6", "row-7"}

@@ -24,7 +24,9 @@ class Rounds:
     def __init__(self, run: Run, model_id: str, last: int = 1, **settings: Any) -> None:
         self.run, self.model_id, self.last = run, model_id, last
         self.bundles = run.prepare(
-            rows_of(ROWS), output_uri=f"file://{run.out}", **{"max_failed_fraction": 0.0} | settings
+            settings.pop("rows", None) or rows_of(ROWS),
+            output_uri=f"file://{run.out}",
+            **{"max_failed_fraction": 0.0} | settings,
         )
         self.landed: dict[int, list[Any]] = {}
 

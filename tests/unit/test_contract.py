@@ -34,7 +34,7 @@ def test_the_members_are_those_of_the_protocols_text() -> None:
     found = list(members(Provider))
     assert {"NAME", "JobSettings", "STORE", "connector", "read_line"} <= set(found)
     assert not any(name.startswith("_") for name in found)
-    assert {*members(StoreClass)} == {"opened", "base_url", "settings", "credential"}
+    assert {*members(StoreClass)} == {"opened", "base_url", "settings", "require_libraries", "parameters", "credential"}
     assert missing(object(), Provider, StoreClass) == [*found, *members(StoreClass)]
 
 

@@ -12,13 +12,13 @@ from opensearch_batch.flow.answers import Answer
 from opensearch_batch.land.reconcile import MISSING, Failure, Fate, Tally, join
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups, read_groups
 from opensearch_batch.sources.records import Record
-from opensearch_batch.storage import SourceLine
+from opensearch_batch.sources.rows import Place
 
 VENDOR = providers.DEFAULT
 
 
 def records(*texts: str) -> list[Record]:
-    return [Record(f"r{n}", text, SourceLine(b"", "mem://in", n)) for n, text in enumerate(texts)]
+    return [Record(f"r{n}", text, Place("mem://in", n)) for n, text in enumerate(texts)]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from opensearch_batch import providers
 from opensearch_batch.errors import BudgetExceeded
-from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.shards import Shard
-from opensearch_batch.prepare.plan import Plan, Price, make_plan, price_of
+from opensearch_batch.prepare.plan import Plan, make_plan
+from opensearch_batch.prepare.prices import Price
 
 SHARDS = [Shard(0, "mem://0", "a", 10, 1000, 600_000), Shard(1, "mem://1", "b", 5, 500, 400_000)]
 
@@ -57,25 +56,7 @@ def test_a_dry_run_is_marked_in_the_plan() -> None:
     assert make_plan(SHARDS, "key", None, dry_run=True, max_cost_usd=None).dry_run
 
 
-def test_a_given_price_counts_for_all_tokens() -> None:
-    price = price_of(providers.DEFAULT, "no-such-model", 3.0)
-    assert price == Price(3.0, 3.0)
-    assert price.of(Usage(1_000_000, 500_000)) == pytest.approx(4.5)
-
-
-def test_the_list_price_is_halved_for_a_batch() -> None:
-    price = price_of(providers.DEFAULT, "text-embedding-3-small", None)
-    assert price is not None
-    assert price.input_usd == pytest.approx(0.01)
-    assert price.output_usd == 0
-
-
-def test_text_models_have_a_price_each_way() -> None:
-    price = price_of(providers.DEFAULT, "gpt-4o-mini", None)
-    assert price is not None
-    assert price.input_usd == pytest.approx(0.075)
-    assert price.output_usd == pytest.approx(0.3)
-
-
-def test_a_model_that_nobody_knows_has_no_price() -> None:
-    assert price_of(providers.DEFAULT, "my-own-model-v1", None) is None
+def test_the_plan_says_of_which_price_it_speaks() -> None:
+    made = make_plan(SHARDS, "key", Price(2.0), dry_run=False, max_cost_usd=None, price_origin="a list price")
+    assert str(made).endswith("about $2.0000 at a list price")
+    assert Plan.from_dict(made.to_dict()) == made

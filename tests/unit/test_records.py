@@ -1,14 +1,14 @@
-"""Records: each row of the input checked, and named by file and line when it is wrong."""
+"""Records: each row of the input checked, and named by file, line and reason when it is wrong."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import pytest
 
-from opensearch_batch.errors import InputError
+from opensearch_batch.sources.json_lines import json_rows
 from opensearch_batch.sources.records import Record, read_records
+from opensearch_batch.sources.rows import BadRow
 from opensearch_batch.storage import SourceLine
 
 URI = "file:///in.jsonl"
@@ -18,18 +18,31 @@ def lines(*raws: bytes, uri: str = URI) -> Iterable[SourceLine]:
     return [SourceLine(raw, uri, number) for number, raw in enumerate(raws, start=1)]
 
 
-def read(*raws: bytes, id_field: str = "id", text_field: str = "text", prompt: str | None = None) -> list[Record]:
-    return list(read_records(lines(*raws), id_field=id_field, text_field=text_field, prompt=prompt))
+def all_of(
+    given: Iterable[SourceLine], id_field: str = "id", text_field: str = "text", prompt: str | None = None
+) -> list[Record | BadRow]:
+    return list(read_records(json_rows(given), id_field=id_field, text_field=text_field, prompt=prompt))
+
+
+def read(*raws: bytes, **fields: str) -> list[Record]:
+    found = all_of(lines(*raws), **fields)
+    good = [row for row in found if isinstance(row, Record)]
+    assert good == found
+    return good
+
+
+def bad(*raws: bytes, **fields: str) -> list[str]:
+    return [str(row) for row in all_of(lines(*raws), **fields) if isinstance(row, BadRow)]
 
 
 def test_rows_come_in_order_with_id_and_text() -> None:
     found = read(b'{"id": "a", "text": "one"}\n', b'{"id": "b", "text": "two"}')
-    assert [(record.id, record.text, record.line.number) for record in found] == [("a", "one", 1), ("b", "two", 2)]
+    assert [(record.id, record.text, record.place.number) for record in found] == [("a", "one", 1), ("b", "two", 2)]
 
 
 def test_blank_lines_are_passed_over_and_still_counted() -> None:
     found = read(b"\n", b'{"id": "a", "text": "one"}\n', b"  \r\n", b'{"id": "b", "text": "two"}\r\n')
-    assert [(record.id, record.line.number) for record in found] == [("a", 2), ("b", 4)]
+    assert [(record.id, record.place.number) for record in found] == [("a", 2), ("b", 4)]
 
 
 def test_no_lines_are_no_records() -> None:
@@ -65,37 +78,41 @@ def test_whole_numbers_are_ids_and_other_fields_can_be_named() -> None:
         (b'{"id": "b", "text": " \\n\\t"}', "line 2: the text in 'text' is empty"),
     ],
 )
-def test_a_wrong_row_is_refused_with_file_line_and_reason(raw: bytes, message: str) -> None:
-    with pytest.raises(InputError, match=re.escape(f"{URI} {message}")):
-        read(b'{"id": "a", "text": "fine"}\n', raw)
+def test_a_wrong_row_is_named_with_file_line_and_reason(raw: bytes, message: str) -> None:
+    (named,) = bad(b'{"id": "a", "text": "fine"}\n', raw)
+    assert named.startswith(f"{URI} {message}")
 
 
 def test_a_byte_order_mark_of_the_file_is_named() -> None:
-    with pytest.raises(InputError, match=re.escape(f"{URI} line 1: starts with a byte order mark")):
-        read(b'\xef\xbb\xbf{"id": "a", "text": "x"}')
+    (named,) = bad(b'\xef\xbb\xbf{"id": "a", "text": "x"}')
+    assert named.startswith(f"{URI} line 1: starts with a byte order mark")
 
 
-def test_a_repeated_id_is_refused_with_both_places() -> None:
+def test_a_repeated_id_is_named_with_both_places_and_belongs_to_the_first_row() -> None:
     first, second = (
         lines(b'{"id": "a", "text": "x"}', uri="file:///1.jsonl"),
         lines(b'{"id": "b", "text": "x"}', b'{"id": "a", "text": "y"}', uri="file:///2.jsonl"),
     )
-    with pytest.raises(
-        InputError, match=r"file:///2\.jsonl line 2: id 'a' was already used at file:///1\.jsonl line 1"
-    ):
-        list(read_records([*first, *second], id_field="id", text_field="text"))
+    *_, repeated = all_of([*first, *second])
+    assert isinstance(repeated, BadRow)
+    assert str(repeated).startswith("file:///2.jsonl line 2: id 'a' was already used at file:///1.jsonl line 1")
+    assert repeated.id is None
+
+
+def test_a_bad_row_keeps_its_id_and_no_other_row_may_have_it() -> None:
+    found = all_of(lines(b'{"id": "a", "text": ""}', b'{"id": "a", "text": "x"}'))
+    assert [row.id for row in found] == ["a", None]
+    assert all(isinstance(row, BadRow) for row in found)
 
 
 def test_a_number_and_its_text_are_one_id() -> None:
-    with pytest.raises(InputError, match="line 2: id '1' was already used"):
-        read(b'{"id": 1, "text": "x"}', b'{"id": "1", "text": "y"}')
+    (named,) = bad(b'{"id": 1, "text": "x"}', b'{"id": "1", "text": "y"}')
+    assert "line 2: id '1' was already used" in named
 
 
-def test_rows_before_a_wrong_one_are_read_lazily() -> None:
-    found = read_records(lines(b'{"id": "a", "text": "x"}', b"broken"), id_field="id", text_field="text")
-    assert next(iter(found)).id == "a"
-    with pytest.raises(InputError):
-        next(iter(found))
+def test_rows_come_as_they_are_read_and_go_on_after_a_wrong_one() -> None:
+    found = all_of(lines(b'{"id": "a", "text": "x"}', b"broken", b'{"id": "b", "text": "y"}'))
+    assert [type(row) for row in found] == [Record, BadRow, Record]
 
 
 def test_a_prompt_replaces_the_text() -> None:
@@ -103,12 +120,13 @@ def test_a_prompt_replaces_the_text() -> None:
     assert record.text == "Summarise T in 3 words"
 
 
-@pytest.mark.parametrize("prompt", ["{titel}", "{title.nope}", "{title[3]}"])
-def test_a_prompt_over_a_missing_field_is_refused_with_the_fields_there_are(prompt: str) -> None:
-    with pytest.raises(InputError, match=r"line 1: the prompt asks for .*the row has id, title"):
-        read(b'{"id": "a", "title": {"k": 1}}', prompt=prompt)
+@pytest.mark.parametrize("prompt", ["{titel}", "{title.nope}", "{title[3]}", "{tags[first]}"])
+def test_a_prompt_over_a_missing_field_is_named_with_the_fields_there_are(prompt: str) -> None:
+    (named,) = bad(b'{"id": "a", "title": {"k": 1}, "tags": []}', prompt=prompt)
+    assert named.startswith(f"{URI} line 1: the prompt asks for ")
+    assert named.endswith("the row has id, tags, title")
 
 
-def test_a_prompt_that_comes_out_empty_is_refused_like_an_empty_text() -> None:
-    with pytest.raises(InputError, match=r"line 1: .*empty"):
-        read(b'{"id": "a", "text": " "}', prompt="{text}")
+def test_a_prompt_that_comes_out_empty_is_named_like_an_empty_text() -> None:
+    (named,) = bad(b'{"id": "a", "text": " "}', prompt="{text}")
+    assert "line 1: the text of the prompt is empty" in named

@@ -22,6 +22,7 @@ from opensearch_batch.prepare.shards import (
     estimate_tokens,
     write_shards,
 )
+from opensearch_batch.sources.rows import Place
 
 
 class Memory:
@@ -44,8 +45,11 @@ class Memory:
         self._kept[self._uri] = self._content
 
 
+HERE = Place("in", 1)
+
+
 def requests(*sizes: int) -> list[Request]:
-    return [Request(b"x" * (size - 1) + b"\n", size - 1, f"in line {n}") for n, size in enumerate(sizes, start=1)]
+    return [Request(b"x" * (size - 1) + b"\n", size - 1, Place("in", n)) for n, size in enumerate(sizes, start=1)]
 
 
 def write(
@@ -92,7 +96,7 @@ def test_the_limit_of_bytes_cuts(sizes: list[int], most: int, expected: list[int
     [([3, 3], 6, [6]), ([3, 3], 5, [3, 3]), ([1, 4, 1, 5, 1], 5, [5, 1, 5, 1]), ([5], 5, [5])],
 )
 def test_the_limit_of_inputs_cuts(rows: list[int], most: int, expected: list[int]) -> None:
-    given = [Request(b"x\n", 1, "", count) for count in rows]
+    given = [Request(b"x\n", 1, HERE, count) for count in rows]
     assert [shard.records for shard in write(given, max_inputs=most)[0]] == expected
 
 
@@ -101,13 +105,13 @@ def test_the_limit_of_inputs_cuts(rows: list[int], most: int, expected: list[int
     [([40, 40], 20, [2]), ([40, 41], 20, [1, 1]), ([80], 20, [1]), ([3, 3, 3, 3], 3, [4]), ([3, 3, 3, 4], 3, [3, 1])],
 )
 def test_the_limit_of_estimated_tokens_cuts(text_bytes: list[int], most: int, expected: list[int]) -> None:
-    shards, _ = write([Request(b"x\n", size, "") for size in text_bytes], max_tokens=most)
+    shards, _ = write([Request(b"x\n", size, HERE) for size in text_bytes], max_tokens=most)
     assert [shard.records for shard in shards] == expected
     assert all(shard.estimated_tokens <= most for shard in shards)
 
 
 def test_ids_lie_beside_their_shard_line_for_line() -> None:
-    given = [Request(f"{n}\n".encode(), 1, "", 2, f"ids of {n}\n".encode()) for n in range(5)]
+    given = [Request(f"{n}\n".encode(), 1, HERE, 2, f"ids of {n}\n".encode()) for n in range(5)]
     shards, kept = write(given, max_inputs=4, ids=True)
     assert [(shard.records, shard.ids_uri) for shard in shards] == [
         (4, "mem://0.ids"),
@@ -125,7 +129,7 @@ def test_a_shard_without_groups_has_no_ids_file() -> None:
 
 
 def test_a_shard_says_what_its_file_holds_and_keeps_the_order() -> None:
-    given = [Request(f"{n}\n".encode(), 10, "") for n in range(10)]
+    given = [Request(f"{n}\n".encode(), 10, HERE) for n in range(10)]
     shards, kept = write(given, max_requests=4)
     assert b"".join(kept[shard.uri] for shard in shards) == b"".join(request.raw for request in given)
     for index, shard in enumerate(shards):
@@ -155,19 +159,19 @@ def test_one_request_over_the_byte_limit_is_refused_with_its_place_and_no_file(p
     ("given", "limits", "says"),
     [
         (
-            Request(b"x\n", 41, "in line 7"),
+            Request(b"x\n", 41, Place("in", 7)),
             {"max_tokens": 10},
             "in line 7: the row makes a request of an estimated 11 tokens, a shard may have 10. "
             "Split the row's text, or raise limits.max_tokens if the provider allows it.",
         ),
         (
-            Request(b"x\n", 4, "in line 7", 3),
+            Request(b"x\n", 4, Place("in", 7), 3),
             {"max_inputs": 2},
             "in line 7: this row and the 2 after it make a request of 3 texts, a shard may have 2. "
             "Lower model.texts_per_request, or raise limits.max_inputs if the provider allows it.",
         ),
         (
-            Request(b"x" * 50, 4, "in line 7", 3),
+            Request(b"x" * 50, 4, Place("in", 7), 3),
             {"max_bytes": 49},
             "in line 7: this row and the 2 after it make a request of 50 bytes, a shard may have 49. "
             "Lower model.texts_per_request, or raise limits.max_bytes if the provider allows it.",
@@ -185,7 +189,7 @@ def test_a_request_no_shard_has_room_for_says_which_limit_and_what_to_do(
 def test_one_row_over_the_limit_among_many_is_named() -> None:
     def many() -> Iterator[Request]:
         for number in range(100_000):
-            yield Request(b"x\n", 5000 if number == 77_777 else 4, f"in.jsonl line {number + 1}")
+            yield Request(b"x\n", 5000 if number == 77_777 else 4, Place("in.jsonl", number + 1))
 
     def open_file(index: int) -> tuple[str, AbstractContextManager[ShardFile]]:
         return f"mem://{index}", Memory({}, "")

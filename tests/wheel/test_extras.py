@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,9 @@ from opensearch_batch.providers.cohere.avro_parts import rows_at
 from opensearch_batch.providers.cohere.store import CohereDatasets
 from opensearch_batch.results import Results
 from opensearch_batch.sinks.formats import open_results
+from opensearch_batch.sources.compression import decompressed
+from opensearch_batch.sources.parquet_rows import parquet_rows
+from opensearch_batch.sources.sql_rows import sql_rows
 
 NOTHING = Manifest(
     version=1, written_at="", spec={}, report=sum_up(Plan("", 0, 0, 0, 0, None, None, None), [], ""), files=[]
@@ -32,6 +36,8 @@ NEEDS: dict[str, tuple[str, str, Callable[[], object]]] = {
     "AWS client": ("botocore", "amazon", partial(session.client_of, AWS, "s3")),
     "datasets": ("cohere", "cohere", partial(CohereDatasets, "https://h", "not-a-key")),
     "data frame": ("pandas", "pandas", lambda: Results(NOTHING, []).to_pandas()),
+    "zstd": ("backports", "zstd", lambda: decompressed(io.BytesIO(b"\x28\xb5\x2f\xfd"), "in").__enter__()),
+    "Parquet": ("pyarrow", "parquet", lambda: list(parquet_rows(io.BytesIO(), "in", []))),
     "Avro": ("fastavro", "cohere", lambda: list(rows_at("https://h/part", 1, "part"))),
 }
 
@@ -39,7 +45,8 @@ NEEDS: dict[str, tuple[str, str, Callable[[], object]]] = {
 @pytest.fixture(params=NEEDS)
 def need(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str, Callable[[], object]]:
     module, extra, use = NEEDS[request.param]
-    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+    holding = (f"{module}.", "airflow.providers.amazon.")  # who imported it before holds it
+    for name in [name for name in sys.modules if f"{name}.".startswith(holding)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     return module, extra, use
@@ -49,6 +56,12 @@ def test_an_import_that_fails_names_the_extra(need: tuple[str, str, Callable[[],
     module, extra, use = need
     with pytest.raises(SpecError, match=rf"needs {module} where tasks run: pip install 'opensearch-batch\[{extra}\]'"):
         use()
+
+
+def test_a_database_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.providers.common.sql.hooks.sql", None)
+    with pytest.raises(SpecError, match=r"where tasks run: pip install 'opensearch-batch\[sql\]'"):
+        list(sql_rows("sql://warehouse", "SELECT 1", []))
 
 
 def test_parquet_names_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -50,38 +50,46 @@ def ensure_connector(
     connector's models. Raise Refused for a user without the right to create connectors.
     """
 
-    def find() -> list[Hit]:
-        return [
-            hit for hit in send(ml_commons.search_connectors(body["name"])) if hit.source.get("name") == body["name"]
-        ]
-
-    def is_current(document: Mapping[str, Any]) -> bool:
-        return bool(document.get("description") == body["description"])
-
-    same = find()
-    if not same:
+    current, stale = connectors_like(send, body)
+    if current:
+        log.info("connector %s (%s) is as it should be", current, body["name"])
+        if renew:
+            replace_connector(send, current, {"credential": dict(credential)})
+        return current
+    if stale is None:
         made = _create_connector(send, body, credential)
         log.info("created connector %s (%s)", made, body["name"])
-        twins = [hit for hit in find() if is_current(hit.source)]
+        twins = [hit for hit in _named_alike(send, body) if _is_current(hit.source, body)]
         return _keep_oldest(send, made, twins, ml_commons.delete_connector(made))
-    # A search may lag an update by a second, a get never does.
-    if current := [hit for hit in same if is_current(hit.source)] or [
-        hit for hit in same if is_current(send(ml_commons.get_connector(hit.id)))
-    ]:
-        log.info("connector %s (%s) is as it should be", _oldest(current).id, body["name"])
-        if renew:
-            replace_connector(send, _oldest(current).id, {"credential": dict(credential)})
-        return _oldest(current).id
-    stale = _oldest(same)
     if on_change != "redeploy":
         raise SpecError(
-            f"connector {stale.id} ({body['name']}) differs from what this run wants, and its model may answer "
+            f"connector {stale} ({body['name']}) differs from what this run wants, and its model may answer "
             "searches:\n"
-            f"{_difference(send(ml_commons.get_connector(stale.id)), body)}\n"
+            f"{_difference(send(ml_commons.get_connector(stale)), body)}\n"
             'Register under another name, or allow seconds without it with on_change="redeploy".'
         )
-    replace_connector(send, stale.id, {**body, "credential": dict(credential)})
-    return stale.id
+    replace_connector(send, stale, {**body, "credential": dict(credential)})
+    return stale
+
+
+def connectors_like(send: Send, body: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the id of the oldest connector with name and body of `body`, else the id of the oldest with the name."""
+    same = _named_alike(send, body)
+    # A search may lag an update by a second, a get never does.
+    current = [hit for hit in same if _is_current(hit.source, body)] or [
+        hit for hit in same if _is_current(send(ml_commons.get_connector(hit.id)), body)
+    ]
+    if current:
+        return _oldest(current).id, None
+    return None, _oldest(same).id if same else None
+
+
+def _named_alike(send: Send, body: Mapping[str, Any]) -> list[Hit]:
+    return [hit for hit in send(ml_commons.search_connectors(body["name"])) if hit.source.get("name") == body["name"]]
+
+
+def _is_current(document: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
+    return bool(document.get("description") == body["description"])
 
 
 def _create_connector(send: Send, body: Mapping[str, Any], credential: Mapping[str, str]) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import UNSET, UnsetType
 
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.values import Value
+
+FieldType = Literal["text", "integer", "number", "boolean", "json"]
+"""Of an included field; `json` is text that holds any JSON."""
 
 
 class Shard(Value, frozen=True):
@@ -14,6 +19,9 @@ class Shard(Value, frozen=True):
     `ids_uri` is the file of the rows' ids, where requests have many rows (prepare/grouping.py); None where a request
     is named by the row's id. `round` is 0 for a shard of the input, else the repair round; indexes count anew in a
     round. `asked` is the kind of answer that the requests ask for; unset in shards of earlier versions.
+
+    `fields_uri` is the file of the fields that results have from their rows, a line a row in the shard's order, and
+    `field_types` the fields' names and types; unset without such fields.
     """
 
     index: int
@@ -25,6 +33,8 @@ class Shard(Value, frozen=True):
     ids_uri: str | None = None
     round: int = 0
     asked: Asked | UnsetType = UNSET
+    fields_uri: str | UnsetType = UNSET
+    field_types: tuple[tuple[str, FieldType], ...] | UnsetType = UNSET
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ from opensearch_batch.flow.data_files import Format
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.land.reconcile import Tally, fate, join
+from opensearch_batch.land.row_fields import row_fields
 from opensearch_batch.prepare.row_ids import row_groups, row_ids
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
@@ -56,14 +57,17 @@ def land(
     part = job.shard.part if job.shard else job.key[-12:]
     with ExitStack() as stack:
         about = {"model_id": job.model_id, "run": run_key, "shard": part, "batch_id": job.provider_job_id}
-        results = stack.enter_context(open_results(f"{output_uri}/results-{run_key}-{part}", output_format, about))
+        types = dict((job.shard.field_types if job.shard else None) or ())
+        fields_of = stack.enter_context(row_fields(job.shard))
+        uri = f"{output_uri}/results-{run_key}-{part}"
+        results = stack.enter_context(open_results(uri, output_format, about, types))
         failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{run_key}-{part}.jsonl"))
         handed_on = stack.enter_context(_handed_on(job, tally))
         end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
         asked = (job.shard.asked if job.shard else None) or Asked()
         for row in join(ids, _lines(outcome, store), provider, end, tally, groups, job.name, asked):
             if isinstance(row, Answer):
-                results.add(row)
+                results.add(row, fields_of(row.id))
             elif handed_on and tally.hands_on(row):
                 handed_on.add_line({**row.line, "alone": row.alone})
             else:

@@ -300,7 +300,7 @@ def _answers_in(raw: bytes, provider: Provider, groups: Groups | None) -> Iterab
 
 @dataclass(frozen=True)
 class Left:
-    """Rows handed on that no round landed; the file `failures` has the rows' earlier reasons."""
+    """Rows handed on that no round landed, or rows never sent; the file `failures` has the reasons."""
 
     tally: Tally
     failures: DataFile

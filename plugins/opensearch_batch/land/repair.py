@@ -9,6 +9,7 @@ import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 from msgspec.structs import replace
@@ -25,7 +26,11 @@ from opensearch_batch.prepare.row_ids import row_ids
 from opensearch_batch.prepare.shards import Request, ShardLimits, write_shards
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
+from opensearch_batch.sources.rows import Place
 from opensearch_batch.storage import open_binary, remove
+
+if TYPE_CHECKING:
+    from msgspec import UnsetType
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +74,19 @@ def prepare_repair(
                 with closing(_rows_again(group, provider)) as rows:
                     grouped = any(part.shard.ids_uri for part in group)
                     open_ids = opener(folder, ".ids.jsonl", first=count) if grouped else None
-                    made = list(write_shards(rows, opener(folder, ".jsonl", first=count), limits, open_ids))
+                    with_fields = any(part.shard.fields_uri for part in group)
+                    open_fields = opener(folder, ".fields.jsonl", first=count) if with_fields else None
+                    open_shard = opener(folder, ".jsonl", first=count)
+                    made = list(write_shards(rows, open_shard, limits, open_ids, open_fields))
                 before = group[0].shard
                 made = [
-                    replace(shard, index=count + shard.index, round=before.round + 1, asked=before.asked)
+                    replace(
+                        shard,
+                        index=count + shard.index,
+                        round=before.round + 1,
+                        asked=before.asked,
+                        field_types=before.field_types,
+                    )
                     for shard in made
                 ]
                 taken.append(Taken([part.file.uri for part in group], made))
@@ -131,13 +145,14 @@ def _rows_again(group: Sequence[HandedOn], provider: Provider) -> Generator[Requ
     for part in group:
         shard = part.shard
         wanted = {failure.id: failure.alone for failure in _failures(part.file.uri)}
-        with open_binary(shard.uri) as lines, _ids_beside(shard) as ids_lines:
+        with open_binary(shard.uri) as lines, _beside(shard.ids_uri) as ids_lines, _beside(shard.fields_uri) as fields:
             for number, raw in enumerate(lines, start=1):
-                origin = f"{shard.uri} line {number}"
+                origin = Place(shard.uri, number)
                 if ids_lines is None:
-                    yield from _same(raw, provider, wanted, origin)
+                    yield from _same(raw, provider, wanted, origin, _next(fields, 1))
                 else:
-                    yield from _narrowed(raw, orjson.loads(next(ids_lines)), provider, wanted, origin)
+                    ids = orjson.loads(next(ids_lines))
+                    yield from _narrowed(raw, ids, provider, wanted, origin, _next(fields, len(ids)))
         if wanted:
             raise InputError(
                 f"{shard.uri} no longer has {len(wanted)} of the rows that {shard.name} handed on, e.g. "
@@ -145,19 +160,26 @@ def _rows_again(group: Sequence[HandedOn], provider: Provider) -> Generator[Requ
             )
 
 
-def _ids_beside(shard: Shard) -> AbstractContextManager[Iterator[bytes] | None]:
-    return nullcontext() if shard.ids_uri is None else open_binary(shard.ids_uri)
+def _beside(uri: str | UnsetType | None) -> AbstractContextManager[Iterator[bytes] | None]:
+    return open_binary(uri) if uri else nullcontext()
 
 
-def _same(raw: bytes, provider: Provider, wanted: dict[str, bool], origin: str) -> Iterator[Request]:
+def _next(fields: Iterator[bytes] | None, rows: int) -> list[bytes]:
+    """The lines of a request's rows in the file of included fields, or so many empty ones."""
+    return [b""] * rows if fields is None else [next(fields) for _ in range(rows)]
+
+
+def _same(
+    raw: bytes, provider: Provider, wanted: dict[str, bool], origin: Place, fields: list[bytes]
+) -> Iterator[Request]:
     """Yield the unchanged request of a wanted row, once."""
     line = orjson.loads(raw)
     if wanted.pop(provider.request_id(line), None) is not None:
-        yield Request(raw, _bytes(provider.texts(line)), origin)
+        yield Request(raw, _bytes(provider.texts(line)), origin, fields=fields[0])
 
 
 def _narrowed(
-    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], origin: str
+    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], origin: Place, fields: list[bytes]
 ) -> Iterator[Request]:
     """Yield the request with only the wanted rows, and a request for every row to send alone."""
     found = [(at, alone) for at, row_id in enumerate(ids) if (alone := wanted.pop(row_id, None)) is not None]
@@ -169,7 +191,8 @@ def _narrowed(
         if positions:
             some, said = [ids[at] for at in positions], [texts[at] for at in positions]
             again = orjson.dumps(provider.with_texts(line, group_name(some), said), option=orjson.OPT_APPEND_NEWLINE)
-            yield Request(again, _bytes(said), origin, len(positions), ids_line(some))
+            lines = b"".join(fields[at] for at in positions)
+            yield Request(again, _bytes(said), origin, len(positions), ids_line(some), fields=lines)
 
 
 def _bytes(texts: Iterable[str]) -> int:

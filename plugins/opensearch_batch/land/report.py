@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from msgspec import UNSET, UnsetType, field
 
 from opensearch_batch.flow.answers import Usage
-from opensearch_batch.flow.jobs import RemoteState
+from opensearch_batch.flow.jobs import Job, RemoteState
 from opensearch_batch.flow.landed import Example, Landed
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
-from opensearch_batch.prepare.plan import Plan, Price, counted
+from opensearch_batch.prepare.plan import Plan, counted
 
 
 class ReportedJob(Value, frozen=True):
@@ -35,7 +36,8 @@ class Report(Value, frozen=True):
 
     `passing` counts by code how often a row was handed on to a repair round; `repaired` are the rows answered in a
     repair round, `left` the rows of `failed` and `missing` whose round never landed. `zero_vectors` and `truncated`
-    texts count in `answered` too; unset in manifests of earlier versions.
+    texts count in `answered` too; unset in manifests of earlier versions. `bad_rows` of the input were skipped; they
+    count in `records` and `failed` too.
     """
 
     records: int
@@ -66,6 +68,9 @@ class Report(Value, frozen=True):
     instance_seconds: float = 0.0
     zero_vectors: int | UnsetType = UNSET
     truncated: int | UnsetType = UNSET
+    unlanded: list[ReportedJob] | UnsetType = UNSET
+    """Jobs whose answers did not land; unset where there are none."""
+    bad_rows: int | UnsetType = UNSET
 
     @property
     def all_landed(self) -> bool:
@@ -97,10 +102,15 @@ class Report(Value, frozen=True):
             "truncated texts": self.truncated,
         }
         extra = "".join(f", {n} {kind}" for kind, n in counts.items() if n)
+        jobs = counted(len(self.jobs), "job")
+        if self.unlanded:
+            jobs += f" and {counted(len(self.unlanded), 'job')} more, submitted and not landed"
+            money = money or ", at a price not known yet"
+        bad = f" ({counted(self.bad_rows, 'bad row')} of the input)" if self.bad_rows else ""
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
         return (
             f"manifest {self.manifest}: {self.answered} of {self.records} rows answered{repaired}, "
-            f"{self.failed} failed, {self.missing} missing{extra}; {counted(len(self.jobs), 'job')}, {used}{money}"
+            f"{self.failed} failed{bad}, {self.missing} missing{extra}; {jobs}, {used}{money}"
         )
 
 
@@ -117,38 +127,40 @@ def shards_named(indexes: Sequence[int | str]) -> str:
     return f"shard{'s' if len(indexes) > 1 else ''} {named}"
 
 
-def sum_up(plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = ()) -> Report:
-    """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows."""
+def sum_up(
+    plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = (), bad: Left | None = None
+) -> Report:
+    """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows. `bad` are
+    the bad rows of the input.
+    """
+    unsent = [*left, *([bad] if bad else [])]
     once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
     parts = sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
-    total = {name: sum(getattr(part, name) or 0 for part in parts) for name in _SUMS}
-    total["failed"] += sum(rest.tally.failed for rest in left)
-    counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in left)]
+    total: dict[str, Any] = {name: sum(getattr(part, name) or 0 for part in parts) for name in _SUMS}
+    total["failed"] += sum(rest.tally.failed for rest in unsent)
+    counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in unsent)]
     usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
-    total["missing"] = plan.records - total["answered"] - total["failed"]
-    price = None
-    if plan.input_usd_per_million is not None and plan.output_usd_per_million is not None:
-        price = Price(plan.input_usd_per_million, plan.output_usd_per_million)
-    elif plan.usd_per_instance_hour is not None:
-        price = Price(instance_hour_usd=plan.usd_per_instance_hour)
+    records = plan.records + (bad.tally.failed if bad else 0)
+    total["missing"] = records - total["answered"] - total["failed"]
     return Report(
-        records=plan.records,
+        records=records,
         shards=plan.shards,
-        jobs=[_reported(part) for part in parts],
+        jobs=[reported(part.job, part.state, part.records) for part in parts],
         codes=_added(count.codes for count in counts),
         named=_joined(count.named for count in counts),
         examples=[example for count in counts for example in count.examples][:NAMED],
         absent=_absent(plan, [part for part in parts if not part.job.round]),
         results=[part.results.uri for part in parts if part.results],
-        failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in left],
+        failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in unsent],
         passing=_added(part.passing for part in parts),
         repaired=sum(part.answered for part in parts if part.job.round),
         left=sum(rest.tally.failed + rest.tally.missing for rest in left),
         estimated_tokens=plan.estimated_tokens,
         estimated_usd=plan.estimated_usd,
         actual_tokens=usage.input_tokens + usage.output_tokens,
-        actual_usd=price.of(usage) if price else None,
+        actual_usd=plan.price.of(usage) if plan.price else None,
         manifest=manifest,
+        bad_rows=bad.tally.failed if bad else UNSET,
         **total,
     )
 
@@ -157,8 +169,7 @@ _COUNTED = ("answered", "failed", "duplicates", "foreign", "unreadable", "zero_v
 _SUMS = (*_COUNTED, "input_tokens", "output_tokens", "instance_seconds")
 
 
-def _reported(part: Landed) -> ReportedJob:
-    job = part.job
+def reported(job: Job, state: RemoteState, records: int) -> ReportedJob:
     return ReportedJob(
         shard=job.shard.index if job.shard else None,
         round=job.round,
@@ -168,8 +179,8 @@ def _reported(part: Landed) -> ReportedJob:
         model_id=job.model_id,
         key=job.key,
         attempt=job.attempt,
-        state=part.state,
-        records=part.records,
+        state=state,
+        records=records,
     )
 
 

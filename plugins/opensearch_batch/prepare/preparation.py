@@ -8,47 +8,75 @@ from contextlib import AbstractContextManager, closing
 from itertools import islice
 
 import orjson
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.prepare.bad_rows import BadRows, collected, refuse_bad_rows
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
-from opensearch_batch.prepare.plan import Plan, make_plan, price_of
-from opensearch_batch.prepare.shards import OpenShardFile, Request, ShardFile, ShardLimits, bundle, write_shards
+from opensearch_batch.prepare.lengths import short_enough
+from opensearch_batch.prepare.plan import Plan, make_plan
+from opensearch_batch.prepare.prices import MeanPrice, tariff_of
+from opensearch_batch.prepare.shards import (
+    OpenShardFile,
+    Request,
+    ShardFile,
+    ShardLimits,
+    bundle,
+    estimate_tokens,
+    write_shards,
+)
 from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.sources.included import IncludedFields
+from opensearch_batch.sources.inputs import read_rows
 from opensearch_batch.sources.records import Record, read_records
+from opensearch_batch.sources.rows import BadRow
 from opensearch_batch.spec import BatchSpec, LimitSection
-from opensearch_batch.storage import ObjectWriter, matches, read_lines, remove
+from opensearch_batch.storage import ObjectWriter, matches, remove
 
 log = logging.getLogger(__name__)
+
+BAD_ROWS_FILE = "bad-rows.jsonl"
+"""In the folder of a preparation: the rows that are skipped, as lines of a failures file."""
 
 
 def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list[Shard]]]:
     """Write the shards into `folder`, emptied first, and return the plan with the bundles; a dry run writes nothing.
 
-    Raise InputError at the first wrong row, BudgetExceeded, or SpecError; then no shard is left behind.
+    Raise InputError for bad rows that the spec does not skip, BudgetExceeded, or SpecError; then no shard is left
+    behind.
     """
     provider = providers.get(spec.model.provider)
     remove(folder, recursive=True)
     limits = shard_limits(spec.limits, provider)
+    tariff = tariff_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
+    price = MeanPrice(tariff) if tariff else None
+    kept = "skip" in (spec.input.bad_rows, spec.input.too_long) and not spec.dry_run
     try:
-        with closing(_requests(spec, limits)) as requests:
-            open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
-            made = write_shards(requests, opener(folder, ".jsonl", spec.dry_run), limits, open_ids)
+        with collected(f"{folder}/{BAD_ROWS_FILE}", kept, spec.input.bad_rows == "skip") as bad:
+            included = IncludedFields(spec.output.include) if spec.output.include else None
+            with closing(_requests(spec, limits, bad, included)) as requests:
+                priced = _priced(requests, price)
+                open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
+                open_fields = opener(folder, ".fields.jsonl", spec.dry_run) if included else None
+                made = list(write_shards(priced, opener(folder, ".jsonl", spec.dry_run), limits, open_ids, open_fields))
             asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
-            shards = [replace(shard, asked=asked) for shard in made]
-        price = price_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
+            types = tuple(included.types().items()) if included else UNSET
+            shards = [replace(shard, asked=asked, field_types=types) for shard in made]
+            bad.keep()
         plan = make_plan(
             shards,
             run_key,
-            price,
+            price.value if price else None,
             dry_run=spec.dry_run,
             max_cost_usd=spec.limits.max_cost_usd,
             output_tokens_a_row=provider.output_tokens_at_most(
                 spec.model.name, spec.model.endpoint, spec.model.parameters
             ),
             usd_per_instance_hour=spec.limits.usd_per_instance_hour,
+            price_origin=tariff.origin if tariff else UNSET,
         )
         if not plan.records and not spec.may_be_empty:
             found = "no rows" if matches(spec.input.uri) else "matches no object"
@@ -56,6 +84,9 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     except BaseException:
         remove(folder, recursive=True)
         raise
+    if bad.count:
+        plan = replace(plan, bad_rows=bad.count, bad_rows_uri=bad.uri or UNSET)
+        log.warning("bad rows are skipped, the first of %d:\n%s", bad.count, bad.words)
     log.info("plan: %s", plan)
     return plan, bundle(shards)
 
@@ -85,13 +116,42 @@ def opener(folder: str, suffix: str, dry_run: bool = False, first: int = 0) -> O
     return open_file
 
 
-def _requests(spec: BatchSpec, limits: ShardLimits) -> Generator[Request, None, None]:
+def _priced(requests: Iterable[Request], price: MeanPrice | None) -> Iterator[Request]:
+    for request in requests:
+        if price:
+            price.add(estimate_tokens(request.text_bytes), request.rows)
+        yield request
+
+
+def _requests(
+    spec: BatchSpec, limits: ShardLimits, bad: BadRows, included: IncludedFields | None
+) -> Generator[Request, None, None]:
+    with closing(_rows(spec, included)) as rows:
+        records = short_enough(bad.without(islice(rows, spec.input.max_records)), spec, bad)
+        grouped = spec.model.texts_per_request > 1
+        made = _grouped(records, spec, limits) if grouped else _single(records, spec)
+        good = 0
+        for request in _small_enough(made, limits, bad):
+            good += request.rows
+            yield request
+    refuse_bad_rows(bad, good, spec.input)
+
+
+def _rows(spec: BatchSpec, included: IncludedFields | None) -> Generator[Record | BadRow, None, None]:
     read = spec.input
-    with closing(read_lines(read.uri)) as lines:
-        records = read_records(lines, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt)
-        with closing(records):
-            wanted = islice(records, read.max_records)
-            yield from _grouped(wanted, spec, limits) if spec.model.texts_per_request > 1 else _single(wanted, spec)
+    with closing(read_rows(spec)) as rows:
+        yield from read_records(
+            rows, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt, included=included
+        )
+
+
+def _small_enough(requests: Iterable[Request], limits: ShardLimits, bad: BadRows) -> Iterator[Request]:
+    """A row too large for every shard is a bad row. Rows too large together are a matter of the spec."""
+    for request in requests:
+        if request.rows == 1 and not limits.allow_alone(request):
+            bad.add(BadRow(request.origin, limits.refusal(request), request.row_id))
+        else:
+            yield request
 
 
 def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
@@ -99,7 +159,7 @@ def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
     for record in records:
         body = provider.request(record.id, record.text, model.name, model.endpoint, model.parameters)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
-        yield Request(raw, len(record.text.encode()), str(record.line))
+        yield Request(raw, len(record.text.encode()), record.place, row_id=record.id, fields=record.fields)
 
 
 def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) -> Iterator[Request]:
@@ -111,7 +171,8 @@ def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) ->
         body = provider.request(group_name(ids), texts, model.name, model.endpoint, model.parameters)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
         text_bytes = sum(len(text.encode()) for text in texts)
-        yield Request(raw, text_bytes, str(group[0].line), len(group), ids_line(ids))
+        fields = b"".join(record.fields for record in group)
+        yield Request(raw, text_bytes, group[0].place, len(group), ids_line(ids), ids[0], fields)
 
 
 def _within(name: str, wanted: int | None, most: int) -> int:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
+from msgspec import UNSET
+
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.plan import counted
+from opensearch_batch.sources.rows import Place
 
 BUNDLES = 10
 """A run has at most this many mapped tasks a step, and triggers; bundles grow instead."""
@@ -23,15 +26,18 @@ BUNDLES = 10
 class Request:
     """One line of an input file, newline included.
 
-    `origin` names the row of the input that the request came from, of several rows the first. `ids` is the request's
-    line of the ids file, where the shard has an ids file.
+    `origin` is the place of the row that the request came from, of several rows the first. `ids` is the request's
+    line of the ids file, where the shard has an ids file; `row_id` is the first row's id,
+    `fields` are the lines of the request's rows in the file of included fields.
     """
 
     raw: bytes
     text_bytes: int
-    origin: str
+    origin: Place
     rows: int = 1
     ids: bytes = b""
+    row_id: str | None = None
+    fields: bytes = b""
 
 
 class ShardFile(Protocol):
@@ -67,7 +73,11 @@ class ShardLimits:
             and (self.tokens is None or estimate_tokens(text_bytes) <= self.tokens)
         )
 
-    def refuse(self, request: Request) -> InputError:
+    def allow_alone(self, request: Request) -> bool:
+        """Tell whether a shard of its own can take the request."""
+        return self.allow(1, len(request.raw), request.rows, request.text_bytes)
+
+    def refusal(self, request: Request) -> str:
         """Say why not even a shard of a single request can take the request, and what to do."""
         if len(request.raw) > self.bytes:
             what, limit = f"a request of {len(request.raw)} bytes, a shard may have {self.bytes}", self.bytes_by
@@ -76,36 +86,37 @@ class ShardLimits:
         else:
             tokens = estimate_tokens(request.text_bytes)
             what, limit = f"a request of an estimated {tokens} tokens, a shard may have {self.tokens}", "max_tokens"
+        rows, remedy = "the row makes", "Split the row's text"
         if request.rows > 1:
-            return InputError(
-                f"{request.origin}: this row and the {request.rows - 1} after it make {what}. "
-                f"Lower model.texts_per_request, or raise limits.{limit} if the provider allows it."
-            )
-        return InputError(
-            f"{request.origin}: the row makes {what}. "
-            f"Split the row's text, or raise limits.{limit} if the provider allows it."
-        )
+            rows, remedy = f"this row and the {request.rows - 1} after it make", "Lower model.texts_per_request"
+        return f"{rows} {what}. {remedy}, or raise limits.{limit} if the provider allows it."
 
 
 def write_shards(
-    requests: Iterable[Request], open_file: OpenShardFile, limits: ShardLimits, open_ids: OpenShardFile | None = None
+    requests: Iterable[Request],
+    open_file: OpenShardFile,
+    limits: ShardLimits,
+    open_ids: OpenShardFile | None = None,
+    open_fields: OpenShardFile | None = None,
 ) -> Iterator[Shard]:
     """Stream the requests into as few shards as the limits allow, in order; with `open_ids` the row ids go into a
-    second file.
+    second file, with `open_fields` the included fields into a third.
 
     Raise InputError for a request over the limits of every shard; earlier shards have been written by then.
     """
     source = _Ahead(requests, limits.least)
     index = 0
     while (held := source.head) is not None:
-        if not limits.allow(1, len(held.raw), held.rows, held.text_bytes):
-            raise limits.refuse(held)
+        if not limits.allow_alone(held):
+            raise InputError(f"{held.origin}: {limits.refusal(held)}")
         uri, opened = open_file(index)
         ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
+        fields_uri, opened_fields = open_fields(index) if open_fields else (UNSET, None)
         digest, count, size, rows, text_bytes = hashlib.sha256(), 0, 0, 0, 0
         with ExitStack() as stack:
             out = stack.enter_context(opened)
             ids = stack.enter_context(opened_ids) if opened_ids else None
+            fields = stack.enter_context(opened_fields) if opened_fields else None
             while (held := source.head) is not None and limits.allow(
                 count + 1, size + len(held.raw), rows + held.rows, text_bytes + held.text_bytes
             ):
@@ -118,6 +129,8 @@ def write_shards(
                 out.write(held.raw)
                 if ids:
                     ids.write(held.ids)
+                if fields:
+                    fields.write(held.fields)
                 digest.update(held.raw)
                 count, size, rows = count + 1, size + len(held.raw), rows + held.rows
                 text_bytes += held.text_bytes
@@ -128,10 +141,12 @@ def write_shards(
                     f"than {limits.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if "
                     "your account may have fewer."
                 )
-            if ids:
-                ids.commit()
+            for beside in (ids, fields):
+                if beside:
+                    beside.commit()
             out.commit()
-        yield Shard(index, uri, digest.hexdigest(), rows, size, estimate_tokens(text_bytes), ids_uri)
+        tokens = estimate_tokens(text_bytes)
+        yield Shard(index, uri, digest.hexdigest(), rows, size, tokens, ids_uri, fields_uri=fields_uri)
         index += 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from opensearch_batch.errors import SpecError
@@ -31,6 +31,13 @@ class KeyedStore:
     @classmethod
     def settings(cls, connection: Connection) -> dict[str, Any]:
         return {}
+
+    @classmethod
+    def require_libraries(cls) -> None: ...
+
+    @classmethod
+    def parameters(cls, model: str, endpoint: str) -> Collection[str]:
+        return ()
 
     @classmethod
     def credential(cls, names: Mapping[str, Any], connection: Connection) -> dict[str, str]:

@@ -22,6 +22,16 @@ def unknown_status(job: str, status: object, known: Iterable[str]) -> UnknownAns
     )
 
 
+class Tokenizer(Protocol):
+    """A model's public tokenizer, as its library has it: at most 200,000 tokens a call."""
+
+    def encode_ordinary(self, text: str) -> list[int]: ...
+
+    def decode_bytes(self, tokens: Sequence[int]) -> bytes:
+        """May end within a character."""
+        ...
+
+
 class UnreadableLine(ValueError):
     """A line of an output file is no JSON, or not of the vendor's shape: the only error a reader may raise."""
 
@@ -164,6 +174,14 @@ class Provider(Protocol):
 
     def output_tokens_at_most(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
         """Return the most output tokens of a row's answer; 0 for embeddings, None without a bound."""
+        ...
+
+    def cuts_texts(self, model: str, parameters: Mapping[str, Any]) -> bool:
+        """Return whether the vendor shortens a text above the model's limit, instead of refusing the row."""
+        ...
+
+    def tokenizer(self, model: str) -> Tokenizer | None:
+        """Return the model's tokenizer; None where none is public, or its package is not installed."""
         ...
 
     def asked(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:

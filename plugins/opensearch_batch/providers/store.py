@@ -100,6 +100,14 @@ class StoreClass(Protocol):
         """Return the settings of `job` known from the connection."""
         ...
 
+    def require_libraries(self) -> None:
+        """Raise SpecError where a library is not installed that the store needs, up to reading the answers."""
+        ...
+
+    def parameters(self, model: str, endpoint: str) -> Collection[str]:
+        """Return the names of the vendor's parameters of a request; empty where the model itself decides."""
+        ...
+
     def credential(self, names: Mapping[str, Any], connection: Connection) -> dict[str, str]:
         """Return the connector's credential for the `names` in a body. Raise SpecError where the connection lacks a
         value.

@@ -12,10 +12,12 @@ from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.storage import ObjectWriter
 
+NO_FIELDS: Mapping[str, Any] = {}
+
 
 class JsonLines:
-    """Lines of {"id", "embedding"} or {"id", "output"}, with "truncated": true where the text is; a vector that came as
-    JSON text is copied unchanged.
+    """Lines of {"id", "embedding"} or {"id", "output"}, with "truncated": true where the text is, and the row's fields
+    after the id; a vector that came as JSON text is copied unchanged.
     """
 
     def __init__(self, uri: str) -> None:
@@ -30,14 +32,14 @@ class JsonLines:
     ) -> None:
         self._out.__exit__(kind, value, trace)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answer, fields: Mapping[str, Any] = NO_FIELDS) -> None:
         if answer.vector is None:
             mark = {"truncated": True} if answer.truncated else {}
-            self.add_line({"id": answer.id, "output": answer.output, **mark})
+            self.add_line({"id": answer.id, **fields, "output": answer.output, **mark})
         elif isinstance(answer.vector, bytes):
-            self.add_line({"id": answer.id, "embedding": orjson.Fragment(answer.vector)})
+            self.add_line({"id": answer.id, **fields, "embedding": orjson.Fragment(answer.vector)})
         else:
-            self.add_line({"id": answer.id, "embedding": answer.vector.tolist()})
+            self.add_line({"id": answer.id, **fields, "embedding": answer.vector.tolist()})
 
     def add_line(self, row: Mapping[str, Any]) -> None:
         self._out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))

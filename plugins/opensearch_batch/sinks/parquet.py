@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+import orjson
+
 from opensearch_batch.errors import UnknownAnswer
 from opensearch_batch.extras import imported_from
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.shards import FieldType
+from opensearch_batch.sinks.jsonl import NO_FIELDS
 from opensearch_batch.storage import ObjectWriter
 
 GROUP_BYTES = 4 << 20
@@ -20,18 +24,36 @@ GROUP_ROWS, GROUP_CHARACTERS = 20_000, 4 << 20
 """Rows of a group of short vectors or short texts; characters of a group of texts."""
 
 
+ARROW_TYPES: dict[FieldType, str] = {
+    "text": "string",
+    "integer": "int64",
+    "number": "float64",
+    "boolean": "bool_",
+    "json": "string",
+}
+"""pyarrow's functions that make the types of included fields."""
+
+
+def arrow() -> Any:
+    """Return pyarrow. Raise SpecError where it is not installed."""
+    with imported_from("parquet", "output.format parquet"):
+        import pyarrow.compute
+        import pyarrow.parquet
+    return pyarrow
+
+
 class Parquet:
-    """Columns: id; embedding (fixed-size list of float32), or output (text) and truncated (bool); input_tokens,
-    output_tokens; the provenance, dictionary-encoded.
+    """Columns: id; the fields from the row; embedding (fixed-size list of float32), or output (text) and truncated
+    (bool); input_tokens, output_tokens; the provenance, dictionary-encoded.
 
     Needs pyarrow. Vectors are stored plain, because single precision hardly shrinks and every reader knows the plain
     encoding; all other columns are compressed with zstd.
     """
 
-    def __init__(self, uri: str, provenance: Mapping[str, str]) -> None:
-        with imported_from("parquet", "output.format parquet"):
-            import pyarrow.compute
-            import pyarrow.parquet
+    def __init__(
+        self, uri: str, provenance: Mapping[str, str], field_types: Mapping[str, FieldType] = NO_FIELDS
+    ) -> None:
+        pyarrow = arrow()
         import simdjson
 
         self._arrow, self._parquet = pyarrow, pyarrow.parquet
@@ -40,6 +62,7 @@ class Parquet:
         self._out = ObjectWriter(uri)
         self._file = _ArrowFile(self._out)
         self._provenance = dict(provenance)
+        self._field_types = dict(field_types)
         self._writer: Any = None
         self._rows = 0
         self._group_rows = GROUP_ROWS
@@ -56,7 +79,7 @@ class Parquet:
         self._file.out = None  # the writer ends its file when it goes, and there is none any more
         self._out.__exit__(kind, value, trace)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answer, fields: Mapping[str, Any] = NO_FIELDS) -> None:
         """Add an answer. Raise UnknownAnswer where the file would mix texts and vectors, or vectors of two lengths.
 
         A number beyond single precision also raises UnknownAnswer, once the row group is written, at the latest in
@@ -77,6 +100,7 @@ class Parquet:
         else:
             self._add_vector(answer)
         self._ids.append(answer.id)
+        self._add_fields(fields)
         self._tokens[0].append(answer.usage.input_tokens)
         self._tokens[1].append(answer.usage.output_tokens)
         if len(self._ids) >= self._group_rows or self._characters >= GROUP_CHARACTERS:
@@ -93,12 +117,22 @@ class Parquet:
 
     def _clear(self) -> None:
         self._ids: list[str] = []
+        self._fields: dict[str, list[Any]] = {name: [] for name in self._field_types}
         self._outputs: list[str] = []
         self._truncated: list[bool] = []
         self._characters = 0
         self._doubles = bytearray()
         self._singles = array("f")
         self._tokens: tuple[list[int], list[int]] = ([], [])
+
+    def _add_fields(self, fields: Mapping[str, Any]) -> None:
+        for name, kind in self._field_types.items():
+            value = fields.get(name)
+            if kind == "json" and value is not None:
+                value = orjson.dumps(value).decode()
+            if isinstance(value, str):
+                self._characters += len(value)
+            self._fields[name].append(value)
 
     def _add_vector(self, answer: Answer) -> None:
         single = isinstance(answer.vector, array)
@@ -114,7 +148,10 @@ class Parquet:
     def _write_group(self) -> None:
         if not self._ids:
             return
-        columns = {"id": self._arrow.array(self._ids, self._arrow.string())} | self._answers()
+        columns = {"id": self._arrow.array(self._ids, self._arrow.string())}
+        for name, kind in self._field_types.items():
+            columns[name] = self._arrow.array(self._fields[name], getattr(self._arrow, ARROW_TYPES[kind])())
+        columns |= self._answers()
         for name, counts in zip(("input_tokens", "output_tokens"), self._tokens, strict=True):
             columns[name] = self._arrow.array(counts, self._arrow.int32())
         for name, value in self._provenance.items():

@@ -1,4 +1,4 @@
-"""Records: the rows of the input, read and checked row by row; a wrong row is named by file and line."""
+"""Records: the rows of the input, checked one by one; a wrong row is named by its place and the reason."""
 
 from __future__ import annotations
 
@@ -6,41 +6,61 @@ import sqlite3
 import tempfile
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
-import orjson
-
-from opensearch_batch.errors import InputError
-from opensearch_batch.storage import SourceLine
+from opensearch_batch.sources.included import IncludedFields
+from opensearch_batch.sources.rows import BadRow, Place, Row
 
 
 @dataclass(frozen=True)
 class Record:
-    """A checked row: `text` is the model's input, with the prompt filled in; `line` is the source of the row."""
+    """A checked row: `text` is the model's input, with the prompt filled in; `place` is where the row came from.
+    `fields` is the row's line in the file of included fields.
+    """
 
     id: str
     text: str
-    line: SourceLine
+    place: Place
+    fields: bytes = b""
+
+
+class _Wrong(Exception):
+    """Why a row cannot be sent."""
 
 
 def read_records(
-    lines: Iterable[SourceLine], *, id_field: str, text_field: str, prompt: str | None = None
-) -> Generator[Record, None, None]:
-    """Yield a Record per line, blank lines passed over. Raise InputError at the first row without JSON, id or text, and
-    at the first row with a repeated id.
+    rows: Iterable[Row | BadRow],
+    *,
+    id_field: str,
+    text_field: str,
+    prompt: str | None = None,
+    included: IncludedFields | None = None,
+) -> Generator[Record | BadRow, None, None]:
+    """Yield a Record for each row, in order; a BadRow for a row without id or text, and for a row with a repeated id.
 
     Ids are compared over the whole input in a database on disk, so memory does not grow with the input.
     """
     with SeenIds() as seen:
-        for line in lines:
-            if not line.raw.strip():
-                continue
-            row = _parse(line)
-            record_id = _id(row, id_field, line)
-            if first := seen.add(record_id, line):
-                raise InputError(f"{line}: id {record_id!r} was already used at {first}; ids must be unique in a run")
-            yield Record(record_id, _text(row, text_field, prompt, line), line)
+        for row in rows:
+            yield row if isinstance(row, BadRow) else _checked(row, seen, id_field, text_field, prompt, included)
+
+
+def _checked(
+    row: Row, seen: SeenIds, id_field: str, text_field: str, prompt: str | None, included: IncludedFields | None
+) -> Record | BadRow:
+    row_id = None
+    try:
+        named = _id(row.fields, id_field)
+        if first := seen.add(named, row.place):
+            raise _Wrong(f"id {named!r} was already used at {first}; ids must be unique in a run")
+        row_id = named
+        text = _text(row.fields, text_field, prompt)
+        return Record(row_id, text, row.place, _included(row, row_id, included) if included else b"")
+    except _Wrong as wrong:
+        return BadRow(row.place, str(wrong), row_id)
 
 
 class SeenIds:
@@ -61,59 +81,48 @@ class SeenIds:
         self._db.close()
         self._folder.cleanup()
 
-    def add(self, record_id: str, line: SourceLine) -> str | None:
-        """Add an id; return the first line with the same id as "URI line N", or None for a new id."""
-        uri = self._uris.setdefault(line.uri, len(self._uris))
+    def add(self, record_id: str, place: Place) -> Place | None:
+        """Add an id; return the first place with the same id, or None for a new id."""
+        uri = self._uris.setdefault(place.uri, len(self._uris))
         try:
-            self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (record_id, uri, line.number))
+            self._db.execute("INSERT INTO seen VALUES (?, ?, ?)", (record_id, uri, place.number))
         except sqlite3.IntegrityError:
             uri, number = self._db.execute("SELECT uri, number FROM seen WHERE id = ?", (record_id,)).fetchone()
-            return str(SourceLine(b"", list(self._uris)[uri], number))
+            return Place(list(self._uris)[uri], number, place.unit)
         return None
 
 
-def _parse(line: SourceLine) -> dict[str, Any]:
-    try:
-        row = orjson.loads(line.raw)
-    except orjson.JSONDecodeError as error:
-        raise InputError(f"{line}: {_why_not_json(line.raw, error)}") from None
-    if not isinstance(row, dict):
-        raise InputError(f"{line}: a row must be a JSON object, not {type(row).__name__}")
-    return row
-
-
-def _why_not_json(raw: bytes, error: orjson.JSONDecodeError) -> str:
-    try:
-        raw.decode()
-    except UnicodeDecodeError as wrong:
-        return f"not UTF-8 (byte {wrong.start}: 0x{raw[wrong.start]:02x}); convert the file, e.g. with iconv"
-    if raw.startswith(b"\xef\xbb\xbf"):
-        return "starts with a byte order mark; save the file as UTF-8 without one"
-    return f"not JSON: {error.msg} (column {error.colno})"
-
-
-def _id(row: dict[str, Any], field: str, line: SourceLine) -> str:
+def _id(row: dict[str, Any], field: str) -> str:
     value = row.get(field)
-    if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+    if isinstance(value, str | int | UUID) and not isinstance(value, bool) and str(value).strip():
         return str(value)
-    what = "has no" if field not in row else f"has {value!r} as"
-    raise InputError(f"{line}: the row {what} {field!r}; an id is text or a whole number")
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return str(int(value))  # whole numbers of databases that have one type of number
+    what = "has no" if field not in row else f"has {repr(value)[:80]} as"
+    raise _Wrong(f"the row {what} {field!r}; an id is text or a whole number")
 
 
-def _text(row: dict[str, Any], field: str, prompt: str | None, line: SourceLine) -> str:
-    value: Any
-    if prompt is not None:
-        try:
-            value = prompt.format_map(row)
-        except (KeyError, ValueError, IndexError, AttributeError) as error:
-            raise InputError(f"{line}: the prompt asks for {error}, the row has {', '.join(sorted(row))}") from None
-    else:
-        value = row.get(field)
+def _text(row: dict[str, Any], field: str, prompt: str | None) -> str:
+    value = row.get(field) if prompt is None else _filled(prompt, row)
     if not isinstance(value, str):
         have = f"it has {', '.join(sorted(row))}" if field not in row else f"it is {type(value).__name__}"
-        raise InputError(f"{line}: the row has no text in {field!r} ({have})")
+        raise _Wrong(f"the row has no text in {field!r} ({have})")
     if not value.strip():
-        raise InputError(
-            f"{line}: the text {'of the prompt' if prompt else f'in {field!r}'} is empty; the provider would refuse it"
+        raise _Wrong(
+            f"the text {'of the prompt' if prompt else f'in {field!r}'} is empty; the provider would refuse it"
         )
     return value
+
+
+def _included(row: Row, row_id: str, included: IncludedFields) -> bytes:
+    try:
+        return included.line(row_id, row.fields)
+    except TypeError as error:
+        raise _Wrong(f"output.include: a field cannot go into a result: {error}") from None
+
+
+def _filled(prompt: str, row: dict[str, Any]) -> str:
+    try:
+        return prompt.format_map(row)
+    except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
+        raise _Wrong(f"the prompt asks for {error}, the row has {', '.join(sorted(row))}") from None

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from opensearch_batch.errors import Terminal
+from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.land.followed import Followed, follow, followed_at, followed_uri, incomplete, landed_less
 from opensearch_batch.land.manifest import (
@@ -24,6 +25,7 @@ from opensearch_batch.land.manifest import (
 )
 from opensearch_batch.land.reconcile import NAMED, Left
 from opensearch_batch.land.report import Report, shards_named, sum_up
+from opensearch_batch.land.unlanded import with_unlanded
 from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.tasks.assets import tell_assets
 
@@ -57,6 +59,8 @@ def close_run(
     max_failed_fraction: float,
     spec: dict[str, Any],
     left: Sequence[Left] = (),
+    unlanded: Sequence[tuple[Job, Outcome | None]] = (),
+    bad: Left | None = None,
     *,
     may_shrink: bool = False,
 ) -> Report:
@@ -65,7 +69,8 @@ def close_run(
     Raise Terminal for a hole, or for more failed rows than allowed. After a failed task `landed` may come from an
     earlier try. The manifest of an earlier try that landed every shard then stands.
     """
-    report = sum_up(plan, landed, manifest_uri(output_uri, plan.run_key), left)
+    manifest_of_run = manifest_uri(output_uri, plan.run_key)
+    report = with_unlanded(sum_up(plan, landed, manifest_of_run, left, bad), plan, unlanded)
     run, followed = context["dag_run"], followed_uri(report.manifest)
     failed = failed_before(context)[:NAMED]
     if failed and any(landed_before(uri, run.dag_id, run.run_id) for uri in (report.manifest, followed)):
@@ -81,7 +86,7 @@ def close_run(
         written_at=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=spec,
         report=report,
-        files=files_of(landed, left),
+        files=files_of(landed, [*left, *([bad] if bad else [])]),
     )
     write_manifest(manifest)
     context["ti"].xcom_push(key="report", value=report.to_dict())  # for the page of the run, failed or not
@@ -118,9 +123,11 @@ def _why_not_complete(
         )
     if report.problems:
         return f"not every planned row is accounted for: {'; '.join(report.problems)}.{cause} {report}."
-    if report.failed > max_failed_fraction * report.records:
+    bad = report.bad_rows or 0
+    failed_at_provider, sent = report.failed - bad, report.records - bad
+    if failed_at_provider > max_failed_fraction * sent:
         return (
-            f"{report.failed} of {report.records} rows failed ({report.codes}), {max_failed_fraction:.2%} may"
+            f"{failed_at_provider} of {sent} rows failed ({report.codes}), {max_failed_fraction:.2%} may"
             f"{_first_words(report)}. {'All answers have landed; the' if report.answered else 'The'} reasons are in "
             f"{', '.join(report.failures)}.{cause if report.left else ''} {what_now(landed)}".rstrip()
         )

@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from airflow.sdk import BaseHook, Context
+from airflow.sdk import BaseHook, Connection, Context
 from airflow.sdk.log import mask_secret
 
 from opensearch_batch.cluster.connector_body import load_body, prepare_body
 from opensearch_batch.errors import SpecError
 from opensearch_batch.providers.credential import refuse_literal_credential
 from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, cluster
+from opensearch_batch.tasks.before_paying import check_connections
 from opensearch_batch.tasks.page_links import ModelLink
 from opensearch_batch.tasks.settings import TaskSettings
 
@@ -71,9 +73,7 @@ class CreateConnectorOperator(BatchOperator):
                 there = store.base_url(BaseHook.get_connection(self.base_url_from), vendor.BASE_URL)
                 moved = partial(vendor.moved, base_url=there)
         elif spec:
-            model, there = spec.model, store.base_url(connection, vendor.BASE_URL)
-            job = {**store.settings(connection), **(settings.job or {})}
-            raw = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, there, job)
+            raw = _raw_connector(settings, spec, connection)
         else:
             raise SpecError("CreateConnectorOperator needs body= or spec=")
         if not {"connection_timeout", "read_timeout", "max_retry_times"} <= set(raw.get("client_config") or {}):
@@ -101,6 +101,26 @@ class CreateConnectorOperator(BatchOperator):
                 ", ".join(sorted(vendor.EXPIRING & secrets.keys())),
             )
         return self.rotate_credential or (ends and on_change == "redeploy")
+
+
+def _raw_connector(settings: TaskSettings, spec: BatchSpec, connection: Connection) -> dict[str, Any]:
+    from opensearch_batch.providers.store import store_class
+
+    vendor, model, store = settings.provider, spec.model, store_class(settings.provider)
+    there = store.base_url(connection, vendor.BASE_URL)
+    job = {**store.settings(connection), **(settings.job or {})}
+    return vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, there, job)
+
+
+def wanted_connector(settings: TaskSettings) -> dict[str, Any]:
+    """Return the body of the connector that create_connector makes from a spec, without the key. Raise SpecError
+    without a spec, or where the provider's connection does not exist.
+    """
+    if settings.spec is None:
+        raise SpecError("only a spec tells the connector")
+    check_connections([settings.provider_conn_id])
+    connection = BaseHook.get_connection(settings.provider_conn_id)
+    return prepare_body(_raw_connector(settings, settings.spec, connection), None)
 
 
 class RegisterModelOperator(BatchOperator):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -18,6 +18,10 @@ from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from opensearch_batch.flow.values import Value
+
+N = TypeVar("N", bound="Value")
 
 
 class FetchOutputOperator(BatchOperator):
@@ -64,6 +68,7 @@ class FetchOutputOperator(BatchOperator):
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.jobs import Outcome
         from opensearch_batch.flow.landed import Landed
+        from opensearch_batch.land.bad_rows import bad_rows_beside, land_bad_rows
         from opensearch_batch.land.landing import land
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.sinks.formats import format_of
@@ -93,7 +98,9 @@ class FetchOutputOperator(BatchOperator):
         report = None
         if self.final:
             plan, shrink = landed_plan(landed, key), bool(spec and spec.output.may_shrink)
-            report = close_run(context, plan, landed, output_uri, self.max_failed_fraction, {}, may_shrink=shrink)
+            bad = land_bad_rows(bad_rows_beside(landed), output_uri, key)
+            limit = self.max_failed_fraction
+            report = close_run(context, plan, landed, output_uri, limit, {}, bad=bad, may_shrink=shrink)
         return Fetched(landed, report).to_dict()
 
 
@@ -109,6 +116,8 @@ class ReportOperator(BatchOperator):
         then, and makes the run a failure.
     :param repaired_by: task ids of the PrepareRepairOperators. A row that was handed on and landed in no later round is
         a failure, with the earlier reason.
+    :param submitted_by: task ids of the SubmitBatchOperators, and
+    :param waited_by: of the BatchSensors: jobs that did not land are counted, and their tokens paid.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
@@ -121,6 +130,8 @@ class ReportOperator(BatchOperator):
         landed: Any,
         repaired_by: Sequence[str] = (),
         skip_without_plan: bool = False,
+        submitted_by: Sequence[str] = (),
+        waited_by: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -128,10 +139,14 @@ class ReportOperator(BatchOperator):
         self.skip_without_plan = skip_without_plan
         self.landed = landed
         self.repaired_by = repaired_by
+        self.submitted_by, self.waited_by = submitted_by, waited_by
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
+        from opensearch_batch.flow.jobs import Job, Outcome
+        from opensearch_batch.land.bad_rows import land_bad_rows
         from opensearch_batch.land.repair import Taken, leave
         from opensearch_batch.land.report import Fetched
+        from opensearch_batch.land.unlanded import unlanded
         from opensearch_batch.prepare.plan import Plan
 
         if self.skip_without_plan and self.planned_by in failed_before(context):
@@ -149,8 +164,16 @@ class ReportOperator(BatchOperator):
         rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
         taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
         left = leave(landed, taken, vendor, output_uri, plan.run_key)
+        bad = land_bad_rows([plan.bad_rows_uri] if plan.bad_rows_uri else [], output_uri, plan.run_key)
         limit, shrink = spec.limits.max_failed_fraction, spec.output.may_shrink
-        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left, may_shrink=shrink)
+        paid = unlanded(
+            self._pulled(context, self.submitted_by, Job), self._pulled(context, self.waited_by, Outcome), landed
+        )
+        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left, paid, bad, may_shrink=shrink)
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()
+
+    def _pulled(self, context: Context, task_ids: Sequence[str], noun: type[N]) -> list[N]:
+        values = [context["ti"].xcom_pull(task_ids=task_id) for task_id in task_ids]
+        return [noun.from_dict(value) for value in flat(values)]

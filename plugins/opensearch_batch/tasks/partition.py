@@ -6,8 +6,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from opensearch_batch.dotted import unknown_key
 from opensearch_batch.errors import SpecError
-from opensearch_batch.spec import unknown_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,9 +11,10 @@ from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from opensearch_batch import providers
-from opensearch_batch.spec import BatchSpec, with_dotted
-from opensearch_batch.submit.admission import pool_command, pool_name
+from opensearch_batch.dotted import with_dotted
+from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, open_provider_store, refuse_local_work
+from opensearch_batch.tasks.before_paying import NOWHERE, check_connections, check_places, check_pools, check_spec
 from opensearch_batch.tasks.closing import instance, run_key
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
@@ -73,6 +74,8 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         max_cost_usd: float | None = None,
         max_failed_fraction: float | None = None,
         repair_rounds: int | None = None,
+        too_long: str | None = None,
+        max_text_tokens: int | None = None,
         allow_empty: bool | None = None,
         dry_run: bool | None = None,
         **kwargs: Any,
@@ -86,6 +89,8 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             "input.id_field": id_field,
             "input.text_field": text_field,
             "input.prompt": prompt,
+            "input.too_long": too_long,
+            "input.max_text_tokens": max_text_tokens,
             "input.allow_empty": allow_empty,
             "limits.max_requests": max_requests,
             "limits.max_bytes": max_bytes,
@@ -108,15 +113,8 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         ti = context["ti"]
         key = run_key(self.dag_id, context["dag_run"].run_id)
         folder = f"{spec.work_uri}/{key}/{instance(ti)}"
+        self._check(spec, key, by_hand=settings.spec is None)
         plan, bundles = prepare(spec, key, folder)
-        if spec.limits.max_jobs_in_flight or spec.limits.max_enqueued_tokens:
-            pool = pool_name(spec.registered_as)
-            self.log.info(
-                "submits pass a pool of one slot, %s unless the DAG names another. Where that does not exist they stay "
-                "`scheduled`. Make it: %s",
-                pool,
-                pool_command(pool),
-            )
         ti.xcom_push(key="spec", value=spec.to_dict())
         ti.xcom_push(key="plan", value=plan.to_dict())
         if plan.records and not plan.dry_run:
@@ -130,6 +128,15 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             self._skip_what_follows(ti)
             return []
         return [[shard.to_dict() for shard in shards] for shards in bundles]
+
+    def _check(self, spec: BatchSpec, key: str, *, by_hand: bool) -> None:
+        """By hand later tasks may have connections of their own."""
+        check_spec(spec)
+        check_pools(spec, list(self.get_flat_relatives(upstream=False)))
+        if not spec.dry_run and not by_hand:
+            check_connections([spec.connections.opensearch, spec.provider_connection])
+        if not spec.dry_run:
+            check_places(spec, key)
 
     def _skip_what_follows(self, ti: Any) -> None:
         """Skip the following tasks, but for tasks that run whatever happens. Skipping raises: the return value is
@@ -175,7 +182,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         sections: dict[str, Any] = {
             "model": {"provider": settings.provider.NAME},
             "input": {},
-            "output": {"uri": self.output_uri or "none://"},
+            "output": {"uri": self.output_uri or NOWHERE},
         }
         return BatchSpec.check(
             with_dotted({"name": re.sub(r"\W+", "_", self.dag_id).strip("_"), **sections}, given), self.task_id

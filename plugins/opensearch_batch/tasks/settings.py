@@ -36,6 +36,11 @@ class TaskSettings:
         return self.spec.model.name if self.spec else None
 
 
+def settings_of_spec(spec: BatchSpec) -> TaskSettings:
+    provider = providers.get(spec.model.provider)
+    return TaskSettings(provider, spec.connections.opensearch, spec.provider_connection, spec.model.job, spec)
+
+
 def settings_of(task: Arguments) -> TaskSettings:
     """Resolve from the arguments first, then the spec, then the provider's own names.
 

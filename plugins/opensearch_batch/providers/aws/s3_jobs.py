@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import orjson
 
 from opensearch_batch.errors import Refused, SpecError
+from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws import session as aws
 from opensearch_batch.providers.aws.s3_files import S3Files
@@ -46,6 +47,15 @@ class S3Jobs:
     @classmethod
     def settings(cls, connection: Connection) -> dict[str, Any]:
         return {"region": aws.region_of(connection)}
+
+    @classmethod
+    def require_libraries(cls) -> None:
+        with imported_from("amazon", "a connection of AWS"):
+            import boto3  # noqa: F401
+
+    @classmethod
+    def parameters(cls, model: str, endpoint: str) -> Collection[str]:
+        return ()
 
     @classmethod
     def credential(cls, names: Mapping[str, Any], connection: Connection) -> dict[str, str]:

@@ -31,6 +31,16 @@ FAMILIES: dict[str, Family] = {
 DIMENSIONS: dict[Family, str] = {"titan": "dimensions", "cohere": "output_dimension"}
 """Families that embed, with the parameter of the vectors' length."""
 
+PARAMETERS: dict[Family, tuple[str, ...]] = {
+    "titan": ("dimensions", "normalize", "embeddingTypes"),
+    "cohere": ("input_type", "truncate", "embedding_types", "output_dimension", "max_tokens"),
+    "anthropic": (
+        *("anthropic_version", "anthropic_beta", "max_tokens", "system", "temperature", "top_p", "top_k"),
+        *("tools", "tool_choice", "stop_sequences", "thinking", "output_config"),
+    ),
+    "nova": ("system", "inferenceConfig", "toolConfig", "schemaVersion"),
+}
+
 LIMITS = frozenset(["max_tokens", "model_context_window_exceeded"])
 """Why a message ended, where a limit of tokens ended the message:
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html, `stopReason`.
@@ -72,6 +82,13 @@ def text_of(body: Mapping[str, Any]) -> str:
 def asked(model: str, parameters: Mapping[str, Any]) -> Asked:
     named = DIMENSIONS.get(family_of(model))
     return vectors_of(parameters.get(named)) if named else TEXTS
+
+
+def cuts_texts(model: str, parameters: Mapping[str, Any]) -> bool:
+    """Cohere's models cut where a spec asks for it:
+    https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html, `truncate`.
+    """
+    return family_of(model) == "cohere" and parameters.get("truncate", "NONE") != "NONE"
 
 
 def output_tokens_at_most(model: str, parameters: Mapping[str, Any]) -> int | None:

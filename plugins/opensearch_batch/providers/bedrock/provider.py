@@ -176,6 +176,14 @@ def window_hours(job: Mapping[str, Any]) -> float:
     return float(job.get("timeout_hours") or WINDOW_HOURS)
 
 
+def cuts_texts(model: str, parameters: Mapping[str, Any]) -> bool:
+    return models.cuts_texts(model, parameters)
+
+
+def tokenizer(model: str) -> None:
+    """None is published."""
+
+
 def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
     return models.asked(model, parameters)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws.s3_jobs import PAGE, S3Jobs
 from opensearch_batch.providers.aws.session import asked, plain
+from opensearch_batch.providers.bedrock import models
 from opensearch_batch.providers.bedrock import provider as bedrock
 from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.shape import entries, inner, needed, of_input, text
@@ -34,6 +35,10 @@ ENDED = ("Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired")
 class InvocationJobs(S3Jobs):
     SERVICE = "bedrock"
     ARN = "jobArn"
+
+    @classmethod
+    def parameters(cls, model: str, endpoint: str) -> Collection[str]:
+        return models.PARAMETERS[models.family_of(model)]
 
     def _put(self, shard: Shard, folder: str) -> int:
         uri = f"{folder}{RECORDS}"

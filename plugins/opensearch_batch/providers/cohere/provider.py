@@ -152,6 +152,14 @@ def window_hours(job: Mapping[str, Any]) -> float:
     return WINDOW_HOURS
 
 
+def cuts_texts(model: str, parameters: Mapping[str, Any]) -> bool:
+    return bool({**DEFAULTS, **parameters}["truncate"] != "NONE")
+
+
+def tokenizer(model: str) -> None:
+    """Not asked for: a text that is too long is cut."""
+
+
 def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
     return vectors_of(parameters.get("output_dimension"))
 

@@ -72,6 +72,17 @@ class CohereDatasets(KeyedStore):
             api_key=key, base_url=base_url, timeout=120, log_warning_experimental_features=False
         )
 
+    @classmethod
+    def require_libraries(cls) -> None:
+        with imported_from("cohere", f"provider {provider.NAME}"):
+            import cohere  # noqa: F401
+            import fastavro  # noqa: F401
+
+    @classmethod
+    def parameters(cls, model: str, endpoint: str) -> Collection[str]:
+        """https://docs.cohere.com/reference/create-embed-job, and what online requests have more."""
+        return ("input_type", "truncate", "embedding_types", "output_dimension")
+
     def upload(self, shard: Shard, name: str) -> str:
         """Return when the dataset is validated. Raise InputError with the rows' reasons, and delete the dataset, where
         the validation fails.

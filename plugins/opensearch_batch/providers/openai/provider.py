@@ -17,6 +17,7 @@ from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.openai import output as openai_output
+from opensearch_batch.providers.openai import tokens
 from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import unknown_status
 from opensearch_batch.providers.request_body import members
@@ -185,6 +186,11 @@ def window_hours(job: Mapping[str, Any]) -> float:
     return WINDOW_HOURS
 
 
+def cuts_texts(model: str, parameters: Mapping[str, Any]) -> bool:
+    """Only the endpoint of responses may cut: https://platform.openai.com/docs/api-reference/responses/create."""
+    return parameters.get("truncation") == "auto"
+
+
 def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
     return vectors_of(parameters.get("dimensions")) if endpoint == "/v1/embeddings" else TEXTS
 
@@ -270,6 +276,7 @@ def _message(error: Any) -> str | None:
     return f"{said} (line {int(line)})" if said and line else said
 
 
+tokenizer = tokens.tokenizer
 read_line, read_many = openai_output.read_line, openai_output.read_many
 
 

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOT_FOUND = 404
+NO_SUCH_PATH = (NOT_FOUND, 405, 501)
 PAGE = 100
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
@@ -55,6 +56,11 @@ class OpenAIFiles(KeyedStore):
     def settings(cls, connection: Connection) -> dict[str, Any]:
         header = _auth_header(connection)
         return {"auth_header": header} if header else {}
+
+    @classmethod
+    def parameters(cls, model: str, endpoint: str) -> Collection[str]:
+        """By the types of the SDK; a compatible server may have more."""
+        return _types_of(endpoint).__annotations__
 
     def upload(self, shard: Shard, name: str) -> str:
         """The SDK gets an open file: from a path the SDK would read the whole file into memory. Retries are off: a
@@ -237,13 +243,22 @@ def _name(file: Mapping[str, Any]) -> str:
     return text(file.get("filename")) or ""
 
 
+def _hint(status: int, url: Any) -> str:
+    """Say where the API may be, to a server that does not know the path."""
+    if status not in NO_SUCH_PATH or url.path.split("/")[1] not in ("files", "batches"):
+        return ""
+    base = f"{url.scheme}://{url.netloc.decode()}"
+    return f". The base URL {base} has no path: most servers have this API at {base}/v1. Correct the connection's host"
+
+
 def _asked(ask: Callable[[], T], what: str) -> T:
     """Translate the SDK's errors into ours."""
     import openai
 
     def translated(error: Exception) -> BatchError | None:
         if isinstance(error, openai.APIStatusError):
-            message = f"{what}: HTTP {error.status_code}: {error.message[:600]}"
+            hint = _hint(error.status_code, error.request.url)
+            message = f"{what}: HTTP {error.status_code}: {error.message[:600]}{hint}"
             return refusal(message, error.status_code, error.response.headers)
         if isinstance(error, openai.APIConnectionError):
             cause = error.__cause__ or error
@@ -251,3 +266,17 @@ def _asked(ask: Callable[[], T], what: str) -> T:
         return None
 
     return answered(ask, what, translated)
+
+
+def _types_of(endpoint: str) -> type:
+    if endpoint == "/v1/embeddings":
+        from openai.types.embedding_create_params import EmbeddingCreateParams
+
+        return EmbeddingCreateParams
+    if endpoint == "/v1/responses":
+        from openai.types.responses.response_create_params import ResponseCreateParamsBase
+
+        return ResponseCreateParamsBase
+    from openai.types.chat.completion_create_params import CompletionCreateParamsBase
+
+    return CompletionCreateParamsBase

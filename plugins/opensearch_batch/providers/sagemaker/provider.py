@@ -198,6 +198,14 @@ def window_hours(job: Mapping[str, Any]) -> float:
     return WINDOW_HOURS
 
 
+def cuts_texts(model: str, parameters: Mapping[str, Any]) -> bool:
+    return False
+
+
+def tokenizer(model: str) -> None:
+    """The container's own."""
+
+
 def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
     """A container may embed or write; only a container that embeds takes `dimensions`."""
     return vectors_of(parameters["dimensions"]) if "dimensions" in parameters else Asked()

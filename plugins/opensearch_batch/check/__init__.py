@@ -1,0 +1,1 @@
+"""Check: what a run of a spec needs, asked for before the first run, a line each."""

@@ -1,0 +1,54 @@
+"""Of the spec: what can be known without Airflow, a cluster or a key."""
+
+from __future__ import annotations
+
+from opensearch_batch import providers
+from opensearch_batch.check.lines import CannotKnow, Check
+from opensearch_batch.errors import BudgetExceeded
+from opensearch_batch.prepare.lengths import text_limit
+from opensearch_batch.prepare.libraries import require_libraries
+from opensearch_batch.prepare.parameters import unknown_parameters
+from opensearch_batch.prepare.prices import tariff_of
+from opensearch_batch.spec import BatchSpec
+
+
+def spec_checks(spec: BatchSpec) -> list[list[Check]]:
+    return [
+        [Check("libraries", lambda: _libraries(spec)), Check("model.parameters", lambda: _parameters(spec))],
+        [Check("price", lambda: _price(spec))],
+        [Check("length of a text", lambda: _length(spec))],
+    ]
+
+
+def _libraries(spec: BatchSpec) -> str:
+    require_libraries(spec)
+    return f"those of provider {spec.model.provider} and of format {spec.output.format} are installed"
+
+
+def _parameters(spec: BatchSpec) -> str:
+    if strange := unknown_parameters(spec.model):
+        raise CannotKnow(f"{', '.join(strange)}: not known to the vendor's SDK; a compatible server may know it")
+    return ", ".join(spec.model.parameters) or "none"
+
+
+def _price(spec: BatchSpec) -> str:
+    vendor, limits = providers.get(spec.model.provider), spec.limits
+    if tariff := tariff_of(vendor, spec.model.name, limits.usd_per_million_tokens):
+        above = {bound: f" above {bound} tokens a request" if bound else "" for bound, _ in tariff.steps}
+        steps = (f"${price.input_usd:g} in, ${price.output_usd:g} out{above[bound]}" for bound, price in tariff.steps)
+        return f"{'; '.join(steps)}, a million tokens ({tariff.origin})"
+    if limits.max_cost_usd is not None:
+        raise BudgetExceeded(
+            f"no price is known of {spec.model.name}, so max_cost_usd cannot hold: set limits.usd_per_million_tokens"
+        )
+    raise CannotKnow(f"no price is known of {spec.model.name}; limits.usd_per_million_tokens gives one")
+
+
+def _length(spec: BatchSpec) -> str:
+    vendor = providers.get(spec.model.provider)
+    if (limit := text_limit(spec, vendor)) is None:
+        if vendor.cuts_texts(spec.model.name, spec.model.parameters):
+            return "the vendor cuts what is too long"
+        raise CannotKnow(f"the limit of {spec.model.name} is not known; input.max_text_tokens gives one")
+    counted = "told by bytes" if vendor.tokenizer(spec.model.name) is None else "counted with the model's tokenizer"
+    return f"{limit.tokens} tokens, {counted}; longer ones: {spec.input.too_long}"

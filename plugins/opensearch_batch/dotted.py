@@ -1,0 +1,52 @@
+"""Dotted keys: nested values by the path of a key, e.g. model.name, and what is wrong at a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel
+
+from opensearch_batch.errors import SpecError
+
+
+def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of nested values with dotted keys set; a None sets nothing.
+
+    Raise SpecError for a key below a value without fields.
+    """
+    copy = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    for key, value in dotted.items():
+        *sections, last = key.split(".")
+        target = copy
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise SpecError(f"{key!r}: {section!r} has no fields of its own")
+        if value is not None:
+            target[last] = value
+    return copy
+
+
+def unknown_key(path: str, known: Iterable[str]) -> str:
+    """Return the error text for an unknown key at a dotted path, with the nearest of the known keys."""
+    near = get_close_matches(path.rpartition(".")[2], known, n=1)
+    return f"unknown key {path!r}" + (f", did you mean {near[0]!r}?" if near else "")
+
+
+def explained(item: Any, root: type[BaseModel]) -> str:
+    """Return the text for an error of pydantic about a model `root`."""
+    path = ".".join(str(part) for part in item["loc"]) or "the spec"
+    if item["type"] == "extra_forbidden":
+        return unknown_key(path, _fields_at(root, item["loc"][:-1]))
+    return f"{path}: {item['msg']}" + (f", not {item['input']!r}" if item["type"] != "missing" else "")
+
+
+def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    for part in path:
+        section = model.model_fields[part].annotation
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            return []
+        model = section
+    return list(model.model_fields)

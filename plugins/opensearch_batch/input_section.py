@@ -1,0 +1,95 @@
+"""The section `input` of a spec: where the rows are, how they are read, and which of them may be skipped."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from opensearch_batch.errors import SpecError
+
+InputFormat = Literal["jsonl", "csv", "parquet"]
+
+
+class Section(BaseModel):
+    """Base of a spec's sections."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSection(Section):
+    """The input: JSON Lines, CSV, Parquet or a query. `{partition}` and `{run_id}` are filled in per run."""
+
+    uri: str = Field(
+        description="Files at file://… or on any object storage that Airflow knows (s3://conn@bucket/key), compressed "
+        "with gzip or zstd or not at all; a glob reads its files in name order. Or sql://conn, a database behind an "
+        "Airflow connection, with query. {partition} and {run_id} are filled in, ${VARIABLES} come from the worker's "
+        "environment.",
+    )
+    format: InputFormat | None = Field(
+        None,
+        description="jsonl, csv (with a header line) or parquet (needs pyarrow); default: what the name ends in, .csv, "
+        ".tsv, .parquet or .pq, with or without .gz or .zst, else jsonl.",
+    )
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="Between two fields of CSV; default: a comma, a tab in .tsv."
+    )
+    query: str | None = Field(
+        None,
+        description="SQL, for a uri of sql://conn; {partition} and {run_id} are filled in. Give it an ORDER BY: a "
+        "repeated prepare_input finds the jobs of the same rows again only where the rows come in the same order.",
+    )
+    id_field: str = Field("id", description="Field with the row's id: unique in the run; text or a whole number.")
+    text_field: str = Field("text", description="Field with the text to send.")
+    prompt: str | None = Field(
+        None, description='Template over the row\'s fields, e.g. "{title}: {text}"; instead of text_field.'
+    )
+    too_long: Literal["fail", "skip", "truncate"] = Field(
+        "fail",
+        description="What happens to a text with more tokens than the model takes: fail and skip as with bad_rows, "
+        "truncate sends the text's begin. Tokens are counted where the model's tokenizer is public and "
+        "opensearch-batch[tokens] installed, else told by bytes (5 a token, and 3 of a text that is cut).",
+    )
+    max_text_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens a text may have; default: the model's context in genai-prices, no limit where it is not "
+        "known or the vendor itself cuts texts.",
+    )
+    max_records: int | None = Field(None, ge=1, description="Read at most this many rows.")
+    allow_empty: bool | None = Field(
+        None,
+        description="Whether a run without rows is a success; default: true where uri has {partition}, else false. A "
+        "glob without matches has no rows; a single file must exist.",
+    )
+    bad_rows: Literal["fail", "skip"] = Field(
+        "fail",
+        description="What happens to rows that cannot be sent: no id, no text, a repeated id, not JSON, too large. "
+        "fail refuses the run and names the first twenty; skip sends the other rows, and the failures have each bad "
+        "row with its place and the reason.",
+    )
+    max_bad_fraction: float = Field(
+        0.1, ge=0, le=1, description="Share of the rows that bad_rows and too_long may skip before the run is refused."
+    )
+    partition_format: str = Field("%Y-%m-%d", description="strftime of the data interval's start, for {partition}.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_text(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("text_field") is None:
+            return values
+        if isinstance(fields := values["text_field"], list):
+            made = "\\n".join(f"{{{field}}}" for field in fields)
+            raise SpecError(f'input.text_field is one field. For several say input.prompt, e.g. prompt: "{made}"')
+        if values.get("prompt") is not None:
+            raise SpecError("input.text_field and input.prompt are two ways to say what is sent; give one of them")
+        return values
+
+    @model_validator(mode="after")
+    def _query_of_a_database(self) -> InputSection:
+        if self.uri.startswith("sql://") != bool(self.query):
+            raise SpecError(
+                "input.query and an input.uri of sql://conn belong together: the uri names the Airflow connection of "
+                "the database, the query what is read"
+            )
+        return self

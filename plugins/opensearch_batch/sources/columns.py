@@ -1,0 +1,36 @@
+"""Columns: the fields of a row that a run needs, and the refusal of a table without them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from string import Formatter
+
+from opensearch_batch.errors import InputError
+from opensearch_batch.spec import BatchSpec
+
+
+def columns_of(spec: BatchSpec) -> list[str]:
+    """Return the names of the fields that the spec asks for, each once."""
+    read = spec.input
+    asked = [read.text_field] if read.prompt is None else fields_of(read.prompt)
+    return list(dict.fromkeys([read.id_field, *asked, *spec.output.include]))
+
+
+def fields_of(prompt: str) -> list[str]:
+    """Return the fields of a template: `title` for {title}, {title.x} and {title[0]}."""
+    named = (name for _, name, _, _ in Formatter().parse(prompt) if name)
+    return [re.split(r"[.\[]", name, maxsplit=1)[0] for name in named]
+
+
+def refuse_missing(name: str, there: Iterable[str], wanted: Sequence[str], hint: str = "") -> None:
+    """Raise InputError where a table has no column of a wanted name, or two columns of a name."""
+    names = list(there)
+    missing = [column for column in wanted if column not in names]
+    if missing:
+        raise InputError(
+            f"{name} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, names))}. Correct "
+            f"input.id_field, input.text_field, input.prompt or output.include{hint}."
+        )
+    if twice := sorted({column for column in wanted if names.count(column) > 1}):
+        raise InputError(f"{name} has several columns named {', '.join(map(repr, twice))}; give each a name of its own")

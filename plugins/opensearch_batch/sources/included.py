@@ -1,0 +1,72 @@
+"""Included fields: what a row's result has of the row, as a line of JSON, and the type of each field over all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from opensearch_batch.errors import InputError
+from opensearch_batch.flow.shards import FieldType
+
+WHOLE = range(-(1 << 63), 1 << 63)
+"""Numbers that a column of whole numbers holds."""
+
+
+class IncludedFields:
+    """The fields `names` of the rows seen so far: their types, and whether any row has them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._types: dict[str, set[FieldType]] = {name: set() for name in names}
+        self._seen: set[str] = set()
+        self._others: set[str] = set()
+
+    def line(self, row_id: str, row: Mapping[str, Any]) -> bytes:
+        """Return [id, fields]; null for a field that the row does not have. Raise TypeError for a value that JSON does
+        not have.
+        """
+        fields = {name: row.get(name) for name in self._names}
+        line = orjson.dumps([row_id, fields], default=_as_text, option=orjson.OPT_APPEND_NEWLINE)
+        for name, value in fields.items():
+            if value is not None:
+                self._types[name].add(_type_of(value))
+        if len(self._seen) < len(self._names):
+            self._seen.update(row.keys() & self._types.keys())
+            self._others = self._others or set(row)
+        return line
+
+    def types(self) -> dict[str, FieldType]:
+        """Return the type of each field. Raise InputError for a field that no row has."""
+        if self._others and (never := [name for name in self._names if name not in self._seen]):
+            raise InputError(
+                f"output.include: no row has {', '.join(map(repr, never))}; the first has "
+                f"{', '.join(map(repr, sorted(self._others)))}"
+            )
+        return {name: _common(types) for name, types in self._types.items()}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _type_of(value: Any) -> FieldType:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer" if value in WHOLE else "json"
+    if isinstance(value, float):
+        return "number"
+    return "text" if isinstance(value, str | date | time | Decimal | UUID) else "json"
+
+
+def _common(types: set[FieldType]) -> FieldType:
+    if types == {"integer", "number"}:
+        return "number"
+    return types.copy().pop() if len(types) == 1 else "json" if types else "text"

@@ -1,0 +1,80 @@
+"""Before paying: what a run needs later and can be known at once. Each check raises the error that says what to do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from opensearch_batch.errors import SpecError
+from opensearch_batch.prepare.libraries import require_libraries
+from opensearch_batch.prepare.parameters import unknown_parameters
+from opensearch_batch.spec import BatchSpec
+from opensearch_batch.storage import try_writing
+from opensearch_batch.submit.admission import pool_command, pool_name
+from opensearch_batch.tasks.submit import SubmitBatchOperator
+from opensearch_batch.tasks.turns import SubmitRules, limits_of
+
+log = logging.getLogger(__name__)
+
+NOWHERE = "none://"
+"""The output of a preparation by hand, where only the fetch knows the place."""
+
+
+def check_spec(spec: BatchSpec) -> None:
+    """Raise SpecError for a library that is not installed, and for a mistyped parameter of the model."""
+    require_libraries(spec)
+    for name in unknown_parameters(spec.model):
+        log.warning("model.parameters: %r is not known to the vendor's SDK; a compatible server may know it", name)
+
+
+def check_places(spec: BatchSpec, run_key: str) -> None:
+    """Raise what writing and removing at output.uri raises."""
+    if spec.output.uri != NOWHERE:
+        try_writing(spec.output.uri, f".before-{run_key}")
+
+
+def check_connections(ids: Iterable[str]) -> None:
+    """Raise SpecError for connections that do not exist, by id."""
+    for conn_id in ids:
+        try:
+            BaseHook.get_connection(conn_id)
+        except AirflowNotFoundException:
+            raise SpecError(
+                f"the connection {conn_id!r} does not exist, and later tasks of this run need it. Make it (airflow "
+                f"connections add {conn_id} …), or name another one in the spec's connections. Nothing was sent."
+            ) from None
+
+
+def check_pools(spec: BatchSpec, following: Collection[Any]) -> None:
+    """Raise SpecError where the spec limits the jobs in flight, and a submitting task passes no pool. A pool that does
+    not exist is named in the log: a task cannot ask for it.
+    """
+    limits = limits_of(None, None, spec)
+    if not limits:
+        return
+    for task in _submitting(following):
+        SubmitRules(task.task_id, task.pool, limits).check(spec)
+    for pool in pools_of(spec, following):
+        log.info(
+            "submits pass the pool %s, which needs one slot. While there is no such pool they stay `scheduled`. Make "
+            "it: %s",
+            pool,
+            pool_command(pool),
+        )
+
+
+def pools_of(spec: BatchSpec, tasks: Iterable[Any]) -> list[str]:
+    """Return the pools that the submitting tasks among these pass; without one the pool that is the default. Empty
+    where the spec has no limit of jobs in flight.
+    """
+    if not limits_of(None, None, spec):
+        return []
+    return sorted({task.pool for task in _submitting(tasks)} or {pool_name(spec.registered_as)})
+
+
+def _submitting(tasks: Iterable[Any]) -> list[Any]:
+    return [task for task in tasks if getattr(task, "operator_class", type(task)) is SubmitBatchOperator]
