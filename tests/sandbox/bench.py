@@ -116,10 +116,11 @@ class TaskInstance:
 
 
 class StateStore(dict[str, Any]):
-    """Airflow's task state store: JSON only, and it outlives a try."""
+    """Airflow's task state store: JSON only, and it outlives a try. As Airflow's it takes no tuple for a list."""
 
     def set(self, key: str, value: Any) -> None:
         self[key] = json.loads(json.dumps(value))
+        assert self[key] == value
 
     def delete(self, key: str) -> None:
         self.pop(key, None)

@@ -13,8 +13,8 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of the nouns; a noun inside a noun is a dict inside a dict."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the noun as JSON values, fields in the order of the class."""
-        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+        """Return the noun as JSON values, fields in the order of the class. The task state store refuses a tuple."""
+        return msgspec.json.decode(msgspec.json.encode(self))  # type: ignore[no-any-return]
 
     @classmethod
     def from_dict(cls, values: Any) -> Self:
