@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch.errors import Refused
+from opensearch_batch.providers.openai.store import OpenAIFiles
 from sandbox.server import Sandbox
 from tests.sandbox.bench import KEY, Run, Server, rows_of, sensor
 
@@ -105,3 +107,12 @@ def test_a_bundle_that_broke_off_in_the_middle_goes_on_where_it_was(server: Serv
     jobs = run.submit(model_id, [first, *rest])
     assert [job["shard"]["index"] for job in jobs] == [0, 1, 2]
     assert (len(server.ledger), len(server.uploads())) == (3, 3)
+
+
+def test_a_base_url_without_its_path_gets_a_hint(server: Server) -> None:
+    server.fault("answer", method="GET", path="/files", status=404, body="not found", times=-1)
+    with pytest.raises(Refused, match=f"HTTP 404: .*The base URL {server.url} has no path: .* at {server.url}/v1"):
+        OpenAIFiles(server.url, KEY).stored_bytes()
+    with pytest.raises(Refused) as with_path:
+        OpenAIFiles(f"{server.url}/v1", KEY).stored_bytes()
+    assert "base URL" not in str(with_path.value)
