@@ -32,10 +32,10 @@ def server(running: Server) -> Server:
 
 
 @pytest.fixture(autouse=True)
-def connections(running: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    host, port = running.url.removeprefix("http://").split(":")
+def connections(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
     cluster = {"conn_type": "http", "schema": "http", "host": host, "port": int(port)}
-    provider = {"conn_type": "openai", "host": f"{running.url}/v1", "password": KEY}
+    provider = {"conn_type": "openai", "host": f"{server.url}/v1", "password": KEY}
     monkeypatch.setenv("AIRFLOW_CONN_OPENSEARCH_DEFAULT", json.dumps(cluster))
     monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", json.dumps(provider))
 
