@@ -203,11 +203,20 @@ def test_a_429_of_the_providers_files(server: Server, run: Run, model_id: str) -
     assert (server.ledger, server.uploads()) == ([], [])
 
 
+def test_a_model_that_fails_to_deploy_once_is_deployed_again(server: Server, run: Run) -> None:
+    server.fault("deploy_fail")
+    model_id = run.execute(RegisterModelOperator(task_id="model", name="m", connector_id=create(run)))
+    (found,) = server.found("models")
+    assert (found["_id"], found["model_state"], found["model_version"]) == (model_id, "DEPLOYED", "1")
+
+
 def test_a_model_that_fails_to_deploy(server: Server, run: Run) -> None:
     connector_id = create(run)
-    server.fault("deploy_fail")
+    server.fault("deploy_fail", times=2)
     operator = RegisterModelOperator(task_id="model", name="m", connector_id=connector_id)
-    with pytest.raises(AirflowFailException, match=r"model \S+ failed to deploy; GET /_plugins/_ml/models/"):
+    with pytest.raises(
+        AirflowFailException, match=r"model \S+ failed to deploy, also once more; GET /_plugins/_ml/models/"
+    ):
         run.execute(operator)
     assert server.ledger == []
     model_id = run.execute(operator)

@@ -36,6 +36,9 @@ HEAL_AT = (4, 14, 24)
 model made by a different run.
 """
 
+FAILED_LOOKS = 6
+"""Most looks at a failed deployment, with a repeated deployment after the first look."""
+
 USED_AS_IT_IS_AFTER = 10
 """Further looks, after the last number of HEAL_AT, until a model deployed on some nodes only is used as found."""
 
@@ -219,8 +222,9 @@ def wait_deployed(
 ) -> None:
     """Wait until the model is DEPLOYED: at most `tries` looks, `pause_seconds` apart.
 
-    Raise Refused for a failed deployment, Unavailable after the last look.
+    Raise Refused for a deployment that stays failed, Unavailable after the last look.
 
+    A failed deployment is repeated once: a node that has just started was seen to fail the first one.
     A model that stays idle for the looks of HEAL_AT is deployed once more: either a node of several could not load the
     model, or the deployment requested with the registration never began (the cluster starts the deployment after the
     reply, and only logs a failure). A PARTIALLY_DEPLOYED model made by this run (`ours`) is undeployed first: otherwise
@@ -228,14 +232,18 @@ def wait_deployed(
     all the same, and is used with a warning.
     """
     heal_at = HEAL_AT if ours else HEAL_AT[:1]
-    idle, why = 0, ""
+    idle, failed, why = 0, 0, ""
     for _ in range(tries):
         state = send(ml_commons.get_model(model_id)).get("model_state")
         if state == "DEPLOYED":
             return
-        if state == "DEPLOY_FAILED":
+        failed += state == "DEPLOY_FAILED"
+        if state == "DEPLOY_FAILED" and failed == 1:
+            why = _deploy_again(send, model_id, state, undeploy=False)
+        if failed > FAILED_LOOKS:
             raise Refused(
-                f"model {model_id} failed to deploy; GET /_plugins/_ml/models/{model_id} and the cluster's log say why"
+                f"model {model_id} failed to deploy, also once more; GET /_plugins/_ml/models/{model_id} and the "
+                f"cluster's log say why. {why}".rstrip()
             )
         idle += state in IDLE
         if state in IDLE and idle in heal_at:
