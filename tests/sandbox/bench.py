@@ -161,9 +161,13 @@ class Run:
         given = {name: getattr(operator, name) for name in operator.template_fields}
         result = operator.execute(self.context(operator))
         assert {name: getattr(operator, name) for name in operator.template_fields} == given, "arguments stay as given"
-        context_ti = TaskInstance(self.xcoms, operator.task_id)
-        context_ti.xcom_push("return_value", result)
-        return context_ti.xcom_pull(operator.task_id)
+        return self.returned(operator, result)
+
+    def returned(self, operator: Any, result: Any) -> Any:
+        """The result as the next task pulls it."""
+        ti = TaskInstance(self.xcoms, operator.task_id)
+        ti.xcom_push("return_value", result)
+        return ti.xcom_pull(operator.task_id)
 
     def write(self, rows: Iterable[dict[str, Any]] | bytes, name: str = "in.jsonl") -> str:
         path = self.folder / name
@@ -194,7 +198,8 @@ class Run:
         try:
             return self.execute(operator)
         except TaskDeferred as deferred:
-            return operator.execute_complete(self.context(operator), first_event(rebuilt(deferred.trigger)))
+            event = first_event(rebuilt(deferred.trigger))
+            return self.returned(operator, operator.execute_complete(self.context(operator), event))
 
     def fetch(self, outcomes: Any, **settings: Any) -> Any:
         defaults = {"task_id": "fetch", "outcomes": outcomes, "output_uri": f"file://{self.out}"}

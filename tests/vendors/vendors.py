@@ -18,7 +18,7 @@ from opensearch_batch.operators import (
     ReportOperator,
     SubmitBatchOperator,
 )
-from tests.sandbox.bench import Run, Server, first_event, rebuilt, sensor
+from tests.sandbox.bench import Run, Server
 
 if TYPE_CHECKING:
     import pytest
@@ -157,13 +157,7 @@ class Scene:
         return self.run.execute(self.submitting(shards, task_id, **settings))
 
     def wait(self, jobs: Any) -> Any:
-        operator = sensor(jobs, spec=self.spec)
-        try:
-            return self.run.execute(operator)
-        except BaseException as deferred:
-            if not hasattr(deferred, "trigger"):
-                raise
-            return operator.execute_complete(self.run.context(operator), first_event(rebuilt(deferred.trigger)))
+        return self.run.wait(jobs, spec=self.spec)
 
     def fetch(self, outcomes: Any, task_id: str = "fetch", **settings: Any) -> Any:
         given = {"outcomes": outcomes, "final": False, **settings}
