@@ -14,7 +14,8 @@ from airflow.sdk import Connection
 from hypothesis import HealthCheck, Phase, given, settings
 
 from opensearch_batch import providers
-from opensearch_batch.errors import BatchError, Transient
+from opensearch_batch.errors import BatchError, Transient, UnknownAnswer
+from opensearch_batch.providers.cohere.store import PAGE
 from opensearch_batch.providers.store import ProviderStore, open_store
 from sandbox.aws_face.keys import ACCESS_KEY, SECRET_KEY
 from sandbox.odd_answers import BODIES
@@ -192,3 +193,27 @@ def test_a_200_that_is_no_document_is_never_a_no(
         "find_uploads": lambda: store.find_uploads("batch-"),
     }.items():
         assert isinstance(asked(ask), Transient), f"{vendor}: {what} took {shape} for an answer"
+
+
+def recent(store: ProviderStore) -> Any:
+    return list(store.recent_jobs(0.0))
+
+
+ENDLESS: dict[str, tuple[dict[str, Any], Callable[[ProviderStore], Any]]] = {
+    "openai": ({"data": [BATCH], "has_more": True}, recent),
+    "sagemaker": ({"TransformJobSummaries": [TRANSFORM], "NextToken": "more"}, recent),
+    "bedrock": ({"invocationJobSummaries": [INVOCATION], "nextToken": "more"}, recent),
+    "cohere": ({"datasets": [DATASET] * PAGE}, lambda store: store.find_uploads("batch-")),
+}
+
+
+@pytest.mark.parametrize("vendor", ENDLESS)
+def test_a_page_that_comes_again_and_again_is_an_error(
+    server: Answering, stores: dict[str, ProviderStore], vendor: str
+) -> None:
+    page, ask = ENDLESS[vendor]
+    server.says(page)
+    server.calls()
+    with pytest.raises(UnknownAnswer, match="gives the same page again"):
+        ask(stores[vendor])
+    assert server.calls() <= 4
