@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 Path = tuple[str | int, ...]
@@ -76,3 +77,15 @@ def _without(document: Any, path: Path) -> Any:
     found = copy.deepcopy(document)
     del at(found, path[:-1])[path[-1]]
     return found
+
+
+def bounded(examples: int) -> settings:
+    """The same examples each time; a failing example is not made smaller, which takes longer than all the rest."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from airflow.sdk import Connection
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, Transient, UnknownAnswer
@@ -20,17 +20,11 @@ from opensearch_batch.providers.store import ProviderStore, open_store
 from sandbox.aws_face.keys import ACCESS_KEY, SECRET_KEY
 from sandbox.odd_answers import BODIES
 from sandbox.server import Sandbox
+from tests import spoiling
 from tests.spoiling import spoiled
 from tests.unit.test_odd_answers import BATCH, EMBED_JOB, INVOCATION, TRANSFORM
 
-bounded = settings(
-    max_examples=15,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+bounded = spoiling.bounded(15)
 FILE = {
     "id": "file-in",
     "object": "file",

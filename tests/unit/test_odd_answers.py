@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_batch.errors import BatchError
@@ -25,17 +25,10 @@ from opensearch_batch.providers.cohere import provider as cohere
 from opensearch_batch.providers.openai import provider as openai
 from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.sagemaker import provider as sagemaker
+from tests import spoiling
 from tests.spoiling import spoiled
 
-bounded = settings(
-    max_examples=30,
-    derandomize=True,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-"""The same examples each time; what fails is not made smaller, which takes longer than all the rest."""
+bounded = spoiling.bounded(30)
 
 # Jobs
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-import threading
 from array import array
 from typing import Any
 
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.providers.simd_json import Parser
 
 NOT_IN_NUMBERS = (b'"', b"n", b"t", b"f", b"{")
 """Bytes that begin all of JSON but numbers and lists: text, null, true, false, objects."""
@@ -26,16 +26,7 @@ GREATEST = 3.4028235677973366e38
 """From here on a double rounds to infinity in single precision."""
 
 
-class _Parser(threading.local):
-    """A parser for each thread: a parser holds a single document at a time."""
-
-    def __init__(self) -> None:
-        import simdjson
-
-        self.parse: Any = simdjson.Parser().parse
-
-
-_parser = _Parser()
+_parser = Parser()
 
 
 def is_vector(answer: Answer) -> bool:

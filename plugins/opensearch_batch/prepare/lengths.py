@@ -12,19 +12,13 @@ from functools import cached_property
 from opensearch_batch import providers
 from opensearch_batch.prepare.bad_rows import NAMED, BadRows
 from opensearch_batch.prepare.plan import counted
-from opensearch_batch.providers.protocol import Provider, Tokenizer
+from opensearch_batch.providers.protocol import BYTES_A_TOKEN, CUT_BYTES_A_TOKEN, Provider, Tokenizer
 from opensearch_batch.sources.records import Record
 from opensearch_batch.sources.rows import BadRow
 from opensearch_batch.spec import BatchSpec
 
 log = logging.getLogger(__name__)
 
-BYTES_A_TOKEN = 5
-"""By bytes a text is too long only where English would be, of 4.7 characters a token, so that no text that fits is
-refused: https://docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html
-"""
-CUT_BYTES_A_TOKEN = 3
-"""So many bytes a token are kept where a text is cut by bytes: few texts of any language have fewer."""
 SLICE_CHARACTERS = 50_000
 """The tokenizer takes 200,000 tokens at once, and a character is four tokens at most."""
 

@@ -32,6 +32,14 @@ class Tokenizer(Protocol):
         ...
 
 
+BYTES_A_TOKEN = 5
+"""Without a tokenizer a text is too long only where English would be, of 4.7 characters a token, so that no text that
+fits is refused: https://docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html
+"""
+CUT_BYTES_A_TOKEN = 3
+"""So many bytes a token are kept where a text is cut without a tokenizer: few texts of any language have fewer."""
+
+
 class UnreadableLine(ValueError):
     """A line of an output file is no JSON, or not of the vendor's shape: the only error a reader may raise."""
 

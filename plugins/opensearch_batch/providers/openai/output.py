@@ -5,7 +5,6 @@ The common lines, a vector or a chat's text, have fast paths; line.py reads the 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -16,22 +15,14 @@ from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.providers.openai.line import LIMITS, AnyLine, read_any, vector_of
 from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import as_shape, decoder, json_of
+from opensearch_batch.providers.simd_json import Parser
 
 KEY = b'"embedding":'
 KEY_WITHIN = 1024
 """Bytes of a line searched for the key of a vector; a line with a later key is read the long way."""
 
 
-class _Parser(threading.local):
-    """A parser for every thread: a parser holds a single document at a time."""
-
-    def __init__(self) -> None:
-        import simdjson
-
-        self.parse: Any = simdjson.Parser().parse
-
-
-_parser = _Parser()
+_parser = Parser()
 
 
 def read_line(raw: bytes) -> Answer:
