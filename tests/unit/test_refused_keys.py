@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, Refused, Unavailable
 from opensearch_batch.flow.jobs import Job
-from opensearch_batch.providers.aws.session import asked
+from opensearch_batch.providers.aws.session import from_aws
 from opensearch_batch.wait.job_list import AskJobList
 from opensearch_batch.wait.looking import Ask, AskProvider
 from opensearch_batch.wait.refusals import LOOKS, STANDS_SECONDS, Refusals, is_refused_key
@@ -102,5 +102,5 @@ def test_aws_tells_of_a_refused_key_in_codes(code: str, status: int) -> None:
         raise ClientError(answer, "DescribeTransformJob")
 
     with pytest.raises(Refused) as refused:
-        asked(refuse, "get job")
+        from_aws(refuse, "get job")
     assert is_refused_key(refused.value)

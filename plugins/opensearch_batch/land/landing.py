@@ -52,7 +52,7 @@ def land(
     the output as a whole cannot be read.
     """
     job = outcome.job
-    ids, groups = _asked(job, store, provider)
+    ids, groups = _ids_of(job, store, provider)
     tally = Tally(repair=repair and job.shard is not None)
     part = job.shard.part if job.shard else job.key[-12:]
     with ExitStack() as stack:
@@ -151,7 +151,7 @@ def _handed_on(job: Job, tally: Tally) -> AbstractContextManager[JsonLines | Non
     return JsonLines(uri)
 
 
-def _asked(job: Job, store: ProviderStore, provider: Provider) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
+def _ids_of(job: Job, store: ProviderStore, provider: Provider) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
     """Return the row ids, and the ids by request where requests have many; for raw parameters from the provider's input
     file.
     """

@@ -178,8 +178,8 @@ def join(
     Lines come in any order, answers before reasons. `asked` or else the majority of the FIRST answers tells the length
     of the vectors; a vector of a different length is no answer. Memory holds the shard's ids, the FIRST answers and a
     line, never all answers. `groups` are the ids by request, where requests have many; `job_name` stands in errors.
-    Raise UnknownAnswer where no line can be read, or the reader itself fails: rows
-    without an answer would count as missing, go again and be paid for twice.
+    Raise UnknownAnswer where no line can be read, or the reader itself fails: rows without an answer would count as
+    missing, go again and be paid for twice.
     """
     seen = dict.fromkeys(ids, False)
     readable, dimensions = 0, _dimensions_of(asked)

@@ -22,7 +22,7 @@ MOST = 2**63 - 1
 """Of a count: XComs hold no larger number."""
 
 
-def answered(ask: Callable[[], T], what: str, translated: Callable[[Exception], BatchError | None]) -> T:
+def from_sdk(ask: Callable[[], T], what: str, translated: Callable[[Exception], BatchError | None]) -> T:
     """Ask through a vendor's SDK; `what` names the question, `translated` makes the SDK's own errors ours.
 
     Any other exception is an SDK that took apart, unseen, an answer of another shape (a login page, nothing, a list).

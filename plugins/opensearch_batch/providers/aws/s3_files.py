@@ -8,7 +8,7 @@ from functools import partial
 from typing import IO, Any
 
 from opensearch_batch.errors import Refused, SpecError, Unavailable
-from opensearch_batch.providers.aws.session import NOT_FOUND, asked
+from opensearch_batch.providers.aws.session import NOT_FOUND, from_aws
 from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.resuming import in_lines, resumed
 from opensearch_batch.providers.shape import count, entries, epoch_seconds, needed
@@ -41,7 +41,7 @@ class S3Files:
 
         def page_at(token: str | None) -> tuple[list[Found], str | None]:
             more = {"ContinuationToken": token} if token else {}
-            page = asked(lambda: self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more), what)
+            page = from_aws(lambda: self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, **more), what)
             needed(page, "Name", what)  # the bucket, which no other document names
             listed = [_found(bucket, each, what) for each in entries({"Contents": [], **page}, "Contents", what)]
             return listed, needed(page, "NextContinuationToken", what) if page.get("IsTruncated") else None
@@ -50,7 +50,7 @@ class S3Files:
 
     def put(self, uri: str, content: bytes) -> None:
         bucket, key = parts_of(uri)
-        asked(lambda: self._client.put_object(Bucket=bucket, Key=key, Body=content), f"write {uri}")
+        from_aws(lambda: self._client.put_object(Bucket=bucket, Key=key, Body=content), f"write {uri}")
 
     def upload(self, uri: str, source: IO[bytes]) -> None:
         """Upload in parts; memory holds a few parts."""
@@ -60,7 +60,7 @@ class S3Files:
         bucket, key = parts_of(uri)
         config = TransferConfig(max_concurrency=2)
         try:
-            asked(lambda: self._client.upload_fileobj(source, bucket, key, Config=config), f"upload {uri}")
+            from_aws(lambda: self._client.upload_fileobj(source, bucket, key, Config=config), f"upload {uri}")
         except S3UploadFailedError as error:
             raise Unavailable(f"upload {uri}: {error}") from None
 
@@ -68,7 +68,7 @@ class S3Files:
         bucket, key = parts_of(uri)
         try:
             return count(
-                asked(lambda: self._client.head_object(Bucket=bucket, Key=key), f"get {uri}").get("ContentLength")
+                from_aws(lambda: self._client.head_object(Bucket=bucket, Key=key), f"get {uri}").get("ContentLength")
             )
         except Refused as error:
             if error.status != NOT_FOUND:
@@ -98,7 +98,7 @@ class S3Files:
 
         bucket, key = parts_of(uri)
         ranged = {"Range": f"bytes={at}-"} if at else {}
-        answer = asked(lambda: self._client.get_object(Bucket=bucket, Key=key, **ranged), f"download {uri}")
+        answer = from_aws(lambda: self._client.get_object(Bucket=bucket, Key=key, **ranged), f"download {uri}")
         try:
             yield from answer["Body"].iter_chunks(CHUNK_BYTES)
         except BotoCoreError as error:
@@ -112,7 +112,7 @@ class S3Files:
         keys = [parts_of(found.uri)[1] for found in self.found(prefix_uri)]
         for at in range(0, len(keys), AT_A_TIME):
             objects = [{"Key": key} for key in keys[at : at + AT_A_TIME]]
-            answer = asked(
+            answer = from_aws(
                 lambda objects=objects: self._client.delete_objects(Bucket=bucket, Delete={"Objects": objects}),  # type: ignore[misc]
                 f"delete {prefix_uri}",
             )

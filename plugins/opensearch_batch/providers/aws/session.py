@@ -16,7 +16,7 @@ from opensearch_batch.errors import BatchError, KeyExpired, Refused, SpecError, 
 from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.credential import refuse_literal_credential
 from opensearch_batch.providers.refusals import refusal
-from opensearch_batch.providers.shape import answered, count, inner, text, words
+from opensearch_batch.providers.shape import count, from_sdk, inner, text, words
 from opensearch_batch.retry_after import pause_seconds
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ ATTEMPTS = 5
 
 def session_of(connection: Connection) -> boto3.Session:
     """Return the connection's session; without keys there boto3 looks in environment, files, the machine's own role."""
-    return asked(lambda: _session_of(connection), f"read connection {connection.conn_id!r}")
+    return from_aws(lambda: _session_of(connection), f"read connection {connection.conn_id!r}")
 
 
 def _session_of(connection: Connection) -> boto3.Session:
@@ -116,7 +116,7 @@ def client_of(connection: Connection, service: str) -> Any:
     endpoint = connection.extra_dejson.get("endpoint_url")
     session, region = session_of(connection), region_of(connection)
     _read_any_time(session)
-    return asked(
+    return from_aws(
         lambda: session.client(service, region_name=region, endpoint_url=endpoint, config=config), f"use {service}"
     )
 
@@ -146,20 +146,20 @@ def credential_of(names: Mapping[str, Any], connection: Connection) -> dict[str,
     refuse_literal_credential(names)
     if role := connection.extra_dejson.get("cluster_role_arn"):
         return {"roleArn": str(role)}
-    found = asked(session_of(connection).get_credentials, f"read the keys of connection {connection.conn_id!r}")
+    found = from_aws(session_of(connection).get_credentials, f"read the keys of connection {connection.conn_id!r}")
     if found is None:
         raise SpecError(
             f"connection {connection.conn_id!r} has no access key (login and password), and boto3 finds none on this "
             'worker. For a role that the cluster assumes itself: {"cluster_role_arn": "arn:…"} in its extra'
         )
-    keys = asked(found.get_frozen_credentials, f"read the keys of connection {connection.conn_id!r}")
+    keys = from_aws(found.get_frozen_credentials, f"read the keys of connection {connection.conn_id!r}")
     secrets = {"access_key": keys.access_key, "secret_key": keys.secret_key}
     return secrets | ({"session_token": keys.token} if keys.token else {})
 
 
-def asked(ask: Callable[[], T], what: str) -> T:
+def from_aws(ask: Callable[[], T], what: str) -> T:
     """Translate boto3's errors into ours."""
-    return answered(ask, what, lambda error: _translated(what, error))
+    return from_sdk(ask, what, lambda error: _translated(what, error))
 
 
 def _translated(what: str, error: Exception) -> BatchError | None:

@@ -11,7 +11,7 @@ import orjson
 from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws.s3_jobs import PAGE, S3Jobs
-from opensearch_batch.providers.aws.session import asked, plain
+from opensearch_batch.providers.aws.session import from_aws, plain
 from opensearch_batch.providers.bedrock import models
 from opensearch_batch.providers.bedrock import provider as bedrock
 from opensearch_batch.providers.listing import walked
@@ -56,7 +56,7 @@ class InvocationJobs(S3Jobs):
         return [self._with_outputs(each) for each in reversed(jobs)]
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        answer = asked(lambda: self._jobs.get_model_invocation_job(jobIdentifier=job_id), f"get job {job_id}")
+        answer = from_aws(lambda: self._jobs.get_model_invocation_job(jobIdentifier=job_id), f"get job {job_id}")
         return self._with_outputs(plain(answer))
 
     def _with_outputs(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -78,14 +78,14 @@ class InvocationJobs(S3Jobs):
 
         def page_at(token: str | None) -> tuple[list[dict[str, Any]], str | None]:
             more = {"nextToken": token} if token else {}
-            page = asked(lambda: self._jobs.list_model_invocation_jobs(**query, **more), what)
+            page = from_aws(lambda: self._jobs.list_model_invocation_jobs(**query, **more), what)
             return [plain(each) for each in entries(page, "invocationJobSummaries", what)], text(page.get("nextToken"))
 
         return walked(page_at, lambda each: each.get(self.ARN), what)
 
     def cancel_job(self, job_id: str) -> None:
         try:
-            asked(lambda: self._jobs.stop_model_invocation_job(jobIdentifier=job_id), f"stop job {job_id}")
+            from_aws(lambda: self._jobs.stop_model_invocation_job(jobIdentifier=job_id), f"stop job {job_id}")
         except Refused:
             if self.get_job(job_id).get("status") not in ("Stopping", "Stopped"):
                 raise

@@ -24,10 +24,10 @@ from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.reading import unreadable
 from opensearch_batch.providers.refusals import PASSING, refusal
 from opensearch_batch.providers.shape import (
-    answered,
     count,
     entries,
     epoch_seconds,
+    from_sdk,
     inner,
     needed,
     number,
@@ -89,7 +89,7 @@ class CohereDatasets(KeyedStore):
         """
         options: Any = {"max_retries": 0}
         with open_binary(shard.uri) as source:
-            made = _asked(
+            made = _from_sdk(
                 lambda: self._client.datasets.create(
                     name=name,
                     type=KIND,
@@ -129,7 +129,7 @@ class CohereDatasets(KeyedStore):
         """Return None for an unknown id."""
         what = f"get dataset {dataset_id}"
         try:
-            found = _asked(lambda: _plain(self._client.datasets.get(dataset_id).dataset), what)
+            found = _from_sdk(lambda: _plain(self._client.datasets.get(dataset_id).dataset), what)
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
@@ -141,7 +141,7 @@ class CohereDatasets(KeyedStore):
         """All input datasets, a page at a time, in the vendor's order."""
 
         def page_at(at: int | None) -> tuple[list[dict[str, Any]], int | None]:
-            page = _asked(
+            page = _from_sdk(
                 lambda: self._client.datasets.list(dataset_type=KIND, limit=PAGE, offset=at or 0).dict(),
                 "list datasets",
             )
@@ -170,12 +170,12 @@ class CohereDatasets(KeyedStore):
             yield about | {"bytes": _size_of(each)}
 
     def stored_bytes(self) -> int:
-        usage = _asked(lambda: self._client.datasets.get_usage().dict(), "get the usage of datasets")
+        usage = _from_sdk(lambda: self._client.datasets.get_usage().dict(), "get the usage of datasets")
         return count(usage.get("organization_usage"))
 
     def delete_file(self, file_id: str) -> bool:
         try:
-            _asked(lambda: self._client.datasets.delete(file_id), f"delete dataset {file_id}")
+            _from_sdk(lambda: self._client.datasets.delete(file_id), f"delete dataset {file_id}")
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
@@ -195,19 +195,19 @@ class CohereDatasets(KeyedStore):
 
     def _jobs(self) -> list[dict[str, Any]]:
         """Newest first."""
-        page = _asked(lambda: self._client.embed_jobs.list().dict(), "list embed jobs")
+        page = _from_sdk(lambda: self._client.embed_jobs.list().dict(), "list embed jobs")
         found = [_plain(each) for each in entries(page, "embed_jobs", "list embed jobs")]
         return sorted(found, key=_made_at, reverse=True)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        return _asked(lambda: _plain(self._client.embed_jobs.get(job_id)), f"get embed job {job_id}")
+        return _from_sdk(lambda: _plain(self._client.embed_jobs.get(job_id)), f"get embed job {job_id}")
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
         return {job_id: job for job in self._jobs() if (job_id := provider.job_id(job) or "") in ids}
 
     def cancel_job(self, job_id: str) -> None:
         """The SDK looks at no answer to it, so the job is looked at."""
-        _asked(lambda: self._client.embed_jobs.cancel(job_id), f"cancel embed job {job_id}")
+        _from_sdk(lambda: self._client.embed_jobs.cancel(job_id), f"cancel embed job {job_id}")
         if provider.read_job(self.get_job(job_id)).state == "running":
             raise Unavailable(f"cancel embed job {job_id}: it runs on")
 
@@ -217,9 +217,9 @@ class CohereDatasets(KeyedStore):
             yield orjson.dumps({"id": str(row.get("id") or place), "text": row["text"]})
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
-        asked = self._asked_rows(outcome)
+        sent = self._rows_sent(outcome)
         made = (row for dataset_id in outcome.outputs for row in self._rows(dataset_id))
-        for rows, (line, row) in enumerate(zip_longest(asked, made)):
+        for rows, (line, row) in enumerate(zip_longest(sent, made)):
             if row is None and outcome.state != "completed":
                 return
             if row is None:
@@ -237,7 +237,7 @@ class CohereDatasets(KeyedStore):
             else:
                 yield provider.answered(said["id"], row.get("embeddings"))
 
-    def _asked_rows(self, outcome: Outcome) -> Iterator[bytes]:
+    def _rows_sent(self, outcome: Outcome) -> Iterator[bytes]:
         """Yield the input rows in the order of the upload."""
         shard = outcome.job.shard
         if shard is None:
@@ -289,7 +289,7 @@ def _made_at(document: dict[str, Any]) -> float:
     return epoch_seconds(document.get("created_at")) or 0.0
 
 
-def _asked(ask: Callable[[], T], what: str) -> T:
+def _from_sdk(ask: Callable[[], T], what: str) -> T:
     """Translate the SDK's errors into ours."""
     import httpx
     from cohere.core.api_error import ApiError
@@ -302,7 +302,7 @@ def _asked(ask: Callable[[], T], what: str) -> T:
             return Unavailable(f"{what}: no answer from the provider ({said}). Is the connection's host right?")
         return None
 
-    return answered(ask, what, translated)
+    return from_sdk(ask, what, translated)
 
 
 def _refusal(what: str, error: Any) -> BatchError:

@@ -16,7 +16,7 @@ from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.openai import provider as openai_provider
 from opensearch_batch.providers.refusals import refusal
 from opensearch_batch.providers.resuming import in_lines, resumed
-from opensearch_batch.providers.shape import an_object, answered, count, entries, epoch_seconds, needed, of_input, text
+from opensearch_batch.providers.shape import an_object, count, entries, epoch_seconds, from_sdk, needed, of_input, text
 from opensearch_batch.storage import open_binary
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class OpenAIFiles(KeyedStore):
         what = f"upload {name}"
         with open_binary(shard.uri) as source:
             files = self._client.with_options(max_retries=0).files.with_raw_response
-            made = _asked(lambda: json.loads(files.create(file=(name, source), purpose="batch").content), what)
+            made = _from_sdk(lambda: json.loads(files.create(file=(name, source), purpose="batch").content), what)
         file_id, size = needed(an_object(made, what), "id", what), count(made.get("bytes"))
         if size not in (0, shard.bytes):  # some servers say 0 or nothing of a whole file
             # Under this name the next try would take it for whole.
@@ -167,7 +167,7 @@ class OpenAIFiles(KeyedStore):
     def _ask(self, method: str, path: str, what: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
         """As plain JSON: the SDK's models take any shape for theirs."""
         send = getattr(self._client, method)
-        return an_object(_asked(lambda: send(path, cast_to=object, options={"params": query or {}}), what), what)
+        return an_object(_from_sdk(lambda: send(path, cast_to=object, options={"params": query or {}}), what), what)
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
         """Raise ReasonsUnread, at the end, for a file of refused rows that is refused."""
@@ -205,7 +205,7 @@ class OpenAIFiles(KeyedStore):
 
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={at}-"} if at else {})
         opened = self._client.files.with_streaming_response.content(file_id, extra_headers=headers)
-        response = _asked(opened.__enter__, f"download {file_id}")
+        response = _from_sdk(opened.__enter__, f"download {file_id}")
         try:
             skip = at if response.status_code == 200 else 0
             for chunk in response.iter_bytes():  # as they come: nothing waits for a chunk to fill
@@ -251,7 +251,7 @@ def _hint(status: int, url: Any) -> str:
     return f". The base URL {base} has no path: most servers have this API at {base}/v1. Correct the connection's host"
 
 
-def _asked(ask: Callable[[], T], what: str) -> T:
+def _from_sdk(ask: Callable[[], T], what: str) -> T:
     """Translate the SDK's errors into ours."""
     import openai
 
@@ -265,7 +265,7 @@ def _asked(ask: Callable[[], T], what: str) -> T:
             return Unavailable(f"{what}: no answer from the provider ({cause}). Is the connection's host right?")
         return None
 
-    return answered(ask, what, translated)
+    return from_sdk(ask, what, translated)
 
 
 def _types_of(endpoint: str) -> type:

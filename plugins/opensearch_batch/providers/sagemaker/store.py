@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws.s3_jobs import PAGE, S3Jobs
-from opensearch_batch.providers.aws.session import NOT_FOUND, asked, plain
+from opensearch_batch.providers.aws.session import NOT_FOUND, from_aws, plain
 from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.reading import unreadable
 from opensearch_batch.providers.sagemaker import provider as sagemaker
@@ -78,7 +78,7 @@ class TransformJobs(S3Jobs):
         return self._described(job_id.rpartition("/")[2])
 
     def _described(self, name: str) -> dict[str, Any]:
-        answer = asked(
+        answer = from_aws(
             lambda: self._jobs.describe_transform_job(TransformJobName=name), f"describe transform job {name}"
         )
         document = plain(answer)
@@ -106,7 +106,7 @@ class TransformJobs(S3Jobs):
 
         def page_at(token: str | None) -> tuple[list[dict[str, Any]], str | None]:
             more = {"NextToken": token} if token else {}
-            page = asked(lambda: self._jobs.list_transform_jobs(**query, **more), what)
+            page = from_aws(lambda: self._jobs.list_transform_jobs(**query, **more), what)
             return [plain(each) for each in entries(page, "TransformJobSummaries", what)], text(page.get("NextToken"))
 
         return walked(page_at, lambda each: each.get(self.ARN), what)
@@ -117,7 +117,7 @@ class TransformJobs(S3Jobs):
         """
         name = job_id.rpartition("/")[2]
         try:
-            asked(lambda: self._jobs.stop_transform_job(TransformJobName=name), f"stop transform job {name}")
+            from_aws(lambda: self._jobs.stop_transform_job(TransformJobName=name), f"stop transform job {name}")
         except Refused:
             if self.get_job(job_id).get("TransformJobStatus") not in ("Stopping", "Stopped"):
                 raise
