@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from docs_build.tables import MADE, code, table
+from opensearch_batch.dotted import section_of
 from opensearch_batch.providers import PROVIDERS
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.spec import BatchSpec
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
 HEAD = f"""# A spec, field by field
@@ -66,13 +66,13 @@ def spec_text() -> str:
 
 
 def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """With dotted names, those of sections instead of the sections."""
+    """With dotted names, those of sections instead of the sections; before these a section that may be left out."""
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from fields(kind, f"{prefix}{name}.")
-        else:
+        section = section_of(field)
+        if section is None or field.default is None:
             yield prefix + name, field
+        if section is not None:
+            yield from fields(section, f"{prefix}{name}.")
 
 
 def _fields_table(model: type[BaseModel]) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
 from opensearch_batch.errors import SpecError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 
 def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
@@ -29,6 +32,15 @@ def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any
     return copy
 
 
+def value_at(values: Any, path: str) -> Any:
+    """Return the value at a dotted path in nested values; None where there is none."""
+    for name in path.split("."):
+        if not isinstance(values, dict):
+            return None
+        values = values.get(name)
+    return values
+
+
 def unknown_key(path: str, known: Iterable[str]) -> str:
     """Return the error text for an unknown key at a dotted path, with the nearest of the known keys."""
     near = get_close_matches(path.rpartition(".")[2], known, n=1)
@@ -45,8 +57,14 @@ def explained(item: Any, root: type[BaseModel]) -> str:
 
 def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
     for part in path:
-        section = model.model_fields[part].annotation
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        section = section_of(model.model_fields[part])
+        if section is None:
             return []
         model = section
     return list(model.model_fields)
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of a field that is a section, or may be one; None for any other field."""
+    kinds = get_args(field.annotation) or (field.annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

@@ -18,13 +18,15 @@ class Section(BaseModel):
 
 
 class InputSection(Section):
-    """The input: JSON Lines, CSV, Parquet or a query. `{partition}` and `{run_id}` are filled in per run."""
+    """The input: JSON Lines, CSV, Parquet, the rows of a database or the documents of an index. `{partition}` and
+    `{run_id}` are filled in per run.
+    """
 
     uri: str = Field(
         description="Files at file://… or on any object storage that Airflow knows (s3://conn@bucket/key), compressed "
         "with gzip or zstd or not at all; a glob reads its files in name order. Or sql://conn, a database behind an "
-        "Airflow connection, with query. {partition} and {run_id} are filled in, ${VARIABLES} come from the worker's "
-        "environment.",
+        "Airflow connection, with query. Or opensearch://conn/index, the documents of an index or of an alias's "
+        "indices. {partition} and {run_id} are filled in, ${VARIABLES} come from the worker's environment.",
     )
     format: InputFormat | None = Field(
         None,
@@ -34,12 +36,18 @@ class InputSection(Section):
     delimiter: str | None = Field(
         None, min_length=1, max_length=1, description="Between two fields of CSV; default: a comma, a tab in .tsv."
     )
-    query: str | None = Field(
+    query: str | dict[str, Any] | None = Field(
         None,
-        description="SQL, for a uri of sql://conn; {partition} and {run_id} are filled in. Give it an ORDER BY: a "
-        "repeated prepare_input finds the jobs of the same rows again only where the rows come in the same order.",
+        description="Which rows are read; {partition} and {run_id} are filled in. Of sql://conn the SQL, with an ORDER "
+        "BY: a repeated prepare_input finds the jobs of the same rows again only where the rows come in the same "
+        "order. Of opensearch://conn/index a query of OpenSearch, e.g. {range: {day: {gte: '{partition}'}}}; default: "
+        "all documents.",
     )
-    id_field: str = Field("id", description="Field with the row's id: unique in the run; text or a whole number.")
+    id_field: str = Field(
+        "id",
+        description="Field with the row's id: unique in the run; text or a whole number. A document of an index has "
+        "its own id instead.",
+    )
     text_field: str = Field("text", description="Field with the text to send.")
     prompt: str | None = Field(
         None, description='Template over the row\'s fields, e.g. "{title}: {text}"; instead of text_field.'
@@ -85,11 +93,17 @@ class InputSection(Section):
             raise SpecError("input.text_field and input.prompt are two ways to say what is sent; give one of them")
         return values
 
+    @property
+    def is_index(self) -> bool:
+        return self.uri.startswith("opensearch://")
+
     @model_validator(mode="after")
-    def _query_of_a_database(self) -> InputSection:
-        if self.uri.startswith("sql://") != bool(self.query):
+    def _query_of_its_kind(self) -> InputSection:
+        if self.uri.startswith("sql://") != isinstance(self.query, str):
             raise SpecError(
-                "input.query and an input.uri of sql://conn belong together: the uri names the Airflow connection of "
-                "the database, the query what is read"
+                "input.query as text (SQL) and an input.uri of sql://conn belong together: the uri names the Airflow "
+                "connection of the database, the query what is read"
             )
+        if isinstance(self.query, dict) and not self.is_index:
+            raise SpecError("input.query as an object is a query of OpenSearch, for a uri of opensearch://conn/index")
         return self

@@ -26,6 +26,7 @@ from opensearch_batch.tasks.output import FetchOutputOperator, ReportOperator
 from opensearch_batch.tasks.prepare import PrepareInputOperator
 from opensearch_batch.tasks.repair import PrepareRepairOperator
 from opensearch_batch.tasks.submit import CancelBatchOperator, SubmitBatchOperator
+from opensearch_batch.tasks.write_back import WriteBackOperator
 
 __all__ = [
     "CancelBatchOperator",
@@ -37,4 +38,5 @@ __all__ = [
     "RegisterModelOperator",
     "ReportOperator",
     "SubmitBatchOperator",
+    "WriteBackOperator",
 ]

@@ -18,6 +18,7 @@ from opensearch_batch.operators import (
     RegisterModelOperator,
     ReportOperator,
     SubmitBatchOperator,
+    WriteBackOperator,
 )
 from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.spec import BatchSpec, LimitSection
@@ -37,6 +38,7 @@ def batch_inference(
     overrides: dict[str, Any] | None = None,
     repair_rounds: int | None = None,
     submit_pool: str | None = None,
+    write_back: bool | None = None,
 ) -> XComArg:
     """Wire prepare_input, create_connector, register_model, the mapped group `shard`, for each repair round
     prepare_repair_N and the mapped group `repair_N`, and report; return the report's output. The empty task `planned`
@@ -54,7 +56,10 @@ def batch_inference(
     :param overrides: dotted spec keys to replace at run time, templated, e.g. {"model.name": "{{ params.model }}"}.
     :param repair_rounds: rounds of the DAG, at most 3. Default: the spec's limits.repair_rounds, and 1 for a template,
         whose spec is not known when the file is parsed. A run's own spec may ask for fewer, not for more.
+    :param write_back: whether each bundle's vectors go into the index that the documents were read from. Default:
+        whether a BatchSpec has `write_back`; for a template, whose spec is not known when the file is parsed, False.
     """
+    writes = isinstance(spec, BatchSpec) and spec.write_back is not None if write_back is None else write_back
     prepare = PrepareInputOperator(
         task_id="prepare_input",
         spec=spec.to_dict() if isinstance(spec, BatchSpec) else spec,
@@ -80,10 +85,16 @@ def batch_inference(
             fetch = FetchOutputOperator(
                 task_id="fetch_output", spec=resolved, outcomes=wait.output, final=False, repair=not last, **named
             )
+            if writes:
+                plan = XComArg(prepare, key="plan")
+                written.append(
+                    WriteBackOperator(task_id="write_back", spec=resolved, landed=fetch.output, plan=plan, **named)
+                )
             return fetch.output
 
         return each_bundle.expand(shards=bundles)
 
+    written: list[WriteBackOperator] = []
     landed = [round_of("shard", prepare.output, last=not rounds)]
     repairs, groups = [], ["shard"]
     for number in range(1, rounds + 1):
@@ -105,9 +116,12 @@ def batch_inference(
         skip_without_plan=True,
         submitted_by=[f"{group}.submit_batch" for group in groups],
         waited_by=[f"{group}.wait_for_batch" for group in groups],
+        written_by=[task.task_id for task in written],
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[outlet_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )
+    for task in written:
+        task >> report
     prepare.output >> EmptyOperator(task_id="planned", doc_md=PLANNED)
     return report.output
 

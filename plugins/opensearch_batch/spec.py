@@ -24,9 +24,13 @@ from opensearch_batch.dotted import explained, with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
 from opensearch_batch.input_section import InputSection, Section
+from opensearch_batch.write_back_section import WriteBackSection
 
 RESERVED = frozenset(
-    {"id", "embedding", "output", "truncated", "input_tokens", "output_tokens", "model_id", "run", "shard", "batch_id"}
+    {
+        *("id", "embedding", "output", "truncated", "input_tokens", "output_tokens", "model_id", "run", "shard"),
+        *("batch_id", "document"),
+    }
 )
 """Names that a result has already."""
 
@@ -242,6 +246,9 @@ class BatchSpec(Section):
     model: ModelSection
     input: InputSection
     output: OutputSection
+    write_back: WriteBackSection | None = Field(
+        None, description="With it each vector goes back into the document whose text was sent."
+    )
     limits: LimitSection = LimitSection()
     wait: WaitSection = WaitSection()
     connections: ConnectionSection = ConnectionSection()
@@ -264,6 +271,16 @@ class BatchSpec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _can_be_written_back(self) -> BatchSpec:
+        if self.write_back is None:
+            return self
+        if not self.input.is_index:
+            raise SpecError("write_back writes into the index of input.uri: say input.uri: opensearch://conn/index")
+        if self.output.format != "jsonl":
+            raise SpecError("write_back reads results of output.format: jsonl")
+        return self
+
     @property
     def registered_as(self) -> str:
         """Name of connector and model in OpenSearch: `model.registered_as`, else the spec's name."""
@@ -276,9 +293,12 @@ class BatchSpec(Section):
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether a run without rows is a success: `input.allow_empty`, else true where the input has {partition}."""
+        """Whether a run without rows is a success: `input.allow_empty`, else true where the input has {partition}, and
+        where only changed documents are sent.
+        """
         said = self.input.allow_empty
-        return "{partition}" in self.input.uri + (self.input.query or "") if said is None else said
+        by_partition = "{partition}" in f"{self.input.uri}{self.input.query or ''}"
+        return by_partition or self.write_back is not None if said is None else said
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, as JSON values."""
@@ -329,10 +349,19 @@ class BatchSpec(Section):
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
         if isinstance(uri := self.model.job.get("files_uri"), str):
             at["model.job.files_uri"] = uri
+        filled: dict[str, Any] = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         if self.input.query:
-            at["input.query"] = self.input.query
-        filled = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
+            filled["input.query"] = _fill_each(f"{self.name}: input.query", self.input.query, placeholders)
         return self.override({**filled, "input.allow_empty": self.may_be_empty})
+
+
+def _fill_each(where: str, value: Any, placeholders: dict[str, str | None]) -> Any:
+    """Fill in each text of nested values."""
+    if isinstance(value, dict):
+        return {key: _fill_each(where, inner, placeholders) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_fill_each(where, inner, placeholders) for inner in value]
+    return _fill(where, value, placeholders) if isinstance(value, str) else value
 
 
 def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:

@@ -260,6 +260,8 @@ def _without_own_options(connection: Connection, extra: dict[str, Any]) -> Conne
 
 
 def _encode(call: Call) -> tuple[bytes, dict[str, str]]:
+    if call.lines is not None:
+        return call.lines, {"Content-Type": "application/x-ndjson"}
     if call.body is None:
         return b"", {}
     return orjson.dumps(call.body), {"Content-Type": "application/json"}

@@ -32,7 +32,8 @@ class Call:
     repeated without harm. `timeout_seconds` bounds the wait for the reply. `carries_secret` marks a body with a
     credential. `makes_owned` marks a request that makes an object owned by the user, on a cluster with access control;
     the body may name the backend roles to share the object with. `otherwise` is the same request under the path of a
-    different version, sent where the cluster does not know `path` (NoRoute).
+    different version, sent where the cluster does not know `path` (NoRoute). `lines` is a body of JSON
+    lines, instead of `body`.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Call:
     carries_secret: bool = False
     makes_owned: bool = False
     otherwise: Call | None = None
+    lines: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.jobs import Job, RemoteState
 from opensearch_batch.flow.landed import Example, Landed
 from opensearch_batch.flow.values import Value
+from opensearch_batch.flow.written import Written
 from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
 from opensearch_batch.prepare.plan import Plan, counted
 
@@ -71,6 +72,8 @@ class Report(Value, frozen=True):
     unlanded: list[ReportedJob] | UnsetType = UNSET
     """Jobs whose answers did not land; unset where there are none."""
     bad_rows: int | UnsetType = UNSET
+    written: Written | UnsetType = UNSET
+    """What became of the vectors in the index; unset where nothing is written back."""
 
     @property
     def all_landed(self) -> bool:
@@ -108,9 +111,10 @@ class Report(Value, frozen=True):
             money = money or ", at a price not known yet"
         bad = f" ({counted(self.bad_rows, 'bad row')} of the input)" if self.bad_rows else ""
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
+        back = f"; {self.written}" if self.written else ""
         return (
             f"manifest {self.manifest}: {self.answered} of {self.records} rows answered{repaired}, "
-            f"{self.failed} failed{bad}, {self.missing} missing{extra}; {jobs}, {used}{money}"
+            f"{self.failed} failed{bad}, {self.missing} missing{extra}; {jobs}, {used}{money}{back}"
         )
 
 

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from opensearch_batch.errors import BudgetExceeded
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
 from opensearch_batch.prepare.prices import Price
@@ -21,6 +22,9 @@ class Plan(Value, frozen=True):
 
     `records` are the rows to send; `bad_rows` of the input are skipped on top, and stand in the file `bad_rows_uri`,
     which a dry run does not write.
+
+    `indices` are read documents' indices as they were then; `unchanged` documents have their vector already, `empty`
+    documents have no text: neither is sent. Unset where the input is no index.
     """
 
     run_key: str
@@ -37,6 +41,9 @@ class Plan(Value, frozen=True):
     bad_rows: int | UnsetType = UNSET
     bad_rows_uri: str | UnsetType = UNSET
     price_origin: str | UnsetType = UNSET
+    indices: tuple[IndexState, ...] | UnsetType = UNSET
+    unchanged: int | UnsetType = UNSET
+    empty: int | UnsetType = UNSET
 
     @property
     def price(self) -> Price | None:
@@ -53,6 +60,10 @@ class Plan(Value, frozen=True):
         if self.output_tokens_at_most is None:
             money += " for the input alone"
         skipped = f"; {counted(self.bad_rows, 'bad row')} on top, skipped" if self.bad_rows else ""
+        if self.unchanged or self.empty:
+            skipped += (
+                f"; not sent: {counted(self.unchanged or 0, 'unchanged document')}, {self.empty or 0} without text"
+            )
         return (
             f"{counted(self.records, 'row')} in {counted(self.shards, 'shard')}, {self.bytes} bytes, "
             f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}{skipped}"

@@ -13,9 +13,11 @@ from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.bad_rows import BadRows, collected, refuse_bad_rows
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
+from opensearch_batch.prepare.index_mapping import refuse_unreadable, refuse_unwritable
 from opensearch_batch.prepare.lengths import short_enough
 from opensearch_batch.prepare.plan import Plan, make_plan
 from opensearch_batch.prepare.prices import MeanPrice, tariff_of
@@ -29,7 +31,9 @@ from opensearch_batch.prepare.shards import (
     write_shards,
 )
 from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.sources.changed import ChangedDocuments
 from opensearch_batch.sources.included import IncludedFields
+from opensearch_batch.sources.index_rows import DOCUMENT, ID
 from opensearch_batch.sources.inputs import read_rows
 from opensearch_batch.sources.records import Record, read_records
 from opensearch_batch.sources.rows import BadRow
@@ -56,13 +60,15 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     kept = "skip" in (spec.input.bad_rows, spec.input.too_long) and not spec.dry_run
     try:
         with collected(f"{folder}/{BAD_ROWS_FILE}", kept, spec.input.bad_rows == "skip") as bad:
-            included = IncludedFields(spec.output.include) if spec.output.include else None
-            with closing(_requests(spec, limits, bad, included)) as requests:
+            asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
+            documents = _documents(spec, asked) if spec.input.is_index else None
+            names = [*spec.output.include, *([DOCUMENT] if spec.write_back else [])]
+            included = IncludedFields(names) if names else None
+            with closing(_requests(spec, limits, bad, included, documents)) as requests:
                 priced = _priced(requests, price)
                 open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
                 open_fields = opener(folder, ".fields.jsonl", spec.dry_run) if included else None
                 made = list(write_shards(priced, opener(folder, ".jsonl", spec.dry_run), limits, open_ids, open_fields))
-            asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
             types = tuple(included.types().items()) if included else UNSET
             shards = [replace(shard, asked=asked, field_types=types) for shard in made]
             bad.keep()
@@ -79,11 +85,13 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
             price_origin=tariff.origin if tariff else UNSET,
         )
         if not plan.records and not spec.may_be_empty:
-            found = "no rows" if matches(spec.input.uri) else "matches no object"
+            found = "no rows" if documents or matches(spec.input.uri) else "matches no object"
             raise InputError(f"{spec.input.uri}: {found}. If that may be, say input.allow_empty: true")
     except BaseException:
         remove(folder, recursive=True)
         raise
+    if documents:
+        plan = replace(plan, indices=documents.states, unchanged=documents.unchanged, empty=documents.empty)
     if bad.count:
         plan = replace(plan, bad_rows=bad.count, bad_rows_uri=bad.uri or UNSET)
         log.warning("bad rows are skipped, the first of %d:\n%s", bad.count, bad.words)
@@ -124,9 +132,13 @@ def _priced(requests: Iterable[Request], price: MeanPrice | None) -> Iterator[Re
 
 
 def _requests(
-    spec: BatchSpec, limits: ShardLimits, bad: BadRows, included: IncludedFields | None
+    spec: BatchSpec,
+    limits: ShardLimits,
+    bad: BadRows,
+    included: IncludedFields | None,
+    documents: ChangedDocuments | None,
 ) -> Generator[Request, None, None]:
-    with closing(_rows(spec, included)) as rows:
+    with closing(_rows(spec, included, documents)) as rows:
         records = short_enough(bad.without(islice(rows, spec.input.max_records)), spec, bad)
         grouped = spec.model.texts_per_request > 1
         made = _grouped(records, spec, limits) if grouped else _single(records, spec)
@@ -137,11 +149,25 @@ def _requests(
     refuse_bad_rows(bad, good, spec.input)
 
 
-def _rows(spec: BatchSpec, included: IncludedFields | None) -> Generator[Record | BadRow, None, None]:
+def _documents(spec: BatchSpec, asked: Asked) -> ChangedDocuments:
+    """Raise SpecError for an index that cannot be read or written as the spec says."""
+    documents = ChangedDocuments.of(spec)
+    refuse_unreadable(documents.described, documents.fields)
+    if spec.write_back:
+        if asked.vectors is False:
+            raise SpecError(f"write_back takes vectors, and {spec.model.endpoint} answers with text")
+        refuse_unwritable(documents.described, spec.write_back, asked.dimensions)
+    return documents
+
+
+def _rows(
+    spec: BatchSpec, included: IncludedFields | None, documents: ChangedDocuments | None
+) -> Generator[Record | BadRow, None, None]:
     read = spec.input
-    with closing(read_rows(spec)) as rows:
+    id_field = ID if documents else read.id_field
+    with closing(documents.rows() if documents else read_rows(spec)) as rows:
         yield from read_records(
-            rows, id_field=read.id_field, text_field=read.text_field, prompt=read.prompt, included=included
+            rows, id_field=id_field, text_field=read.text_field, prompt=read.prompt, included=included
         )
 
 

@@ -17,10 +17,26 @@ def columns_of(spec: BatchSpec) -> list[str]:
     return list(dict.fromkeys([read.id_field, *asked, *spec.output.include]))
 
 
+def leaves_of(spec: BatchSpec) -> list[str]:
+    """Return the dotted paths of the fields that the spec asks of a document, each once, without its id."""
+    read = spec.input
+    asked = [read.text_field] if read.prompt is None else [path_of(name) for name in _named(read.prompt)]
+    stored = [spec.write_back.hash_field] if spec.write_back else []
+    return list(dict.fromkeys([*asked, *spec.output.include, *stored]))
+
+
 def fields_of(prompt: str) -> list[str]:
     """Return the fields of a template: `title` for {title}, {title.x} and {title[0]}."""
-    named = (name for _, name, _, _ in Formatter().parse(prompt) if name)
-    return [re.split(r"[.\[]", name, maxsplit=1)[0] for name in named]
+    return [re.split(r"[.\[]", name, maxsplit=1)[0] for name in _named(prompt)]
+
+
+def path_of(name: str) -> str:
+    """Return the dotted path of a field in a template: meta.title for {meta[title]}."""
+    return re.sub(r"\[(\w+)\]", r".\1", name)
+
+
+def _named(prompt: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(prompt) if name]
 
 
 def refuse_missing(name: str, there: Iterable[str], wanted: Sequence[str], hint: str = "") -> None:

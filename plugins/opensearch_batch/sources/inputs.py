@@ -29,8 +29,8 @@ def read_rows(spec: BatchSpec) -> Generator[Row | BadRow, None, None]:
     Raise InputError for what cannot be read at all, Unavailable for a source that breaks off.
     """
     read, wanted = spec.input, columns_of(spec)
-    if read.uri.startswith(SCHEME):
-        with closing(sql_rows(read.uri, read.query or "", wanted)) as rows:
+    if read.uri.startswith(SCHEME) and isinstance(read.query, str):
+        with closing(sql_rows(read.uri, read.query, wanted)) as rows:
             yield from rows
         return
     for name in matches(read.uri):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
@@ -27,7 +27,7 @@ class Record:
     fields: bytes = b""
 
 
-class _Wrong(Exception):
+class WrongRow(Exception):
     """Why a row cannot be sent."""
 
 
@@ -55,11 +55,11 @@ def _checked(
     try:
         named = _id(row.fields, id_field)
         if first := seen.add(named, row.place):
-            raise _Wrong(f"id {named!r} was already used at {first}; ids must be unique in a run")
+            raise WrongRow(f"id {named!r} was already used at {first}; ids must be unique in a run")
         row_id = named
-        text = _text(row.fields, text_field, prompt)
+        text = text_of(row.fields, text_field, prompt)
         return Record(row_id, text, row.place, _included(row, row_id, included) if included else b"")
-    except _Wrong as wrong:
+    except WrongRow as wrong:
         return BadRow(row.place, str(wrong), row_id)
 
 
@@ -99,16 +99,17 @@ def _id(row: dict[str, Any], field: str) -> str:
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return str(int(value))  # whole numbers of databases that have one type of number
     what = "has no" if field not in row else f"has {repr(value)[:80]} as"
-    raise _Wrong(f"the row {what} {field!r}; an id is text or a whole number")
+    raise WrongRow(f"the row {what} {field!r}; an id is text or a whole number")
 
 
-def _text(row: dict[str, Any], field: str, prompt: str | None) -> str:
+def text_of(row: Mapping[str, Any], field: str, prompt: str | None) -> str:
+    """Return the text to send. Raise WrongRow where there is none."""
     value = row.get(field) if prompt is None else _filled(prompt, row)
     if not isinstance(value, str):
         have = f"it has {', '.join(sorted(row))}" if field not in row else f"it is {type(value).__name__}"
-        raise _Wrong(f"the row has no text in {field!r} ({have})")
+        raise WrongRow(f"the row has no text in {field!r} ({have})")
     if not value.strip():
-        raise _Wrong(
+        raise WrongRow(
             f"the text {'of the prompt' if prompt else f'in {field!r}'} is empty; the provider would refuse it"
         )
     return value
@@ -118,11 +119,11 @@ def _included(row: Row, row_id: str, included: IncludedFields) -> bytes:
     try:
         return included.line(row_id, row.fields)
     except TypeError as error:
-        raise _Wrong(f"output.include: a field cannot go into a result: {error}") from None
+        raise WrongRow(f"output.include: a field cannot go into a result: {error}") from None
 
 
-def _filled(prompt: str, row: dict[str, Any]) -> str:
+def _filled(prompt: str, row: Mapping[str, Any]) -> str:
     try:
         return prompt.format_map(row)
     except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
-        raise _Wrong(f"the prompt asks for {error}, the row has {', '.join(sorted(row))}") from None
+        raise WrongRow(f"the prompt asks for {error}, the row has {', '.join(sorted(row))}") from None

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
+from opensearch_batch.flow.written import Written, added
 from opensearch_batch.land.followed import Followed, follow, followed_at, followed_uri, incomplete, landed_less
 from opensearch_batch.land.manifest import (
     Manifest,
@@ -63,14 +66,18 @@ def close_run(
     bad: Left | None = None,
     *,
     may_shrink: bool = False,
+    written: Sequence[Written] | None = None,
 ) -> Report:
     """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow.
 
     Raise Terminal for a hole, or for more failed rows than allowed. After a failed task `landed` may come from an
-    earlier try. The manifest of an earlier try that landed every shard then stands.
+    earlier try. The manifest of an earlier try that landed every shard then stands. `written` is None where nothing is
+    written back.
     """
     manifest_of_run = manifest_uri(output_uri, plan.run_key)
     report = with_unlanded(sum_up(plan, landed, manifest_of_run, left, bad), plan, unlanded)
+    if written is not None:
+        report = replace(report, written=added(written))
     run, followed = context["dag_run"], followed_uri(report.manifest)
     failed = failed_before(context)[:NAMED]
     if failed and any(landed_before(uri, run.dag_id, run.run_id) for uri in (report.manifest, followed)):
@@ -123,6 +130,8 @@ def _why_not_complete(
         )
     if report.problems:
         return f"not every planned row is accounted for: {'; '.join(report.problems)}.{cause} {report}."
+    if report.written and (why := _why_not_written(report, report.written, failed)):
+        return why
     bad = report.bad_rows or 0
     failed_at_provider, sent = report.failed - bad, report.records - bad
     if failed_at_provider > max_failed_fraction * sent:
@@ -130,6 +139,22 @@ def _why_not_complete(
             f"{failed_at_provider} of {sent} rows failed ({report.codes}), {max_failed_fraction:.2%} may"
             f"{_first_words(report)}. {'All answers have landed; the' if report.answered else 'The'} reasons are in "
             f"{', '.join(report.failures)}.{cause if report.left else ''} {what_now(landed)}".rstrip()
+        )
+    return None
+
+
+def _why_not_written(report: Report, written: Written, failed: Sequence[str]) -> str | None:
+    if written.documents < report.answered:
+        cause = f" {', '.join(failed)} failed, see the log there." if failed else ""
+        return (
+            f"{report.answered - written.documents} of {report.answered} vectors have landed and are not in the index."
+            f"{cause} Clear write_back, and it goes on; nothing is sent to the provider again."
+        )
+    if written.refused:
+        first = "".join(f", first {each.id}: {each.code}: {each.message}" for each in written.examples[:1])
+        return (
+            f"the index refused {sum(written.refused.values())} of {written.documents} vectors ({written.refused})"
+            f"{first}. All other vectors are in the index. Correct the mapping or the document, and clear write_back."
         )
     return None
 

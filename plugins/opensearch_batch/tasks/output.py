@@ -118,6 +118,7 @@ class ReportOperator(BatchOperator):
         a failure, with the earlier reason.
     :param submitted_by: task ids of the SubmitBatchOperators, and
     :param waited_by: of the BatchSensors: jobs that did not land are counted, and their tokens paid.
+    :param written_by: task ids of the WriteBackOperators: a run whose vectors are not all in the index fails.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
@@ -132,6 +133,7 @@ class ReportOperator(BatchOperator):
         skip_without_plan: bool = False,
         submitted_by: Sequence[str] = (),
         waited_by: Sequence[str] = (),
+        written_by: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -139,10 +141,11 @@ class ReportOperator(BatchOperator):
         self.skip_without_plan = skip_without_plan
         self.landed = landed
         self.repaired_by = repaired_by
-        self.submitted_by, self.waited_by = submitted_by, waited_by
+        self.submitted_by, self.waited_by, self.written_by = submitted_by, waited_by, written_by
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.jobs import Job, Outcome
+        from opensearch_batch.flow.written import Written
         from opensearch_batch.land.bad_rows import land_bad_rows
         from opensearch_batch.land.repair import Taken, leave
         from opensearch_batch.land.report import Fetched
@@ -169,7 +172,20 @@ class ReportOperator(BatchOperator):
         paid = unlanded(
             self._pulled(context, self.submitted_by, Job), self._pulled(context, self.waited_by, Outcome), landed
         )
-        report = close_run(context, plan, landed, output_uri, limit, spec.to_dict(), left, paid, bad, may_shrink=shrink)
+        written = self._pulled(context, self.written_by, Written) if self.written_by else None
+        report = close_run(
+            context,
+            plan,
+            landed,
+            output_uri,
+            limit,
+            spec.to_dict(),
+            left,
+            paid,
+            bad,
+            may_shrink=shrink,
+            written=written,
+        )
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()

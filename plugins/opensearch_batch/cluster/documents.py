@@ -1,0 +1,129 @@
+"""The OpenSearch REST API of documents as values: indices, points in time, bulk writes. Every function returns a Call.
+
+Paths and bodies: https://docs.opensearch.org/latest/api-reference/. What two releases answer to each of these calls is
+recorded in tests/contract/exchanges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from opensearch_batch.cluster.ml_commons import Call
+
+KEEP_ALIVE = "10m"
+"""Of a point in time, renewed by each page. The server closes an ended one within a minute."""
+
+_OF_SHARDS = (
+    "_shards.failed,indices.*.uuid,indices.*.shards.*.routing.primary,indices.*.shards.*.seq_no.global_checkpoint,"
+    "indices.*.shards.*.commit.user_data.history_uuid"
+)
+_OF_ITEMS = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Hits of a search, and the id of the point in time for the next page."""
+
+    hits: list[dict[str, Any]]
+    point_in_time: str | None
+    failed_shards: int
+
+
+@dataclass(frozen=True)
+class BulkItem:
+    """What became of an action of a bulk request, in the order of the actions; `type` and `reason` of its error."""
+
+    status: int
+    type: str = ""
+    reason: str = ""
+
+
+def describe_indices(name: str) -> Call:
+    """Describe an index, or each index of an alias; parses to {concrete index: {aliases, mappings, settings}}."""
+    return Call(f"describe index {name}", "GET", f"/{_path(name)}", purpose="read")
+
+
+def shard_states(name: str) -> Call:
+    """Parses to {index: {"uuid", "shards": {number: (history_uuid, global checkpoint)}}} of the primary shards."""
+    path = f"/{_path(name)}/_stats/docs?{urlencode({'level': 'shards', 'filter_path': _OF_SHARDS})}"
+    return Call(f"read the shards of {name}", "GET", path, parse=_shards, purpose="read")
+
+
+def open_point_in_time(index: str) -> Call:
+    """Open a point in time; parses to its id."""
+    path = f"/{_path(index)}/_search/point_in_time?keep_alive={KEEP_ALIVE}"
+    return Call(f"open a point in time of {index}", "POST", path, parse=_pit_id, purpose="read")
+
+
+def close_point_in_time(pit_id: str) -> Call:
+    return Call("close a point in time", "DELETE", "/_search/point_in_time", {"pit_id": [pit_id]})
+
+
+def search_point_in_time(body: Mapping[str, Any]) -> Call:
+    """Search without partial results: a shard that fails makes the search fail."""
+    path = "/_search?allow_partial_search_results=false"
+    return Call("read a page of documents", "POST", path, body, _page, "read", timeout_seconds=120)
+
+
+def bulk(actions: bytes) -> Call:
+    """Write the lines of a bulk body; parses to BulkItems. May be sent again where every action has a condition."""
+    path = f"/_bulk?{urlencode({'filter_path': _OF_ITEMS})}"
+    return Call("write documents", "POST", path, parse=_items, timeout_seconds=120, lines=actions)
+
+
+def get_documents(wanted: Sequence[Mapping[str, Any]]) -> Call:
+    """Get documents by {_index, _id, routing, _source}; parses to a list in the same order, None for an absent one."""
+    return Call("get documents", "POST", "/_mget", {"docs": list(wanted)}, _found, "read")
+
+
+def put_mapping(index: str, mapping: Mapping[str, Any]) -> Call:
+    return Call(f"add fields to index {index}", "PUT", f"/{_path(index)}/_mapping", mapping)
+
+
+def refresh(index: str) -> Call:
+    return Call(f"refresh index {index}", "POST", f"/{_path(index)}/_refresh")
+
+
+def _path(name: str) -> str:
+    return quote(name, safe=",*-_.")
+
+
+def _pit_id(answer: Any) -> str:
+    return str(answer["pit_id"])
+
+
+def _page(answer: Any) -> Page:
+    return Page(answer["hits"]["hits"], answer.get("pit_id"), answer["_shards"]["failed"] + bool(answer["timed_out"]))
+
+
+def _shards(answer: Any) -> dict[str, Any]:
+    return {
+        index: {
+            "uuid": found["uuid"],
+            "shards": {
+                number: (copy["commit"]["user_data"]["history_uuid"], copy["seq_no"]["global_checkpoint"])
+                for number, copies in found["shards"].items()
+                for copy in copies
+                if copy["routing"]["primary"]
+            },
+        }
+        for index, found in answer["indices"].items()
+    }
+
+
+def _items(answer: Any) -> list[BulkItem]:
+    return [_item(next(iter(item.values()))) for item in answer["items"]]
+
+
+def _item(item: Mapping[str, Any]) -> BulkItem:
+    error = item.get("error") or {}
+    cause = (error.get("caused_by") or {}).get("reason")
+    reason = f"{error.get('reason', '')}: {cause}" if cause else error.get("reason", "")
+    return BulkItem(item["status"], error.get("type", ""), reason)
+
+
+def _found(answer: Any) -> list[dict[str, Any] | None]:
+    return [document.get("_source", {}) if document.get("found") else None for document in answer["docs"]]

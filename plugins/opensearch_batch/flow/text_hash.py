@@ -1,0 +1,24 @@
+"""Text hash: a name for a text together with the model that it is sent to. Equal hashes need no second answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+WITHOUT_MEANING = frozenset({"encoding_format"})
+"""Parameters that change how an answer is written, not the answer."""
+
+
+def model_hash(provider: str, name: str, endpoint: str, parameters: Mapping[str, Any]) -> bytes:
+    """Return 16 bytes that stand for a model and the parameters sent with each row."""
+    sent = {key: value for key, value in parameters.items() if key not in WITHOUT_MEANING}
+    named = orjson.dumps([provider, name, endpoint, sent], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(named, digest_size=16).digest()
+
+
+def text_hash(model: bytes, text: str) -> str:
+    """Return 32 hexadecimal digits; `model` is a model_hash."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=model).hexdigest()

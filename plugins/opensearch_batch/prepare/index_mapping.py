@@ -1,0 +1,114 @@
+"""An index before a run: whether its documents can be read as the spec says, and take the vectors. Each refusal has the
+line to paste.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from opensearch_batch.errors import SpecError
+from opensearch_batch.write_back_section import WriteBackSection
+
+Described = Mapping[str, Mapping[str, Any]]
+"""By concrete index: mappings and settings, as the cluster tells them."""
+
+BLOCKS = ("write", "read_only", "read_only_allow_delete")
+PROVENANCE = {"model": {"type": "keyword"}, "text_hash": {"type": "keyword"}, "run": {"type": "keyword"}}
+
+
+def refuse_unreadable(described: Described, fields: Sequence[str]) -> None:
+    """Raise SpecError for a field that an index's mapping does not have, and for an object: a filter that names an
+    object with vectors gets other values on some servers.
+    """
+    for index, about in described.items():
+        mapping = about["mappings"]
+        for name in fields:
+            found = field_at(mapping, name)
+            if found is not None and "properties" in found:
+                raise SpecError(
+                    f"{index}: {name!r} is an object; name the field in it, e.g. {_first_leaf(name, found)}"
+                )
+            if found is None and mapping.get("dynamic") not in (False, "false") and not name.endswith(".text_hash"):
+                has = ", ".join(sorted(mapping.get("properties", {}))) or "no field"
+                raise SpecError(
+                    f"{index} has no field {name!r}; it has {has}. Correct input.text_field or input.prompt"
+                )
+
+
+def refuse_unwritable(described: Described, section: WriteBackSection, dimensions: int | None) -> None:
+    """Raise SpecError where an index cannot take the vectors, with everything that is in the way. `dimensions` is the
+    length of the vectors, None where only the model knows.
+    """
+    wrong = [line for index, about in described.items() for line in _in_the_way(index, about, section, dimensions)]
+    if wrong:
+        raise SpecError("nothing was sent: " + "; ".join(wrong))
+
+
+def _in_the_way(
+    index: str, about: Mapping[str, Any], section: WriteBackSection, dimensions: int | None
+) -> Iterator[str]:
+    settings, mapping = about["settings"]["index"], about["mappings"]
+    for block in BLOCKS:
+        if str((settings.get("blocks") or {}).get(block)) == "true":
+            yield f'{index} is blocked: PUT {index}/_settings {{"index.blocks.{block}": null}} lifts the block'
+    yield from _wrong_vector_field(index, settings, field_at(mapping, section.vector_field), section, dimensions)
+    kept_out = mapping.get("_source") or {}
+    if kept_out.get("enabled") is False or kept_out.get("excludes") or kept_out.get("includes"):
+        yield (
+            f"{index} does not keep all of _source ({json.dumps(kept_out)}): any partial update would drop the vector. "
+            "Write into a new index instead"
+        )
+    hashed = field_at(mapping, section.hash_field)
+    if hashed is None or hashed.get("type") != "keyword":
+        yield (
+            f"{index} has no keyword field {section.hash_field!r}, which tells the next run what has not changed: "
+            f"PUT {index}/_mapping {json.dumps(_nested(section.provenance, {'properties': PROVENANCE}))}"
+        )
+
+
+def _wrong_vector_field(
+    index: str,
+    settings: Mapping[str, Any],
+    found: Mapping[str, Any] | None,
+    section: WriteBackSection,
+    dimensions: int | None,
+) -> Iterator[str]:
+    name = section.vector_field
+    if str(settings.get("knn")) != "true":
+        yield f"{index} was made without index.knn: true, which cannot be set later. Make a new index"
+    elif found is None:
+        length = dimensions or "LENGTH_OF_THE_MODELS_VECTORS"
+        field = {"type": "knn_vector", "dimension": length, "space_type": "cosinesimil"}
+        yield f"{index} has no field {name!r}: PUT {index}/_mapping {json.dumps(_nested(name, field))}"
+    elif found.get("type") != "knn_vector":
+        yield f"{index}: {name!r} is of type {found.get('type', 'object')}, not knn_vector. Name another field"
+    elif dimensions is not None and found.get("dimension") not in (None, dimensions):
+        yield (
+            f"{index}: {name!r} takes vectors of {found['dimension']} numbers, and the model makes {dimensions}. Say "
+            "that length in model.parameters, or name another field"
+        )
+
+
+def field_at(mapping: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
+    """Return the mapping of a field by its dotted path; None where there is none."""
+    found: Mapping[str, Any] = mapping
+    for name in path.split("."):
+        inner = (found.get("properties") or {}).get(name)
+        if inner is None:
+            return None
+        found = inner
+    return found
+
+
+def _nested(path: str, field: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a _mapping request with one field at a dotted path."""
+    body: dict[str, Any] = dict(field)
+    for name in reversed(path.split(".")):
+        body = {"properties": {name: body}}
+    return body
+
+
+def _first_leaf(name: str, found: Mapping[str, Any]) -> str:
+    return f"{name}.{next(iter(found['properties']), 'FIELD')}"

@@ -1,0 +1,248 @@
+"""An index as sink: vectors go into their documents by bulk requests, each only over the version that was read.
+
+A document that was edited or deleted meanwhile is superseded: counted and named, never written. Before each request the
+indices are compared with what was read, because the condition of a write names no index: in an index that was made
+again, sequence numbers count from 0 and old conditions fit new documents.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import orjson
+import tenacity
+
+from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.documents import BulkItem
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.dotted import value_at, with_dotted
+from opensearch_batch.errors import BatchError, Refused, Throttled, Transient
+from opensearch_batch.flow.documents import DocumentVersion, IndexState
+from opensearch_batch.flow.landed import Example
+from opensearch_batch.flow.written import NAMED, Written, added
+
+REQUEST_BYTES = 4 << 20
+"""Of a bulk request. A node takes a tenth of its heap in all requests together."""
+AT_ONCE = 3
+"""Bulk requests under way."""
+PATIENCE_SECONDS = 600.0
+"""So long a request is sent again to a busy cluster; then the task fails, and its next try goes on."""
+
+NOT_FOUND, CONFLICT, TOO_LARGE, TOO_MANY = 404, 409, 413, 429
+TOO_LARGE_FOR_THE_HEAP = "coordinating_operation_bytes"
+"""In a 429 that no waiting cures: https://docs.opensearch.org/latest/tuning-your-cluster/availability-and-recovery/
+shard-indexing-backpressure/
+"""
+BLOCKED = "cluster_block_exception"
+
+Send = Callable[[Call], Any]
+
+
+class _Line(msgspec.Struct):
+    """A line of results: the vector as its bytes, unparsed."""
+
+    id: str
+    document: DocumentVersion
+    embedding: msgspec.Raw
+
+
+@dataclass(frozen=True)
+class Update:
+    """A vector on its way: two lines of a bulk request."""
+
+    document: DocumentVersion
+    lines: bytes
+
+
+@dataclass(frozen=True)
+class VectorFields:
+    """The fields that a vector and its provenance go to, as dotted paths."""
+
+    vector: str
+    provenance: str
+    model: str
+    run: str
+
+    @property
+    def hash_path(self) -> str:
+        return f"{self.provenance}.text_hash"
+
+    def body(self, document: DocumentVersion, vector: bytes) -> bytes:
+        """The partial document; the vector's text goes in unchanged."""
+        made_from = {"model": self.model, "text_hash": document.text_hash, "run": self.run}
+        fields = with_dotted({}, {self.provenance: made_from, self.vector: orjson.Fragment(vector)})
+        return orjson.dumps({"doc": fields})
+
+
+def write_vectors(
+    lines: Iterable[bytes], fields: VectorFields, states: Sequence[IndexState], send: Send, check: Callable[[], None]
+) -> Written:
+    """Write the vectors of a file of results. Repeating is safe: a vector that is there counts as written.
+
+    `check` raises where an index is no longer the one that was read; it is asked before each request. Raise Refused for
+    a block that only a person lifts, Throttled where the cluster stays busy.
+    """
+    sink = _Sink(fields.hash_path, send, check)
+    known = {state.index for state in states}
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bulk") as pool:
+        running: set[Future[None]] = set()
+        try:
+            for batch in _batches(_updates(lines, fields, known)):
+                running.add(pool.submit(sink.write, batch))
+                if len(running) >= AT_ONCE:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for ended in done:
+                        ended.result()
+            for ended in running:
+                ended.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return added(sink.parts)
+
+
+def _updates(lines: Iterable[bytes], fields: VectorFields, known: set[str]) -> Iterator[Update]:
+    decoder = msgspec.json.Decoder(_Line)
+    for raw in lines:
+        line = decoder.decode(raw)
+        document = line.document
+        if document.index not in known:
+            raise Refused(f"{line.id}: its index {document.index} is none of those that were read")
+        action = {
+            "_index": document.index,
+            "_id": document.id,
+            "if_seq_no": document.seq_no,
+            "if_primary_term": document.primary_term,
+        }
+        if document.routing is not None:
+            action["routing"] = document.routing
+        head = orjson.dumps({"update": action})
+        yield Update(document, b"%b\n%b\n" % (head, fields.body(document, bytes(line.embedding))))
+
+
+def _batches(updates: Iterator[Update]) -> Iterator[list[Update]]:
+    batch: list[Update] = []
+    size = 0
+    for update in updates:
+        if batch and size + len(update.lines) > REQUEST_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(update)
+        size += len(update.lines)
+    if batch:
+        yield batch
+
+
+class _Sink:
+    """Writes batches, from several threads."""
+
+    def __init__(self, hash_path: str, send: Send, check: Callable[[], None]) -> None:
+        self._hash_path, self._send, self._check = hash_path, send, check
+        self._turn = threading.Lock()
+        self.parts: list[Written] = []
+
+    def write(self, batch: Sequence[Update]) -> None:
+        """Write until each vector has an end; what the cluster had no place for is sent again, later."""
+        left = batch
+
+        def attempt() -> None:
+            nonlocal left
+            self._check()
+            left = self._once(left)
+            if left:
+                raise Throttled(f"{left[0].document.index}: the cluster's queues are full; {len(left)} vectors wait")
+
+        tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Transient),
+            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
+            reraise=True,
+        )(attempt)
+
+    def _once(self, batch: Sequence[Update]) -> list[Update]:
+        """Send a batch; return the updates that the cluster had no place for."""
+        busy: list[Update] = []
+        conflicts: list[DocumentVersion] = []
+        missing: list[DocumentVersion] = []
+        refused: list[tuple[DocumentVersion, BulkItem]] = []
+        for update, item in self._answered(batch):
+            if item.type == BLOCKED:
+                raise Refused(f"{update.document.index}: {item.reason} Lift the block, and clear this task")
+            if item.status == TOO_MANY:
+                busy.append(update)
+            elif item.status == CONFLICT:
+                conflicts.append(update.document)
+            elif item.status == NOT_FOUND:
+                missing.append(update.document)
+            elif item.status >= 400:
+                refused.append((update.document, item))
+        if missing:
+            self._check()  # an index that is gone answers the same as a document that is gone
+        ours, edited, deleted = self._conflicting(conflicts)
+        deleted += [document.id for document in missing]
+        ended = len(batch) - len(busy) - len(conflicts) - len(missing) - len(refused)
+        self._count(
+            Written(
+                ended + ours,
+                len(edited),
+                len(deleted),
+                _counted(item.type for _, item in refused),
+                [*edited, *deleted][:NAMED],
+                [Example(document.id, item.type, item.reason) for document, item in refused[:NAMED]],
+            )
+        )
+        return busy
+
+    def _answered(self, batch: Sequence[Update]) -> list[tuple[Update, BulkItem]]:
+        """Send a batch, in halves where a whole request is refused: for its size, or for a line in it."""
+        try:
+            items: list[BulkItem] = self._send(documents.bulk(b"".join(update.lines for update in batch)))
+        except BatchError as error:
+            if not _is_of_the_request(error):
+                raise
+            if len(batch) == 1:
+                return [(batch[0], BulkItem(error.status or 0, "request_refused", str(error)))]
+            middle = len(batch) // 2
+            return [*self._answered(batch[:middle]), *self._answered(batch[middle:])]
+        return list(zip(batch, items, strict=True))
+
+    def _conflicting(self, conflicts: Sequence[DocumentVersion]) -> tuple[int, list[str], list[str]]:
+        """Tell our own earlier writes, whose answer was lost or whose task was killed, from edits and deletions."""
+        if not conflicts:
+            return 0, [], []
+        wanted = [
+            {"_index": each.index, "_id": each.id, "_source": [self._hash_path]}
+            | ({} if each.routing is None else {"routing": each.routing})
+            for each in conflicts
+        ]
+        found = self._send(documents.get_documents(wanted))
+        ours, edited, deleted = 0, [], []
+        for document, source in zip(conflicts, found, strict=True):
+            if source is None:
+                deleted.append(document.id)
+            elif value_at(source, self._hash_path) == document.text_hash:
+                ours += 1
+            else:
+                edited.append(document.id)
+        return ours, edited, deleted
+
+    def _count(self, part: Written) -> None:
+        with self._turn:
+            self.parts = [added([*self.parts, part])]
+
+
+def _is_of_the_request(error: BatchError) -> bool:
+    """Whether a smaller request, or a request without a certain line, may be taken."""
+    return error.status in (400, TOO_LARGE) or TOO_LARGE_FOR_THE_HEAP in str(error)
+
+
+def _counted(types: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for each in types:
+        counts[each] = counts.get(each, 0) + 1
+    return counts

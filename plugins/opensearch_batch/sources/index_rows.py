@@ -1,0 +1,228 @@
+"""The documents of an index, or of each index of an alias, read from points in time: all that were there at the
+beginning, each once.
+
+A walk goes shard by shard, in the order of `_seq_no`: a slice of as many slices as shards is exactly a shard, and
+sequence numbers are unique in a shard only. A search adds no tie-break, and positions by `_doc` mean nothing in a
+second point in time; `_seq_no` goes on where a lost point in time ended.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.documents import Page
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.dotted import value_at
+from opensearch_batch.errors import BatchError, InputError, Unavailable
+from opensearch_batch.flow.documents import IndexState
+from opensearch_batch.sources.rows import Place, Row
+
+log = logging.getLogger(__name__)
+
+SCHEME = "opensearch://"
+FIRST_PAGE, MOST_A_PAGE = 200, 2000
+"""Documents of the first page, and of any."""
+PAGE_CHARACTERS = 4 << 20
+"""Pages become smaller above this many characters of text, and larger below a quarter of it."""
+MOST_REOPENED = 100
+"""Points in time that may end in a walk over one shard."""
+
+NOT_FOUND = 404
+ID = "_id"
+"""Field of a row with its id: the document's, or index/id where several indices are read."""
+DOCUMENT = "document"
+"""Field of a row with what is needed to write to its document."""
+
+Send = Callable[[Call], Any]
+
+
+@dataclass(frozen=True)
+class IndexSource:
+    """What is read. `described` is by concrete index: aliases, mappings and settings; `states` are in the same order.
+
+    `fields` are leaves: on some servers a filter that names an object with vectors answers with other values.
+    """
+
+    uri: str
+    name: str
+    send: Send
+    described: Mapping[str, Mapping[str, Any]]
+    states: tuple[IndexState, ...]
+    query: Mapping[str, Any] | None
+    fields: Sequence[str]
+
+    def rows(self, after: Mapping[str, IndexState] | None = None) -> Generator[Row, None, None]:
+        """Yield a Row for each document. `after`: only documents written since those states, where these are of the
+        same index; a deleted document is in no row.
+        """
+        number = 0
+        for state in self.states:
+            before = (after or {}).get(state.index)
+            since = before.checkpoints if before and before.is_same_index(state) else {}
+            for shard in sorted(state.checkpoints, key=int):
+                for hit in self._shard(state, shard, since.get(shard, -1)):
+                    number += 1
+                    yield self._row(hit, number)
+
+    def _row(self, hit: Mapping[str, Any], number: int) -> Row:
+        source = hit.get("_source") or {}
+        fields = dict(source)
+        for name in self.fields:
+            if "." in name and name not in fields:
+                fields[name] = value_at(source, name)
+        fields[ID] = hit["_id"] if len(self.states) == 1 else f"{hit['_index']}/{hit['_id']}"
+        version = {"index": hit["_index"], "id": hit["_id"], "seq_no": hit["_seq_no"]}
+        version["primary_term"] = hit["_primary_term"]
+        if "_routing" in hit:
+            version["routing"] = hit["_routing"]
+        fields[DOCUMENT] = version
+        return Row(fields, Place(self.uri, number, "document"))
+
+    def _shard(self, state: IndexState, shard: str, after: int) -> Iterator[dict[str, Any]]:
+        """Documents written later than the state come with the next run: after a lost point in time a document that
+        was edited meanwhile would come twice.
+        """
+        last, most = after, state.checkpoints[shard]
+        for _ in range(MOST_REOPENED):
+            if last >= most:
+                return
+            pages = _Pages(self, state, shard)
+            try:
+                for hit in pages.between(last, most):
+                    last = hit["_seq_no"]
+                    yield hit
+                return
+            except BatchError as error:
+                if error.status != NOT_FOUND:
+                    raise
+                log.info("%s: the point in time ended after _seq_no %d of shard %s; another one", self.uri, last, shard)
+                refuse_another(self.send, [state])
+            finally:
+                pages.close()
+        raise Unavailable(
+            f"{self.uri}: {MOST_REOPENED} points in time ended in shard {shard} of {state.index}. Nothing was sent"
+        )
+
+
+class _Pages:
+    """The pages of a shard, of one point in time."""
+
+    def __init__(self, source: IndexSource, state: IndexState, shard: str) -> None:
+        self._source = source
+        self._pit_id = source.send(documents.open_point_in_time(state.index))
+        shards = len(state.checkpoints)
+        self._slice = {"slice": {"id": int(shard), "max": shards}} if shards > 1 else {}
+        self._filters = [query for query in (source.query, _alias_filter(source, state.index)) if query]
+
+    def between(self, last: int, most: int) -> Iterator[dict[str, Any]]:
+        size = FIRST_PAGE
+        while True:
+            page = self._page(last, most, size)
+            if page.failed_shards:  # never, as partial results are refused
+                raise Unavailable(f"{self._source.uri}: a shard failed. Nothing was sent")
+            yield from page.hits
+            if len(page.hits) < size:
+                return
+            last = page.hits[-1]["_seq_no"]
+            size = _next_size(size, page.hits)
+
+    def _page(self, last: int, most: int, size: int) -> Page:
+        within = {"range": {"_seq_no": {"gt": last, "lte": most}}}
+        body = {
+            "pit": {"id": self._pit_id, "keep_alive": documents.KEEP_ALIVE},
+            "query": {"bool": {"filter": [within, *self._filters]}},
+            "sort": ["_seq_no"],
+            "size": size,
+            "_source": list(self._source.fields),
+            "seq_no_primary_term": True,
+            "track_total_hits": False,
+            **self._slice,
+        }
+        page: Page = self._source.send(documents.search_point_in_time(body))
+        self._pit_id = page.point_in_time or self._pit_id
+        return page
+
+    def close(self) -> None:
+        try:
+            self._source.send(documents.close_point_in_time(self._pit_id))
+        except BatchError as error:
+            log.info("%s: a point in time stays open until its time is over: %s", self._source.uri, error)
+
+
+def _next_size(size: int, hits: Sequence[Mapping[str, Any]]) -> int:
+    values = (value for hit in hits for value in (hit.get("_source") or {}).values())
+    characters = sum(len(value) for value in values if isinstance(value, str))
+    if characters > PAGE_CHARACTERS:
+        return max(1, size // 2)
+    return min(MOST_A_PAGE, size * 2) if characters < PAGE_CHARACTERS // 4 else size
+
+
+def _alias_filter(source: IndexSource, index: str) -> Mapping[str, Any] | None:
+    alias = source.described[index].get("aliases", {}).get(source.name) or {}
+    found: Mapping[str, Any] | None = alias.get("filter")
+    return found
+
+
+def open_index(uri: str, query: Mapping[str, Any] | None, fields: Sequence[str]) -> IndexSource:
+    """Look at the index of an opensearch://connection/index. Raise InputError for an index that is not there."""
+    from opensearch_batch.cluster.hook import MLCommonsHook
+
+    connection, name = address_of(uri)
+    send = MLCommonsHook(connection).send
+    try:
+        described = send(documents.describe_indices(name))
+    except BatchError as error:
+        if error.status != NOT_FOUND:
+            raise
+        raise InputError(f"{uri}: no such index. {error}") from error
+    states = tuple(read_states(send, sorted(described)))
+    for state in states:
+        shards = int(described[state.index]["settings"]["index"]["number_of_shards"])
+        if len(state.histories) < shards:
+            raise Unavailable(f"{state.index}: only {len(state.histories)} of {shards} shards answer. Nothing was sent")
+        send(documents.refresh(state.index))  # else vectors of a run a moment ago are not seen, and paid again
+    return IndexSource(uri, name, send, described, states, query, fields)
+
+
+def address_of(uri: str) -> tuple[str, str]:
+    """Return connection and index. Raise InputError for a text of another form."""
+    connection, slash, name = uri.removeprefix(SCHEME).partition("/")
+    if not (connection and name) or "/" in name:
+        raise InputError(f"{uri!r} is no opensearch://CONNECTION/INDEX, e.g. opensearch://opensearch_default/articles")
+    return connection, name
+
+
+def read_states(send: Send, indices: Sequence[str]) -> Iterator[IndexState]:
+    """Yield the state of each index. Raise Unavailable where a shard has no primary."""
+    for index in indices:
+        answer = send(documents.shard_states(index))
+        found = answer.get(index)
+        if found is None or not found["shards"]:
+            raise Unavailable(f"{index}: no shard of it answers. Is the index closed, or red?")
+        yield IndexState(
+            index,
+            found["uuid"],
+            {number: history for number, (history, _) in found["shards"].items()},
+            {number: checkpoint for number, (_, checkpoint) in found["shards"].items()},
+        )
+
+
+def refuse_another(send: Send, states: Sequence[IndexState]) -> None:
+    """Raise InputError where an index is no longer the one that was read."""
+    for state in states:
+        try:
+            now = next(read_states(send, [state.index]))
+        except BatchError as error:
+            if error.status != NOT_FOUND:
+                raise
+            raise InputError(f"{state.index} was deleted since it was read. Start a new run") from error
+        if not now.is_same_index(state):
+            raise InputError(
+                f"{state.index} is another index than was read (uuid {state.uuid} then, {now.uuid} now, or restored "
+                "from a snapshot): the sequence numbers count anew. Nothing more is read or written there; start a "
+                "new run"
+            )
