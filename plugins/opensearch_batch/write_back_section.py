@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from opensearch_batch.input_section import Section
@@ -18,6 +20,12 @@ class WriteBackSection(Section):
         "",
         description="Object field beside the vector: model, text_hash, run. The hash tells the next run which "
         "documents have not changed. Default: vector_field with _provenance.",
+    )
+
+    read: Literal["changed", "all"] = Field(
+        "changed",
+        description="Documents that a run reads: changed are those written since the last complete run, all reads the "
+        "whole index again. Either way only documents are sent whose text has no vector of this model.",
     )
 
     @property

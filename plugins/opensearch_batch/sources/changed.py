@@ -11,6 +11,7 @@ from typing import Any, Self
 from opensearch_batch.dotted import value_at
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.text_hash import model_hash, text_hash
+from opensearch_batch.sources.checkpoint import read_checkpoint
 from opensearch_batch.sources.columns import leaves_of
 from opensearch_batch.sources.index_rows import DOCUMENT, IndexSource, open_index
 from opensearch_batch.sources.records import WrongRow, text_of
@@ -26,6 +27,7 @@ class ChangedDocuments:
         model = spec.model
         self._model = model_hash(model.provider, model.name, model.endpoint, model.parameters)
         self._hash_field = spec.write_back.hash_field if spec.write_back else None
+        self._after = read_checkpoint(spec)
         self.unchanged = self.empty = 0
 
     @classmethod
@@ -52,7 +54,7 @@ class ChangedDocuments:
         name these.
         """
         read = self._read
-        for row in self._source.rows():
+        for row in self._source.rows(self._after):
             if read.prompt is None and _is_empty(row.fields.get(read.text_field)):
                 self.empty += 1
                 continue

@@ -19,6 +19,7 @@ from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
 from opensearch_batch.errors import BatchError, InputError, Unavailable
 from opensearch_batch.flow.documents import IndexState
+from opensearch_batch.sources.checkpoint import Checkpoint
 from opensearch_batch.sources.rows import Place, Row
 
 log = logging.getLogger(__name__)
@@ -55,16 +56,17 @@ class IndexSource:
     query: Mapping[str, Any] | None
     fields: Sequence[str]
 
-    def rows(self, after: Mapping[str, IndexState] | None = None) -> Generator[Row, None, None]:
-        """Yield a Row for each document. `after`: only documents written since those states, where these are of the
-        same index; a deleted document is in no row.
+    def rows(self, after: Checkpoint | None = None) -> Generator[Row, None, None]:
+        """Yield a Row for each document; with `after` for each document written since that checkpoint, or left by it.
+        A deleted document has no row.
         """
         number = 0
         for state in self.states:
-            before = (after or {}).get(state.index)
-            since = before.checkpoints if before and before.is_same_index(state) else {}
+            before = after.state_of(state) if after else None
+            left = after.left.get(state.index, []) if after and before else []
             for shard in sorted(state.checkpoints, key=int):
-                for hit in self._shard(state, shard, since.get(shard, -1)):
+                since = before.checkpoints.get(shard, -1) if before else -1
+                for hit in self._shard(state, shard, since, left):
                     number += 1
                     yield self._row(hit, number)
 
@@ -82,15 +84,15 @@ class IndexSource:
         fields[DOCUMENT] = version
         return Row(fields, Place(self.uri, number, "document"))
 
-    def _shard(self, state: IndexState, shard: str, after: int) -> Iterator[dict[str, Any]]:
+    def _shard(self, state: IndexState, shard: str, since: int, left: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Documents written later than the state come with the next run: after a lost point in time a document that
         was edited meanwhile would come twice.
         """
-        last, most = after, state.checkpoints[shard]
+        last, most = -1 if left else since, state.checkpoints[shard]
         for _ in range(MOST_REOPENED):
             if last >= most:
                 return
-            pages = _Pages(self, state, shard)
+            pages = _Pages(self, state, shard, _written_since(since, left))
             try:
                 for hit in pages.between(last, most):
                     last = hit["_seq_no"]
@@ -111,12 +113,12 @@ class IndexSource:
 class _Pages:
     """The pages of a shard, of one point in time."""
 
-    def __init__(self, source: IndexSource, state: IndexState, shard: str) -> None:
+    def __init__(self, source: IndexSource, state: IndexState, shard: str, wanted: Mapping[str, Any] | None) -> None:
         self._source = source
         self._pit_id = source.send(documents.open_point_in_time(state.index))
         shards = len(state.checkpoints)
         self._slice = {"slice": {"id": int(shard), "max": shards}} if shards > 1 else {}
-        self._filters = [query for query in (source.query, _alias_filter(source, state.index)) if query]
+        self._filters = [query for query in (wanted, source.query, _alias_filter(source, state.index)) if query]
 
     def between(self, last: int, most: int) -> Iterator[dict[str, Any]]:
         size = FIRST_PAGE
@@ -151,6 +153,13 @@ class _Pages:
             self._source.send(documents.close_point_in_time(self._pit_id))
         except BatchError as error:
             log.info("%s: a point in time stays open until its time is over: %s", self._source.uri, error)
+
+
+def _written_since(since: int, left: Sequence[str]) -> Mapping[str, Any] | None:
+    """The query of documents to read besides those after `since`; None without any."""
+    if not left:
+        return None
+    return {"bool": {"should": [{"range": {"_seq_no": {"gt": since}}}, {"ids": {"values": list(left)}}]}}
 
 
 def _next_size(size: int, hits: Sequence[Mapping[str, Any]]) -> int:

@@ -147,6 +147,7 @@ class ReportOperator(BatchOperator):
         from opensearch_batch.flow.jobs import Job, Outcome
         from opensearch_batch.flow.written import Written
         from opensearch_batch.land.bad_rows import land_bad_rows
+        from opensearch_batch.land.index_checkpoint import keep_checkpoint
         from opensearch_batch.land.repair import Taken, leave
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.land.unlanded import unlanded
@@ -186,6 +187,8 @@ class ReportOperator(BatchOperator):
             may_shrink=shrink,
             written=written,
         )
+        if spec.write_back and plan.indices and spec.input.max_records is None:
+            keep_checkpoint(spec, plan.indices, report)
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()

@@ -1,0 +1,50 @@
+"""The checkpoint of an index after a complete run: moved, with the documents that have no vector yet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from opensearch_batch.flow.documents import IndexState
+from opensearch_batch.land.report import Report
+from opensearch_batch.sources.checkpoint import MOST_LEFT, move_checkpoint
+from opensearch_batch.spec import BatchSpec
+from opensearch_batch.storage import read_lines
+
+log = logging.getLogger(__name__)
+
+
+class _Failed(msgspec.Struct):
+    id: str | None = None
+
+
+def keep_checkpoint(spec: BatchSpec, states: tuple[IndexState, ...], report: Report) -> None:
+    """Move the checkpoint past what a complete run has read. Documents that failed are asked for again by id; an edited
+    document was written after the checkpoint, and comes by itself.
+    """
+    left = _by_index(_failed_ids(report.failures), [state.index for state in states])
+    if not move_checkpoint(spec, states, left):
+        log.warning(
+            "more than %d documents have no vector yet: the next run reads the index from where this did", MOST_LEFT
+        )
+
+
+def _failed_ids(uris: Iterable[str]) -> Iterable[str]:
+    decoder = msgspec.json.Decoder(_Failed)
+    for uri in uris:
+        for line in read_lines(uri):
+            if (row_id := decoder.decode(line.raw).id) is not None:
+                yield row_id
+
+
+def _by_index(row_ids: Iterable[str], indices: list[str]) -> dict[str, list[str]]:
+    """A row of several indices is named index/id."""
+    found: dict[str, list[str]] = {}
+    for count, row_id in enumerate(row_ids):
+        if count > MOST_LEFT:
+            break
+        index, _, document_id = (indices[0], "", row_id) if len(indices) == 1 else row_id.partition("/")
+        found.setdefault(index, []).append(document_id)
+    return found

@@ -1,0 +1,95 @@
+"""Checkpoint: how far a spec has read its index, shard by shard. The next run reads only documents written since.
+
+A checkpoint counts for the same question to the same index only: another query, model or text, or an index that was
+made again or restored, is read whole. It is an object below work_uri; where it is removed, the next run reads
+everything, and still sends only what has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import orjson
+
+from opensearch_batch.flow.documents import IndexState
+from opensearch_batch.flow.values import Value
+from opensearch_batch.spec import BatchSpec
+from opensearch_batch.storage import open_binary, size_of, write_object
+
+MOST_LEFT = 1000
+"""Documents that are asked for by id, because they failed. With more the checkpoint stays."""
+
+
+class Checkpoint(Value, frozen=True):
+    """`question` stands for what was asked. `left` are the documents up to `indices` that have no vector yet, by index:
+    the provider failed them, or the index refused the vector.
+    """
+
+    version: int
+    question: str
+    indices: tuple[IndexState, ...]
+    left: dict[str, list[str]]
+
+    def state_of(self, state: IndexState) -> IndexState | None:
+        """Return how far the same index was read; None for another index."""
+        return next((each for each in self.indices if each.is_same_index(state)), None)
+
+
+VERSION = 1
+
+
+def question_of(spec: BatchSpec) -> str:
+    """Name what a spec asks of its index, and of which model."""
+    read, model, back = spec.input, spec.model, spec.write_back
+    asked = [read.uri, read.query, read.text_field, read.prompt, model.provider, model.name, model.endpoint]
+    target = [back.vector_field, back.provenance] if back else None
+    whole = orjson.dumps([asked, model.parameters, target], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(whole, digest_size=16).hexdigest()
+
+
+def checkpoint_uri(spec: BatchSpec) -> str:
+    return f"{spec.work_uri.rstrip('/')}/checkpoints/{spec.name}.json"
+
+
+def read_checkpoint(spec: BatchSpec) -> Checkpoint | None:
+    """Return the checkpoint that counts for a spec; None where everything is to be read."""
+    if spec.write_back is None or spec.write_back.read == "all":
+        return None
+    return _stored(spec)
+
+
+def move_checkpoint(spec: BatchSpec, states: tuple[IndexState, ...], left: dict[str, list[str]]) -> bool:
+    """Move the checkpoint to what a complete run has read; return False where too many documents are left.
+
+    A run that began earlier and ends later moves no shard back.
+    """
+    before = _stored(spec)
+    if before:
+        states = tuple(_later(state, before.state_of(state)) for state in states)
+        left = {index: sorted({*left.get(index, []), *before.left.get(index, [])}) for index in {*left, *before.left}}
+    if sum(len(ids) for ids in left.values()) > MOST_LEFT:
+        return False
+    moved = Checkpoint(VERSION, question_of(spec), states, left)
+    write_object(checkpoint_uri(spec), orjson.dumps(moved.to_dict(), option=orjson.OPT_INDENT_2))
+    return True
+
+
+def _stored(spec: BatchSpec) -> Checkpoint | None:
+    """An object of another version, or of another question, is none."""
+    uri = checkpoint_uri(spec)
+    if size_of(uri) is None:
+        return None
+    with open_binary(uri) as source:
+        try:
+            found = msgspec.json.decode(source.read(), type=Checkpoint)
+        except msgspec.DecodeError:
+            return None
+    return found if (found.version, found.question) == (VERSION, question_of(spec)) else None
+
+
+def _later(state: IndexState, before: IndexState | None) -> IndexState:
+    if before is None:
+        return state
+    checkpoints = {shard: max(at, before.checkpoints.get(shard, -1)) for shard, at in state.checkpoints.items()}
+    return IndexState(state.index, state.uuid, state.histories, checkpoints)
