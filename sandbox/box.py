@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 PROFILES = ("2.19.6", "3.6.0", "3.7")
 
 
+# What a node with -Xmx512m says of its heap: a bulk body of more than a tenth of it is refused.
+HEAP_BYTES = 518_979_584
+
+
 @dataclass
 class Box:
     """`profile` is the OpenSearch version to answer as; `private_ip_refused` keeps its rule against private targets;
-    `host` is what the sandbox listens on; `public_names` are names of loopback that the rule takes for public ones.
+    `host` is what the sandbox listens on; `public_names` are names of loopback that the rule takes for public ones;
+    `heap_bytes` is the heap the cluster is said to have.
     """
 
     state: State
@@ -32,6 +37,7 @@ class Box:
     private_ip_refused: bool
     host: str
     public_names: tuple[str, ...] = ()
+    heap_bytes: int = HEAP_BYTES
 
     @property
     def is_3x(self) -> bool:
@@ -48,7 +54,13 @@ class Box:
 
 
 def open_box(
-    folder: Path, pace: str, profile: str, private_ip: str, host: str, public_names: tuple[str, ...] = ()
+    folder: Path,
+    pace: str,
+    profile: str,
+    private_ip: str,
+    host: str,
+    public_names: tuple[str, ...] = (),
+    heap_bytes: int = HEAP_BYTES,
 ) -> Box:
     if profile not in PROFILES:
         raise ValueError(f"profile {profile!r}: one of {', '.join(PROFILES)}")
@@ -56,5 +68,13 @@ def open_box(
         raise ValueError(f"private_ip {private_ip!r}: allow or refuse")
     state = State(folder)
     return Box(
-        state, Faults(state), Calls(state), Pace.parse(pace), profile, private_ip == "refuse", host, public_names
+        state,
+        Faults(state),
+        Calls(state),
+        Pace.parse(pace),
+        profile,
+        private_ip == "refuse",
+        host,
+        public_names,
+        heap_bytes,
     )

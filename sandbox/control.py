@@ -28,10 +28,12 @@ class Control:
         start_work: Callable[[], None],
         poll: Callable[[], Awaitable[int]],
         charged: Callable[[], list[dict[str, Any]]],
+        forget_indices: Callable[[], None],
     ) -> None:
         """`charged`: the jobs of the faces other than OpenAI's, in the ledger's form."""
         self._box = box
         self._stop_work, self._start_work, self._poll, self._charged = stop_work, start_work, poll, charged
+        self._forget_indices = forget_indices
 
     def routes(self) -> list[Route]:
         return [
@@ -97,5 +99,6 @@ class Control:
         self._stop_work()
         self._box.faults.clear()
         self._box.state.clear()
+        self._forget_indices()
         self._start_work()
         return JSONResponse({"reset": True})

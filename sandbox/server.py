@@ -13,10 +13,11 @@ from starlette.applications import Starlette
 
 from sandbox import refusals
 from sandbox.aws_face.face import AWSFace
-from sandbox.box import open_box
+from sandbox.box import HEAP_BYTES, open_box
 from sandbox.cohere_face.face import CohereFace
 from sandbox.control import Control
 from sandbox.gate import Gate
+from sandbox.index_face.face import IndexFace
 from sandbox.ml_commons_face.face import MLCommonsFace
 from sandbox.ml_commons_face.targets import EVERY_ADDRESS
 from sandbox.openai_face.face import OpenAIFace
@@ -38,13 +39,16 @@ class Work:
     def __init__(self, box: Box) -> None:
         self.box = box
         self.worker, self.aws, self.cohere = Worker(box), AWSFace(box), CohereFace(box)
+        self.index = IndexFace(box)
 
     def start(self) -> None:
         self.worker.start()
         self.aws.start()
         self.cohere.start()
+        self.index.start()
 
     def stop(self) -> None:
+        self.index.stop()
         self.cohere.stop()
         self.aws.stop()
         self.worker.stop()
@@ -65,11 +69,12 @@ def build(work: Work) -> ASGIApp:
 
     app = Starlette(
         routes=[
-            *Control(box, work.stop, work.start, ml_commons.poll, work.ledger).routes(),
+            *Control(box, work.stop, work.start, ml_commons.poll, work.ledger, work.index.forget).routes(),
             *OpenAIFace(box, work.worker).routes(),
             *work.aws.routes(),
             *work.cohere.routes(),
             *ml_commons.routes(),
+            work.index,
         ],
         exception_handlers=refusals.HANDLERS,
         lifespan=lifespan,
@@ -97,7 +102,7 @@ class Sandbox:
     Port 0 takes a free one and keeps it, so that stop() and start() give the same server at the same address.
     `host` is an IPv4 address of this machine or a name for one; 0.0.0.0 listens on all of them. Connectors may call
     that address beside loopback, and no other. `public_names` (such as localhost) are let through by
-    `private_ip="refuse"`, so that one sandbox shows both.
+    `private_ip="refuse"`, so that one sandbox shows both. `heap_bytes` is the heap the cluster is said to have.
     """
 
     def __init__(
@@ -110,10 +115,11 @@ class Sandbox:
         profile: str = "3.6.0",
         private_ip: str = "allow",
         public_names: tuple[str, ...] = (),
+        heap_bytes: int = HEAP_BYTES,
     ) -> None:
         self.host = host
         self.port = port
-        self._settings = (Path(data_dir), pace, profile, private_ip, host, public_names)
+        self._settings = (Path(data_dir), pace, profile, private_ip, host, public_names, heap_bytes)
         self._thread: threading.Thread | None = None
         self._server: _Announcing | None = None
         self.box: Box | None = None

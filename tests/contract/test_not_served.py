@@ -51,6 +51,18 @@ def named(start: str) -> str:
     return next(line for line in LISTED if line.startswith(start))
 
 
+def index(cluster: Cluster, provider: Provider) -> dict[str, str]:
+    """One with a vector and nested objects."""
+    vector = {"type": "knn_vector", "dimension": 2}
+    properties = {"v": vector, "day": {"type": "date"}, "chunks": {"type": "nested"}}
+    assert cluster.raw("PUT", "/books", {"mappings": {"properties": properties}})[0] == 200
+    return {}
+
+
+def search(line: str, **body: Any) -> Asked:
+    return Asked(named(line), "POST", "/books/_search", body, index)
+
+
 SEARCH = f"{ML}/models/_search"
 TEXTS = {"parameters": {"input": ["a"]}}
 ASKED = [
@@ -122,6 +134,24 @@ ASKED = [
     Asked(named("sorting"), "POST", f"{ML}/connectors/_search", {"sort": ["parameters"]}, model()),
     Asked(named("a _source"), "POST", SEARCH, {"_source": {"excludes": ["name"]}}, model()),
     Asked(named("patterns"), "POST", SEARCH, {"_source": ["name*"]}, model()),
+    Asked(named("pipelines"), "POST", "/_bulk?pipeline=p", {}, index),
+    Asked(named("pipelines"), "POST", "/books/_update/1", {"script": {"source": "ctx.op = 'noop'"}}, index),
+    Asked(named("include_defaults"), "GET", "/books/_settings?include_defaults=true", prepare=index),
+    Asked(named("the alias action"), "POST", "/_aliases", {"actions": [{"rename": {"index": "books"}}]}, index),
+    Asked(named("what is not known"), "GET", "/books/_search?scroll=1m", prepare=index),
+    Asked(named("dynamic_templates"), "PUT", "/books", {"mappings": {"dynamic_templates": []}}),
+    search("min_score", query={"knn": {"v": {"vector": [1, 2], "min_score": 0.5}}}),
+    search("the script of", query={"script_score": {"script": {"source": "1.0"}}}),
+    search("the query [match]", query={"match": {"title": "m"}}),
+    search("from, to", query={"range": {"day": {"from": "2026-01-01"}}}),
+    search("date math", query={"range": {"day": {"gte": "now/d"}}}),
+    search("inner_hits", query={"nested": {"path": "chunks", "query": {"match_all": {}}, "inner_hits": {}}}),
+    search("aggregations and what else a body names in a search of documents", aggs={"a": {}}),
+    Asked(named("all but the query"), "POST", "/books/_count", {"aggs": {}}, index),
+    Asked(named("versions and"), "POST", "/books/_mget", {"docs": [{"_id": "1", "version": 1}]}, index),
+    search("format and the like in a sort", sort=[{"day": {"order": "asc", "format": "yyyy"}}]),
+    Asked(named("all but docs"), "GET", "/books/_stats/store", prepare=index),
+    Asked(named("slices by"), "POST", "/_search", {"pit": {"id": "p"}, "slice": {"id": 0, "max": 2, "field": "n"}}),
     Asked(named("streamed"), "POST", "/v1/chat/completions", {"model": "gpt-4o-mini", "messages": [], "stream": True}),
     Asked(
         named("batches for"),

@@ -1,0 +1,1 @@
+"""The indices of the cluster: documents, bulk writes, searches, points in time, aliases."""

@@ -1,0 +1,102 @@
+"""Documents in their shards, and what a search sees of them."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from typing import Any
+
+import orjson
+
+GC_DELETES_SECONDS = 60.0
+
+
+class Document:
+    """One version of a document; it is never changed. `source` is what is given back (None: not kept), `indexed` what
+    queries look at, `skipped` the fields that had no mapping when it was written and that no query finds.
+    """
+
+    __slots__ = ("id", "indexed", "routing", "seq_no", "skipped", "source", "term", "vectors", "version")
+
+    def __init__(
+        self,
+        id: str,
+        routing: str | None,
+        seq_no: int,
+        term: int,
+        version: int,
+        source: bytes | None,
+        indexed: bytes,
+        skipped: frozenset[str],
+    ) -> None:
+        self.id, self.routing, self.seq_no, self.term, self.version = id, routing, seq_no, term, version
+        self.source, self.indexed, self.skipped = source, indexed, skipped
+        self.vectors: dict[str, Any] | None = None
+
+    def read(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self.indexed)
+        return found
+
+
+class Snapshot:
+    """What a search sees of one shard: documents in the order of their seq_no."""
+
+    __slots__ = ("_seq_nos", "documents", "kept")
+
+    def __init__(self, documents: list[Document]) -> None:
+        self.documents = documents
+        self._seq_nos: list[int] | None = None
+        self.kept: dict[Any, Any] = {}
+        """Whatever was computed from it once: matrices of vectors, answers of queries."""
+
+    def after(self, seq_no: int) -> int:
+        """The position of the first document with a greater seq_no."""
+        if self._seq_nos is None:
+            self._seq_nos = [document.seq_no for document in self.documents]
+        return bisect_right(self._seq_nos, seq_no)
+
+
+class Shard:
+    """`documents` is in the order of seq_no: a write takes the old version out and puts the new one last."""
+
+    def __init__(self, number: int, next_seq: int = 0) -> None:
+        self.number, self.next_seq = number, next_seq
+        self.documents: dict[str, Document] = {}
+        self._deleted: dict[str, tuple[int, float]] = {}
+        self._snapshot = Snapshot([])
+        self._is_changed = False
+
+    def take_seq_no(self) -> int:
+        self.next_seq += 1
+        return self.next_seq - 1
+
+    def put(self, document: Document) -> None:
+        self.documents.pop(document.id, None)
+        self.documents[document.id] = document
+        self._deleted.pop(document.id, None)
+        self._is_changed = True
+
+    def remove(self, id: str, version: int) -> None:
+        self._deleted[id] = (version, time.monotonic())
+        if self.documents.pop(id, None):
+            self._is_changed = True
+
+    def deleted_version(self, id: str, keep_seconds: float) -> int | None:
+        """Of a document that was deleted a moment ago: its version goes on counting."""
+        found = self._deleted.get(id)
+        if found is None:
+            return None
+        if time.monotonic() - found[1] > keep_seconds:
+            del self._deleted[id]
+            return None
+        return found[0]
+
+    def refresh(self) -> None:
+        if self._is_changed:
+            self._snapshot = Snapshot(list(self.documents.values()))
+            self._is_changed = False
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """As of the last refresh."""
+        return self._snapshot
