@@ -1,0 +1,77 @@
+"""An index that cannot take the vectors is refused before anything is sent, with the line to paste."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from tests.index.bench import FIELDS, VECTOR, Cluster, Fill, Index, articles
+from tests.sandbox.bench import Server
+
+Night = Callable[..., Fill]
+LINE = re.compile(r"PUT (\S+) (\{.*?\})(?=; |$|\. | lifts)")
+
+
+def refusal(run: Fill) -> str:
+    with pytest.raises(AirflowFailException) as refused:
+        run.prepare()
+    return str(refused.value)
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {name: found for name, found in FIELDS.items() if name not in names}
+
+
+def test_fields_that_are_missing_are_made_by_the_printed_lines(cluster: Cluster, night: Night, server: Server) -> None:
+    index = cluster.index("bare", fields=without("vector", "vector_provenance"))
+    index.add(articles(5))
+    run = night()
+    run.index = index
+    lines = LINE.findall(refusal(run))
+    assert len(lines) == 2
+    for path, body in lines:
+        cluster.ok("PUT", f"/{path}", json.loads(body))
+    assert run.through()["written"]["written"] == 5
+
+
+@pytest.mark.parametrize(
+    ("made", "settings", "words"),
+    [
+        ({"fields": {**FIELDS, "vector": {**VECTOR, "dimension": 4}}}, {}, "takes vectors of 4 numbers"),
+        ({"fields": {**FIELDS, "vector": {"type": "float"}}}, {}, "of type float, not knn_vector"),
+        ({"fields": without("vector"), "knn": False}, {}, "without index.knn: true"),
+        ({"_source": {"excludes": ["vector"]}}, {}, "does not keep all of _source"),
+        ({}, {"input": {"text_field": "boddy"}}, "has no field 'boddy'; it has body"),
+        ({}, {"input": {"text_field": "vector_provenance"}}, "is an object; name the field in it"),
+        ({}, {"input": {"uri": "opensearch://corpus/absent"}}, "no such index"),
+        ({}, {"input": {"uri": "opensearch://corpus"}}, "is no opensearch://CONNECTION/INDEX"),
+        ({}, {"input": {"uri": "opensearch://nowhere/articles"}}, "nowhere"),
+    ],
+)
+def test_what_is_in_the_way(
+    cluster: Cluster, night: Night, server: Server, made: Any, settings: Any, words: str
+) -> None:
+    index = cluster.index("refused", **made)
+    run = night(**settings)
+    run.index = index
+    assert words in refusal(run)
+    assert server.ledger == []
+    assert server.uploads() == []
+
+
+def test_a_write_block_is_named_with_its_line(cluster: Cluster, index: Index, night: Night) -> None:
+    cluster.ok("PUT", f"/{index.name}/_settings", {"index.blocks.write": True})
+    assert f'PUT {index.name}/_settings {{"index.blocks.write": null}}' in refusal(night())
+
+
+def test_a_field_that_holds_no_text_is_named(index: Index, night: Night) -> None:
+    index.add({**articles(2), "list": {"body": ["one", "two"]}})
+    said = refusal(night())
+    assert "1 bad row of 3" in said
+    assert "document" in said
+    assert night("skipping", input={"bad_rows": "skip", "max_bad_fraction": 0.5}).prepare() != []

@@ -1,0 +1,120 @@
+"""Night after night: each document has the vector of its text, and what has not changed is neither sent nor written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from tests.index.bench import DIMENSIONS, Fill, Index, articles
+from tests.sandbox.bench import KEY, MODEL, Server
+
+Night = Callable[..., Fill]
+
+
+def test_each_document_gets_the_vector_of_its_text(index: Index, night: Night, server: Server) -> None:
+    index.add(articles(300))
+    report = night().through()
+    assert (report["answered"], report["written"]["written"]) == (300, 300)
+    hits = index.hits
+    assert all(len(hit["_source"]["vector"]) == DIMENSIONS for hit in hits.values())
+    assert {hit["_source"]["vector_provenance"]["run"] for hit in hits.values()} == {"night-1"}
+    for name in ("a0", "a7", "a299"):
+        assert hits[name]["_source"]["vector"] == pytest.approx(embedded(server, hits[name]["_source"]["body"]), abs=1e-6)
+    assert {hit["_source"]["title"] for hit in hits.values()} == {f"title {n}" for n in range(300)}
+
+
+def embedded(server: Server, text: str) -> list[float]:
+    """The vector of a text, as a search would ask for it."""
+    body = {"model": MODEL, "input": [text], "dimensions": DIMENSIONS}
+    answer = server.http.post("/v1/embeddings", json=body, headers={"Authorization": f"Bearer {KEY}"})
+    found: list[float] = answer.raise_for_status().json()["data"][0]["embedding"]
+    return found
+
+
+def test_a_second_night_sends_nothing_and_writes_nothing(index: Index, night: Night, server: Server) -> None:
+    index.add(articles(60))
+    night().through()
+    before, jobs = index.seq_nos, len(server.ledger)
+    second = night("night-2")
+    assert second.prepare() == []
+    assert (second.plan["records"], second.plan["unchanged"]) == (0, 60)
+    with pytest.raises(AirflowSkipException, match="no rows"):
+        second.report(None)
+    assert (index.seq_nos, len(server.ledger)) == (before, jobs)
+    third = night("night-3")
+    third.prepare()
+    assert (third.plan["records"], third.plan["unchanged"]) == (0, 0), "nothing was written since: nothing is read"
+
+
+def test_only_what_was_written_since_is_read(index: Index, night: Night) -> None:
+    index.add(articles(90))
+    night().through()
+    second = night("night-2")
+    second.prepare()
+    with pytest.raises(AirflowSkipException):
+        second.report(None)
+    index.edit("a3", body="another text")
+    index.edit("a4", title="another title")
+    index.add({"new": {"title": "t", "body": "a text that is new"}})
+    index.remove("a5")
+    third = night("night-3")
+    assert third.through()["written"]["written"] == 2
+    assert (third.plan["records"], third.plan["unchanged"]) == (2, 1)
+    assert index.vectors == set(index.hits)
+    made = {name: hit["_source"]["vector_provenance"]["run"] for name, hit in index.hits.items()}
+    assert {name for name, run in made.items() if run == "night-3"} == {"a3", "new"}
+
+
+def test_another_model_means_every_document_again(index: Index, night: Night) -> None:
+    index.add(articles(20))
+    night().through()
+    again = night("night-2", model={"name": "text-embedding-3-large"})
+    again.prepare()
+    assert (again.plan["records"], again.plan["unchanged"]) == (20, 0)
+
+
+def test_a_template_makes_one_text_of_several_fields(index: Index, night: Night) -> None:
+    index.add(articles(5))
+    prompt = {"prompt": "{title}\n{body}"}
+    assert night(input=prompt).through()["written"]["written"] == 5
+    index.edit("a1", title="another title")
+    second = night("night-2", input=prompt)
+    second.prepare()
+    assert second.plan["records"] == 1
+
+
+def test_documents_without_text_are_counted_and_left_alone(index: Index, night: Night) -> None:
+    index.add({**articles(5), "none": {"title": "t"}, "null": {"body": None}, "blank": {"body": "  "}})
+    run = night()
+    run.through()
+    assert (run.plan["records"], run.plan["empty"]) == (5, 3)
+    assert index.vectors == set(articles(5))
+
+
+def test_a_query_chooses_the_documents(index: Index, night: Night) -> None:
+    days = {f"d{n}": {"body": f"text {n}", "day": f"2026-01-{n:02d}"} for n in range(1, 10)}
+    index.add(days)
+    query = {"range": {"day": {"gte": "2026-01-03", "lt": "2026-01-05"}}}
+    assert night(input={"query": query}).through()["written"]["written"] == 2
+    assert index.vectors == {"d3", "d4"}
+
+
+def test_a_routed_document_gets_its_own_vector(index: Index, night: Night) -> None:
+    for n, (name, source) in enumerate(articles(30).items()):
+        index.add({name: source}, routing=f"team {n % 5}")
+    assert night().through()["written"]["written"] == 30
+    assert index.vectors == set(articles(30))
+
+
+def test_each_index_of_an_alias_gets_its_own_vectors(index: Index, night: Night) -> None:
+    other = index.cluster.index("articles-old", shards=1)
+    index.add(articles(10))
+    other.add(articles(10))
+    add = [{"add": {"index": name, "alias": "all-articles"}} for name in (index.name, other.name)]
+    index.cluster.ok("POST", "/_aliases", {"actions": add})
+    run = night()
+    run.settings["input"] = {"uri": "opensearch://corpus/all-articles"}
+    assert run.through()["written"]["written"] == 20
+    assert index.vectors == other.vectors == set(articles(10))
