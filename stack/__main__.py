@@ -58,7 +58,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     real = argparse.ArgumentParser(add_help=False)
     real.add_argument("--opensearch", choices=UNSECURED, help="a real OpenSearch as the cluster; needs Java and Maven")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", parents=[real], help="run embed_stdlib_docs once and show what came of it")
+    demo = commands.add_parser("demo", parents=[real], help="run fill_stdlib_docs and show what came of it")
     demo.add_argument("--provider", choices=VENDORS, default=VENDORS[0], help="the vendor (%(default)s)")
     demo.add_argument("--pace", default="clock:6", help="of the sandbox's batches: instant, polls:N or clock:SECONDS")
     up = commands.add_parser(
@@ -123,6 +123,7 @@ def _stay(stack: Stack, screen: Screen) -> None:
     screen.line()
     screen.line(f"Airflow is at {stack.url} (no login). Ctrl-C stops everything.")
     screen.line("  Dags > embed_stdlib_docs > Trigger: the standard library's docstrings, embedded")
+    screen.line("  Dags > fill_stdlib_docs > Trigger: the same in an index, with a vector in each document")
     screen.line("  Dags > batch_inference > Trigger: a form, for the texts that embed_stdlib_docs wrote")
     if stack.sandbox_url:
         screen.line(f"  {stack.sandbox_url}/_sandbox/calls: what the stand-in was asked")

@@ -1,4 +1,6 @@
-"""The demo: one run of a vendor's ``embed_stdlib_docs`` from its trigger to the questions it can answer afterwards."""
+"""The demo: a vendor's ``fill_stdlib_docs`` from its trigger to the questions that its index answers; and once more,
+when nothing has changed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ import httpx
 from stack.patience import Patience
 from stack.run import ENDED, DagRun, end_unfinished, wait_for_dag
 from stack.search import QUESTIONS, embed, local_path, nearest
-from stack.vendors import VENDORS, ask_for, dag_of, set_up
+from stack.vendors import VENDORS, ask_for, dag_of, index_of, set_up
 
 if TYPE_CHECKING:
     from stack.screen import Screen
@@ -37,6 +39,7 @@ def empty_summary() -> dict[str, Any]:
     """``seconds`` is the caller's: None until the demo came to its end."""
     return dict.fromkeys(("records", "answered", "failed", "missing", "duplicates")) | {
         "jobs": 0,
+        "sent_again": None,
         "results": [],
         "seconds": None,
     }
@@ -63,11 +66,13 @@ def run_demo(stack: Stack, screen: Screen, summary: dict[str, Any], vendor: str 
     summary["jobs"] = len(report["jobs"])
     summary["results"] = [str(local_path(uri)) for uri in report["results"]]
     _show_report(report, screen)
-    _show_answers(stack, run, report, screen, vendor)
+    _show_answers(stack, run, screen, vendor)
+    _run_again(stack, dag_id, screen, summary)
 
 
 def succeeded(summary: dict[str, Any]) -> bool:
-    return bool(summary["records"]) and summary["answered"] == summary["records"] and not summary["missing"]
+    whole = bool(summary["records"]) and summary["answered"] == summary["records"] and not summary["missing"]
+    return whole and summary["sent_again"] == 0
 
 
 def _watch(run: DagRun, screen: Screen, vendor: str, began: float) -> RunCounts:
@@ -114,6 +119,7 @@ def _show_report(report: dict[str, Any], screen: Screen) -> None:
     screen.line("Report")
     for name in ("records", "answered", "failed", "missing", "duplicates", "foreign"):
         screen.line(f"  {name:<17}{report.get(name, 0):>9,}")
+    screen.line(f"  {'in the index':<17}{report['written']['written']:>9,}")
     screen.line(f"  {'jobs':<17}{len(report['jobs']):>9,}")
     for name, unit in (("tokens", ",.0f"), ("usd", ",.4f")):
         estimated, actual = report.get(f"estimated_{name}"), report.get(f"actual_{name}")
@@ -127,17 +133,26 @@ def _show_report(report: dict[str, Any], screen: Screen) -> None:
         screen.line(f"  {local_path(uri)}")
 
 
-def _show_answers(stack: Stack, run: DagRun, report: dict[str, Any], screen: Screen, vendor: str) -> None:
+def _show_answers(stack: Stack, run: DagRun, screen: Screen, vendor: str) -> None:
     model_id = str(run.xcom("register_model"))
-    asked = [ask_for(vendor, question) for question in QUESTIONS]
-    vectors = [embed(stack.cluster_url, model_id, parameters) for parameters in asked]
-    files = [local_path(uri) for uri in report["results"]]
     screen.line()
-    screen.line("Five questions, embedded by the same model through the cluster")
-    for question, hits in zip(QUESTIONS, nearest(files, vectors, HITS), strict=True):
+    screen.line("Five questions to the index, embedded by the same model through the cluster")
+    for question in QUESTIONS:
         screen.line(f"  {question}?")
-        for hit in hits:
+        vector = embed(stack.cluster_url, model_id, ask_for(vendor, question))
+        for hit in nearest(stack.cluster_url, index_of(vendor), vector, HITS):
             screen.line(f"    {hit.score:.2f}  {hit.id:<44} {_first_line(hit.id)[:60]}")
+
+
+def _run_again(stack: Stack, dag_id: str, screen: Screen, summary: dict[str, Any]) -> None:
+    """A second night over the same index: nothing is sent."""
+    run = DagRun.trigger(stack, dag_id)
+    any(Patience(IDLE_SECONDS, run.progress).looks(lambda: run.state() in ENDED))
+    plan = run.xcom("prepare_input", "plan") or {}
+    summary["sent_again"] = plan.get("records")
+    screen.line()
+    screen.line("The same run again")
+    screen.line(f"  {plan.get('unchanged', 0):,} documents unchanged, {plan.get('records', 0):,} sent: {run.url}")
 
 
 def _first_line(name: str) -> str:

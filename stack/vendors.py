@@ -11,11 +11,16 @@ from stack.connections import REGION
 VENDORS = ("openai", "sagemaker", "bedrock", "cohere")
 BUCKET = "opensearch-batch"
 MODEL = "stdlib-embedding"
-"""As dags/specs/embed_stdlib_docs_sagemaker.yaml names them."""
+"""As dags/specs/fill_stdlib_docs_sagemaker.yaml names them."""
 
 
 def dag_of(vendor: str) -> str:
-    return "embed_stdlib_docs" if vendor == VENDORS[0] else f"embed_stdlib_docs_{vendor}"
+    return "fill_stdlib_docs" if vendor == VENDORS[0] else f"fill_stdlib_docs_{vendor}"
+
+
+def index_of(vendor: str) -> str:
+    """As dags/specs/fill_stdlib_docs*.yaml name it."""
+    return "stdlib-docs" if vendor == VENDORS[0] else f"stdlib-docs-{vendor}"
 
 
 def ask_for(vendor: str, text: str) -> dict[str, Any]:

@@ -112,7 +112,8 @@ class OutputSection(Section):
     may_shrink: bool = Field(
         False,
         description="Whether manifest.json also moves to a complete run that answered fewer rows than the run before, "
-        "e.g. because rows were deleted from the input; default: such a run says so, and manifest.json stays.",
+        "e.g. because rows were deleted from the input; default: such a run says so, and manifest.json stays. Runs "
+        "with write_back answer only what has changed, and always move it.",
     )
     include: list[str] = Field(
         [],

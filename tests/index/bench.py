@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from airflow.sdk import DAG
 
 from opensearch_batch.operators import FetchOutputOperator, PrepareInputOperator, ReportOperator, WriteBackOperator
 from tests.sandbox.bench import MODEL, Run
+
+if TYPE_CHECKING:
+    import httpx
 
 DIMENSIONS = 8
 PROVENANCE = {"properties": {name: {"type": "keyword"} for name in ("model", "text_hash", "run")}}

@@ -21,7 +21,9 @@ def test_each_document_gets_the_vector_of_its_text(index: Index, night: Night, s
     assert all(len(hit["_source"]["vector"]) == DIMENSIONS for hit in hits.values())
     assert {hit["_source"]["vector_provenance"]["run"] for hit in hits.values()} == {"night-1"}
     for name in ("a0", "a7", "a299"):
-        assert hits[name]["_source"]["vector"] == pytest.approx(embedded(server, hits[name]["_source"]["body"]), abs=1e-6)
+        assert hits[name]["_source"]["vector"] == pytest.approx(
+            embedded(server, hits[name]["_source"]["body"]), abs=1e-6
+        )
     assert {hit["_source"]["title"] for hit in hits.values()} == {f"title {n}" for n in range(300)}
 
 

@@ -96,7 +96,8 @@ def test_a_lost_answer_costs_nothing(index: Index, night: Night, monkeypatch: py
     index.add(articles(20))
     run = night()
     landed = run.land(run.prepare())
-    send, lost = hooks.MLCommonsHook.send, []
+    send = hooks.MLCommonsHook.send
+    lost: list[Call] = []
 
     def losing(self: hooks.MLCommonsHook, call: Call) -> Any:
         answer = send(self, call)

@@ -79,6 +79,10 @@ def get_documents(wanted: Sequence[Mapping[str, Any]]) -> Call:
     return Call("get documents", "POST", "/_mget", {"docs": list(wanted)}, _found, "read")
 
 
+def create_index(index: str, body: Mapping[str, Any]) -> Call:
+    return Call(f"create index {index}", "PUT", f"/{_path(index)}", body)
+
+
 def put_mapping(index: str, mapping: Mapping[str, Any]) -> Call:
     return Call(f"add fields to index {index}", "PUT", f"/{_path(index)}/_mapping", mapping)
 

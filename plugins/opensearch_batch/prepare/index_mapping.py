@@ -15,6 +15,7 @@ Described = Mapping[str, Mapping[str, Any]]
 """By concrete index: mappings and settings, as the cluster tells them."""
 
 BLOCKS = ("write", "read_only", "read_only_allow_delete")
+METHOD = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
 PROVENANCE = {"model": {"type": "keyword"}, "text_hash": {"type": "keyword"}, "run": {"type": "keyword"}}
 
 
@@ -80,7 +81,7 @@ def _wrong_vector_field(
         yield f"{index} was made without index.knn: true, which cannot be set later. Make a new index"
     elif found is None:
         length = dimensions or "LENGTH_OF_THE_MODELS_VECTORS"
-        field = {"type": "knn_vector", "dimension": length, "space_type": "cosinesimil"}
+        field = {"type": "knn_vector", "dimension": length, "method": METHOD}
         yield f"{index} has no field {name!r}: PUT {index}/_mapping {json.dumps(_nested(name, field))}"
     elif found.get("type") != "knn_vector":
         yield f"{index}: {name!r} is of type {found.get('type', 'object')}, not knn_vector. Name another field"

@@ -169,7 +169,7 @@ class ReportOperator(BatchOperator):
         taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
         left = leave(landed, taken, vendor, output_uri, plan.run_key)
         bad = land_bad_rows([plan.bad_rows_uri] if plan.bad_rows_uri else [], output_uri, plan.run_key)
-        limit, shrink = spec.limits.max_failed_fraction, spec.output.may_shrink
+        limit, shrink = spec.limits.max_failed_fraction, spec.output.may_shrink or spec.write_back is not None
         paid = unlanded(
             self._pulled(context, self.submitted_by, Job), self._pulled(context, self.waited_by, Outcome), landed
         )
