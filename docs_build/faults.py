@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from docs_build.tables import MADE, code, table
-from sandbox.faults import FACES, KINDS, Kind
+from sandbox.fault_kinds import KINDS, Kind
+from sandbox.faults import FACES
 
 HEAD = f"""# Faults of the sandbox
 

@@ -109,6 +109,15 @@ def _permission(method: str, path: str) -> str:
     return f"cluster:admin/opensearch/ml/{kind}/{verb}"
 
 
+def _bulk_rejected(method: str, path: str) -> Answer:
+    """The memory of writes under way is used up; the same body is taken a moment later."""
+    words = "coordinating_and_primary_bytes=51000000, replica_bytes=0, all_bytes=51000000"
+    more = "coordinating_operation_bytes=1000000, max_coordinating_and_primary_bytes=51897958"
+    reason = f"rejected execution of coordinating operation [{words}, {more}]"
+    return _error(OpenSearchError(429, "rejected_execution_exception", reason))
+
+
+BULK = r"^(/[^_/][^/]*)?/_bulk$"
 _CLUSTER = r"^/(_plugins/|_cluster/|$)"
 TROUBLES: dict[str, Trouble] = {
     "node_without_tasks": Trouble(
@@ -122,6 +131,9 @@ TROUBLES: dict[str, Trouble] = {
         "POST",
         rf"^{ML}/connectors/_create$",
         _master_key_timeout,
+    ),
+    "bulk_rejected": Trouble(
+        "A `_bulk` is refused whole, 429: the cluster has too much to write.", None, BULK, _bulk_rejected
     ),
     "security_unauthorized": Trouble("The Security plugin knows no such login: 401.", None, _CLUSTER, _unauthorized),
     "security_starting": Trouble("The Security plugin is still starting: 503.", None, _CLUSTER, _not_initialized),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sandbox.box import Box
     from sandbox.faults import Fault
 
+LOST = frozenset({"lost_answer", "bulk_answer_lost"})
 ANSWERS = frozenset({"answer", *TROUBLES})
 
 
@@ -92,7 +93,7 @@ class Visit:
             self._late.add(task)
             task.add_done_callback(self._late.discard)
             return False
-        if faults.take("lost_answer", self._method, self._called):
+        if faults.take(LOST, self._method, self._called):
             await self._app(self._scope, self._receive, _nowhere)
             await self._cut()
             return False

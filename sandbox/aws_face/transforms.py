@@ -17,7 +17,7 @@ from sandbox.aws_face.jobs import Document, Jobs, new_work
 from sandbox.aws_face.paging import newest_first, page
 from sandbox.aws_face.transform import BAD_RECORD, MOST_PAYLOAD_MB, Transform
 from sandbox.aws_face.worker import Worker
-from sandbox.faults import BATCH_FAULTS
+from sandbox.fault_kinds import BATCH_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

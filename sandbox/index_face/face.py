@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus
 
+import numpy
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
@@ -90,7 +91,8 @@ class IndexFace(BaseRoute):
         try:
             call = _call(scope, unzipped(raw, encoding))
             params = call.params
-            with self._lock:
+            # What is too great for a float32 is found and refused by itself.
+            with self._lock, numpy.errstate(over="ignore"):
                 work = self._work(call)
                 assert work is not None, "matches() let it in"
                 return work(), params

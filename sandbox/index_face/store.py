@@ -71,11 +71,10 @@ class Store:
         """In one transaction: documents by shard and id (None: deleted), and what the shards count to."""
         db = self._opened()
         db.execute("BEGIN")
-        for shard, id_, document in changes:
-            if document is None:
-                db.execute("DELETE FROM documents WHERE uuid = ? AND shard = ? AND id = ?", (uuid, shard, id_))
-            else:
-                db.execute(WRITE, _row(uuid, shard, document))
+        last = {(shard, id_): document for shard, id_, document in changes}
+        gone = [(uuid, shard, id_) for (shard, id_), document in last.items() if document is None]
+        db.executemany("DELETE FROM documents WHERE uuid = ? AND shard = ? AND id = ?", gone)
+        db.executemany(WRITE, [_row(uuid, shard, document) for (shard, _), document in last.items() if document])
         for shard, value in next_seq.items():
             db.execute("INSERT OR REPLACE INTO shards VALUES (?, ?, ?)", (uuid, shard, value))
         db.execute("COMMIT")

@@ -15,8 +15,7 @@ NUMBERS = {int, float}
 def checked(value: Any, field: dict[str, Any], path: str, id: str) -> Any:
     """The float32 array; Problem says which document and what is wrong with it."""
     if isinstance(value, list) and set(map(type, value)) <= NUMBERS:
-        with numpy.errstate(over="ignore"):
-            made = numpy.array(value, dtype=numpy.float32)
+        made = numpy.array(value, dtype=numpy.float32)
     else:
         made = _odd(value, path, id)
     if len(made) != field["dimension"]:

@@ -20,7 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 from cohere.core.api_error import ApiError
 
-from sandbox.faults import KINDS, SHAPES
+from sandbox.fault_kinds import KINDS, SHAPES
 from sandbox.odd_answers import put
 from tests.contract.aws_jobs.cloud import BUCKET, Cloud, records, texts
 from tests.contract.cluster import KEY, Cluster, row, rows

@@ -13,7 +13,7 @@ from docs_build.operators import BASE, PUBLIC
 from docs_build.pages import pages
 from opensearch_batch import errors
 from opensearch_batch.tasks.base import BatchOperator
-from sandbox.faults import KINDS
+from sandbox.fault_kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = pages()
