@@ -24,14 +24,15 @@ PIPELINE = {
     "report",
     "planned",
 }
-DEMOS = [f"embed_stdlib_docs{vendor}" for vendor in ("", "_bedrock", "_cohere", "_sagemaker")]
+WRITING = {"shard.write_back", "repair_1.write_back"}
+VENDORS = ("", "_bedrock", "_cohere", "_sagemaker")
+DEMOS = [f"embed_stdlib_docs{vendor}" for vendor in VENDORS]
 DAGS = {
-    **{
-        f"embed_stdlib_docs{vendor}": PIPELINE | {"extract_docstrings"}
-        for vendor in ("", "_bedrock", "_cohere", "_sagemaker")
-    },
+    **{f"embed_stdlib_docs{vendor}": PIPELINE | {"extract_docstrings"} for vendor in VENDORS},
+    **{f"fill_stdlib_docs{vendor}": PIPELINE | WRITING | {"put_documents"} for vendor in VENDORS},
     "batch_inference": PIPELINE,
     "nightly_batch": PIPELINE,
+    "fill_embeddings": PIPELINE | WRITING,
 }
 HEAVY = {"openai", "boto3", "botocore", "pandas", "pyarrow", "aiohttp", "requests", "genai_prices"}
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
@@ -65,6 +66,10 @@ class TestDag:
         assert "shard.fetch_output" in upstream["prepare_repair_1"]
         assert {"prepare_repair_1", "register_model"} <= set(upstream["repair_1.submit_batch"])
         assert {"shard.fetch_output", "repair_1.fetch_output"} <= set(upstream["report"])
+
+    def test_its_report_waits_for_what_it_writes(self, bag: dict[str, Any], dag_id: str) -> None:
+        writing = WRITING & DAGS[dag_id]
+        assert writing <= set(bag["dags"][dag_id]["upstream"]["report"])
 
     def test_it_waits_in_the_triggerer(self, bag: dict[str, Any], dag_id: str) -> None:
         assert bag["dags"][dag_id]["deferrable"]["shard.wait_for_batch"] is True
