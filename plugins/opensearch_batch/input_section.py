@@ -94,6 +94,11 @@ class InputSection(Section):
         return values
 
     @property
+    def is_partitioned(self) -> bool:
+        """Whether a run reads the rows of its partition only."""
+        return "{partition}" in f"{self.uri}{self.query or ''}"
+
+    @property
     def is_index(self) -> bool:
         return self.uri.startswith("opensearch://")
 

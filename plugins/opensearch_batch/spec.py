@@ -298,8 +298,7 @@ class BatchSpec(Section):
         where only changed documents are sent.
         """
         said = self.input.allow_empty
-        by_partition = "{partition}" in f"{self.input.uri}{self.input.query or ''}"
-        return by_partition or self.write_back is not None if said is None else said
+        return self.input.is_partitioned or self.write_back is not None if said is None else said
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, as JSON values."""

@@ -64,7 +64,7 @@ def _written(spec: BatchSpec, which: str) -> str:
 def _plan(spec: BatchSpec, partition: str | None) -> str:
     from opensearch_batch.prepare.preparation import prepare
 
-    if partition is None and "{partition}" in spec.input.uri:
+    if partition is None and spec.input.is_partitioned:
         raise CannotKnow("the input has a {partition}: name one (--partition 2026-01-31), and the plan is made")
     here = spec.resolve(partition=partition or "any", run_id="check").override({"dry_run": True})
     plan, _ = prepare(here, "check", f"{here.work_uri.rstrip('/')}/check")
