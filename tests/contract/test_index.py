@@ -81,6 +81,28 @@ def test_a_walk_by_seq_no_in_as_many_slices_as_shards_is_complete(books: Books) 
     assert sorted(books.walk(["_seq_no"], slices=3)) == sorted(f"d{number}" for number in range(1000))
 
 
+# Of 3,000 documents d0 to d2999 in three shards, read by 251, days by turns: what real servers of both versions lost.
+LOST = [
+    (["_doc"], 1, 11),
+    (["_seq_no"], 1, 11),
+    (["_seq_no"], 2, 7),
+    (["_seq_no"], 3, 0),
+    (["_seq_no"], 5, 0),
+    (["day"], 1, 1745),
+    (["day"], 2, 1044),
+    (["day", "_doc"], 1, 1),
+    (["day", "_id"], 1, 0),
+]
+
+
+def test_a_walk_loses_as_many_documents_as_on_a_real_server(books: Books) -> None:
+    books.fill(3000)
+    pit = books.ok("POST", "/books/_search/point_in_time?keep_alive=5m")["pit_id"]
+    walked = [(sort, slices, books.walk(sort, slices, pit, size=251)) for sort, slices, _ in LOST]
+    assert [(sort, slices, 3000 - len(set(found))) for sort, slices, found in walked] == LOST
+    assert all(len(found) == len(set(found)) for _, _, found in walked)
+
+
 @pytest.mark.parametrize(("sort", "complete"), [(["day"], False), (["day", "_id"], True), (["_shard_doc"], True)])
 def test_a_walk_over_equal_values_loses_documents_and_says_nothing(
     books: Books, sort: list[str], complete: bool
