@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from sandbox import embedding
-from sandbox.box import PROFILES
+from sandbox.box import HEAP_BYTES, PROFILES
 from sandbox.ml_commons_face.targets import EVERY_ADDRESS
 from sandbox.pace import Pace
 from sandbox.server import HOST, Sandbox
@@ -35,6 +35,12 @@ def main() -> None:
         default="allow",
         help="refuse: turn down connectors to loopback addresses, as a real server does",
     )
+    parser.add_argument(
+        "--heap-bytes",
+        type=int,
+        default=HEAP_BYTES,
+        help=f"the heap of the cluster, by default {HEAP_BYTES}: a bulk body of more than a tenth of it is refused",
+    )
     given = parser.parse_args()
     sandbox = Sandbox(
         given.data,
@@ -43,6 +49,7 @@ def main() -> None:
         port=given.port,
         profile=given.profile,
         private_ip=given.private_ip,
+        heap_bytes=given.heap_bytes,
     )
     # The first batch should not wait for the weights; nothing else needs them.
     threading.Thread(target=embedding.load, daemon=True).start()

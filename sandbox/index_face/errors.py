@@ -45,8 +45,16 @@ def invalid_request(*reasons: str) -> Problem:
     return Problem(400, "action_request_validation_exception", f"Validation Failed:{numbered}")
 
 
-def parsing(reason: str) -> Problem:
-    return Problem(400, "parsing_exception", reason)
+class Malformed(Problem):
+    """Of a search that no shard is asked for."""
+
+
+def parsing(reason: str) -> Malformed:
+    return Malformed(400, "parsing_exception", reason)
+
+
+def malformed(reason: str) -> Malformed:
+    return Malformed(400, "illegal_argument_exception", reason)
 
 
 def no_such_index(name: str, resource: str = "index_or_alias") -> Problem:

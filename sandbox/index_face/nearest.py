@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from sandbox.index_face.errors import Problem, illegal_argument, not_served, parsing
+from sandbox.index_face.errors import Problem, illegal_argument, malformed, not_served, parsing
 from sandbox.index_face.values import View, at
 from sandbox.index_face.vectors import ZERO, scores, space_of
 
@@ -33,7 +33,7 @@ def nearest(given: Any, within: Within, compiled: Compile) -> Score:
         raise parsing(f"[knn] query does not support [{sorted(unknown)[0]}]")
     k = asked.get("k")
     if not isinstance(k, int) or k < 1:
-        raise illegal_argument("[knn] requires k to be in the range (0, 10000]")
+        raise malformed("[knn] requires k to be in the range (0, 10000]")
     field = _field(path, within)
     query = _query_vector(asked.get("vector"), field, within, path)
     filters = compiled(asked["filter"], within) if asked.get("filter") is not None else None
@@ -76,7 +76,7 @@ def _field(path: str, within: Within) -> dict[str, Any]:
 
 def _query_vector(given: Any, field: dict[str, Any], within: Within, path: str) -> Any:
     if not isinstance(given, list) or not given:
-        raise illegal_argument("[knn] requires query vector")
+        raise malformed("[knn] requires query vector")
     query = numpy.array(given, dtype=numpy.float32)
     if len(query) != field["dimension"]:
         words = f"Query vector has invalid dimension: {len(query)}. Dimension should be: {field['dimension']}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sandbox.index_face.errors import illegal_argument, not_served, parsing
+from sandbox.index_face.errors import illegal_argument, malformed, not_served, parsing
 from sandbox.index_face.nearest import nearest, scored_by_script
 from sandbox.index_face.values import View, at, comparable, holds_any, terms
 
@@ -63,7 +63,7 @@ def compiled(query: Any, within: Within) -> Score:
 
 def _only(given: Any, reason: str) -> tuple[str, Any]:
     if not isinstance(given, dict) or not given:
-        raise illegal_argument(reason)
+        raise malformed(reason)
     if len(given) != 1:
         names = list(given)
         reason = f"[{names[0]}] malformed query, expected [END_OBJECT] but found [FIELD_NAME]"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sandbox.index_face import sorting
+from sandbox.index_face.asked import beside, with_params
 from sandbox.index_face.call import Answer, Call
-from sandbox.index_face.errors import Problem, illegal_argument, invalid_request, not_served
+from sandbox.index_face.errors import Malformed, Problem, illegal_argument, invalid_request, not_served
 from sandbox.index_face.failures import Failure, all_failed, grouped, search_rejected, shard_is_gone
 from sandbox.index_face.hashing import holds, in_share
 from sandbox.index_face.hits import Shape, check_doc_values, rounded
@@ -52,7 +53,7 @@ class Search:
 
     def run(self, call: Call, expression: str | None) -> Answer:
         call.check_params(*PARAMS)
-        body = _with_params(call.body(), call)
+        body = with_params(call.body(), call)
         if unknown := sorted(set(body) - KNOWN):
             raise not_served(f"{unknown} in a search of documents; it knows {sorted(KNOWN)}")
         began = time.monotonic()
@@ -87,7 +88,7 @@ class Search:
             return None
         if body.get("slice", {}).get("field", "_id") != "_id":
             raise not_served("slices by a field other than _id")
-        wrong = [name for name, value in (("indices", expression), *_beside(call)) if value]
+        wrong = [name for name, value in (("indices", expression), *beside(call)) if value]
         if wrong:
             raise invalid_request(*(f"[{name}] cannot be used with point in time" for name in wrong))
         if self._faults.take("pit_lost"):
@@ -167,7 +168,7 @@ class Search:
             try:
                 rows += self._of_shard(body, target, ordinal, sort, point)
             except Problem as problem:
-                if problem.status == 501 or problem.type in ("parsing_exception",):
+                if problem.status == 501 or isinstance(problem, Malformed):
                     raise
                 failures.append(Failure.of(target, problem))
         if sort:
@@ -204,41 +205,6 @@ class Search:
             view.forget()
             rows.append((columns, view, score, target))
         return rows
-
-
-def _with_params(body: dict[str, Any], call: Call) -> dict[str, Any]:
-    """What the address says of the search counts more than the body."""
-    made = dict(body)
-    params = call.params
-    for name in ("size", "from"):
-        if (value := call.number(name)) is not None:
-            made[name] = value
-    for name in ("seq_no_primary_term", "version"):
-        if name in params:
-            made[name] = call.flag(name)
-    if "track_total_hits" in params:
-        given = params["track_total_hits"]
-        made["track_total_hits"] = int(given) if given.isdigit() else call.flag("track_total_hits")
-    if (source := source_of(call)) is not None:
-        made["_source"] = source
-    return made
-
-
-def source_of(call: Call) -> Any:
-    """The `_source` that the address asks for; None: it says nothing."""
-    params = call.params
-    includes, excludes = params.get("_source_includes"), params.get("_source_excludes")
-    if includes is not None or excludes is not None:
-        named = {"includes": includes, "excludes": excludes}
-        return {name: value.split(",") for name, value in named.items() if value}
-    given = params.get("_source")
-    if given is None:
-        return None
-    return given != "false" if given in ("", "true", "false") else given.split(",")
-
-
-def _beside(call: Call) -> list[tuple[str, str | None]]:
-    return [(name, call.params.get(name)) for name in ("routing", "preference")]
 
 
 def _window(asked: list[Target], body: dict[str, Any]) -> Problem | None:

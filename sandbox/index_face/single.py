@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from sandbox.ids import opensearch_id
 from sandbox.index_face import writes
 from sandbox.index_face.actions import MAX_ID_BYTES, change_of, half_condition, update_faults
+from sandbox.index_face.asked import source_of
 from sandbox.index_face.bulk import REFRESHES, got, written
 from sandbox.index_face.call import Answer, Call
 from sandbox.index_face.errors import Problem, invalid_request, not_served, routing_missing
 from sandbox.index_face.hits import Source
-from sandbox.index_face.search import source_of
 from sandbox.index_face.writes import Terms
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.index_face.errors import Problem, illegal_argument, not_served, parsing
+from sandbox.index_face.errors import Problem, illegal_argument, malformed, not_served, parsing
 from sandbox.index_face.mappings import BROKEN, DATES, WHOLE
 from sandbox.index_face.times import parsed_time
 from sandbox.index_face.values import View, terms
@@ -52,7 +52,7 @@ def _key(field: str, how: Any) -> Key:
         raise not_served(f"{sorted(unknown)} in a sort of documents")
     order = str(how.get("order", "desc" if field == "_score" else "asc")).lower()
     if order not in ("asc", "desc"):
-        raise illegal_argument(f"Unknown SortOrder [{order}]")
+        raise malformed(f"Unknown SortOrder [{order}]")
     return Key(field, order == "desc", how.get("missing", "_last"), how.get("unmapped_type"), how.get("mode"))
 
 
@@ -145,10 +145,10 @@ def mark(given: Any, sort: list[Key]) -> list[Any]:
     if not isinstance(given, list):
         raise parsing("Expected [START_ARRAY] in [search_after]")
     if not sort:
-        raise illegal_argument("Sort must contain at least one field.")
+        raise malformed("Sort must contain at least one field.")
     if len(given) != len(sort):
         reason = f"search_after has {len(given)} value(s) but sort has {len(sort)}."
-        raise illegal_argument(reason)
+        raise malformed(reason)
     return [_mark(value) for value in given]
 
 

@@ -3,63 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from sandbox.index_face.hashing import routing_shards, shard_of
 from sandbox.server import Sandbox
+from tests.contract.books import Books
 from tests.contract.cluster import Cluster
-
-VECTOR = {"type": "knn_vector", "dimension": 2, "method": {"name": "hnsw", "engine": "lucene", "space_type": "l2"}}
-PROPERTIES = {"title": {"type": "text"}, "day": {"type": "date"}, "hash": {"type": "keyword"}, "v": VECTOR}
-DAYS = [f"2026-11-{1 + number % 5:02d}" for number in range(5)]
-
-
-class Books:
-    """An index of three shards."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.create("books")
-
-    def create(self, name: str, shards: int = 3, **settings: Any) -> None:
-        wanted = {"index": {"knn": True, "number_of_shards": shards, "number_of_replicas": 0, **settings}}
-        self.ok("PUT", f"/{name}", {"settings": wanted, "mappings": {"properties": PROPERTIES}})
-
-    def ok(self, method: str, path: str, body: Any = None) -> Any:
-        status, answer = self.cluster.raw(method, path, body)
-        assert status in (200, 201), answer
-        return answer
-
-    def bulk(self, *lines: Any, path: str = "/books/_bulk?refresh=true") -> Any:
-        body = "".join(json.dumps(line) + "\n" for line in lines)
-        return httpx.post(self.cluster.url + path, content=body, trust_env=False, timeout=30).json()
-
-    def fill(self, count: int) -> None:
-        lines = [
-            line
-            for number in range(count)
-            for line in ({"index": {"_id": f"d{number}"}}, {"title": f"title {number}", "day": DAYS[number % 5]})
-        ]
-        assert self.bulk(*lines)["errors"] is False
-
-    def walk(self, sort: list[Any], slices: int = 1, pit: str | None = None, size: int = 100) -> list[str]:
-        """The ids in the order in which they come."""
-        pit = pit or self.ok("POST", "/books/_search/point_in_time?keep_alive=1m")["pit_id"]
-        found: list[str] = []
-        for number in range(slices):
-            body: dict[str, Any] = {"pit": {"id": pit}, "sort": sort, "size": size, "_source": False}
-            if slices > 1:
-                body["slice"] = {"id": number, "max": slices}
-            while hits := self.ok("POST", "/_search", body)["hits"]["hits"]:
-                found += [hit["_id"] for hit in hits]
-                body["search_after"] = hits[-1]["sort"]
-        return found
 
 
 @pytest.fixture
@@ -79,6 +32,28 @@ def test_where_a_document_lies() -> None:
 def test_a_walk_by_seq_no_in_as_many_slices_as_shards_is_complete(books: Books) -> None:
     books.fill(1000)
     assert sorted(books.walk(["_seq_no"], slices=3)) == sorted(f"d{number}" for number in range(1000))
+
+
+# Of 3,000 documents d0 to d2999 in three shards, read by 251, days by turns: what real servers of both versions lost.
+LOST = [
+    (["_doc"], 1, 11),
+    (["_seq_no"], 1, 11),
+    (["_seq_no"], 2, 7),
+    (["_seq_no"], 3, 0),
+    (["_seq_no"], 5, 0),
+    (["day"], 1, 1745),
+    (["day"], 2, 1044),
+    (["day", "_doc"], 1, 1),
+    (["day", "_id"], 1, 0),
+]
+
+
+def test_a_walk_loses_as_many_documents_as_on_a_real_server(books: Books) -> None:
+    books.fill(3000)
+    pit = books.ok("POST", "/books/_search/point_in_time?keep_alive=5m")["pit_id"]
+    walked = [(sort, slices, books.walk(sort, slices, pit, size=251)) for sort, slices, _ in LOST]
+    assert [(sort, slices, 3000 - len(set(found))) for sort, slices, found in walked] == LOST
+    assert all(len(found) == len(set(found)) for _, _, found in walked)
 
 
 @pytest.mark.parametrize(("sort", "complete"), [(["day"], False), (["day", "_id"], True), (["_shard_doc"], True)])

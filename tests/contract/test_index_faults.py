@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from sandbox.index_face.hashing import shard_of
+from tests.contract.books import Books
 from tests.contract.cluster import Cluster
-from tests.contract.test_index import Books
 
 SHARDS = {f"d{number}": shard_of(f"d{number}", 3) for number in range(10)}
 
