@@ -90,6 +90,8 @@ def settings(home: Home, database: str, api_port: int, dags: Path, plugins: Path
         # deferred for less is resumed before that, taken for lost ("finished with state success, but ... running")
         # and retried: 30 s for nothing.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        # On a busy machine the API server's first answers take longer than 5 s, and the task would fail unbegun.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         "BATCH_DATA_URI": home.data.as_uri(),
     }
