@@ -29,6 +29,7 @@ LONGEST_FIRST = {
     "tests/e2e/test_tutorial.py": "a stack",
     "tests/e2e/test_upgrade.py": "upgraded stack",
     "tests/compose/test_rehearsal.py": "compose",
+    "tests/real/test_secured_index.py": "secured node",
     "tests/real/test_secured_job.py": "secured node",
     "tests/real/test_secured_refusals.py": "secured node",
     "tests/real/test_secured_roles.py": "secured node",
@@ -36,7 +37,7 @@ LONGEST_FIRST = {
 }
 # The parameters of a test that shares the one real node of a version; `sandbox-2.19.6` is none.
 ANY = "|".join(map(re.escape, RELEASED))
-ON_A_NODE = re.compile(rf"^tests/(?:real|contract/either)/.*\[(?:.*-)?(?<!sandbox-)({ANY})[-\]]")
+ON_A_NODE = re.compile(rf"^tests/(?:real|contract/either|index)/.*\[(?:.*-)?(?<!sandbox-)({ANY})[-\]]")
 ORDER = [*dict.fromkeys(LONGEST_FIRST.values()), *RELEASED]
 
 

@@ -15,6 +15,13 @@ from opensearch_batch.cluster.ml_commons import Call
 
 TRUSTED = "trusted_connector_endpoints_regex"
 
+OF_THE_CLUSTER = frozenset(
+    {"indices:data/write/bulk", "indices:data/read/mget", "indices:data/read/point_in_time/delete"}
+)
+"""Permissions that a role has among its cluster_permissions, whatever the name says. Source: the Security plugin's
+PrivilegesEvaluator, https://github.com/opensearch-project/security; tried line by line in tests/real.
+"""
+
 REPLICAS = (
     'PUT .plugins-ml-task/_settings {"index":{"auto_expand_replicas":"0-all"}} '
     "(by an administrator) ends it: a copy of the task index on each node."
@@ -60,9 +67,15 @@ def enable_model(call: Call, match: Match[str]) -> str:
 
 
 def permit(call: Call, match: Match[str]) -> str:
-    """Return lines for roles.yml with the permissions named in the Security plugin's refusal."""
-    lines = " ".join(f'"- {name.strip()}"' for name in match["permissions"].split(","))
-    return f"Add to cluster_permissions of the user's role in roles.yml: {lines}. Whole roles: docs/roles."
+    """Return lines for roles.yml with the permissions named in the Security plugin's refusal.
+
+    Requests for documents of several indices are the cluster's; their parts are the index's.
+    """
+    names = [name.strip() for name in match["permissions"].split(",")]
+    of_index = all(name.startswith("indices:") and name not in OF_THE_CLUSTER for name in names)
+    section = "allowed_actions of the index" if of_index else "cluster_permissions"
+    lines = " ".join(f'"- {name}"' for name in names)
+    return f"Add to {section} in the user's role in roles.yml: {lines}. Whole roles: docs/roles."
 
 
 def allow_access_control(call: Call, match: Match[str]) -> str:

@@ -41,6 +41,14 @@ class BulkItem:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Found:
+    """A document asked for by id: its source, None where there is no such document; or why it could not be read."""
+
+    source: dict[str, Any] | None
+    error: str = ""
+
+
 def describe_indices(name: str) -> Call:
     """Describe an index, or each index of an alias; parses to {concrete index: {aliases, mappings, settings}}."""
     return Call(f"describe index {name}", "GET", f"/{_path(name)}", purpose="read")
@@ -75,7 +83,7 @@ def bulk(actions: bytes) -> Call:
 
 
 def get_documents(wanted: Sequence[Mapping[str, Any]]) -> Call:
-    """Get documents by {_index, _id, routing, _source}; parses to a list in the same order, None for an absent one."""
+    """Get documents by {_index, _id, routing, _source}; parses to Found in the same order."""
     return Call("get documents", "POST", "/_mget", {"docs": list(wanted)}, _found, "read")
 
 
@@ -129,5 +137,12 @@ def _item(item: Mapping[str, Any]) -> BulkItem:
     return BulkItem(item["status"], error.get("type", ""), reason)
 
 
-def _found(answer: Any) -> list[dict[str, Any] | None]:
-    return [document.get("_source", {}) if document.get("found") else None for document in answer["docs"]]
+def _found(answer: Any) -> list[Found]:
+    return [
+        Found(document.get("_source", {}) if document.get("found") else None, _reason(document.get("error")))
+        for document in answer["docs"]
+    ]
+
+
+def _reason(error: Mapping[str, Any] | None) -> str:
+    return "" if error is None else f"{error.get('type')}: {error.get('reason')}"

@@ -161,7 +161,7 @@ _RIGHTS = (
         "|is not authorized to perform action",
         advice=advice.OTHER_TEAM,
     ),
-    Rule(Refused, r"no permissions for \[(?P<permissions>[^\]]+)\]", advice=advice.permit),
+    Rule(Refused, r"no permissions for \[(?P<permissions>(?:[^\[\]]|\[\w+\])+)\]", advice=advice.permit),
     Rule(
         Refused, "", _statuses(401), advice="The cluster refused the login: check the connection's user and password."
     ),

@@ -18,7 +18,7 @@ import orjson
 import tenacity
 
 from opensearch_batch.cluster import documents
-from opensearch_batch.cluster.documents import BulkItem
+from opensearch_batch.cluster.documents import BulkItem, Found
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at, with_dotted
 from opensearch_batch.errors import BatchError, Refused, Throttled, Transient
@@ -33,7 +33,7 @@ AT_ONCE = 3
 PATIENCE_SECONDS = 600.0
 """So long a request is sent again to a busy cluster; then the task fails, and its next try goes on."""
 
-NOT_FOUND, CONFLICT, TOO_LARGE, TOO_MANY = 404, 409, 413, 429
+FORBIDDEN, NOT_FOUND, CONFLICT, TOO_LARGE, TOO_MANY = 403, 404, 409, 413, 429
 TOO_LARGE_FOR_THE_HEAP = "coordinating_operation_bytes"
 """In a 429 that no waiting cures: https://docs.opensearch.org/latest/tuning-your-cluster/availability-and-recovery/
 shard-indexing-backpressure/
@@ -173,6 +173,8 @@ class _Sink:
         for update, item in self._answered(batch):
             if item.type == BLOCKED:
                 raise Refused(f"{update.document.index}: {item.reason} Lift the block, and clear this task")
+            if item.status == FORBIDDEN:
+                raise Refused(f"{update.document.index}: {item.reason}. The role for it is docs/roles/index.yml")
             if item.status == TOO_MANY:
                 busy.append(update)
             elif item.status == CONFLICT:
@@ -220,12 +222,14 @@ class _Sink:
             | ({} if each.routing is None else {"routing": each.routing})
             for each in conflicts
         ]
-        found = self._send(documents.get_documents(wanted))
+        found: list[Found] = self._send(documents.get_documents(wanted))
         ours, edited, deleted = 0, [], []
-        for document, source in zip(conflicts, found, strict=True):
-            if source is None:
+        for document, answer in zip(conflicts, found, strict=True):
+            if answer.error:
+                raise Refused(f"{document.index}: {document.id} cannot be read: {answer.error}")
+            if answer.source is None:
                 deleted.append(document.id)
-            elif value_at(source, self._hash_path) == document.text_hash:
+            elif value_at(answer.source, self._hash_path) == document.text_hash:
                 ours += 1
             else:
                 edited.append(document.id)

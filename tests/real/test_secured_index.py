@@ -1,0 +1,104 @@
+"""docs/roles/index.yml, line by line: an index is filled with it, and without any one line something is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import yaml
+
+from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.hook import MLCommonsHook
+from opensearch_batch.errors import BatchError
+from opensearch_batch.sinks.index import VectorFields, write_vectors
+from opensearch_batch.sources.index_rows import open_index, refuse_another
+from stack.airflow import CHECKOUT
+from stack.opensearch.security import User
+from tests.real.secured import ROLES_API, Connect, Secured
+
+INDEX = "articles-secured"
+FIELDS = VectorFields("vector", "vector_provenance", "model", "run")
+[(ROLE, PERMISSIONS)] = yaml.safe_load((CHECKOUT / "docs" / "roles" / "index.yml").read_text()).items()
+WRITER = User(
+    "writer",
+    "Runner-not-a-secret-1",
+    "$2b$04$XREDHBZnhOPFu7uZ9ni/DeDlPpDp8oAz2La2HYCxOarVQ9rJFdi8y",
+    roles=(ROLE,),
+    backend_roles=(),
+)
+KEYWORD = {"type": "keyword"}
+MAPPED = {
+    "body": {"type": "text"},
+    "vector": {"type": "float"},
+    "vector_provenance": {"properties": {"model": KEYWORD, "text_hash": KEYWORD, "run": KEYWORD}},
+}
+LINES = [
+    *PERMISSIONS["cluster_permissions"],
+    *(line for given in PERMISSIONS["index_permissions"] for line in given["allowed_actions"]),
+]
+
+
+def without(line: str) -> dict[str, Any]:
+    body: dict[str, Any] = copy.deepcopy(PERMISSIONS)
+    for lines in [body["cluster_permissions"], *(given["allowed_actions"] for given in body["index_permissions"])]:
+        if line in lines:
+            lines.remove(line)
+    return body
+
+
+@pytest.fixture(scope="module")
+def index(secured: Secured) -> Iterator[Secured]:
+    """Twenty documents, and a user with this role alone."""
+    user = {"hash": WRITER.hash, "opendistro_security_roles": [ROLE]}
+    secured.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", PERMISSIONS)
+    secured.cluster.ok("PUT", f"/_plugins/_security/api/internalusers/{WRITER.name}", user)
+    secured.cluster.ok("PUT", f"/{INDEX}", {"mappings": {"dynamic": "strict", "properties": MAPPED}})
+    yield secured
+    secured.cluster.ok("DELETE", f"/{INDEX}")
+
+
+@pytest.fixture
+def send(index: Secured, connect: Connect) -> Any:
+    for number in range(20):
+        index.cluster.ok("PUT", f"/{INDEX}/_doc/{number}", {"body": f"text {number}"})
+    return connect(WRITER).send
+
+
+def fill(send: Any) -> int:
+    """Read all, write a vector into each, and write again: conflicts are looked up."""
+    source = open_index(f"opensearch://writer/{INDEX}", None, ["body"])
+    rows = list(source.rows())
+    lines = [
+        json.dumps(
+            {"id": row.fields["_id"], "document": row.fields["document"] | {"text_hash": "h"}, "embedding": [1.5]}
+        )
+        for row in rows
+    ]
+    written = 0
+    for _ in range(2):
+        check = partial(refuse_another, send, source.states)
+        written += write_vectors((line.encode() for line in lines), FIELDS, source.states, send, check).written
+    return written
+
+
+def test_the_role_fills_an_index(send: MLCommonsHook) -> None:
+    assert fill(send) == 40
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_line_is_needed_and_its_refusal_names_it(index: Secured, send: Any, line: str, caplog: Any) -> None:
+    try:
+        index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", without(line))
+        if line == "indices:data/read/point_in_time/delete":
+            with pytest.raises(BatchError, match=line.replace("[", r"\[")):
+                send(documents.close_point_in_time(send(documents.open_point_in_time(INDEX))))
+        else:
+            with pytest.raises(BatchError, match=line.replace("[", r"\[")):
+                fill(send)
+    finally:
+        index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", PERMISSIONS)
+    assert fill(send) == 40
