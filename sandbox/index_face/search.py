@@ -113,7 +113,7 @@ class Search:
         if "search_after" in body:
             start = _start(found, body["search_after"], sort)
         rows = found.rows[start : start + size]
-        shape = Shape.of(body, sort, is_derived_masked=True)
+        shape = Shape.of(body, sort)
         hits = [shape.hit(row) for row in rows]
         is_scored = not sort or any(key.field == "_score" for key in sort)
         best = max((score for _, _, score, _ in found.rows), default=None) if is_scored and size else None
