@@ -44,7 +44,7 @@ def actions(body: bytes, default_index: str | None, *, require_alias: bool) -> l
         raise invalid_request("no requests added")
     if not body.endswith(b"\n"):
         raise illegal_argument(NO_NEWLINE)
-    made, faults = [], []
+    made, flaws = [], []
     lines = body.split(b"\n")
     position, last = 0, len(lines) - 1
     while position < last:
@@ -61,9 +61,9 @@ def actions(body: bytes, default_index: str | None, *, require_alias: bool) -> l
             position += 1
         action, refused = _action(kind, words, text, default_index, require_alias=require_alias)
         made.append(action)
-        faults += refused
-    if faults:
-        raise invalid_request(*faults)
+        flaws += refused
+    if flaws:
+        raise invalid_request(*flaws)
     return made
 
 
@@ -108,8 +108,8 @@ def _action(
         change, line = change_of(text)
         wants_source = line.get("_source", wants_source)
         seq_no, term = line.get("if_seq_no", seq_no), line.get("if_primary_term", term)
-        refused = update_faults(id_, seq_no, change, retries=bool(words.get("retry_on_conflict")))
-    refused += _faults(kind, id_, seq_no, term, version)
+        refused = update_flaws(id_, seq_no, change, retries=bool(words.get("retry_on_conflict")))
+    refused += _flaws(kind, id_, seq_no, term, version)
     terms = Terms(seq_no, term, version, str(words.get("version_type", "internal")))
     needs_alias = bool(words.get("require_alias", require_alias))
     refusal = illegal_argument("if _id is specified it must not be empty") if id_ == "" and kind != "delete" else None
@@ -138,7 +138,7 @@ def change_of(text: bytes) -> tuple[Change, dict[str, Any]]:
     return Change(line.get("doc") or {}, upsert, as_upsert, line.get("detect_noop") is not False), line
 
 
-def update_faults(id: str | None, if_seq_no: Any, change: Change, *, retries: bool) -> list[str]:
+def update_flaws(id: str | None, if_seq_no: Any, change: Change, *, retries: bool) -> list[str]:
     found = []
     if not id:
         found.append("id is missing")
@@ -153,7 +153,7 @@ def update_faults(id: str | None, if_seq_no: Any, change: Change, *, retries: bo
     return found
 
 
-def _faults(kind: str, id: str | None, if_seq_no: Any, if_primary_term: Any, version: Any) -> list[str]:
+def _flaws(kind: str, id: str | None, if_seq_no: Any, if_primary_term: Any, version: Any) -> list[str]:
     found = []
     if kind == "create" and if_seq_no is not None:
         found.append("create operations do not support compare and set. use index instead")

@@ -97,7 +97,7 @@ class IndexFace(BaseRoute):
                 assert work is not None, "matches() let it in"
                 return work(), params
         except OpenSearchError as problem:
-            return Answer(problem.status, None if call_is_head(scope) else problem.to_dict()), params
+            return Answer(problem.status, None if scope["method"] == "HEAD" else problem.to_dict()), params
 
     def _work(self, call: Call) -> Work | None:
         """What is to be done; None for a path that is not of this face."""
@@ -214,10 +214,6 @@ def _call(scope: Scope, raw: bytes) -> Call:
             name, _, value = part.partition("=")
             params[unquote_plus(name)] = unquote_plus(value)
     return Call(scope["method"], scope["path"], segments, params, raw)
-
-
-def call_is_head(scope: Scope) -> bool:
-    return bool(scope["method"] == "HEAD")
 
 
 def _text(body: Any, params: dict[str, str]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import struct
 
 MASK = 0xFFFFFFFF
 SLICE_SEED = 7919
@@ -15,12 +16,13 @@ NUMERIC, UTF8, ESCAPE = 0xFE, 0xFF, 0xFD
 
 def murmur3(data: bytes, seed: int = 0) -> int:
     """MurmurHash3 x86 32, as a signed number."""
-    value, whole = seed, len(data) & ~3
-    for start in range(0, whole, 4):
-        value ^= _mixed(int.from_bytes(data[start : start + 4], "little"))
-        value = ((value << 13) | (value >> 19)) & MASK
-        value = (value * 5 + 0xE6546B64) & MASK
-    if rest := data[whole:]:
+    value, blocks = seed, len(data) // 4
+    for block in struct.unpack_from(f"<{blocks}I", data):
+        block = (block * 0xCC9E2D51) & MASK
+        block = (((block << 15) | (block >> 17)) * 0x1B873593) & MASK
+        value ^= block
+        value = (((value << 13) | (value >> 19)) * 5 + 0xE6546B64) & MASK
+    if rest := data[4 * blocks :]:
         value ^= _mixed(int.from_bytes(rest, "little"))
     value ^= len(data)
     value = ((value ^ (value >> 16)) * 0x85EBCA6B) & MASK

@@ -64,10 +64,9 @@ class Shape:
     fields: tuple[Any, ...]
     doc_values: tuple[Any, ...]
     stored: tuple[str, ...] | None
-    masks: bool
 
     @classmethod
-    def of(cls, body: dict[str, Any], sort: list[sorting.Key], *, is_derived_masked: bool) -> Self:
+    def of(cls, body: dict[str, Any], sort: list[sorting.Key]) -> Self:
         stored = tuple(as_list(body["stored_fields"])) if "stored_fields" in body else None
         given = body.get("_source", stored is None or "_source" in stored)
         return cls(
@@ -78,7 +77,6 @@ class Shape:
             tuple(body.get("fields", ())),
             tuple(body.get("docvalue_fields", ())),
             stored,
-            is_derived_masked,
         )
 
     def hit(self, row: tuple[tuple[Any, ...], View, float, Target]) -> dict[str, Any]:
@@ -97,7 +95,7 @@ class Shape:
         if document.routing is not None and not is_bare:
             made["_routing"] = document.routing
         if not is_bare:
-            made |= self.source.taken(document, target.index, masks=self.masks)
+            made |= self.source.taken(document, target.index, masks=True)
         if found := self._fields(view, target.index):
             made["fields"] = found
         if self.sort:

@@ -21,7 +21,7 @@ def uuid22() -> str:
     return made
 
 
-@dataclass
+@dataclass(eq=False)
 class Index:
     """`term` is the primary term of writes from now on; `histories` are the shards' history_uuid."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.index_face.errors import illegal_argument, malformed, not_served, parsing
 from sandbox.index_face.nearest import nearest, scored_by_script
-from sandbox.index_face.values import View, at, comparable, holds_any, terms
+from sandbox.index_face.values import View, at, comparable, holds_any, terms, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 # What OpenSearch has and the sandbox has not: a query of any other name is one that it does not know either.
 OTHERS = frozenset({
-    "boosting", "combined_fields", "common", "constant_score", "dis_max", "distance_feature", "function_score",
+    "boosting", "combined_fields", "common", "dis_max", "distance_feature", "function_score",
     "fuzzy", "geo_bounding_box", "geo_distance", "geo_polygon", "geo_shape", "has_child", "has_parent", "hybrid",
-    "intervals", "match", "match_bool_prefix", "match_phrase", "match_phrase_prefix", "more_like_this",
-    "multi_match", "neural", "neural_sparse", "parent_id", "percolate", "prefix", "query_string", "rank_feature",
+    "intervals", "match_bool_prefix", "match_phrase", "match_phrase_prefix", "more_like_this",
+    "multi_match", "neural", "neural_sparse", "parent_id", "percolate", "query_string", "rank_feature",
     "regexp", "script", "simple_query_string", "span_containing", "span_first", "span_multi", "span_near",
     "span_not", "span_or", "span_term", "span_within", "terms_set", "wildcard", "wrapper", "xy_shape", "template",
     "agentic", "field_masking_span",
@@ -137,6 +137,39 @@ SPECIAL: dict[str, Callable[[View, Within], Any]] = {
 }
 
 
+def _match(given: Any, within: Within) -> Score:
+    """Any token of the text, or with `operator: and` all of them; a field that is no text is compared as a term."""
+    path, asked = _only(given, "No text specified for text query")
+    options = asked if isinstance(asked, dict) else {"query": asked}
+    if unknown := sorted(set(options) - {"query", "operator", "boost"}):
+        raise not_served(f"{unknown} in a match over documents")
+    field = within.index.fields.types.get(path)
+    if field is None or field["type"] != "text":
+        return _any_of(path, [options.get("query")], within, float(options.get("boost", 1.0)))
+    fields, wanted = within.index.fields, set(tokens(str(options.get("query"))))
+    least = len(wanted) if str(options.get("operator", "or")).lower() == "and" else 1
+
+    def score(view: View) -> float | None:
+        found = len(wanted.intersection(terms(view, path, fields))) if within.sees(path) else 0
+        return float(found) if found >= max(least, 1) else None
+
+    return score
+
+
+def _prefix(given: Any, within: Within) -> Score:
+    path, asked = _only(given, "[prefix] query malformed, no field")
+    start = str(asked.get("value") if isinstance(asked, dict) else asked)
+    fields = within.index.fields
+    if not within.sees(path):
+        return lambda view: None
+    return lambda view: 1.0 if any(str(term).startswith(start) for term in terms(view, path, fields)) else None
+
+
+def _constant_score(given: Any, within: Within) -> Score:
+    inner, boost = compiled(given.get("filter"), within), float(given.get("boost", 1.0))
+    return lambda view: None if inner(view) is None else boost
+
+
 def _range(given: Any, within: Within) -> Score:
     path, asked = _only(given, "[range] query malformed, no field")
     if unknown := set(asked) - {*BOUNDS, "from", "to", "include_lower", "include_upper", "boost", "format"}:
@@ -224,4 +257,7 @@ SIMPLE: dict[str, Callable[[Any, Within], Score]] = {
     "term": _term,
     "terms": _terms,
     "range": _range,
+    "match": _match,
+    "prefix": _prefix,
+    "constant_score": _constant_score,
 }

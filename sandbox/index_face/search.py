@@ -21,6 +21,8 @@ from sandbox.index_face.targets import Target, targets
 from sandbox.index_face.values import View
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sandbox.faults import Faults
     from sandbox.index_face.catalog import Catalog
 
@@ -66,10 +68,11 @@ class Search:
         body = call.body()
         if set(body) - {"query"}:
             raise not_served(f"{sorted(set(body) - {'query'})} in a count")
-        found = self._found({"query": body.get("query")}, self._targets(call, expression), None)
+        asked = self._targets(call, expression)
+        found = self._found({"query": body.get("query")}, dict(enumerate(asked)), None)
         if found.failures and not found.rows:
             raise all_failed(found.failures, found.phase)
-        shards = len(self._targets(call, expression))
+        shards = len(asked)
         good = shards - len(found.failures)
         counts = {"total": shards, "successful": good, "skipped": 0, "failed": len(found.failures)}
         return Answer(200, {"count": len(found.rows), "_shards": counts})
@@ -104,13 +107,13 @@ class Search:
         sort = sorting.keys(body.get("sort"))
         start, size = int(body.get("from", 0)), int(body.get("size", 10))
         gone = self._gone(asked)
-        found = self._kept(body, [target for target in asked if target not in gone], point)
+        found = self._kept(body, {n: target for n, target in enumerate(asked) if target not in gone}, point)
         failures = [*(shard_is_gone(target) for target in gone), *found.failures]
         self._check_failures(call, failures, len(asked), found.phase, bool(gone))
         if "search_after" in body:
             start = _start(found, body["search_after"], sort)
         rows = found.rows[start : start + size]
-        shape = Shape.of(body, sort, is_derived_masked=True)
+        shape = Shape.of(body, sort)
         hits = [shape.hit(row) for row in rows]
         is_scored = not sort or any(key.field == "_score" for key in sort)
         best = max((score for _, _, score, _ in found.rows), default=None) if is_scored and size else None
@@ -146,12 +149,12 @@ class Search:
         if not call.flag("allow_partial_search_results", True):
             raise all_failed(failures, phase, "Partial shards failure")
 
-    def _kept(self, body: dict[str, Any], asked: list[Target], point: Point | None) -> Found:
-        """A walk through a point in time asks the same again and again."""
+    def _kept(self, body: dict[str, Any], asked: dict[int, Target], point: Point | None) -> Found:
+        """A walk through a point in time asks the same again and again. Shards come by their number in the search."""
         if point is None:
             return self._found(body, asked, None)
-        places = [(target.index.name, target.number) for target in asked]
-        window = (_window(asked, body) is None, body.get("query"), body.get("sort"), body.get("slice"), places)
+        fits = _window(asked.values(), body) is None
+        window = (fits, body.get("query"), body.get("sort"), body.get("slice"), list(asked))
         key = orjson.dumps(window, option=orjson.OPT_SORT_KEYS)
         if key not in point.kept:
             while len(point.kept) >= KEPT_ANSWERS:
@@ -160,11 +163,11 @@ class Search:
         kept: Found = point.kept[key]
         return kept
 
-    def _found(self, body: dict[str, Any], asked: list[Target], point: Point | None) -> Found:
+    def _found(self, body: dict[str, Any], asked: dict[int, Target], point: Point | None) -> Found:
         sort = sorting.keys(body.get("sort"))
         rows: list[tuple[tuple[Any, ...], View, float, Target]] = []
         failures = []
-        for ordinal, target in enumerate(asked):
+        for ordinal, target in asked.items():
             try:
                 rows += self._of_shard(body, target, ordinal, sort, point)
             except Problem as problem:
@@ -207,7 +210,7 @@ class Search:
         return rows
 
 
-def _window(asked: list[Target], body: dict[str, Any]) -> Problem | None:
+def _window(asked: Iterable[Target], body: dict[str, Any]) -> Problem | None:
     """Why a shard refuses so many hits, or so many slices."""
     start, size = int(body.get("from", 0)), int(body.get("size", 10))
     for target in asked:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.ids import opensearch_id
 from sandbox.index_face import writes
-from sandbox.index_face.actions import MAX_ID_BYTES, change_of, half_condition, update_faults
+from sandbox.index_face.actions import MAX_ID_BYTES, change_of, half_condition, update_flaws
 from sandbox.index_face.asked import source_of
 from sandbox.index_face.bulk import REFRESHES, got, written
 from sandbox.index_face.call import Answer, Call
@@ -34,14 +34,14 @@ class Single:
         call.check_params(*WRITE, "op_type", "version", "version_type")
         creates = creates or call.params.get("op_type") == "create"
         terms = _terms(call)
-        faults = half_condition(terms.if_seq_no, terms.if_primary_term)
+        flaws = half_condition(terms.if_seq_no, terms.if_primary_term)
         if creates and terms.if_seq_no is not None:
-            faults.append("create operations do not support compare and set. use index instead")
+            flaws.append("create operations do not support compare and set. use index instead")
         if id is not None and len(id.encode()) > MAX_ID_BYTES:
             most = f"must be no longer than {MAX_ID_BYTES} bytes but was: {len(id.encode())}"
-            faults.append(f"id [{id}] is too long, {most}")
-        if faults:
-            raise invalid_request(*faults)
+            flaws.append(f"id [{id}] is too long, {most}")
+        if flaws:
+            raise invalid_request(*flaws)
         if not call.raw.strip():
             raise Problem(400, "parse_exception", "request body is required")
         made_up = id if id is not None else opensearch_id()
@@ -55,19 +55,19 @@ class Single:
     def delete(self, call: Call, name: str, id: str) -> Answer:
         call.check_params(*WRITE, "version", "version_type")
         terms = _terms(call)
-        if faults := half_condition(terms.if_seq_no, terms.if_primary_term):
-            raise invalid_request(*faults)
+        if flaws := half_condition(terms.if_seq_no, terms.if_primary_term):
+            raise invalid_request(*flaws)
         return self._write(call, name, lambda index, routing: writes.delete(index, id, routing, terms), creates=False)
 
     def update(self, call: Call, name: str, id: str) -> Answer:
         call.check_params(*WRITE, *SOURCE, "retry_on_conflict")
         change, line = change_of(call.raw)
         terms = _terms(call)
-        faults = half_condition(terms.if_seq_no, terms.if_primary_term)
+        flaws = half_condition(terms.if_seq_no, terms.if_primary_term)
         retries = bool(call.number("retry_on_conflict"))
-        faults += update_faults(id, terms.if_seq_no, change, retries=retries)
-        if faults:
-            raise invalid_request(*faults)
+        flaws += update_flaws(id, terms.if_seq_no, change, retries=retries)
+        if flaws:
+            raise invalid_request(*flaws)
         is_3x = self._catalog.is_3x
         wants_source = bool(line.get("_source") or call.flag("_source"))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sandbox.index_face.index import Index
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Target:
     """`filter` is the alias's: a query that all hits must match."""
 

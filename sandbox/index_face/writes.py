@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -56,7 +56,7 @@ class Written:
     seq_no: int
     term: int
     source: bytes | None = None
-    is_done: bool = field(default=True)
+    is_done: bool = True
     """False for a noop."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -160,6 +161,34 @@ def test_all_of_it_is_there_after_a_restart_but_points_in_time(kept: tuple[Sandb
     status, answer = books.cluster.raw("POST", "/_search", {"pit": {"id": pit}})
     assert (status, answer["error"]["root_cause"][0]["type"]) == (404, "search_context_missing_exception")
     assert books.ok("PUT", "/books/_doc/new", {"title": "a"})["_primary_term"] == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"match": {"title": "title 2"}}, ["d0", "d1", "d2", "d3", "d4"]),
+        ({"match": {"title": {"query": "Title 2", "operator": "and"}}}, ["d2"]),
+        ({"match": {"hash": "h3"}}, ["d3"]),
+        ({"prefix": {"hash": "h"}}, ["d0", "d1", "d2", "d3", "d4"]),
+        ({"constant_score": {"filter": {"terms": {"hash": ["h1", "h4", "h9"]}}}}, ["d1", "d4"]),
+        ({"range": {"day": {"gte": "2026-11-04"}}}, ["d3", "d4"]),
+        ({"range": {"day": {"gt": 1793664000000, "lt": "2026-11-05"}}}, ["d3"]),
+        ({"bool": {"must_not": {"ids": {"values": ["d0", "d1"]}}, "filter": {"exists": {"field": "v"}}}}, ["d3"]),
+        ({"bool": {"should": [{"term": {"_id": "d0"}}, {"term": {"hash": "h1"}}]}}, ["d0", "d1"]),
+        ({"term": {"not_mapped": "a"}}, []),
+    ],
+)
+def test_what_a_query_finds(books: Books, query: dict[str, Any], found: list[str]) -> None:
+    books.fill(5)
+    books.bulk(*(line for n in range(5) for line in ({"update": {"_id": f"d{n}"}}, {"doc": {"hash": f"h{n}"}})))
+    books.bulk({"update": {"_id": "d3"}}, {"doc": {"v": [1, 2]}})
+    hits = books.ok("POST", "/books/_search", {"query": query})["hits"]["hits"]
+    assert sorted(hit["_id"] for hit in hits) == found
+
+
+def test_a_query_that_nobody_knows(books: Books) -> None:
+    status, answer = books.cluster.raw("POST", "/books/_search", {"query": {"nearest": {}}})
+    assert (status, answer["error"]["reason"]) == (400, "unknown query [nearest]")
 
 
 def test_a_reset_forgets_indices(books: Books) -> None:
