@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch.pipeline import batch_inference
 from tests.index.bench import FIELDS, VECTOR, Cluster, Fill, Index, articles
 from tests.sandbox.bench import Server
 
@@ -62,6 +64,19 @@ def test_what_is_in_the_way(
     assert words in refusal(run)
     assert server.ledger == []
     assert server.uploads() == []
+
+
+def test_a_dag_that_writes_nothing_back_is_refused(index: Index, night: Night) -> None:
+    """A DAG whose spec is a template does not know, when it is parsed, that its spec writes back."""
+    index.add(articles(3))
+    with DAG("files_only", schedule=None) as dag:
+        batch_inference("{{ params.spec }}")
+    run = night()
+    prepare: Any = dag.get_task("prepare_input")
+    prepare.spec = run.spec
+    with pytest.raises(AirflowFailException, match="no task that writes back"):
+        run.run.execute(prepare)
+    assert index.vectors == set()
 
 
 def test_a_write_block_is_named_with_its_line(cluster: Cluster, index: Index, night: Night) -> None:

@@ -17,6 +17,7 @@ from opensearch_batch.storage import try_writing
 from opensearch_batch.submit.admission import pool_command, pool_name
 from opensearch_batch.tasks.submit import SubmitBatchOperator
 from opensearch_batch.tasks.turns import SubmitRules, limits_of
+from opensearch_batch.tasks.write_back import WriteBackOperator
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,15 @@ def check_pools(spec: BatchSpec, following: Collection[Any]) -> None:
         )
 
 
+def check_write_back(spec: BatchSpec, following: Collection[Any]) -> None:
+    """Raise SpecError where the spec writes back and no task of the DAG does: its vectors would stay files."""
+    if spec.write_back and following and not any(_is_a(WriteBackOperator, task) for task in following):
+        raise SpecError(
+            "the spec has write_back, and this DAG has no task that writes back: give batch_inference write_back=True, "
+            "or wire a WriteBackOperator. Nothing was sent."
+        )
+
+
 def pools_of(spec: BatchSpec, tasks: Iterable[Any]) -> list[str]:
     """Return the pools that the submitting tasks among these pass; without one the pool that is the default. Empty
     where the spec has no limit of jobs in flight.
@@ -77,4 +87,9 @@ def pools_of(spec: BatchSpec, tasks: Iterable[Any]) -> list[str]:
 
 
 def _submitting(tasks: Iterable[Any]) -> list[Any]:
-    return [task for task in tasks if getattr(task, "operator_class", type(task)) is SubmitBatchOperator]
+    return [task for task in tasks if _is_a(SubmitBatchOperator, task)]
+
+
+def _is_a(operator: type, task: Any) -> bool:
+    """Also of a mapped task."""
+    return getattr(task, "operator_class", type(task)) is operator

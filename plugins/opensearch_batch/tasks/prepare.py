@@ -14,7 +14,14 @@ from opensearch_batch import providers
 from opensearch_batch.dotted import with_dotted
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, open_provider_store, refuse_local_work
-from opensearch_batch.tasks.before_paying import NOWHERE, check_connections, check_places, check_pools, check_spec
+from opensearch_batch.tasks.before_paying import (
+    NOWHERE,
+    check_connections,
+    check_places,
+    check_pools,
+    check_spec,
+    check_write_back,
+)
 from opensearch_batch.tasks.closing import instance, run_key
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
@@ -132,7 +139,9 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
     def _check(self, spec: BatchSpec, key: str, *, by_hand: bool) -> None:
         """By hand later tasks may have connections of their own."""
         check_spec(spec)
-        check_pools(spec, list(self.get_flat_relatives(upstream=False)))
+        following = list(self.get_flat_relatives(upstream=False))
+        check_pools(spec, following)
+        check_write_back(spec, following)
         if not spec.dry_run and not by_hand:
             check_connections([spec.connections.opensearch, spec.provider_connection])
         if not spec.dry_run:
