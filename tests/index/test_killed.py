@@ -1,0 +1,101 @@
+"""A task killed at any of its calls to the cluster, before it or after it: the next tries end as if nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensearch_batch.cluster.hook import MLCommonsHook
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.sinks import index as sink
+from opensearch_batch.sources import index_rows
+from tests.index.bench import Cluster, Fill, Index, articles
+from tests.sandbox.bench import Run, Server
+
+MOST_TRIES = 200
+
+
+class Killed(BaseException):
+    """No error that any code catches."""
+
+
+class Reaper:
+    """Kills a step at its first call, its next try at the second, and so on, until a try comes to its end."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+        self._send = MLCommonsHook.send
+        self._moment, self._left = moment, 0
+        self.kills: list[str] = []
+        reaper = self
+
+        def send(hook: MLCommonsHook, call: Call) -> Any:
+            return reaper.sent(hook, call)
+
+        monkeypatch.setattr(MLCommonsHook, "send", send)
+
+    def sent(self, hook: MLCommonsHook, call: Call) -> Any:
+        if self._left:
+            self._left -= 1
+            return self._send(hook, call)
+        self.kills.append(call.name)
+        if self._moment == "after":
+            self._send(hook, call)
+        raise Killed(call.name)
+
+    def until_it_ends(self, step: Callable[[], Any]) -> Any:
+        for tries in range(MOST_TRIES):
+            self._left = tries
+            try:
+                return step()
+            except Killed:
+                continue
+        raise AssertionError(f"killed {MOST_TRIES} times and still not at its end: {self.kills[-3:]}")
+
+
+def folder(parent: Path, name: str) -> Path:
+    made = parent / name
+    made.mkdir()
+    return made
+
+
+def sources(index: Index) -> dict[str, Any]:
+    """All but the name of the run."""
+    found = {name: hit["_source"] for name, hit in index.hits.items()}
+    for source in found.values():
+        source["vector_provenance"].pop("run")
+    return found
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_killed_run_ends_with_the_same_documents(
+    cluster: Cluster, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    monkeypatch.setattr(index_rows, "FIRST_PAGE", 20)
+    monkeypatch.setattr(index_rows, "MOST_A_PAGE", 20)
+    monkeypatch.setattr(sink, "REQUEST_BYTES", 4_000)
+    monkeypatch.setattr(sink, "AT_ONCE", 1)
+    model_id = server.model()
+    undisturbed, killed = cluster.index("undisturbed", shards=2), cluster.index("killed", shards=2)
+    for index in (undisturbed, killed):
+        index.add(articles(60))
+    Fill(Run(folder(tmp_path, "one"), "night"), undisturbed, model_id).through()
+    jobs = len(server.ledger)
+
+    run = Fill(Run(folder(tmp_path, "two"), "killed night"), killed, model_id)
+    with monkeypatch.context() as patched:
+        reaper = Reaper(patched, moment)
+        shards = reaper.until_it_ends(run.prepare)
+    landed = run.land(shards)
+    with monkeypatch.context() as patched:
+        writing = Reaper(patched, moment)
+        [written] = writing.until_it_ends(lambda: run.write(landed))
+        run.report(landed)
+
+    assert {"read a page of documents", "open a point in time of killed"} <= set(reaper.kills)
+    assert writing.kills.count("write documents") >= 3
+    assert (written["written"], written["superseded"], written["refused"]) == (60, 0, {})
+    assert sources(killed) == sources(undisturbed)
+    assert len(server.ledger) == 2 * jobs
