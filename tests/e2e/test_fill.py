@@ -1,0 +1,63 @@
+"""The nightly DAG over an index, in a backfill: the first night fills it, the second finds nothing to send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from stack.run import DagRun, wait_for_dag
+from tests.e2e.test_runs import states
+from tests.index.bench import Cluster, articles
+from tests.patience import eventually
+
+if TYPE_CHECKING:
+    from stack.stack import Stack
+
+pytestmark = pytest.mark.e2e
+DAG = "fill_embeddings"
+DIMENSIONS = 256
+KEYWORD = {"type": "keyword"}
+FIELDS = {
+    "title": {"type": "text"},
+    "body": {"type": "text"},
+    "embedding": {"type": "knn_vector", "dimension": DIMENSIONS, "space_type": "cosinesimil"},
+    "embedding_provenance": {"properties": {"model": KEYWORD, "text_hash": KEYWORD, "run": KEYWORD}},
+}
+
+
+def test_a_backfill_fills_the_index_once(stack: Stack) -> None:
+    with httpx.Client(base_url=stack.sandbox_url, trust_env=False, timeout=30) as client:
+        index = Cluster(client, "2.19.6").index("articles", fields=FIELDS)
+        index.add(articles(40))
+        wait_for_dag(stack, DAG)
+        stack.api("PATCH", f"/dags/{DAG}", {"is_paused": False})
+        body = {
+            "dag_id": DAG,
+            "from_date": "2026-11-03T00:00:00Z",
+            "to_date": "2026-11-04T23:00:00Z",
+            "max_active_runs": 1,
+            "reprocess_behavior": "none",
+        }
+        stack.api("POST", "/backfills", body)
+        nights = [DagRun(stack, DAG, run["dag_run_id"]) for run in _both(stack, body)]
+        plans = [run.xcom("prepare_input", "plan") for run in nights]
+        assert [(plan["records"], plan["unchanged"]) for plan in plans] == [(40, 0), (0, 40)]
+        assert states(nights[0])["shard.write_back", 0] == "success"
+        assert nights[0].xcom("report")["written"]["written"] == 40
+        assert {len(hit["_source"]["embedding"]) for hit in index.hits.values()} == {DIMENSIONS}
+
+
+def _both(stack: Stack, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of the backfill once they have ended, the earlier night first."""
+    between = {"logical_date_gte": body["from_date"], "logical_date_lte": body["to_date"]}
+
+    def ended() -> list[dict[str, Any]]:
+        found = stack.api("GET", f"/dags/{DAG}/dagRuns", params=between)["dag_runs"]
+        over = [run for run in found if run["state"] in ("success", "failed")]
+        return over if len(over) == 2 else []
+
+    runs = eventually("the backfill", ended, DagRun(stack, DAG, "~").progress)
+    assert {run["state"] for run in runs} == {"success"}
+    return sorted(runs, key=lambda run: str(run["logical_date"]))
