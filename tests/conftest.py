@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -33,6 +34,16 @@ os.environ.update(
         "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("plugins", "dags", ".")),
     }
 )
+
+
+# Airflow's and the SDKs' modules are half a million objects, there to the end: no collection need go through them.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
