@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import certifi
 import pytest
 
 from tests.groups import pytest_collection_modifyitems, pytest_xdist_make_scheduler
@@ -20,8 +21,15 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="opensearch-batch-tests-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
+# Each HTTP client reads the authorities anew, 50 ms for all of them, and none is asked about: tests stay on loopback.
+END = "-----END CERTIFICATE-----\n"
+AUTHORITY = HOME / "authority.pem"
+AUTHORITY.write_text(certifi.contents().partition(END)[0] + END)
+
 os.environ.update(
     {
+        "AWS_CA_BUNDLE": str(AUTHORITY),
+        "SSL_CERT_FILE": str(AUTHORITY),
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
