@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stack import start
 from stack.processes import MARK, Part
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 UNCHANGED_FILES = {
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+}
+# Where nobody edits the package either: what its tasks import, loaded once instead of for each of them.
+LOADED_ONCE = {
+    start.IMPORTS: (
+        "opensearch_batch.pipeline opensearch_batch.operators opensearch_batch.sensor opensearch_batch.cluster.hook "
+        "genai_prices openai simdjson"
+    )
 }
 CHECKOUT = Path(__file__).resolve().parent.parent
 WHEEL = "opensearch-batch"
@@ -120,6 +128,9 @@ def migration(home: Home, env: Mapping[str, str]) -> Part:
 
 def _airflow(name: str, arguments: list[str], home: Home, env: Mapping[str, str]) -> Part:
     # The home as working directory: the checkout's folders are no packages of Airflow's processes.
-    command = [sys.executable, "-m", "airflow", *arguments]
+    # -P: the folder of start.py has a module that is named as Airflow's package is.
+    command = [sys.executable, "-P", start.__file__, *arguments]
+    if name != "scheduler":
+        env = {key: value for key, value in env.items() if key != start.IMPORTS}
     # A triggerer that was stopped early in its life never goes by itself: three seconds are all it gets.
     return Part(name, command, home.logs / f"{name}.log", env, home.path, grace_seconds=3)

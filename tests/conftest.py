@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
+import certifi
 import pytest
 
 from tests.groups import pytest_collection_modifyitems, pytest_xdist_make_scheduler
@@ -19,8 +21,15 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(tempfile.mkdtemp(prefix="opensearch-batch-tests-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
+# Each HTTP client reads the authorities anew, 50 ms for all of them, and none is asked about: tests stay on loopback.
+END = "-----END CERTIFICATE-----\n"
+AUTHORITY = HOME / "authority.pem"
+AUTHORITY.write_text(certifi.contents().partition(END)[0] + END)
+
 os.environ.update(
     {
+        "AWS_CA_BUNDLE": str(AUTHORITY),
+        "SSL_CERT_FILE": str(AUTHORITY),
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
@@ -33,6 +42,16 @@ os.environ.update(
         "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("plugins", "dags", ".")),
     }
 )
+
+
+# Airflow's and the SDKs' modules are half a million objects, there to the end: no collection need go through them.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

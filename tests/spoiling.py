@@ -32,37 +32,29 @@ def at(document: Any, path: Path) -> Any:
     return document
 
 
-def spoiled(document: Any, most: int = 2) -> st.SearchStrategy[Any]:
+@st.composite
+def spoiled(draw: st.DrawFn, document: Any, most: int = 2) -> Any:
     """The document with up to so many things wrong."""
-
-    @st.composite
-    def made(draw: st.DrawFn) -> Any:
-        found = copy.deepcopy(document)
-        for _ in range(draw(st.integers(1, most))):
-            found = draw(_once(found))
-        return found
-
-    return made()
+    found = copy.deepcopy(document)
+    for _ in range(draw(st.integers(1, most))):
+        found = _once(draw, found)
+    return found
 
 
-def _once(document: Any) -> st.SearchStrategy[Any]:
-    @st.composite
-    def made(draw: st.DrawFn) -> Any:
-        path = draw(st.sampled_from(paths_of(document)))
-        kind = draw(st.sampled_from(("drop", "null", "retype", "nest", "repeat")))
-        old = at(document, path)
-        if kind == "drop" and path:
-            return _without(document, path)
-        value = {
-            "drop": None,
-            "null": None,
-            "retype": draw(st.sampled_from(OTHER_VALUES)),
-            "nest": draw(st.sampled_from(([old], {"value": old}, {"error": old}, [[old]]))),
-            "repeat": old * 2 if isinstance(old, list | str) else [old, old],
-        }[kind]
-        return _with(document, path, copy.deepcopy(value))
-
-    return made()
+def _once(draw: st.DrawFn, document: Any) -> Any:
+    path = draw(st.sampled_from(paths_of(document)))
+    kind = draw(st.sampled_from(("drop", "null", "retype", "nest", "repeat")))
+    old = at(document, path)
+    if kind == "drop" and path:
+        return _without(document, path)
+    value = {
+        "drop": None,
+        "null": None,
+        "retype": draw(st.sampled_from(OTHER_VALUES)),
+        "nest": draw(st.sampled_from(([old], {"value": old}, {"error": old}, [[old]]))),
+        "repeat": old * 2 if isinstance(old, list | str) else [old, old],
+    }[kind]
+    return _with(document, path, copy.deepcopy(value))
 
 
 def _with(document: Any, path: Path, value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stack.airflow import CHECKOUT, UNCHANGED_FILES
+from stack.airflow import CHECKOUT, LOADED_ONCE, UNCHANGED_FILES
 from stack.stack import Stack
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def stack() -> Iterator[Stack]:
         shutil.copytree(CHECKOUT / "dags", folder / "dags")
         shutil.copytree(Path(__file__).with_name("dags"), folder / "dags", dirs_exist_ok=True)
         _limit(folder / "dags" / "specs" / "nightly_articles.yaml")
-        with Stack(folder / "home", dags=folder / "dags", settings=UNCHANGED_FILES) as started:
+        with Stack(folder / "home", dags=folder / "dags", settings=UNCHANGED_FILES | LOADED_ONCE) as started:
             yield started
 
 

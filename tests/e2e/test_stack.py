@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import stat
-import subprocess
 import sys
-import tempfile
-import time
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from stack.airflow import CHECKOUT, COMMANDS
+from stack.airflow import COMMANDS
 from stack.home import Home
-from stack.processes import MARK, Part, StackError, left_over, work_of
+from stack.processes import MARK, Part, StackError, left_over
 from stack.stack import Stack
 from tests.listening import listened_on
 from tests.patience import eventually
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = pytest.mark.e2e
 
@@ -75,35 +66,6 @@ def test_a_home_has_one_stack(stack: Stack) -> None:
         Stack(stack.home.path).start()
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """Not in pytest's own folder: see conftest.py."""
-    with tempfile.TemporaryDirectory(prefix="opensearch-batch-command-") as folder:
-        yield Path(folder) / "home"
-
-
-def test_nothing_outlives_a_killed_command_and_the_next_one_recovers(home: Path) -> None:
-    """SIGKILL leaves no time to clear up: the keepers have to notice. Then SIGTERM, in a start on the same home."""
-    first = Command(home)
-    first.wait_for("Airflow is at")
-    processes = first.processes()
-    assert len(processes) > len(COMMANDS)
-
-    first.process.kill()
-
-    eventually("all are gone", lambda: not any(process.is_running() for process in processes))
-    assert left_over(home) == []
-
-    second = Command(home)
-    second.wait_for("PostgreSQL")
-    processes = second.processes()
-    second.process.terminate()
-    assert second.process.wait() == 128 + signal.SIGTERM
-    assert processes
-    assert not any(process.is_running() for process in processes)
-    assert left_over(home) == []
-
-
 def test_a_stopped_part_takes_its_orphans_along(tmp_path: Path) -> None:
     """Also a grandchild in a session of its own, as Airflow's tasks are in groups of their own."""
     orphan = "import subprocess, sys; subprocess.Popen(['sleep', '600'], start_new_session=True)"
@@ -133,28 +95,6 @@ def test_a_port_taken_by_another_program_is_named(tmp_path: Path) -> None:
     (tmp_path / "ports.json").write_text(json.dumps({"sandbox": (taken := listener()).getsockname()[1]}))
     with taken, pytest.raises(StackError, match="is taken by another program"):
         home.port("sandbox")
-
-
-class Command:
-    """``python -m stack up --sandbox`` on a home, as a process of its own."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.output = home.parent / f"{home.name}-{time.monotonic_ns()}.txt"
-        with self.output.open("wb") as output:
-            command = [sys.executable, "-m", "stack", "--home", str(home), "up", "--sandbox"]
-            self.process = subprocess.Popen(command, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT)
-
-    def wait_for(self, text: str) -> None:
-        eventually(text, partial(self._has_said, text), partial(work_of, self.process.pid))
-        assert text in self.output.read_text(), self.output.read_text()
-
-    def _has_said(self, text: str) -> bool:
-        return text in self.output.read_text() or self.process.poll() is not None
-
-    def processes(self) -> list[psutil.Process]:
-        """The command's whole family, PostgreSQL's too, which do not keep the mark."""
-        return [child for child in psutil.Process(self.process.pid).children(recursive=True) if child.is_running()]
 
 
 def a_part(home: Path, code: str) -> Part:

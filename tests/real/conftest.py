@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.server import Sandbox
 from stack import namespace
-from stack.airflow import UNCHANGED_FILES
+from stack.airflow import LOADED_ONCE, UNCHANGED_FILES
 from stack.stack import Stack
 from tests.nodes import RELEASED, Nodes
 from tests.real.by_hand import run, use  # noqa: F401
@@ -61,7 +61,7 @@ def provider(request: pytest.FixtureRequest, providers: dict[str, Provider]) -> 
 @pytest.fixture(scope="session")
 def airflow(homes: Path) -> Iterator[Stack]:
     """The project's own DAGs; connections come through the REST API, from each test."""
-    with Stack(homes / "airflow", with_sandbox=False, settings=UNCHANGED_FILES) as started:
+    with Stack(homes / "airflow", with_sandbox=False, settings=UNCHANGED_FILES | LOADED_ONCE) as started:
         yield started
 
 
