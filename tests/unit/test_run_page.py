@@ -43,7 +43,7 @@ def test_the_jobs_stand_there_before_the_run_is_summed_up() -> None:
     other = outcome["job"] | {"provider_job_id": "batch_other", "task_id": "t-other"}
     page = text_of(run_page("nightly", "r", {"jobs": [outcome["job"], other], "outcomes": [outcome]}))
     assert f"{outcome['job']['provider_job_id']} {outcome['job']['task_id']} {outcome['state']} " in page
-    assert f"{outcome['requests_done']} of {outcome['requests_total']} done" in page
+    assert f"{outcome['requests_done']} of {outcome['requests_total']} {outcome['requests_failed']}" in page
     assert "batch_other t-other not ended when a task last looked" in page
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-JOB = ("shard", "round", "provider_job_id", "task_id", "state", "requests", "records")
+JOB = ("shard", "round", "provider_job_id", "task_id", "state", "done", "failed", "records")
 COUNTS = ("records", "answered", "repaired", "failed", "missing", "duplicates", "foreign", "unreadable")
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color-scheme:light dark}"
@@ -82,9 +82,8 @@ def _job(job: Values, end: Values | None) -> Values:
         "round": shard.get("round", 0),
         "records": shard.get("records"),
         "state": end["state"] if end else "not ended when a task last looked",
-        "requests": f"{end['requests_done']} of {end['requests_total']} done, {end['requests_failed']} failed"
-        if end
-        else "",
+        "done": f"{_number(end['requests_done'])} of {_number(end['requests_total'])}" if end else "",
+        "failed": end["requests_failed"] if end else "",
     }
 
 
