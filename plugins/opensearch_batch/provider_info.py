@@ -33,7 +33,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("opensearch_batch.cluster.hook", "opensearch_batch.providers.hook"),
         "triggers": _modules("opensearch_batch.trigger", "opensearch_batch.turn"),
         "extra-links": [
-            "opensearch_batch.tasks.links.TaskLink",
+            "opensearch_batch.tasks.links.JobsLink",
             "opensearch_batch.tasks.links.ProviderLink",
             "opensearch_batch.tasks.page_links.PlanLink",
             "opensearch_batch.tasks.page_links.ModelLink",

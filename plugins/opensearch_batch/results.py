@@ -97,8 +97,8 @@ def _refuse_another(uri: str, entry: ManifestFile, manifest_uri: str) -> None:
     if (found := size_of(uri)) != entry.bytes:
         is_now = "is gone" if found is None else f"has {found} bytes"
         raise InputError(
-            f"{uri} {is_now}, and {manifest_uri} says {entry.bytes} bytes: a later try of that run has overwritten the "
-            "file, or a clean-up removed it. Read the manifest of another run, or run the batch again"
+            f"{uri} {is_now}, and {manifest_uri} says {entry.bytes} bytes: a clean-up removed the file, or it "
+            "was overwritten. Read the manifest of another run, or run the batch again"
         )
 
 

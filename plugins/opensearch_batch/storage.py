@@ -9,8 +9,7 @@ A written object exists whole or not at all. Example:
         print(line, orjson.loads(line.raw))
 
 Errors: InputError for a text that is no URI and for reading an absent object, SpecError for a scheme without an
-installed provider of Airflow, Refused where the key or the user lacks the right, Unavailable (Airflow retries the task)
-for all else.
+installed provider of Airflow, Refused without the right and for a name that nothing can have, else Unavailable.
 """
 
 from __future__ import annotations
@@ -37,6 +36,7 @@ BLOCK_BYTES = 16 << 20
 parts an object.
 """
 READ_BYTES = 1 << 18
+Errors = tuple[type[Exception], ...]
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -173,8 +173,7 @@ class ObjectWriter:
 
     A file is written beside the final name and renamed by `commit`; on object storage `commit` completes one upload.
     Without `commit` nothing is left behind, except by a killed process: a hidden file beside the final one, with `mark`
-    in its name. `bytes` counts the bytes written, `lines` the calls of `write`; `sha256` is the hex digest of the bytes
-    written. Raise Unavailable for a full disk, Refused without the right to write.
+    in its name. `bytes` counts the bytes written, `lines` the calls of `write`; `sha256` is the bytes' hex digest.
     """
 
     def __init__(self, uri: str, mark: str = "") -> None:
@@ -185,7 +184,7 @@ class ObjectWriter:
         self._committed = False
 
     def __enter__(self) -> Self:
-        with _told(f"write {self.uri}"):
+        with _told(f"write {self.uri}", left=(BatchError,)):
             self._open()
         return self
 
@@ -258,17 +257,17 @@ class ObjectWriter:
                 f"{self.uri}: {error.strerror} after {self.bytes} bytes; nothing of it was kept. Make room, or name "
                 "another place; the next try begins this file anew."
             )
-        if isinstance(error, FileNotFoundError) and not self._is_file:
-            return Refused(f"write {self.uri}: {error}. Is the name right?")
+        if isinstance(error, FileNotFoundError) and self._is_file:  # emptied meanwhile
+            return Unavailable(f"write {self.uri}: {error}")
         return _as_ours(f"write {self.uri}", error)
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _told(what: str, *, left: Errors = (BatchError, FileNotFoundError, IsADirectoryError)) -> Iterator[None]:
     """Raise a storage's errors as ours; an absent object and a folder are left to the caller."""
     try:
         yield
-    except (BatchError, FileNotFoundError, IsADirectoryError):
+    except left:
         raise
     except (ValueError, ImportError) as error:  # Airflow's, of a kind of address that it has no library for
         raise SpecError(
@@ -280,8 +279,10 @@ def _told(what: str) -> Iterator[None]:
 
 
 def _as_ours(what: str, error: Exception) -> BatchError:
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS:
         return Refused(f"{what}: {error}. May the connection's key, or this user, do that?")
+    if isinstance(error, FileNotFoundError | IsADirectoryError | FileExistsError | NotADirectoryError):
+        return Refused(f"{what}: {error}. Is the name right?")
     return Unavailable(f"{what}: {type(error).__name__}: {error}")
 
 

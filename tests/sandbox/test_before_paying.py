@@ -58,10 +58,16 @@ def test_a_mistyped_parameter(run: Run) -> None:
     assert said == "SpecError: model.parameters: unknown parameter 'dimension', did you mean 'dimensions'?"
 
 
-def test_an_output_where_nothing_can_be_written(run: Run) -> None:
+@pytest.mark.parametrize("below", ["", "/day", "/a/day"])
+def test_an_output_where_nothing_can_be_written(run: Run, below: str) -> None:
     run.out.write_text("a file where the folder should be")
-    with pytest.raises(Exception, match=r"write file://.*/out/\.before-"):
-        run.execute(PrepareInputOperator(task_id="prepare", spec=spec(run.folder), retries=0))
+    said = refused(run, output={"uri": f"file://{run.out}{below}"})
+    assert said.startswith(f"Refused: write file://{run.out}{below}/.before-")
+    assert said.endswith("Is the name right?")
+
+
+def test_an_output_that_is_no_place_at_all(run: Run) -> None:
+    assert "No such file or directory: '/proc/no-such" in refused(run, output={"uri": "file:///proc/no-such/day"})
 
 
 def test_what_was_written_to_try_is_gone(run: Run) -> None:

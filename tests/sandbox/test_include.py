@@ -88,3 +88,15 @@ def test_another_include_sends_nothing_again(server: Server, model_id: str, run:
     run.fetch(run.wait(run.submit(model_id, bundles)))
     assert len(server.ledger) == 1
     assert carried([row for path in run.out.glob("results-*") for row in lines_of(f"file://{path}")]) == WANTED
+
+
+def test_other_fields_of_the_same_rows_are_another_file(server: Server, model_id: str, run: Run) -> None:
+    """A manifest may name the first, and the try that lands the second may yet fail."""
+    found = []
+    for title in ("old", "new", "old"):
+        bundles = run.prepare([row | {"title": title} for row in rows()], overrides=INCLUDE)
+        (part,) = run.fetch(run.wait(run.submit(model_id, bundles)), final=False)["landed"]
+        found.append(part["results"])
+    assert found[0] == found[2]
+    assert [{row["title"] for row in lines_of(entry["uri"])} for entry in found[:2]] == [{"old"}, {"new"}]
+    assert len(server.ledger) == 1

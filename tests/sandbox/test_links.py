@@ -1,4 +1,4 @@
-"""Links to the cluster's task and the provider's job, as Airflow makes them when a task has ended, well or not."""
+"""Links to the run's jobs and the provider's job, as Airflow makes them when a task has ended, well or not."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from opensearch_batch.operators import (
     ReportOperator,
     SubmitBatchOperator,
 )
+from opensearch_batch.pages.address import page_of
 from opensearch_batch.pages.plugin import RunPages
 from tests.sandbox.bench import MODEL, Run, Server, rows_of, sensor, submit_settings
 
@@ -45,13 +46,16 @@ def test_the_page_of_a_run_is_for_nobody_who_is_not_logged_in() -> None:
         assert client.get("/openapi.json").status_code == 404
 
 
+KEY: Any = SimpleNamespace(dag_id="nightly", run_id="r")
+
+
 def links(operator: Any) -> dict[str, str]:
-    return {link.name: link.get_link(operator, ti_key=None) for link in operator.operator_extra_links}
+    return {link.name: link.get_link(operator, ti_key=KEY) for link in operator.operator_extra_links}
 
 
 def of(server: Server, job: dict[str, Any]) -> dict[str, str]:
     return {
-        "ML Commons task": f"{server.url}/_plugins/_ml/tasks/{job['task_id']}",
+        "Jobs": page_of("nightly", "r", "jobs"),
         "Provider job": f"{server.url}/v1/batches/{job['provider_job_id']}",
     }
 
@@ -93,13 +97,13 @@ def test_a_wait_that_went_well_has_the_same_links(server: Server, run: Run, jobs
 
 
 def test_a_submission_that_failed_has_none(run: Run) -> None:
-    assert links(SubmitBatchOperator(**submit_settings("no-model", []))) == {"ML Commons task": "", "Provider job": ""}
+    assert links(SubmitBatchOperator(**submit_settings("no-model", []))) == {"Jobs": "", "Provider job": ""}
 
 
 def test_a_wait_without_jobs_has_none(run: Run) -> None:
-    assert links(sensor([])) == {"ML Commons task": "", "Provider job": ""}
+    assert links(sensor([])) == {"Jobs": "", "Provider job": ""}
 
 
 @pytest.mark.parametrize("named", [{"provider_conn_id": "gone", "opensearch_conn_id": "gone"}, {"provider": "nobody"}])
 def test_what_the_wait_died_of_is_not_told_again_by_its_links(run: Run, jobs: Any, named: dict[str, Any]) -> None:
-    assert links(sensor(jobs, **named)) == {"ML Commons task": "", "Provider job": ""}
+    assert links(sensor(jobs, **named))["Provider job"] == ""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch import results
 from tests.sandbox.bench import MODEL, Run, Server, lines_of, rows_of
 
 DIE_BEFORE_THE_RENAME = """
@@ -102,12 +103,35 @@ def test_a_cleared_run_that_now_fails_keeps_the_files_that_readers_follow(
     assert [name.partition("-")[0] for name in run.files()] == ["manifest", "manifest.json", "results"]
 
 
-def test_a_cleared_run_that_overwrote_what_readers_follow_says_so(server: Server, model_id: str, run: Run) -> None:
+def test_a_cleared_run_that_then_fails_overwrites_no_file_that_readers_follow(
+    server: Server, model_id: str, run: Run
+) -> None:
+    """Cleared with another input, of which some is answered."""
     run.through(model_id, rows_of(5))
+    good = {entry["uri"]: lines_of(entry["uri"]) for entry in run.followed["files"]}
     server.fault("fail_rows", ids=["row-2"], code="too_long", message="Too long.")
-    with pytest.raises(AirflowFailException, match="this try has overwritten 1 of that run's files, and readers"):
+    with pytest.raises(AirflowFailException, match=r"stays with run \S+ of by_hand, which answered 5 rows$"):
         run.through(model_id, [{"id": f"row-{n}", "text": f"other {n}"} for n in range(3)])
-    assert run.followed["report"]["answered"] == 5
+    assert (run.followed["report"]["answered"], run.manifest["report"]["answered"]) == (5, 2)
+    assert {uri: lines_of(uri) for uri in good} == good
+    assert len(list(results.open(f"file://{run.out}/manifest.json"))) == 5
+
+
+def test_a_cleared_run_that_then_fails_leaves_the_failures_of_the_complete_one(
+    server: Server, model_id: str, run: Run
+) -> None:
+    def through(rows: list[dict[str, Any]], failing: list[str], bad_row: bytes) -> None:
+        server.fault("fail_rows", ids=failing, code="too_long", message="Too long.")
+        run.write(b"".join(json.dumps(row).encode() + b"\n" for row in rows) + bad_row)
+        bundles = run.prepare(f"file://{run.folder}/in.jsonl", overrides={"input.bad_rows": "skip"})
+        run.fetch(run.wait(run.submit(model_id, bundles)), max_failed_fraction=0.05)
+
+    through(rows_of(20), ["row-2"], b'{"text": "no id"}\n')
+    good = {entry["uri"]: lines_of(entry["uri"]) for entry in run.followed["files"] if entry["kind"] == "failures"}
+    assert len(good) == 2
+    with pytest.raises(AirflowFailException, match="2 of 19 rows failed"):
+        through(rows_of(20)[1:], ["row-3", "row-4"], b"{broken\n")
+    assert {uri: lines_of(uri) for uri in good} == good
 
 
 @pytest.mark.parametrize("killed_at", ["own", "followed"])

@@ -63,12 +63,15 @@ def test_a_partition_without_rows_is_an_empty_partition(run: Run) -> None:
         ("SELECT 1 AS id, 2 AS id, 'x' AS text", "sql://warehouse", "several columns named 'id'"),
         ("SELECT 1", "sql://nowhere", "nowhere"),
         ("SELECT 1", "sql://cluster", "no database with SQL|no_such_type"),
+        ("SELECT 1", "sql://unknown", "'no_such', which no installed provider .* has a hook for"),
+        ("SELECT 1", "sql://generic", "'generic', which no installed provider .* store the connection anew"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_refused(
     query: str, uri: str, says: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_CLUSTER", '{"conn_type": "http", "host": "127.0.0.1"}')
+    for name, kind in (("CLUSTER", "http"), ("UNKNOWN", "no_such"), ("GENERIC", "generic")):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", f'{{"conn_type": "{kind}", "host": "127.0.0.1"}}')
     with pytest.raises(AirflowFailException, match=says):
         prepared(run, query, uri)
 

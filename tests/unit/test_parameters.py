@@ -41,11 +41,13 @@ def model(provider: str, parameters: dict[str, Any], name: str = "", **section: 
             "did you mean 'max_output_tokens'?",
         ),
         (model("cohere", {"truncat": "END"}), "did you mean 'truncate'?"),
+        (model("cohere", {"output_dimension": 512}), "'output_dimension' cannot be had: Cohere's embed jobs take no"),
+        (model("cohere", {"dimensions": 512}), "Leave 'dimensions' out"),
         (model("bedrock", {"dimension": 256}), "did you mean 'dimensions'?"),
         (model("bedrock", {"max_token": 9}, "anthropic.claude-3-haiku-20240307-v1:0"), "did you mean 'max_tokens'?"),
     ],
 )
-def test_a_name_that_is_nearly_known_is_refused_with_the_known_one(given: ModelSection, said: str) -> None:
+def test_what_the_vendor_would_refuse_or_leave_out_is_refused(given: ModelSection, said: str) -> None:
     with pytest.raises(SpecError) as caught:
         unknown_parameters(given)
     assert said in str(caught.value)

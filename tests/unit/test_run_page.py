@@ -38,8 +38,18 @@ def test_a_run_that_landed_shows_plan_model_report_files_and_jobs() -> None:
     assert all(job["provider_job_id"] in page for job in report["jobs"])
 
 
+def test_the_jobs_stand_there_before_the_run_is_summed_up() -> None:
+    outcome = found("requests_done")
+    other = outcome["job"] | {"provider_job_id": "batch_other", "task_id": "t-other"}
+    page = text_of(run_page("nightly", "r", {"jobs": [outcome["job"], other], "outcomes": [outcome]}))
+    assert f"{outcome['job']['provider_job_id']} {outcome['job']['task_id']} {outcome['state']} " in page
+    assert f"{outcome['requests_done']} of {outcome['requests_total']} {outcome['requests_failed']}" in page
+    assert "batch_other t-other not ended when a task last looked" in page
+
+
 def test_a_run_that_has_only_begun_says_so() -> None:
     page = text_of(run_page("nightly", "r", {}))
+    assert "No job is submitted yet." in page
     assert "There is no plan: the input is not prepared yet" in page
     assert "The run is not summed up yet." in page
 

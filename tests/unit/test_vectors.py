@@ -180,7 +180,8 @@ def test_a_word_that_is_no_json_spoils_no_text_line() -> None:
         ("bedrock", "us.amazon.nova-lite-v1:0", "/invoke", {}, Asked(False)),
         ("sagemaker", "m", "/invocations", {}, Asked()),
         ("sagemaker", "m", "/invocations", {"dimensions": 8}, Asked(True, 8)),
-        ("cohere", "embed-v4.0", "/v1/embed", {"output_dimension": True}, Asked(True)),
+        ("cohere", "embed-v4.0", "/v1/embed", {"truncate": "END"}, Asked(True)),
+        ("bedrock", "us.cohere.embed-v4:0", "/invoke", {"output_dimension": True}, Asked(True)),
     ],
 )
 def test_what_is_asked_for(name: str, model: str, endpoint: str, parameters: dict[str, Any], asked: Asked) -> None:

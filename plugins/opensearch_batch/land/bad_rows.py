@@ -8,15 +8,16 @@ import orjson
 
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.land.reconcile import Failure, Left, Tally
+from opensearch_batch.land.tag import tag_of
 from opensearch_batch.prepare.preparation import BAD_ROWS_FILE
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.storage import exists, open_binary
 
 
 def land_bad_rows(uris: Sequence[str], output_uri: str, run_key: str) -> Left | None:
-    """Write the bad rows of the files `uris` as failures; None without a bad row. Repeating writes the same name."""
+    """Write the bad rows of the files `uris` as failures; None without a bad row. The same rows have the same name."""
     tally = Tally()
-    with JsonLines(f"{output_uri}/failures-{run_key}-bad-rows.jsonl") as out:
+    with JsonLines(f"{output_uri}/failures-{run_key}-bad-rows-{tag_of(uris=uris)}.jsonl") as out:
         for row in _rows(uris):
             tally.fail(Failure(row["id"] or row["source"], row["code"], row["message"]))
             out.add_line(row)

@@ -14,7 +14,6 @@ FOLLOWED = "manifest.json"
 
 class _File(msgspec.Struct, frozen=True):
     uri: str
-    sha256: str
 
 
 class _Report(msgspec.Struct, frozen=True):
@@ -51,7 +50,7 @@ def follow(manifest: Manifest, run_key: str) -> None:
 
 def landed_less(before: Followed | None, manifest: Manifest) -> str | None:
     """Return why manifest.json does not move to a complete run; None where it does. A run always replaces its own
-    earlier try, whose files it has overwritten.
+    earlier try.
     """
     answered = manifest.report.answered
     if before is None or before.is_of(manifest) or answered >= before.report.answered:
@@ -68,16 +67,9 @@ def incomplete(before: Followed | None, manifest: Manifest) -> str:
     own = manifest.report.manifest
     if before is None:
         return f"Readers find no {followed_uri(own)}, because no run was complete yet"
-    lost = _overwritten(before, manifest) if before.is_of(manifest) else 0
-    again = f"; this try has overwritten {lost} of that run's files, and readers refuse these" if lost else ""
-    return f"Readers follow another manifest: {_kept(before, own)}{again}"
+    return f"Readers follow another manifest: {_kept(before, own)}"
 
 
 def _kept(before: Followed, own: str) -> str:
     run = f"run {before.run_id} of {before.dag_id}" if before.run_id else "a run outside Airflow"
     return f"{followed_uri(own)} stays with {run}, which answered {before.report.answered} rows"
-
-
-def _overwritten(before: Followed, manifest: Manifest) -> int:
-    now = {entry.uri: entry.sha256 for entry in manifest.files}
-    return sum(now.get(entry.uri, entry.sha256) != entry.sha256 for entry in before.files)

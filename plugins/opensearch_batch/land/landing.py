@@ -18,6 +18,7 @@ from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.land.reconcile import Tally, fate, join
 from opensearch_batch.land.row_fields import row_fields
+from opensearch_batch.land.tag import tag_of
 from opensearch_batch.prepare.row_ids import row_groups, row_ids
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
@@ -48,20 +49,20 @@ def land(
     """Stream every output file of the job into results and failures; both appear whole, by rename, or not at all.
 
     With `repair`, rows failed for a passing reason go to the shard's `handed_on_uri` instead, for a later round.
-    Repeating writes the same names again. Raise Transient when a download cannot be finished, UnknownAnswer when
-    the output as a whole cannot be read.
+    Repeating writes the same names again; another job, or other fields of the rows, have other names. Raise Transient
+    when a download cannot be finished, UnknownAnswer when the output as a whole cannot be read.
     """
     job = outcome.job
     ids, groups = _ids_of(job, store, provider)
     tally = Tally(repair=repair and job.shard is not None)
     part = job.shard.part if job.shard else job.key[-12:]
+    name = f"{run_key}-{part}-{_tag(job, tally)}"
     with ExitStack() as stack:
         about = {"model_id": job.model_id, "run": run_key, "shard": part, "batch_id": job.provider_job_id}
         types = dict((job.shard.field_types if job.shard else None) or ())
         fields_of = stack.enter_context(row_fields(job.shard))
-        uri = f"{output_uri}/results-{run_key}-{part}"
-        results = stack.enter_context(open_results(uri, output_format, about, types))
-        failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{run_key}-{part}.jsonl"))
+        results = stack.enter_context(open_results(f"{output_uri}/results-{name}", output_format, about, types))
+        failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{name}.jsonl"))
         handed_on = stack.enter_context(_handed_on(job, tally))
         end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
         asked = (job.shard.asked if job.shard else None) or Asked()
@@ -100,6 +101,12 @@ def land(
         zero_vectors=tally.zero_vectors,
         truncated=tally.truncated,
     )
+
+
+def _tag(job: Job, tally: Tally) -> str:
+    """Tell jobs of a shard, the fields beside the shard's answers, and what is handed on apart."""
+    fields = [job.shard.fields_uri] if job.shard and job.shard.fields_uri else []
+    return tag_of(job.key, job.provider_job_id, str(tally.repair), uris=fields)
 
 
 def _lines(outcome: Outcome, store: ProviderStore) -> Iterator[bytes]:

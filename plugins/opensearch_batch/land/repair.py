@@ -20,6 +20,7 @@ from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.reconcile import Failure, Left, Tally
+from opensearch_batch.land.tag import tag_of
 from opensearch_batch.prepare.grouping import group_name, ids_line
 from opensearch_batch.prepare.preparation import opener
 from opensearch_batch.prepare.row_ids import row_ids
@@ -103,23 +104,20 @@ def prepare_repair(
 def leave(
     landed: Sequence[Landed], taken: Sequence[Taken], provider: Provider, output_uri: str, run_key: str
 ) -> list[Left]:
-    """Write, as failures, the rows handed on and landed in no later round. Repeating writes the same names.
+    """Write, as failures, the rows handed on and landed in no later round. The same rows have the same names.
 
     A round without a Taken took no row. Memory holds the ids of a single shard.
     """
     arrived = {part.job.shard.uri for part in landed if part.job.shard}
     sources = {source for group in taken for source in group.sources}
-    left = []
+    left, output = [], f"{output_uri}/failures-{run_key}"
     for part in handed_on_by(landed):
         if part.file.uri not in sources:
-            uri = f"{output_uri}/failures-{run_key}-{part.shard.part}-left.jsonl"
-            left.append(_left([part.file.uri], None, uri))
+            left.append(_left([part.file.uri], None, part.shard, output))
     for group in taken:
         for shard in group.shards:
             if shard.uri not in arrived:
-                ids = set(row_ids(shard, provider))
-                uri = f"{output_uri}/failures-{run_key}-{shard.part}-left.jsonl"
-                left.append(_left(group.sources, ids, uri))
+                left.append(_left(group.sources, set(row_ids(shard, provider)), shard, output))
     return left
 
 
@@ -199,10 +197,10 @@ def _bytes(texts: Iterable[str]) -> int:
     return sum(len(text.encode()) for text in texts)
 
 
-def _left(sources: Sequence[str], ids: set[str] | None, uri: str) -> Left:
-    """Write the failures of `sources`: the rows of `ids`, or all rows."""
+def _left(sources: Sequence[str], ids: set[str] | None, shard: Shard, output: str) -> Left:
+    """Write the failures of `sources`: the rows of `ids`, or all rows. `output` begins the file's URI."""
     tally = Tally()
-    with JsonLines(uri) as out:
+    with JsonLines(f"{output}-{shard.part}-left-{tag_of(shard.sha256, uris=sources)}.jsonl") as out:
         for source in sources:
             for failure in _failures(source):
                 if ids is None or failure.id in ids:

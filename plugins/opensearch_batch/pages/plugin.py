@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 KEYS = ("plan", "spec", "report")
-RETURNED = {"create_connector": "connector_id", "register_model": "model_id"}
-"""By task, what its return value is."""
+RETURNED = {
+    "CreateConnectorOperator": "connector_id",
+    "RegisterModelOperator": "model_id",
+    "SubmitBatchOperator": "jobs",
+    "BatchSensor": "outcomes",
+}
+"""By operator, what its return value is."""
+LISTS = ("jobs", "outcomes")
+INSTANCE = ("dag_id", "run_id", "task_id", "map_index")
 
 
 class RunPages(AirflowPlugin):
@@ -48,17 +55,27 @@ def _app() -> FastAPI:
 
 
 def pushed_by(session: Session, dag_id: str, run_id: str) -> dict[str, Any]:
-    """Return what the run's tasks pushed; a value that an XCom backend keeps elsewhere is left out."""
+    """Return what the run's tasks pushed, lists of mapped tasks as one list; a value that an XCom backend keeps
+    elsewhere is left out.
+    """
+    from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
     from sqlalchemy import and_, or_, select
 
-    returned = and_(XComModel.task_id.in_(RETURNED), XComModel.key == "return_value")
-    of_the_run = and_(XComModel.dag_id == dag_id, XComModel.run_id == run_id)
-    wanted = select(XComModel).where(of_the_run, or_(XComModel.key.in_(KEYS), returned))
+    same = [getattr(TaskInstance, name) == getattr(XComModel, name) for name in INSTANCE]
+    returned = and_(TaskInstance.operator.in_(RETURNED), XComModel.key == "return_value")
+    wanted = (
+        select(XComModel, TaskInstance.operator)
+        .join(TaskInstance, and_(*same))
+        .where(XComModel.dag_id == dag_id, XComModel.run_id == run_id, or_(XComModel.key.in_(KEYS), returned))
+        .order_by(XComModel.task_id, XComModel.map_index)
+    )
     found: dict[str, Any] = {}
-    for row in session.scalars(wanted):
-        name = row.key if row.key in KEYS else RETURNED[row.task_id]
+    for row, operator in session.execute(wanted):
+        name = row.key if row.key in KEYS else RETURNED[str(operator)]
         value = XComModel.deserialize_value(row)
-        if isinstance(value, dict if name in KEYS else str):
+        if name in LISTS and isinstance(value, list):
+            found.setdefault(name, []).extend(value)
+        elif name not in LISTS and isinstance(value, dict if name in KEYS else str):
             found[name] = value
     return found

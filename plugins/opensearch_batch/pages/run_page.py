@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+JOB = ("shard", "round", "provider_job_id", "task_id", "state", "done", "failed", "records")
 COUNTS = ("records", "answered", "repaired", "failed", "missing", "duplicates", "foreign", "unreadable")
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color-scheme:light dark}"
@@ -17,9 +18,9 @@ Values = Mapping[str, Any]
 
 
 def run_page(dag_id: str, run_id: str, pushed: Values) -> str:
-    """`pushed` has what there is of plan, spec, connector_id, model_id and report."""
+    """`pushed` has what there is of plan, spec, connector_id, model_id, jobs, outcomes and report."""
     title = escape(f"{dag_id}: {run_id}")
-    parts = (_plan(pushed), _model(pushed), _report(pushed.get("report")))
+    parts = (_plan(pushed), _model(pushed), _jobs(pushed), _report(pushed.get("report")))
     body = "\n".join(line for part in parts for line in part)
     return (
         f'<!doctype html><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>\n<h1>{title}</h1>\n{body}'
@@ -61,6 +62,31 @@ def _model(pushed: Values) -> Iterator[str]:
     )
 
 
+def _jobs(pushed: Values) -> Iterator[str]:
+    """Of the tasks that submitted and waited; without them, as an older run, of the report."""
+    ends = {outcome["job"]["provider_job_id"]: outcome for outcome in pushed.get("outcomes") or ()}
+    rows = [_job(job, ends.get(job["provider_job_id"])) for job in pushed.get("jobs") or ()]
+    yield '<h2 id="jobs">Jobs</h2>'
+    if table := [*_rows("", JOB, rows or (pushed.get("report") or {}).get("jobs", ()))]:
+        yield from table
+        yield "<p>A task is a document of the cluster: <code>GET /_plugins/_ml/tasks/TASK_ID</code>.</p>"
+    else:
+        yield "<p>No job is submitted yet.</p>"
+
+
+def _job(job: Values, end: Values | None) -> Values:
+    shard = job.get("shard") or {}
+    return {
+        **{name: job.get(name) for name in ("provider_job_id", "task_id")},
+        "shard": shard.get("index"),
+        "round": shard.get("round", 0),
+        "records": shard.get("records"),
+        "state": end["state"] if end else "not ended when a task last looked",
+        "done": f"{_number(end['requests_done'])} of {_number(end['requests_total'])}" if end else "",
+        "failed": end["requests_failed"] if end else "",
+    }
+
+
 def _report(report: Values | None) -> Iterator[str]:
     yield '<h2 id="report">Report</h2>'
     if not report:
@@ -77,7 +103,6 @@ def _report(report: Values | None) -> Iterator[str]:
     yield from _list("Results", report["results"])
     yield from _list("Failures", report["failures"])
     yield from _rows("First failed rows", ("id", "code", "message"), report["examples"])
-    yield from _rows("Jobs", ("shard", "round", "provider_job_id", "task_id", "state", "records"), report["jobs"])
 
 
 def _table(values: Mapping[str, Any]) -> str:
@@ -94,7 +119,7 @@ def _rows(title: str, names: Sequence[str], rows: Iterable[Values]) -> Iterator[
     lines = ["<tr>" + "".join(f"<td>{_shown(row.get(name, ''))}" for name in names) for row in rows]
     if lines:
         head = "".join(f"<th>{escape(name.replace('_', ' '))}" for name in names)
-        yield f"<h3>{title}</h3><table><tr>{head}{''.join(lines)}</table>"
+        yield f"{f'<h3>{title}</h3>' if title else ''}<table><tr>{head}{''.join(lines)}</table>"
 
 
 def _shown(value: Any) -> str:

@@ -16,9 +16,11 @@ MISTYPED = 0.85
 
 def unknown_parameters(model: ModelSection) -> list[str]:
     """Return the parameters that the vendor does not know, and a compatible server may. Raise SpecError for a name that
-    is nearly a known one.
+    is nearly a known one, and for a length of vectors that the vendor's batches do not take.
     """
-    known = store_class(providers.get(model.provider)).parameters(model.name, model.endpoint)
+    vendor = providers.get(model.provider)
+    vendor.asked(model.name, model.endpoint, model.parameters)
+    known = store_class(vendor).parameters(model.name, model.endpoint)
     return unknown(model.parameters, known)
 
 

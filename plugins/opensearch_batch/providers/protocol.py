@@ -193,7 +193,9 @@ class Provider(Protocol):
         ...
 
     def asked(self, model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
-        """Tell the kind of answer that `request` asks for, and the length of vectors where the parameters name one."""
+        """Tell the kind of answer that `request` asks for, and the length of vectors where the parameters name one.
+        Raise SpecError where the vendor's batches cannot be asked for that length.
+        """
         ...
 
     def submit_parameters(self, input_file_id: str) -> dict[str, Any]:

@@ -48,8 +48,11 @@ def _hook(connection_id: str) -> Any:
     kind = f"connection {connection_id!r} is of type {connection.conn_type!r}"
     try:
         hook = connection.get_hook()
-    except AirflowException as error:
-        raise SpecError(f"{kind}: {error}. Install Airflow's provider for that database where tasks run") from error
+    except (AirflowException, AttributeError) as error:  # the latter of a type without a hook, as generic
+        raise SpecError(
+            f"{kind}, which no installed provider of Airflow has a hook for. Install the provider for that database "
+            "where tasks run, then store the connection anew: without it Airflow's command line makes the type generic"
+        ) from error
     if not isinstance(hook, DbApiHook):
         raise SpecError(f"{kind}, which is no database with SQL")
     return hook

@@ -1,4 +1,4 @@
-"""Links from a task in Airflow's UI to the cluster's task and the provider's job. Airflow makes them on the worker when
+"""Links from a task in Airflow's UI to the run's jobs and the provider's job. Airflow makes them on the worker when
 the task ends, however the task ends: also before the task's own code has run.
 """
 
@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.jobs import Job
+from opensearch_batch.pages.address import page_of
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from opensearch_batch.tasks.settings import Arguments
 
 
-class TaskLink(BaseOperatorLink):
-    """Link to the first job's task document at the cluster; a click makes the cluster ask the provider."""
+class JobsLink(BaseOperatorLink):
+    """Link to the jobs on the page of the run, with their tasks in the cluster; empty without a job."""
 
-    name = "ML Commons task"
+    name = "Jobs"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        return _made(operator, _task_address)
+        return page_of(ti_key.dag_id, ti_key.run_id, "jobs") if getattr(operator, "linked_jobs", None) else ""
 
 
 class ProviderLink(BaseOperatorLink):
@@ -37,16 +38,6 @@ class ProviderLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         return _made(operator, _job_address)
-
-
-def _task_address(settings: TaskSettings, job: Job) -> str:
-    if not job.task_id:
-        return ""
-    from opensearch_batch.cluster.hook import MLCommonsHook
-
-    hook = MLCommonsHook(settings.opensearch_conn_id)
-    hook.get_conn()
-    return f"{hook.base_url}/_plugins/_ml/tasks/{job.task_id}"
 
 
 def _job_address(settings: TaskSettings, job: Job) -> str:

@@ -16,7 +16,7 @@ from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, open_provider_store
 from opensearch_batch.tasks.errors import airflow_errors
 from opensearch_batch.tasks.index_name import index_name
-from opensearch_batch.tasks.links import ProviderLink, TaskLink
+from opensearch_batch.tasks.links import JobsLink, ProviderLink
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.turn_trigger import read_turn
 
@@ -42,7 +42,7 @@ class SubmitBatchOperator(BatchOperator):
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "model_id", "shards", "parameters")
     template_fields_renderers = {"shards": "json", "parameters": "json", "spec": "json"}
-    operator_extra_links = (TaskLink(), ProviderLink())
+    operator_extra_links = (JobsLink(), ProviderLink())
 
     def __init__(
         self,

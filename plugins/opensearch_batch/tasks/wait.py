@@ -17,7 +17,7 @@ from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, flat, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.index_name import index_name
-from opensearch_batch.tasks.links import ProviderLink, TaskLink
+from opensearch_batch.tasks.links import JobsLink, ProviderLink
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.stored_trigger import read_event
 from opensearch_batch.tasks.turn_trigger import read_turn
@@ -59,7 +59,7 @@ class BatchSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "job", "jobs")
     template_fields_renderers = {"jobs": "json", "spec": "json"}
-    operator_extra_links = (TaskLink(), ProviderLink())
+    operator_extra_links = (JobsLink(), ProviderLink())
     ui_color = "#d9eef7"
 
     def __init__(

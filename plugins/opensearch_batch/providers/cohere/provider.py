@@ -16,9 +16,9 @@ import msgspec
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from opensearch_batch.errors import Throttled, Transient
+from opensearch_batch.errors import SpecError, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
-from opensearch_batch.flow.asked import Asked, vectors_of
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
 from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder, explained
@@ -59,6 +59,9 @@ STATES: dict[str, RemoteState] = {
 }
 
 DEFAULTS = {"input_type": "search_document", "truncate": "END"}
+
+LENGTHS = ("output_dimension", "dimensions")
+"""Names of the length of vectors, at Cohere and elsewhere."""
 
 LATER = re.compile(r"(?i)not (yet )?(been )?validated|still (being )?(processed|validated)")
 
@@ -161,7 +164,14 @@ def tokenizer(model: str) -> None:
 
 
 def asked(model: str, endpoint: str, parameters: Mapping[str, Any]) -> Asked:
-    return vectors_of(parameters.get("output_dimension"))
+    """https://docs.cohere.com/reference/create-embed-job has no length of vectors."""
+    for name in LENGTHS:
+        if name in parameters:
+            raise SpecError(
+                f"model.parameters: {name!r} cannot be had: Cohere's embed jobs take no length of vectors and answer "
+                f"in the model's own, so that documents and questions would differ. Leave {name!r} out"
+            )
+    return Asked(True)
 
 
 def submit_parameters(input_file_id: str) -> dict[str, Any]:

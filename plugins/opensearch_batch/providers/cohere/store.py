@@ -80,8 +80,8 @@ class CohereDatasets(KeyedStore):
 
     @classmethod
     def parameters(cls, model: str, endpoint: str) -> Collection[str]:
-        """https://docs.cohere.com/reference/create-embed-job, and what online requests have more."""
-        return ("input_type", "truncate", "embedding_types", "output_dimension")
+        """https://docs.cohere.com/reference/create-embed-job."""
+        return ("input_type", "truncate", "embedding_types")
 
     def upload(self, shard: Shard, name: str) -> str:
         """Return when the dataset is validated. Raise InputError with the rows' reasons, and delete the dataset, where
