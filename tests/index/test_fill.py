@@ -69,6 +69,38 @@ def test_only_what_was_written_since_is_read(index: Index, night: Night) -> None
     assert {name for name, run in made.items() if run == "night-3"} == {"a3", "new"}
 
 
+def test_what_failed_is_asked_for_again_until_it_has_its_vector(index: Index, night: Night, server: Server) -> None:
+    """Its document was not written since, so that only its name brings it back."""
+    index.add(articles(30))
+    server.fault("fail_rows", ids=["a3"])
+    first = night(limits={"max_failed_fraction": 0.5}).through()
+    assert (first["written"]["written"], first["failed"]) == (29, 1)
+    second = night("night-2")
+    assert second.through()["written"]["written"] == 1
+    assert (second.plan["records"], index.vectors) == (1, set(articles(30)))
+    third = night("night-3")
+    third.prepare()
+    with pytest.raises(AirflowSkipException):
+        third.report(None)
+    fourth = night("night-4")
+    fourth.prepare()
+    assert (fourth.plan["records"], fourth.plan["unchanged"]) == (0, 0), "it is no longer asked for"
+
+
+def test_a_query_by_the_present_time_reads_everything(index: Index, night: Night) -> None:
+    """A document comes into it that nobody has written."""
+    index.add({f"d{n}": {"body": f"text {n}", "day": "2026-01-01"} for n in range(5)})
+    query = {"range": {"day": {"lte": "now"}}}
+    night(input={"query": query}).through()
+    second = night("night-2", input={"query": query})
+    second.prepare()
+    with pytest.raises(AirflowSkipException):
+        second.report(None)
+    third = night("night-3", input={"query": query})
+    third.prepare()
+    assert (third.plan["records"], third.plan["unchanged"]) == (0, 5)
+
+
 def test_another_model_means_every_document_again(index: Index, night: Night) -> None:
     index.add(articles(20))
     night().through()

@@ -80,7 +80,7 @@ def fill(send: Any) -> int:
     ]
     written = 0
     for _ in range(2):
-        check = partial(refuse_another, send, source.states)
+        check = partial(refuse_another, send)
         written += write_vectors((line.encode() for line in lines), FIELDS, source.states, send, check).written
     return written
 

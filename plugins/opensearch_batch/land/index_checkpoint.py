@@ -20,12 +20,12 @@ class _Failed(msgspec.Struct):
     id: str | None = None
 
 
-def keep_checkpoint(spec: BatchSpec, states: tuple[IndexState, ...], report: Report) -> None:
+def keep_checkpoint(spec: BatchSpec, question: str, states: tuple[IndexState, ...], report: Report) -> None:
     """Move the checkpoint past what a complete run has read. Documents that failed are asked for again by id; an edited
     document was written after the checkpoint, and comes by itself.
     """
     left = _by_index(_failed_ids(report.failures), [state.index for state in states])
-    if not move_checkpoint(spec, states, left):
+    if not move_checkpoint(spec, question, states, left):
         log.warning(
             "more than %d documents have no vector yet: the next run reads the index from where this did", MOST_LEFT
         )

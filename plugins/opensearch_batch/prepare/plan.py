@@ -24,7 +24,8 @@ class Plan(Value, frozen=True):
     which a dry run does not write.
 
     `indices` are read documents' indices as they were then; `unchanged` documents have their vector already, `empty`
-    documents have no text: neither is sent. Unset where the input is no index.
+    documents have no text: neither is sent. Unset where the input is no index. `question` is what the checkpoint counts
+    for (sources/checkpoint.py); unset where nothing but a whole read will do.
     """
 
     run_key: str
@@ -42,6 +43,7 @@ class Plan(Value, frozen=True):
     bad_rows_uri: str | UnsetType = UNSET
     price_origin: str | UnsetType = UNSET
     indices: tuple[IndexState, ...] | UnsetType = UNSET
+    question: str | UnsetType = UNSET
     unchanged: int | UnsetType = UNSET
     empty: int | UnsetType = UNSET
 

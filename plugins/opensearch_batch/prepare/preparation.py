@@ -91,7 +91,13 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
         remove(folder, recursive=True)
         raise
     if documents:
-        plan = replace(plan, indices=documents.states, unchanged=documents.unchanged, empty=documents.empty)
+        plan = replace(
+            plan,
+            indices=documents.states,
+            question=documents.question or UNSET,
+            unchanged=documents.unchanged,
+            empty=documents.empty,
+        )
     if bad.count:
         plan = replace(plan, bad_rows=bad.count, bad_rows_uri=bad.uri or UNSET)
         log.warning("bad rows are skipped, the first of %d:\n%s", bad.count, bad.words)

@@ -8,7 +8,7 @@ again, sequence numbers count from 0 and old conditions fit new documents.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +41,7 @@ shard-indexing-backpressure/
 BLOCKED = "cluster_block_exception"
 
 Send = Callable[[Call], Any]
+Check = Callable[[Sequence[IndexState]], None]
 
 
 class _Line(msgspec.Struct):
@@ -80,15 +81,16 @@ class VectorFields:
 
 
 def write_vectors(
-    lines: Iterable[bytes], fields: VectorFields, states: Sequence[IndexState], send: Send, check: Callable[[], None]
+    lines: Iterable[bytes], fields: VectorFields, states: Sequence[IndexState], send: Send, check: Check
 ) -> Written:
     """Write the vectors of a file of results. Repeating is safe: a vector that is there counts as written.
 
-    `check` raises where an index is no longer the one that was read; it is asked before each request. Raise Refused for
-    a block that only a person lifts, Throttled where the cluster stays busy.
+    `check` raises where one of some indices is no longer what was read; it is asked before each request. Raise Refused
+    for a block that only a person lifts, Throttled where the cluster stays busy.
     """
-    sink = _Sink(fields.hash_path, send, check)
-    known = {state.index for state in states}
+    stopped = threading.Event()
+    known = {state.index: state for state in states}
+    sink = _Sink(fields.hash_path, send, lambda indices: check([known[index] for index in indices]), stopped)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bulk") as pool:
         running: set[Future[None]] = set()
         try:
@@ -101,12 +103,13 @@ def write_vectors(
             for ended in running:
                 ended.result()
         except BaseException:
+            stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return added(sink.parts)
 
 
-def _updates(lines: Iterable[bytes], fields: VectorFields, known: set[str]) -> Iterator[Update]:
+def _updates(lines: Iterable[bytes], fields: VectorFields, known: Container[str]) -> Iterator[Update]:
     decoder = msgspec.json.Decoder(_Line)
     for raw in lines:
         line = decoder.decode(raw)
@@ -141,8 +144,8 @@ def _batches(updates: Iterator[Update]) -> Iterator[list[Update]]:
 class _Sink:
     """Writes batches, from several threads."""
 
-    def __init__(self, hash_path: str, send: Send, check: Callable[[], None]) -> None:
-        self._hash_path, self._send, self._check = hash_path, send, check
+    def __init__(self, hash_path: str, send: Send, check: Callable[[set[str]], None], stopped: threading.Event) -> None:
+        self._hash_path, self._send, self._check, self._stopped = hash_path, send, check, stopped
         self._turn = threading.Lock()
         self.parts: list[Written] = []
 
@@ -152,14 +155,17 @@ class _Sink:
 
         def attempt() -> None:
             nonlocal left
-            self._check()
+            self._check({update.document.index for update in left})
             left = self._once(left)
             if left:
                 raise Throttled(f"{left[0].document.index}: the cluster's queues are full; {len(left)} vectors wait")
 
         tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
-            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+            stop=tenacity.stop_any(
+                tenacity.stop_after_delay(PATIENCE_SECONDS), tenacity.stop_when_event_set(self._stopped)
+            ),
+            sleep=tenacity.sleep_using_event(self._stopped),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
             reraise=True,
         )(attempt)
@@ -184,7 +190,9 @@ class _Sink:
             elif item.status >= 400:
                 refused.append((update.document, item))
         if missing:
-            self._check()  # an index that is gone answers the same as a document that is gone
+            self._check(
+                {document.index for document in missing}
+            )  # an index that is gone answers the same as a document that is gone
         ours, edited, deleted = self._conflicting(conflicts)
         deleted += [document.id for document in missing]
         ended = len(batch) - len(busy) - len(conflicts) - len(missing) - len(refused)

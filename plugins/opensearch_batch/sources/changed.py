@@ -11,7 +11,7 @@ from typing import Any, Self
 from opensearch_batch.dotted import value_at
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.text_hash import model_hash, text_hash
-from opensearch_batch.sources.checkpoint import read_checkpoint
+from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
 from opensearch_batch.sources.columns import leaves_of
 from opensearch_batch.sources.index_rows import DOCUMENT, IndexSource, open_index
 from opensearch_batch.sources.records import WrongRow, text_of
@@ -27,7 +27,8 @@ class ChangedDocuments:
         model = spec.model
         self._model = model_hash(model.provider, model.name, model.endpoint, model.parameters)
         self._hash_field = spec.write_back.hash_field if spec.write_back else None
-        self._after = read_checkpoint(spec)
+        self.question = question_of(spec, source.queries)
+        self._after = read_checkpoint(spec, self.question)
         self.unchanged = self.empty = 0
 
     @classmethod

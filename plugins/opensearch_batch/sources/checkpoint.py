@@ -8,6 +8,8 @@ everything, and still sends only what has changed.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import orjson
@@ -39,43 +41,56 @@ class Checkpoint(Value, frozen=True):
 VERSION = 1
 
 
-def question_of(spec: BatchSpec) -> str:
-    """Name what a spec asks of its index, and of which model."""
+def question_of(spec: BatchSpec, queries: Sequence[Mapping[str, Any]]) -> str | None:
+    """Name what a spec asks of its index, and of which model. `queries` are the spec's and those of an alias. None for
+    a query by the present time: documents come into it that nobody has written.
+    """
+    if any(_is_of_now(query) for query in queries):
+        return None
     read, model, back = spec.input, spec.model, spec.write_back
-    asked = [read.uri, read.query, read.text_field, read.prompt, model.provider, model.name, model.endpoint]
+    asked = [read.uri, [*queries], read.text_field, read.prompt, model.provider, model.name, model.endpoint]
     target = [back.vector_field, back.provenance] if back else None
     whole = orjson.dumps([asked, model.parameters, target], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(whole, digest_size=16).hexdigest()
+
+
+def _is_of_now(value: Any) -> bool:
+    """Whether nested values hold a date like now-1d/d."""
+    if isinstance(value, Mapping):
+        return any(_is_of_now(inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(_is_of_now(inner) for inner in value)
+    return isinstance(value, str) and value.startswith("now")
 
 
 def checkpoint_uri(spec: BatchSpec) -> str:
     return f"{spec.work_uri.rstrip('/')}/checkpoints/{spec.name}.json"
 
 
-def read_checkpoint(spec: BatchSpec) -> Checkpoint | None:
-    """Return the checkpoint that counts for a spec; None where everything is to be read."""
-    if spec.write_back is None or spec.write_back.read == "all":
+def read_checkpoint(spec: BatchSpec, question: str | None) -> Checkpoint | None:
+    """Return the checkpoint that counts for a question; None where everything is to be read."""
+    if spec.write_back is None or spec.write_back.read == "all" or question is None:
         return None
-    return _stored(spec)
+    return _stored(spec, question)
 
 
-def move_checkpoint(spec: BatchSpec, states: tuple[IndexState, ...], left: dict[str, list[str]]) -> bool:
+def move_checkpoint(spec: BatchSpec, question: str, states: tuple[IndexState, ...], left: dict[str, list[str]]) -> bool:
     """Move the checkpoint to what a complete run has read; return False where too many documents are left.
 
-    A run that began earlier and ends later moves no shard back.
+    A run that began earlier and ends later moves no shard back, and takes no document from those that are left.
     """
-    before = _stored(spec)
-    if before:
-        states = tuple(_later(state, before.state_of(state)) for state in states)
+    before = _stored(spec, question)
+    later = tuple(_later(state, before.state_of(state)) for state in states) if before else states
+    if before and later != states:
         left = {index: sorted({*left.get(index, []), *before.left.get(index, [])}) for index in {*left, *before.left}}
     if sum(len(ids) for ids in left.values()) > MOST_LEFT:
         return False
-    moved = Checkpoint(VERSION, question_of(spec), states, left)
+    moved = Checkpoint(VERSION, question, later, left)
     write_object(checkpoint_uri(spec), orjson.dumps(moved.to_dict(), option=orjson.OPT_INDENT_2))
     return True
 
 
-def _stored(spec: BatchSpec) -> Checkpoint | None:
+def _stored(spec: BatchSpec, question: str) -> Checkpoint | None:
     """An object of another version, or of another question, is none."""
     uri = checkpoint_uri(spec)
     if size_of(uri) is None:
@@ -85,7 +100,7 @@ def _stored(spec: BatchSpec) -> Checkpoint | None:
             found = msgspec.json.decode(source.read(), type=Checkpoint)
         except msgspec.DecodeError:
             return None
-    return found if (found.version, found.question) == (VERSION, question_of(spec)) else None
+    return found if (found.version, found.question) == (VERSION, question) else None
 
 
 def _later(state: IndexState, before: IndexState | None) -> IndexState:

@@ -56,6 +56,12 @@ class IndexSource:
     query: Mapping[str, Any] | None
     fields: Sequence[str]
 
+    @property
+    def queries(self) -> list[Mapping[str, Any]]:
+        """All that choose documents: the run's own, and the filters of an alias."""
+        filters = [_alias_filter(self, state.index) for state in self.states]
+        return [query for query in (self.query, *filters) if query]
+
     def rows(self, after: Checkpoint | None = None) -> Generator[Row, None, None]:
         """Yield a Row for each document; with `after` for each document written since that checkpoint, or left by it.
         A deleted document has no row.

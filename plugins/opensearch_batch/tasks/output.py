@@ -187,8 +187,8 @@ class ReportOperator(BatchOperator):
             may_shrink=shrink,
             written=written,
         )
-        if spec.write_back and plan.indices and spec.input.max_records is None:
-            keep_checkpoint(spec, plan.indices, report)
+        if spec.write_back and plan.indices and plan.question and spec.input.max_records is None:
+            keep_checkpoint(spec, plan.question, plan.indices, report)
         if not plan.records:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()

@@ -53,7 +53,7 @@ class WriteBackOperator(BatchOperator):
         plan = Plan.from_dict(self.plan)
         states = plan.indices or ()
         send = cluster(address_of(spec.input.uri)[0])
-        check = partial(refuse_another, send, states)
+        check = partial(refuse_another, send)
         fields = VectorFields(
             spec.write_back.vector_field, spec.write_back.provenance, spec.model.name, context["dag_run"].run_id
         )
