@@ -28,6 +28,12 @@ class WriteBackSection(Section):
         "whole index again. Either way only documents are sent whose text has no vector of this model.",
     )
 
+    on_model_change: Literal["error", "replace"] = Field(
+        "error",
+        description="When documents have vectors of another model: error refuses the run with their number, because "
+        "until its end searches would compare vectors of both; replace makes all anew.",
+    )
+
     @property
     def hash_field(self) -> str:
         """Dotted path of the text's hash."""

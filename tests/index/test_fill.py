@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tests.index.bench import DIMENSIONS, Fill, Index, articles
 from tests.sandbox.bench import KEY, MODEL, Server
@@ -101,10 +101,13 @@ def test_a_query_by_the_present_time_reads_everything(index: Index, night: Night
     assert (third.plan["records"], third.plan["unchanged"]) == (0, 5)
 
 
-def test_another_model_means_every_document_again(index: Index, night: Night) -> None:
+def test_another_model_is_refused_until_all_vectors_may_be_replaced(index: Index, night: Night) -> None:
     index.add(articles(20))
     night().through()
-    again = night("night-2", model={"name": "text-embedding-3-large"})
+    other = {"name": "text-embedding-3-large"}
+    with pytest.raises(AirflowFailException, match="20 documents have vectors of another model"):
+        night("night-2", model=other).prepare()
+    again = night("night-3", model=other, write_back={"on_model_change": "replace"})
     again.prepare()
     assert (again.plan["records"], again.plan["unchanged"]) == (20, 0)
 

@@ -76,6 +76,12 @@ def search_point_in_time(body: Mapping[str, Any]) -> Call:
     return Call("read a page of documents", "POST", path, body, _page, "read", timeout_seconds=120)
 
 
+def count_documents(index: str, query: Mapping[str, Any]) -> Call:
+    """Parses to a number."""
+    path = f"/{_path(index)}/_count"
+    return Call(f"count documents of {index}", "POST", path, {"query": query}, _count, "read")
+
+
 def bulk(actions: bytes) -> Call:
     """Write the lines of a bulk body; parses to BulkItems. May be sent again where every action has a condition."""
     path = f"/_bulk?{urlencode({'filter_path': _OF_ITEMS})}"
@@ -105,6 +111,12 @@ def _path(name: str) -> str:
 
 def _pit_id(answer: Any) -> str:
     return str(answer["pit_id"])
+
+
+def _count(answer: Any) -> int:
+    if answer["_shards"]["failed"]:
+        raise ValueError("a shard failed")
+    return int(answer["count"])
 
 
 def _page(answer: Any) -> Page:

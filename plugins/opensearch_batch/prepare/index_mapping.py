@@ -47,6 +47,15 @@ def refuse_unwritable(described: Described, section: WriteBackSection, dimension
         raise SpecError("nothing was sent: " + "; ".join(wrong))
 
 
+def refuse_mixed(uri: str, others: int, model: str) -> None:
+    """Raise SpecError where so many documents have vectors of another model."""
+    if others:
+        raise SpecError(
+            f"{uri}: {others} documents have vectors of another model than {model}, and searches would compare both "
+            "until this run has ended. Fill a new index; or say write_back.on_model_change: replace. Nothing was sent."
+        )
+
+
 def _in_the_way(
     index: str, about: Mapping[str, Any], section: WriteBackSection, dimensions: int | None
 ) -> Iterator[str]:

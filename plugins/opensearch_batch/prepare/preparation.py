@@ -17,7 +17,7 @@ from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.bad_rows import BadRows, collected, refuse_bad_rows
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
-from opensearch_batch.prepare.index_mapping import refuse_unreadable, refuse_unwritable
+from opensearch_batch.prepare.index_mapping import refuse_mixed, refuse_unreadable, refuse_unwritable
 from opensearch_batch.prepare.lengths import short_enough
 from opensearch_batch.prepare.plan import Plan, make_plan
 from opensearch_batch.prepare.prices import MeanPrice, tariff_of
@@ -163,6 +163,9 @@ def _documents(spec: BatchSpec, asked: Asked) -> ChangedDocuments:
         if asked.vectors is False:
             raise SpecError(f"write_back takes vectors, and {spec.model.endpoint} answers with text")
         refuse_unwritable(documents.described, spec.write_back, asked.dimensions)
+        if spec.write_back.on_model_change == "error":
+            others = documents.with_vectors_of_others(spec.write_back, spec.model.name)
+            refuse_mixed(spec.input.uri, others, spec.model.name)
     return documents
 
 

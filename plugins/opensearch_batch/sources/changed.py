@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
+from opensearch_batch.cluster.documents import count_documents
 from opensearch_batch.dotted import value_at
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.text_hash import model_hash, text_hash
@@ -17,6 +18,7 @@ from opensearch_batch.sources.index_rows import DOCUMENT, IndexSource, open_inde
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.rows import Row
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.write_back_section import WriteBackSection
 
 
 class ChangedDocuments:
@@ -49,6 +51,13 @@ class ChangedDocuments:
     @property
     def states(self) -> tuple[IndexState, ...]:
         return self._source.states
+
+    def with_vectors_of_others(self, section: WriteBackSection, model: str) -> int:
+        """Count the documents that have a vector of another model than this."""
+        field = f"{section.provenance}.model"
+        others = {"bool": {"filter": [{"exists": {"field": field}}], "must_not": [{"term": {field: model}}]}}
+        send = self._source.send
+        return sum(send(count_documents(state.index, others)) for state in self.states)
 
     def rows(self) -> Generator[Row, None, None]:
         """Yield the rows to send, each with the text's hash in its document, and rows that cannot be sent: the records
