@@ -8,6 +8,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+from opensearch_batch.flow.written import Written
 from opensearch_batch.pages.run_page import run_page
 
 STORED = json.loads((Path(__file__).parent / "stored" / "run.json").read_text(encoding="utf-8"))
@@ -45,6 +46,14 @@ def test_the_jobs_stand_there_before_the_run_is_summed_up() -> None:
     assert f"{outcome['job']['provider_job_id']} {outcome['job']['task_id']} {outcome['state']} " in page
     assert f"{outcome['requests_done']} of {outcome['requests_total']} {outcome['requests_failed']}" in page
     assert "batch_other t-other not ended when a task last looked" in page
+
+
+def test_a_run_that_filled_an_index_shows_what_became_of_the_vectors() -> None:
+    written = Written(written=94, superseded=5, deleted=1, named=["a1", "a2"]).to_dict()
+    plan = found("run_key") | {"unchanged": 900, "empty": 3}
+    page = text_of(run_page("nightly", "r", {"plan": plan, "report": found("absent") | {"written": written}}))
+    assert "unchanged documents, not sent 900 documents without text, not sent 3" in page
+    assert "written 94 edited meanwhile, left alone 5 deleted meanwhile 1 refused 0 for example a1, a2" in page
 
 
 def test_a_run_that_has_only_begun_says_so() -> None:

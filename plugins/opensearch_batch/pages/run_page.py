@@ -36,6 +36,8 @@ def _plan(pushed: Values) -> Iterator[str]:
     yield _table(
         {
             "rows": plan["records"],
+            "unchanged documents, not sent": plan.get("unchanged"),
+            "documents without text, not sent": plan.get("empty"),
             "shards": plan["shards"],
             "bytes": plan["bytes"],
             "estimated input tokens": plan["estimated_tokens"],
@@ -100,9 +102,27 @@ def _report(report: Values | None) -> Iterator[str]:
             "price": f"{_usd(report['actual_usd'])} (estimated {_usd(report['estimated_usd'])})",
         }
     )
+    yield from _written(report.get("written"))
     yield from _list("Results", report["results"])
     yield from _list("Failures", report["failures"])
     yield from _rows("First failed rows", ("id", "code", "message"), report["examples"])
+
+
+def _written(written: Values | None) -> Iterator[str]:
+    """What became of the vectors in the index."""
+    if not written:
+        return
+    yield "<h3>In the index</h3>"
+    yield _table(
+        {
+            "written": written["written"],
+            "edited meanwhile, left alone": written["superseded"],
+            "deleted meanwhile": written["deleted"],
+            "refused": sum(written["refused"].values()),
+            "for example": ", ".join(written["named"]),
+        }
+    )
+    yield from _rows("First refused vectors", ("id", "code", "message"), written["examples"])
 
 
 def _table(values: Mapping[str, Any]) -> str:

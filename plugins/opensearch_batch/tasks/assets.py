@@ -31,6 +31,8 @@ def tell_assets(context: Context, report: Report, spec_name: str) -> None:
     """Attach the run's manifest and counts to the event that each outlet of the task emits on success."""
     counts = {name: getattr(report, name) for name in ("records", "answered", "failed", "missing")}
     extra = {"manifest": report.manifest, **counts}
+    if report.written:
+        extra |= {name: getattr(report.written, name) for name in ("written", "superseded", "deleted")}
     for outlet in getattr(context["task"], "outlets", []):
         if isinstance(outlet, Asset):
             context["outlet_events"][outlet].extra = extra
