@@ -28,6 +28,7 @@ from opensearch_batch.tasks.index_name import TEMPLATE as INDEX_NAME
 
 MOST_ROUNDS = 3
 PLANNED = "Fails the run where `prepare_input` failed: `report` has nothing to report then, and is skipped."
+REUSED = "Writes vectors that an earlier run has paid for; skipped where there are none."
 SKIPPED = "Skipped where no row is left that another try may answer: nothing is wrong then."
 
 
@@ -95,6 +96,9 @@ def batch_inference(
         return each_bundle.expand(shards=bundles)
 
     written: list[WriteBackOperator] = []
+    if writes and (not isinstance(spec, BatchSpec) or spec.reuse):
+        plan = XComArg(prepare, key="plan")
+        written.append(WriteBackOperator(task_id="write_reused", spec=resolved, plan=plan, doc_md=REUSED))
     landed = [round_of("shard", prepare.output, last=not rounds)]
     repairs, groups = [], ["shard"]
     for number in range(1, rounds + 1):

@@ -24,12 +24,13 @@ from opensearch_batch.dotted import explained, with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
 from opensearch_batch.input_section import InputSection, Section
+from opensearch_batch.reuse_section import ReuseSection
 from opensearch_batch.write_back_section import WriteBackSection
 
 RESERVED = frozenset(
     {
         *("id", "embedding", "output", "truncated", "input_tokens", "output_tokens", "model_id", "run", "shard"),
-        *("batch_id", "document"),
+        *("batch_id", "document", "text_hash"),
     }
 )
 """Names that a result has already."""
@@ -250,6 +251,9 @@ class BatchSpec(Section):
     write_back: WriteBackSection | None = Field(
         None, description="With it each vector goes back into the document whose text was sent."
     )
+    reuse: ReuseSection | None = Field(
+        None, description="With it texts that have a vector of an earlier run are not sent, and the vector is copied."
+    )
     limits: LimitSection = LimitSection()
     wait: WaitSection = WaitSection()
     connections: ConnectionSection = ConnectionSection()
@@ -280,6 +284,12 @@ class BatchSpec(Section):
             raise SpecError("write_back writes into the index of input.uri: say input.uri: opensearch://conn/index")
         if self.output.format != "jsonl":
             raise SpecError("write_back reads results of output.format: jsonl")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_reused(self) -> BatchSpec:
+        if self.reuse is not None and self.output.format != "jsonl":
+            raise SpecError("reuse copies vectors from results of output.format: jsonl")
         return self
 
     @property
@@ -349,6 +359,8 @@ class BatchSpec(Section):
         at = {"input.uri": self.input.uri, "output.uri": self.output.uri, "work_uri": self.work_uri}
         if isinstance(uri := self.model.job.get("files_uri"), str):
             at["model.job.files_uri"] = uri
+        if self.reuse:
+            at["reuse.uri"] = self.reuse.uri
         filled: dict[str, Any] = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         if self.input.query:
             filled["input.query"] = _fill_each(f"{self.name}: input.query", self.input.query, placeholders)

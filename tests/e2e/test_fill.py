@@ -49,6 +49,27 @@ def test_a_backfill_fills_the_index_once(stack: Stack) -> None:
         assert {len(hit["_source"]["embedding"]) for hit in index.hits.values()} == {DIMENSIONS}
 
 
+def test_an_index_made_again_is_filled_without_a_second_bill(stack: Stack) -> None:
+    with httpx.Client(base_url=stack.sandbox_url, trust_env=False, timeout=30) as client:
+        cluster = Cluster(client, "2.19.6")
+        reports = []
+        for _ in range(2):
+            index = cluster.index("reused-articles", fields=FIELDS)
+            index.add(articles(20))
+            run = DagRun.trigger(stack, "reusing")
+            eventually("the run", lambda run=run: run.state() in ("success", "failed"), run.progress)  # type: ignore[misc]
+            assert run.state() == "success", states(run)
+            reports.append(run.xcom("report"))
+            assert all("embedding" in hit["_source"] for hit in index.hits.values())
+            cluster.delete(index.name)
+        assert [(report["answered"], report["reused"], len(report["jobs"])) for report in reports] == [
+            (20, 0, 1),
+            (20, 20, 0),
+        ]
+        assert states(run)["write_reused", -1] == "success"
+        assert states(run)["create_connector", -1] == "skipped"
+
+
 def _both(stack: Stack, body: dict[str, Any]) -> list[dict[str, Any]]:
     """The runs of the backfill once they have ended, the earlier night first."""
     between = {"logical_date_gte": body["from_date"], "logical_date_lte": body["to_date"]}

@@ -125,6 +125,7 @@ class Fill:
             "work_uri": f"file://{self.run.folder}/work",
             "write_back": {"vector_field": "vector", **self._of("write_back")},
             "limits": self._of("limits"),
+            **({"reuse": self._of("reuse")} if "reuse" in self.settings else {}),
         }
 
     def _of(self, section: str) -> dict[str, Any]:
@@ -151,15 +152,27 @@ class Fill:
 
     def report(self, landed: Any) -> dict[str, Any]:
         operator = ReportOperator(
-            task_id="report", planned_by="prepare", landed=[landed] if landed else [], written_by=["write_back"]
+            task_id="report",
+            planned_by="prepare",
+            landed=[landed] if landed else [],
+            written_by=["write_back", "write_reused"],
         )
         found: dict[str, Any] = self.run.execute(operator)
         return found
 
+    def write_reused(self) -> list[dict[str, Any]]:
+        operator = WriteBackOperator(task_id="write_reused", spec=self.spec, plan=self.plan)
+        found: list[dict[str, Any]] = self.run.execute(operator)
+        return found
+
     def through(self, between: Callable[[], None] = lambda: None) -> dict[str, Any]:
-        landed = self.land(self.prepare())
+        shards = self.prepare()
+        landed = self.land(shards) if shards else None
         between()
-        self.write(landed)
+        if landed:
+            self.write(landed)
+        if self.plan.get("reused"):
+            self.write_reused()
         return self.report(landed)
 
 

@@ -12,6 +12,7 @@ import orjson
 from msgspec import UNSET, UnsetType
 
 from opensearch_batch.errors import InputError
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.reconcile import Left
@@ -52,8 +53,10 @@ def manifest_uri(output_uri: str, run_key: str) -> str:
     return f"{output_uri}/manifest-{run_key}.json"
 
 
-def files_of(landed: Sequence[Landed], left: Sequence[Left] = ()) -> list[ManifestFile]:
-    return list(_files(landed, left))
+def files_of(landed: Sequence[Landed], left: Sequence[Left] = (), reused: DataFile | None = None) -> list[ManifestFile]:
+    """`reused` are results with vectors of earlier runs."""
+    more = [ManifestFile(kind="results", **reused.to_dict())] if reused else []
+    return [*_files(landed, left), *more]
 
 
 def _files(landed: Sequence[Landed], left: Sequence[Left]) -> Iterator[ManifestFile]:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType, field
 
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, RemoteState
 from opensearch_batch.flow.landed import Example, Landed
 from opensearch_batch.flow.values import Value
@@ -72,6 +73,8 @@ class Report(Value, frozen=True):
     unlanded: list[ReportedJob] | UnsetType = UNSET
     """Jobs whose answers did not land; unset where there are none."""
     bad_rows: int | UnsetType = UNSET
+    reused: int | UnsetType = UNSET
+    """Rows answered with a vector of an earlier run: they count in `records` and `answered` too, and cost nothing."""
     written: Written | UnsetType = UNSET
     """What became of the vectors in the index; unset where nothing is written back."""
 
@@ -111,6 +114,8 @@ class Report(Value, frozen=True):
             money = money or ", at a price not known yet"
         bad = f" ({counted(self.bad_rows, 'bad row')} of the input)" if self.bad_rows else ""
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
+        if self.reused:
+            repaired += f" ({self.reused} with the vector of an earlier run)"
         back = f"; {self.written}" if self.written else ""
         return (
             f"manifest {self.manifest}: {self.answered} of {self.records} rows answered{repaired}, "
@@ -132,10 +137,15 @@ def shards_named(indexes: Sequence[int | str]) -> str:
 
 
 def sum_up(
-    plan: Plan, landed: Iterable[Landed], manifest: str, left: Sequence[Left] = (), bad: Left | None = None
+    plan: Plan,
+    landed: Iterable[Landed],
+    manifest: str,
+    left: Sequence[Left] = (),
+    bad: Left | None = None,
+    reused: DataFile | None = None,
 ) -> Report:
     """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows. `bad` are
-    the bad rows of the input.
+    the bad rows of the input, `reused` the rows that were not sent.
     """
     unsent = [*left, *([bad] if bad else [])]
     once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
@@ -144,7 +154,8 @@ def sum_up(
     total["failed"] += sum(rest.tally.failed for rest in unsent)
     counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in unsent)]
     usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
-    records = plan.records + (bad.tally.failed if bad else 0)
+    total["answered"] += reused.rows if reused else 0
+    records = plan.records + (bad.tally.failed if bad else 0) + (reused.rows if reused else 0)
     total["missing"] = records - total["answered"] - total["failed"]
     return Report(
         records=records,
@@ -154,7 +165,8 @@ def sum_up(
         named=_joined(count.named for count in counts),
         examples=[example for count in counts for example in count.examples][:NAMED],
         absent=_absent(plan, [part for part in parts if not part.job.round]),
-        results=[part.results.uri for part in parts if part.results],
+        results=[part.results.uri for part in parts if part.results] + ([reused.uri] if reused else []),
+        reused=reused.rows if reused else UNSET,
         failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in unsent],
         passing=_added(part.passing for part in parts),
         repaired=sum(part.answered for part in parts if part.job.round),

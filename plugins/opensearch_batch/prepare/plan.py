@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from opensearch_batch.errors import BudgetExceeded
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
@@ -25,7 +26,8 @@ class Plan(Value, frozen=True):
 
     `indices` are read documents' indices as they were then; `unchanged` documents have their vector already, `empty`
     documents have no text: neither is sent. Unset where the input is no index. `question` is what the checkpoint counts
-    for (sources/checkpoint.py); unset where nothing but a whole read will do.
+    for (sources/checkpoint.py); unset where nothing but a whole read will do. `reused_rows` are answered on top, with
+    vectors of earlier runs in the results file `reused`, which a dry run does not write.
     """
 
     run_key: str
@@ -44,6 +46,8 @@ class Plan(Value, frozen=True):
     price_origin: str | UnsetType = UNSET
     indices: tuple[IndexState, ...] | UnsetType = UNSET
     question: str | UnsetType = UNSET
+    reused: DataFile | UnsetType = UNSET
+    reused_rows: int | UnsetType = UNSET
     unchanged: int | UnsetType = UNSET
     empty: int | UnsetType = UNSET
 
@@ -66,6 +70,8 @@ class Plan(Value, frozen=True):
             skipped += (
                 f"; not sent: {counted(self.unchanged or 0, 'unchanged document')}, {self.empty or 0} without text"
             )
+        if self.reused_rows:
+            skipped += f"; {counted(self.reused_rows, 'row')} with the vector of an earlier run"
         return (
             f"{counted(self.records, 'row')} in {counted(self.shards, 'shard')}, {self.bytes} bytes, "
             f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}{skipped}"

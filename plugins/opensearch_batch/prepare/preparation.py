@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import islice
 
 import orjson
@@ -15,12 +15,14 @@ from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.flow.text_hash import model_hash
 from opensearch_batch.prepare.bad_rows import BadRows, collected, refuse_bad_rows
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
 from opensearch_batch.prepare.index_mapping import refuse_mixed, refuse_unreadable, refuse_unwritable
 from opensearch_batch.prepare.lengths import short_enough
 from opensearch_batch.prepare.plan import Plan, make_plan
 from opensearch_batch.prepare.prices import MeanPrice, tariff_of
+from opensearch_batch.prepare.reused import Reuse
 from opensearch_batch.prepare.shards import (
     OpenShardFile,
     Request,
@@ -31,7 +33,9 @@ from opensearch_batch.prepare.shards import (
     write_shards,
 )
 from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.changed import ChangedDocuments
+from opensearch_batch.sources.hashed import TEXT_HASH, hashed
 from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.index_rows import DOCUMENT, ID
 from opensearch_batch.sources.inputs import read_rows
@@ -44,6 +48,8 @@ log = logging.getLogger(__name__)
 
 BAD_ROWS_FILE = "bad-rows.jsonl"
 """In the folder of a preparation: the rows that are skipped, as lines of a failures file."""
+REUSED_FILE = "reused.jsonl"
+"""In the folder of a preparation: rows with the vector of an earlier run, as lines of a results file."""
 
 
 def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list[Shard]]]:
@@ -59,12 +65,15 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
     price = MeanPrice(tariff) if tariff else None
     kept = "skip" in (spec.input.bad_rows, spec.input.too_long) and not spec.dry_run
     try:
-        with collected(f"{folder}/{BAD_ROWS_FILE}", kept, spec.input.bad_rows == "skip") as bad:
+        with (
+            collected(f"{folder}/{BAD_ROWS_FILE}", kept, spec.input.bad_rows == "skip") as bad,
+            _reuse(spec, f"{folder}/{REUSED_FILE}") as reuse,
+        ):
             asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
             documents = _documents(spec, asked) if spec.input.is_index else None
-            names = [*spec.output.include, *([DOCUMENT] if spec.write_back else [])]
+            names = [*([TEXT_HASH] if reuse else []), *([DOCUMENT] if spec.write_back else []), *spec.output.include]
             included = IncludedFields(names) if names else None
-            with closing(_requests(spec, limits, bad, included, documents)) as requests:
+            with closing(_requests(spec, limits, bad, included, documents, reuse)) as requests:
                 priced = _priced(requests, price)
                 open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
                 open_fields = opener(folder, ".fields.jsonl", spec.dry_run) if included else None
@@ -72,6 +81,7 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
             types = tuple(included.types().items()) if included else UNSET
             shards = [replace(shard, asked=asked, field_types=types) for shard in made]
             bad.keep()
+            reused = reuse.keep() if reuse else None
         plan = make_plan(
             shards,
             run_key,
@@ -84,7 +94,7 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
             usd_per_instance_hour=spec.limits.usd_per_instance_hour,
             price_origin=tariff.origin if tariff else UNSET,
         )
-        if not plan.records and not spec.may_be_empty:
+        if not plan.records and not (reuse and reuse.count) and not spec.may_be_empty:
             found = "no rows" if documents or matches(spec.input.uri) else "matches no object"
             raise InputError(f"{spec.input.uri}: {found}. If that may be, say input.allow_empty: true")
     except BaseException:
@@ -98,6 +108,8 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
             unchanged=documents.unchanged,
             empty=documents.empty,
         )
+    if reuse:
+        plan = replace(plan, reused=reused or UNSET, reused_rows=reuse.count)
     if bad.count:
         plan = replace(plan, bad_rows=bad.count, bad_rows_uri=bad.uri or UNSET)
         log.warning("bad rows are skipped, the first of %d:\n%s", bad.count, bad.words)
@@ -143,16 +155,31 @@ def _requests(
     bad: BadRows,
     included: IncludedFields | None,
     documents: ChangedDocuments | None,
+    reuse: Reuse | None,
 ) -> Generator[Request, None, None]:
     with closing(_rows(spec, included, documents)) as rows:
         records = short_enough(bad.without(islice(rows, spec.input.max_records)), spec, bad)
+        if reuse:
+            records = reuse.others(records)
         grouped = spec.model.texts_per_request > 1
         made = _grouped(records, spec, limits) if grouped else _single(records, spec)
         good = 0
         for request in _small_enough(made, limits, bad):
             good += request.rows
             yield request
-    refuse_bad_rows(bad, good, spec.input)
+    refuse_bad_rows(bad, good + (reuse.count if reuse else 0), spec.input)
+
+
+@contextmanager
+def _reuse(spec: BatchSpec, uri: str) -> Generator[Reuse | None, None, None]:
+    """With the results file of the rows that are not sent; a dry run writes none."""
+    if spec.reuse is None:
+        yield None
+    elif spec.dry_run:
+        yield Reuse(spec.reuse, None)
+    else:
+        with JsonLines(uri) as out:
+            yield Reuse(spec.reuse, out)
 
 
 def _documents(spec: BatchSpec, asked: Asked) -> ChangedDocuments:
@@ -175,8 +202,10 @@ def _rows(
     read = spec.input
     id_field = ID if documents else read.id_field
     with closing(documents.rows() if documents else read_rows(spec)) as rows:
+        model = model_hash(spec.model.provider, spec.model.name, spec.model.endpoint, spec.model.parameters)
+        named = hashed(rows, model=model, text_field=read.text_field, prompt=read.prompt) if spec.reuse else rows
         yield from read_records(
-            rows, id_field=id_field, text_field=read.text_field, prompt=read.prompt, included=included
+            named, id_field=id_field, text_field=read.text_field, prompt=read.prompt, included=included
         )
 
 

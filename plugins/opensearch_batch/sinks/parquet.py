@@ -60,7 +60,7 @@ class Parquet:
         self._pool = pyarrow.system_memory_pool()  # pyarrow's own keeps twice as much
         self._parser: Any = simdjson.Parser()
         self._out = ObjectWriter(uri)
-        self._file = _ArrowFile(self._out)
+        self._file = ArrowFile(self._out)
         self._provenance = dict(provenance)
         self._field_types = dict(field_types)
         self._writer: Any = None
@@ -201,7 +201,7 @@ def _kind(dimensions: int) -> str:
     return f"a vector of {dimensions} numbers" if dimensions else "a text"
 
 
-class _ArrowFile:
+class ArrowFile:
     """The file interface required by pyarrow; without `out` written bytes are dropped."""
 
     def __init__(self, out: ObjectWriter) -> None:

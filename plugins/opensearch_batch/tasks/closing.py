@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from opensearch_batch.errors import Terminal
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.written import Written, added
@@ -67,6 +68,7 @@ def close_run(
     *,
     may_shrink: bool = False,
     written: Sequence[Written] | None = None,
+    reused: DataFile | None = None,
 ) -> Report:
     """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow.
 
@@ -75,7 +77,7 @@ def close_run(
     written back.
     """
     manifest_of_run = manifest_uri(output_uri, plan.run_key)
-    report = with_unlanded(sum_up(plan, landed, manifest_of_run, left, bad), plan, unlanded)
+    report = with_unlanded(sum_up(plan, landed, manifest_of_run, left, bad, reused), plan, unlanded)
     if written is not None:
         report = replace(report, written=added(written))
     run, followed = context["dag_run"], followed_uri(report.manifest)
@@ -93,7 +95,7 @@ def close_run(
         written_at=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=spec,
         report=report,
-        files=files_of(landed, [*left, *([bad] if bad else [])]),
+        files=files_of(landed, [*left, *([bad] if bad else [])], reused),
     )
     write_manifest(manifest)
     context["ti"].xcom_push(key="report", value=report.to_dict())  # for the page of the run, failed or not
@@ -133,7 +135,7 @@ def _why_not_complete(
     if report.written and (why := _why_not_written(report, report.written, failed)):
         return why
     bad = report.bad_rows or 0
-    failed_at_provider, sent = report.failed - bad, report.records - bad
+    failed_at_provider, sent = report.failed - bad, report.records - bad - (report.reused or 0)
     if failed_at_provider > max_failed_fraction * sent:
         return (
             f"{failed_at_provider} of {sent} rows failed ({report.codes}), {max_failed_fraction:.2%} may"

@@ -19,6 +19,8 @@ from opensearch_batch.tasks.settings import TaskSettings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from opensearch_batch.flow.data_files import DataFile
+    from opensearch_batch.flow.landed import Landed
     from opensearch_batch.flow.values import Value
 
 N = TypeVar("N", bound="Value")
@@ -67,7 +69,6 @@ class FetchOutputOperator(BatchOperator):
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.jobs import Outcome
-        from opensearch_batch.flow.landed import Landed
         from opensearch_batch.land.bad_rows import bad_rows_beside, land_bad_rows
         from opensearch_batch.land.landing import land
         from opensearch_batch.land.report import Fetched
@@ -150,6 +151,7 @@ class ReportOperator(BatchOperator):
         from opensearch_batch.land.index_checkpoint import keep_checkpoint
         from opensearch_batch.land.repair import Taken, leave
         from opensearch_batch.land.report import Fetched
+        from opensearch_batch.land.reused import keep_for_later, land_reused
         from opensearch_batch.land.unlanded import unlanded
         from opensearch_batch.prepare.plan import Plan
 
@@ -174,6 +176,9 @@ class ReportOperator(BatchOperator):
             self._pulled(context, self.submitted_by, Job), self._pulled(context, self.waited_by, Outcome), landed
         )
         written = self._pulled(context, self.written_by, Written) if self.written_by else None
+        reused = land_reused(plan, output_uri)
+        if spec.reuse:
+            keep_for_later(spec.reuse, _results(landed, reused))
         report = close_run(
             context,
             plan,
@@ -186,13 +191,20 @@ class ReportOperator(BatchOperator):
             bad,
             may_shrink=shrink,
             written=written,
+            reused=reused,
         )
         if spec.write_back and plan.indices and plan.question and spec.input.max_records is None:
             keep_checkpoint(spec, plan.question, plan.indices, report)
-        if not plan.records:
+        if not plan.records and not reused:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()
 
     def _pulled(self, context: Context, task_ids: Sequence[str], noun: type[N]) -> list[N]:
         values = [context["ti"].xcom_pull(task_ids=task_id) for task_id in task_ids]
         return [noun.from_dict(value) for value in flat(values)]
+
+
+def _results(landed: Sequence[Landed], reused: DataFile | None) -> list[DataFile]:
+    """All results files, each once."""
+    files = {part.results.uri: part.results for part in landed if part.results}
+    return [*files.values(), *([reused] if reused else [])]

@@ -26,6 +26,7 @@ from opensearch_batch.tasks.closing import instance, run_key
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.tasks.settings import TaskSettings
+from opensearch_batch.tasks.write_back import WriteBackOperator
 
 if TYPE_CHECKING:
     from opensearch_batch.prepare.plan import Plan
@@ -132,7 +133,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
                 raise
         if plan.dry_run or not plan.records:
             self.log.info("dry run: nothing is sent" if plan.dry_run else "no rows: nothing to send")
-            self._skip_what_follows(ti)
+            self._skip_what_follows(ti, writing=bool(plan.reused))
             return []
         return [[shard.to_dict() for shard in shards] for shards in bundles]
 
@@ -147,13 +148,15 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         if not spec.dry_run:
             check_places(spec, key)
 
-    def _skip_what_follows(self, ti: Any) -> None:
-        """Skip the following tasks, but for tasks that run whatever happens. Skipping raises: the return value is
-        pushed before.
+    def _skip_what_follows(self, ti: Any, *, writing: bool) -> None:
+        """Skip the following tasks, but for tasks that run whatever happens, and where rows have vectors of earlier
+        runs for `writing` these. Skipping raises: the return value is pushed before.
         """
         ti.xcom_push(key="return_value", value=[])
         following = self.get_direct_relatives(upstream=False)
-        self.skip(ti, [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS])
+        writers = [task for task in following if writing and isinstance(task, WriteBackOperator)]
+        skipped = [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS and task not in writers]
+        self.skip(ti, skipped)
 
     def _preflight(self, spec: BatchSpec, plan: Plan, settings: TaskSettings) -> Preflight:
         from opensearch_batch.prepare.preflight import check

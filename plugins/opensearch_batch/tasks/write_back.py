@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from opensearch_batch.errors import SpecError
 from opensearch_batch.tasks.base import BatchOperator, cluster, flat
 from opensearch_batch.tasks.index_name import index_name
@@ -14,23 +16,27 @@ from opensearch_batch.tasks.settings import TaskSettings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from opensearch_batch.flow.data_files import DataFile
+    from opensearch_batch.prepare.plan import Plan
+
 
 class WriteBackOperator(BatchOperator):
-    """Write landed vectors into the index, as `write_back` of the spec says; return the counts of each shard.
+    """Write landed vectors into the index, as `write_back` of the spec says; return the counts of each results file.
 
     A vector is written only over the version of the document that was read. Repeating is safe: a vector that is there
     counts as written. Fails where the index is no longer the one that was read.
 
-    :param landed: the output of a FetchOutputOperator.
     :param plan: XCom `plan` of the PrepareInputOperator, with the state of the indices at reading.
+    :param landed: the output of a FetchOutputOperator; without it the vectors of earlier runs are written that the
+        preparation has found (`reuse` of the spec), and the task is skipped where there are none.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "landed", "plan")
     template_fields_renderers = {"landed": "json", "plan": "json", "spec": "json"}
 
-    def __init__(self, *, landed: Any, plan: Any, **kwargs: Any) -> None:
+    def __init__(self, *, plan: Any, landed: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.landed, self.plan = landed, plan
+        self.plan, self.landed = plan, landed
 
     @property
     def index_name(self) -> str:
@@ -38,9 +44,7 @@ class WriteBackOperator(BatchOperator):
         return index_name([part for fetched in landed for part in fetched["landed"]])
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
-        from opensearch_batch.flow.landed import Landed
         from opensearch_batch.flow.written import Written
-        from opensearch_batch.land.report import Fetched
         from opensearch_batch.prepare.plan import Plan
         from opensearch_batch.sinks.index import VectorFields, write_vectors
         from opensearch_batch.sources.index_rows import address_of, refuse_another
@@ -57,16 +61,24 @@ class WriteBackOperator(BatchOperator):
         fields = VectorFields(
             spec.write_back.vector_field, spec.write_back.provenance, spec.model.name, context["dag_run"].run_id
         )
-        landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
-        connect([part.results.uri for part in landed if part.results])
+        files = self._files(plan)
+        connect([file.uri for file in files])
 
-        def written_of(part: Landed) -> Written:
-            if part.results is None:
-                return Written()
-            with open_binary(part.results.uri) as lines:
+        def written_of(file: DataFile) -> Written:
+            with open_binary(file.uri) as lines:
                 return write_vectors(lines, fields, states, send, check)
 
-        written = side_by_side(written_of, landed, lambda part: part.job.name, at_once=1)
+        written = side_by_side(written_of, files, lambda file: file.uri, at_once=1)
         for part in written:
             self.log.info("%s", part)
         return [part.to_dict() for part in written]
+
+    def _files(self, plan: Plan) -> list[DataFile]:
+        from opensearch_batch.land.report import Fetched
+
+        if self.landed is not None:
+            landed = [part for fetched in flat(self.landed) for part in Fetched.from_dict(fetched).landed]
+            return [part.results for part in landed if part.results]
+        if not plan.reused:
+            raise AirflowSkipException("no row has the vector of an earlier run")
+        return [plan.reused]

@@ -1,0 +1,170 @@
+"""A text that is paid for is not sent again: not by another run or spec, for another index, from another file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from opensearch_batch import results
+from opensearch_batch.fill import fill_embeddings
+from opensearch_batch.operators import ReportOperator
+from tests.index.bench import DIMENSIONS, Cluster, Fill, Index, articles
+from tests.sandbox.bench import MODEL, Run, Server, rows_of
+
+Night = Callable[..., Fill]
+
+
+@pytest.fixture
+def reuse(tmp_path: Path) -> dict[str, Any]:
+    return {"uri": f"file://{tmp_path}/paid-for"}
+
+
+def test_another_index_with_the_same_texts_costs_only_what_is_new(
+    cluster: Cluster, index: Index, night: Night, reuse: Any, server: Server
+) -> None:
+    index.add(articles(40))
+    night(reuse=reuse).through()
+    other = cluster.index("articles-2")
+    other.add(articles(45))
+    run = night("night-2", reuse=reuse)
+    run.index = other
+    report = run.through()
+    assert (report["records"], report["answered"], report["reused"]) == (45, 45, 40)
+    assert (run.plan["records"], run.plan["reused_rows"]) == (5, 40)
+    assert report["written"]["written"] == 45
+    vectors = {name: hit["_source"]["vector"] for name, hit in index.hits.items()}
+    assert {name: hit["_source"]["vector"] for name, hit in other.hits.items() if name in vectors} == vectors
+    assert [job["requests"] for job in server.ledger] == [40, 5]
+
+
+def test_a_run_with_nothing_new_is_whole_without_a_job(
+    cluster: Cluster, index: Index, night: Night, reuse: Any, server: Server
+) -> None:
+    index.add(articles(20))
+    night(reuse=reuse).through()
+    copy = cluster.index("articles-copy")
+    copy.add(articles(20))
+    run = night("night-2", reuse=reuse)
+    run.index = copy
+    report = run.through()
+    assert (report["answered"], report["reused"], report["jobs"]) == (20, 20, [])
+    assert copy.vectors == set(articles(20))
+    assert len(server.ledger) == 1
+    assert len(list(results.open(report["manifest"]))) == 20
+
+
+def test_a_document_edited_meanwhile_is_left_alone_by_copied_vectors_too(
+    cluster: Cluster, index: Index, night: Night, reuse: Any
+) -> None:
+    index.add(articles(10))
+    night(reuse=reuse).through()
+    copy = cluster.index("articles-copy")
+    copy.add(articles(10))
+    run = night("night-2", reuse=reuse)
+    run.index = copy
+    assert run.through(lambda: copy.edit("a1", body="edited"))["written"]["superseded"] == 1
+    assert copy.vectors == set(articles(10)) - {"a1"}
+
+
+def test_another_model_and_other_parameters_make_vectors_of_their_own(
+    cluster: Cluster, index: Index, night: Night, reuse: Any
+) -> None:
+    index.add(articles(10))
+    night(reuse=reuse).through()
+    copy = cluster.index("articles-copy")
+    copy.add(articles(10))
+    run = night("night-2", reuse=reuse, model={"name": "text-embedding-3-large"})
+    run.index = copy
+    run.prepare()
+    assert (run.plan["records"], run.plan["reused_rows"]) == (10, 0)
+
+
+@pytest.mark.parametrize("gone", ["record", "results"])
+def test_what_is_no_longer_there_is_sent(
+    cluster: Cluster, index: Index, night: Night, reuse: Any, tmp_path: Path, gone: str
+) -> None:
+    index.add(articles(10))
+    first = night(reuse=reuse)
+    first.through()
+    folder = tmp_path / "paid-for" if gone == "record" else first.run.out
+    for path in folder.glob("*.parquet" if gone == "record" else "results-*"):
+        path.unlink()
+    copy = cluster.index("articles-copy")
+    copy.add(articles(10))
+    run = night("night-2", reuse=reuse)
+    run.index = copy
+    run.prepare()
+    assert (run.plan["records"], run.plan["reused_rows"]) == (10, 0)
+
+
+def test_what_a_failed_run_has_paid_for_is_not_paid_again(
+    index: Index, night: Night, reuse: Any, server: Server
+) -> None:
+    index.add(articles(10))
+    server.fault("fail_rows", ids=["a3"])
+    run = night(reuse=reuse)
+    landed = run.land(run.prepare())
+    with pytest.raises(AirflowFailException, match="vectors have landed and are not in the index"):
+        run.report(landed)
+    second = night("night-2", reuse=reuse)
+    report = second.through()
+    assert (report["reused"], report["written"]["written"]) == (9, 10)
+    assert [job["requests"] for job in server.ledger] == [10, 1]
+
+
+def test_rows_of_files_are_copied_too(tmp_path: Path, reuse: Any, server: Server) -> None:
+    model_id, rows = server.model(), rows_of(30)
+
+    def night(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        run = Run(tmp_path, name)
+        run.out = tmp_path / name
+        spec = {
+            "name": name,
+            "model": {"name": MODEL, "parameters": {"dimensions": DIMENSIONS}},
+            "input": {"uri": run.write(rows, f"{name}.jsonl")},
+            "output": {"uri": f"file://{run.out}", "include": ["text"]},
+            "work_uri": f"file://{tmp_path}/work",
+            "reuse": reuse,
+        }
+        shards = run.prepare(spec["input"]["uri"], spec=spec, model=None, model_parameters=None, input_uri=None)
+        landed = [run.fetch(run.wait(run.submit(model_id, shards)), spec=spec, final=False)] if shards else []
+        report: dict[str, Any] = run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=landed))
+        return report
+
+    first = night("one", rows)
+    again = night("two", [*rows, {"id": "new", "text": "a text that is new"}, {"id": "same", "text": "text number 3"}])
+    assert (again["answered"], again["reused"], len(server.ledger)) == (32, 31, 2)
+    vectors = {row["text"]: row["embedding"] for row in results.open(first["manifest"])}
+    copied = {row["id"]: row for row in results.open(again["manifest"])}
+    assert copied["same"]["embedding"] == vectors["text number 3"]
+    assert all(copied[row["id"]]["embedding"] == vectors[row["text"]] for row in rows)
+
+
+def test_a_dry_run_counts_and_writes_nothing(
+    cluster: Cluster, index: Index, night: Night, reuse: Any, server: Server
+) -> None:
+    index.add(articles(10))
+    night(reuse=reuse).through()
+    copy = cluster.index("articles-copy")
+    copy.add(articles(12))
+    run = night("night-2", reuse=reuse)
+    run.index = copy
+    spec = {**run.spec, "dry_run": True}
+    run.run.prepare(run.index.uri, spec=spec, model=None, model_parameters=None, input_uri=None, work_uri=None)
+    assert (run.plan["records"], run.plan["reused_rows"], "reused" in run.plan) == (2, 10, False)
+    with pytest.raises(AirflowSkipException):
+        run.write_reused()
+
+
+def test_a_dag_that_reuses_has_a_task_that_writes_what_is_copied() -> None:
+    with DAG("reusing", schedule=None) as dag:
+        fill_embeddings(
+            "articles", ["title", "body"], "vector", model=MODEL, output_uri="file:///out", reuse={"uri": "file:///r"}
+        )
+    assert dag.get_task("write_reused").upstream_task_ids == {"prepare_input"}
+    assert "write_reused" in dag.get_task("report").upstream_task_ids
