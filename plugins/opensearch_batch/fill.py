@@ -21,7 +21,7 @@ def fill_embeddings(
     *,
     model: str | dict[str, Any],
     name: str | None = None,
-    output_uri: str = "${BATCH_DATA_URI}/{run_id}",
+    output_uri: str = "",
     submit_pool: str | None = None,
     **sections: Any,
 ) -> XComArg:
@@ -36,7 +36,8 @@ def fill_embeddings(
         keyword fields model, text_hash and run; a run that finds no such field prints the line that makes it.
     :param model: the vendor's model id, or the section `model` of a spec.
     :param name: name of the spec, and of connector and model in OpenSearch; default: fill_INDEX.
-    :param output_uri: folder of the results and the manifest; {run_id} and {partition} are filled in.
+    :param output_uri: folder of the results and the manifest; {run_id} and {partition} are filled in. Default:
+        ${BATCH_DATA_URI}/NAME/{run_id}.
     :param submit_pool: as for batch_inference.
     :param sections: other sections and fields of a spec, e.g. limits={"max_cost_usd": 5}.
     """
@@ -44,11 +45,12 @@ def fill_embeddings(
     connection, _, index_name = uri.removeprefix(SCHEME).partition("/")
     fields = [text_fields] if isinstance(text_fields, str) else [*text_fields]
     text = {"text_field": fields[0]} if len(fields) == 1 else {"prompt": "\n".join(map(_in_template, fields))}
+    name = name or f"fill_{index_name}"
     spec = {
-        "name": name or f"fill_{index_name}",
+        "name": name,
         "model": {"name": model} if isinstance(model, str) else model,
         "input": {"uri": uri, **text, **sections.pop("input", {})},
-        "output": {"uri": output_uri, **sections.pop("output", {})},
+        "output": {"uri": output_uri or f"${{BATCH_DATA_URI}}/{name}/{{run_id}}", **sections.pop("output", {})},
         "write_back": {"vector_field": vector_field, **sections.pop("write_back", {})},
         "connections": {"opensearch": connection, **sections.pop("connections", {})},
         **sections,

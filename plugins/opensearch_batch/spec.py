@@ -30,7 +30,7 @@ from opensearch_batch.write_back_section import WriteBackSection
 RESERVED = frozenset(
     {
         *("id", "embedding", "output", "truncated", "input_tokens", "output_tokens", "model_id", "run", "shard"),
-        *("batch_id", "document", "text_hash"),
+        *("batch_id", "_document", "_text_hash"),
     }
 )
 """Names that a result has already."""

@@ -22,7 +22,7 @@ VECTOR = {
     "dimension": DIMENSIONS,
     "method": {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"},
 }
-FIELDS = {
+FIELDS: dict[str, Any] = {
     "title": {"type": "text"},
     "body": {"type": "text"},
     "day": {"type": "date"},

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from tests.index.bench import DIMENSIONS, Fill, Index, articles
+from tests.index.bench import DIMENSIONS, FIELDS, Fill, Index, articles
 from tests.sandbox.bench import KEY, MODEL, Server
 
 Night = Callable[..., Fill]
@@ -19,7 +20,7 @@ def test_each_document_gets_the_vector_of_its_text(index: Index, night: Night, s
     assert (report["answered"], report["written"]["written"]) == (300, 300)
     hits = index.hits
     assert all(len(hit["_source"]["vector"]) == DIMENSIONS for hit in hits.values())
-    assert {hit["_source"]["vector_provenance"]["run"] for hit in hits.values()} == {"night-1"}
+    assert {hit["_source"]["vector_provenance"]["run"] for hit in hits.values()} == {"by_hand/night-1"}
     for name in ("a0", "a7", "a299"):
         assert hits[name]["_source"]["vector"] == pytest.approx(
             embedded(server, hits[name]["_source"]["body"]), abs=1e-6
@@ -66,7 +67,7 @@ def test_only_what_was_written_since_is_read(index: Index, night: Night) -> None
     assert (third.plan["records"], third.plan["unchanged"]) == (2, 1)
     assert index.vectors == set(index.hits)
     made = {name: hit["_source"]["vector_provenance"]["run"] for name, hit in index.hits.items()}
-    assert {name for name, run in made.items() if run == "night-3"} == {"a3", "new"}
+    assert {name for name, run in made.items() if run == "by_hand/night-3"} == {"a3", "new"}
 
 
 def test_what_failed_is_asked_for_again_until_it_has_its_vector(index: Index, night: Night, server: Server) -> None:
@@ -120,6 +121,76 @@ def test_a_template_makes_one_text_of_several_fields(index: Index, night: Night)
     second = night("night-2", input=prompt)
     second.prepare()
     assert second.plan["records"] == 1
+
+
+def test_what_a_template_names_and_a_document_does_not_have_is_empty(
+    index: Index, night: Night, server: Server
+) -> None:
+    """Python would say None, and print a list."""
+    documents: dict[str, dict[str, Any]] = {
+        "half": {"title": "only a title"},
+        "null": {"title": None, "body": "only a body"},
+    }
+    index.add({**documents, "none": {"title": None}, "blank": {"title": " ", "body": ""}})
+    run = night(input={"prompt": "{title}\n{body}"})
+    assert run.through()["written"]["written"] == 2
+    assert (run.plan["records"], run.plan["empty"]) == (2, 2)
+    hits = index.hits
+    for name, text in (("half", "only a title\n"), ("null", "\nonly a body")):
+        assert hits[name]["_source"]["vector"] == pytest.approx(embedded(server, text), abs=1e-6)
+
+
+def test_a_list_in_a_template_is_a_bad_row_that_is_told_once(index: Index, night: Night) -> None:
+    """Once it is mended it was written, and comes by itself."""
+    index.add({**articles(20), "list": {"title": "t", "body": ["one", "two"]}})
+    skipping = {"prompt": "{title} {body}", "bad_rows": "skip"}
+    run = night(input=skipping)
+    assert run.through()["written"]["written"] == 20
+    assert run.plan["bad_rows"] == 1
+    second = night("night-2", input=skipping)
+    second.prepare()
+    assert (second.plan["records"], second.plan["unchanged"], "bad_rows" in second.plan) == (0, 20, False)
+    index.edit("list", body="one and two")
+    assert night("night-3", input=skipping).through()["written"]["written"] == 1
+
+
+def test_a_text_field_may_have_any_name(index: Index, night: Night) -> None:
+    named: dict[str, Any] = {"document": {"type": "text"}, "text_hash": {"type": "text"}}
+    other = index.cluster.index("odd-names", fields={**FIELDS, **named})
+    other.add({"a": {"document": "a text", "text_hash": "another"}})
+    run = night(input={"prompt": "{document} {text_hash}"})
+    run.index = other
+    assert run.through()["written"]["written"] == 1
+    second = night("night-2", input={"prompt": "{document} {text_hash}"})
+    second.index = other
+    second.prepare()
+    assert (second.plan["records"], second.plan["unchanged"]) == (0, 1)
+
+
+def test_a_longer_cut_means_every_text_again(index: Index, night: Night) -> None:
+    index.add(articles(5))
+    night(input={"too_long": "truncate", "max_text_tokens": 3}).through()
+    second = night("night-2", input={"too_long": "truncate", "max_text_tokens": 300})
+    second.prepare()
+    assert (second.plan["records"], second.plan["unchanged"]) == (5, 0)
+
+
+def test_vectors_that_nobody_noted_a_model_of_are_refused(index: Index, night: Night) -> None:
+    vector = [0.1] * DIMENSIONS
+    index.add({**articles(5), "old": {"body": "a text", "vector": vector}})
+    with pytest.raises(AirflowFailException, match="1 documents have vectors of another model .* or of an unknown one"):
+        night().prepare()
+
+
+def test_a_run_that_has_written_is_not_prepared_again(index: Index, night: Night) -> None:
+    """It would find its own documents unchanged, and its report would miss what has landed."""
+    index.add(articles(5))
+    run = night()
+    report = run.through()
+    manifest = run.run.manifest
+    with pytest.raises(AirflowFailException, match="has written 5 vectors .* before"):
+        run.prepare()
+    assert (run.run.manifest, report["answered"]) == (manifest, 5)
 
 
 def test_documents_without_text_are_counted_and_left_alone(index: Index, night: Night) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from opensearch_batch import results
 from opensearch_batch.fill import fill_embeddings
+from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.operators import ReportOperator
+from opensearch_batch.reuse import record
+from opensearch_batch.reuse.landed_lines import keep_landed
 from tests.index.bench import DIMENSIONS, Cluster, Fill, Index, articles
 from tests.sandbox.bench import MODEL, Run, Server, rows_of
 
@@ -115,6 +119,49 @@ def test_what_a_failed_run_has_paid_for_is_not_paid_again(
     report = second.through()
     assert (report["reused"], report["written"]["written"]) == (9, 10)
     assert [job["requests"] for job in server.ledger] == [10, 1]
+
+
+def test_a_vector_grows_old_also_where_it_is_copied(
+    cluster: Cluster, index: Index, night: Night, reuse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add(articles(5))
+    night(reuse=reuse).through()
+    began = time.time()
+    for days, name in ((5, "in-time"), (11, "too-late")):
+        with monkeypatch.context() as later:
+            later.setattr(time, "time", lambda days=days: began + days * record.DAY_SECONDS)
+            copy = cluster.index(name)
+            copy.add(articles(5))
+            run = night(name, reuse={**reuse, "max_age_days": 10})
+            run.index = copy
+            run.through()
+            assert run.plan["reused_rows"] == (5 if name == "in-time" else 0)
+
+
+def test_a_vector_without_a_direction_is_not_kept(tmp_path: Path, reuse: Any) -> None:
+    """An index with cosine refuses it, and would refuse each copy."""
+    lines = [
+        f'{{"id":"{n}","_text_hash":"{n:032x}","embedding":{vector}}}\n'
+        for n, vector in enumerate(("[0.0,-0.0,0]", "[0.0,0.1]"))
+    ]
+    path = tmp_path / "results-1.jsonl"
+    path.write_text("".join(lines))
+    file = DataFile(path.as_uri(), 2, path.stat().st_size, "")
+    assert keep_landed(reuse["uri"], [file]) == 1
+
+
+def test_a_broken_file_of_the_record_costs_money_and_no_run(
+    cluster: Cluster, index: Index, night: Night, reuse: Any, tmp_path: Path
+) -> None:
+    index.add(articles(5))
+    night(reuse=reuse).through()
+    (tmp_path / "paid-for" / "broken.parquet").write_bytes(b"no Parquet at all")
+    copy = cluster.index("articles-copy")
+    copy.add(articles(5))
+    run = night("night-2", reuse=reuse)
+    run.index = copy
+    run.prepare()
+    assert run.plan["reused_rows"] == 5
 
 
 def test_rows_of_files_are_copied_too(tmp_path: Path, reuse: Any, server: Server) -> None:

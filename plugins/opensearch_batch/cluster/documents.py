@@ -61,8 +61,9 @@ def shard_states(name: str) -> Call:
 
 
 def open_point_in_time(index: str) -> Call:
-    """Open a point in time; parses to its id."""
-    path = f"/{_path(index)}/_search/point_in_time?keep_alive={KEEP_ALIVE}"
+    """Open a point in time of all primary shards; parses to its id. A replica may lag behind the checkpoints."""
+    how = {"keep_alive": KEEP_ALIVE, "preference": "_primary", "allow_partial_pit_creation": "false"}
+    path = f"/{_path(index)}/_search/point_in_time?{urlencode(how)}"
     return Call(f"open a point in time of {index}", "POST", path, parse=_pit_id, purpose="read")
 
 

@@ -12,10 +12,12 @@ WITHOUT_MEANING = frozenset({"encoding_format"})
 """Parameters that change how an answer is written, not the answer."""
 
 
-def model_hash(provider: str, name: str, endpoint: str, parameters: Mapping[str, Any]) -> bytes:
-    """Return 16 bytes that stand for a model and the parameters sent with each row."""
+def model_hash(provider: str, name: str, endpoint: str, parameters: Mapping[str, Any], cut: Any = None) -> bytes:
+    """Return 16 bytes that stand for a model, the parameters sent with each row, and `cut`: how texts are shortened
+    before they are sent.
+    """
     sent = {key: value for key, value in parameters.items() if key not in WITHOUT_MEANING}
-    named = orjson.dumps([provider, name, endpoint, sent], option=orjson.OPT_SORT_KEYS)
+    named = orjson.dumps([provider, name, endpoint, sent, cut], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(named, digest_size=16).digest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.flow.values import Value
@@ -25,6 +25,8 @@ class Written(Value, frozen=True):
     refused: dict[str, int] = field(default_factory=dict)
     named: list[str] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    results: str | UnsetType = UNSET
+    """The results file that the vectors are from; unset for a sum."""
 
     @property
     def documents(self) -> int:

@@ -9,6 +9,7 @@ import msgspec
 
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.land.report import Report
+from opensearch_batch.prepare.bad_rows import BAD_ROW
 from opensearch_batch.sources.checkpoint import MOST_LEFT, move_checkpoint
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import read_lines
@@ -18,11 +19,12 @@ log = logging.getLogger(__name__)
 
 class _Failed(msgspec.Struct):
     id: str | None = None
+    code: str = ""
 
 
 def keep_checkpoint(spec: BatchSpec, question: str, states: tuple[IndexState, ...], report: Report) -> None:
     """Move the checkpoint past what a complete run has read. Documents that failed are asked for again by id; an edited
-    document was written after the checkpoint, and comes by itself.
+    document was written after the checkpoint, and comes by itself, as does a bad row that is mended.
     """
     left = _by_index(_failed_ids(report.failures), [state.index for state in states])
     if not move_checkpoint(spec, question, states, left):
@@ -35,8 +37,9 @@ def _failed_ids(uris: Iterable[str]) -> Iterable[str]:
     decoder = msgspec.json.Decoder(_Failed)
     for uri in uris:
         for line in read_lines(uri):
-            if (row_id := decoder.decode(line.raw).id) is not None:
-                yield row_id
+            row = decoder.decode(line.raw)
+            if row.id is not None and row.code != BAD_ROW:
+                yield row.id
 
 
 def _by_index(row_ids: Iterable[str], indices: list[str]) -> dict[str, list[str]]:

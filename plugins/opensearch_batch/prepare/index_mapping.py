@@ -51,8 +51,9 @@ def refuse_mixed(uri: str, others: int, model: str) -> None:
     """Raise SpecError where so many documents have vectors of another model."""
     if others:
         raise SpecError(
-            f"{uri}: {others} documents have vectors of another model than {model}, and searches would compare both "
-            "until this run has ended. Fill a new index; or say write_back.on_model_change: replace. Nothing was sent."
+            f"{uri}: {others} documents have vectors of another model than {model}, or of an unknown one, and searches "
+            "would compare both until this run has ended. Fill a new index; or say write_back.on_model_change: "
+            "replace. Nothing was sent."
         )
 
 
@@ -70,11 +71,16 @@ def _in_the_way(
             f"{index} does not keep all of _source ({json.dumps(kept_out)}): any partial update would drop the vector. "
             "Write into a new index instead"
         )
-    hashed = field_at(mapping, section.hash_field)
-    if hashed is None or hashed.get("type") != "keyword":
+    wrong = [
+        name
+        for name in PROVENANCE
+        if (field_at(mapping, f"{section.provenance}.{name}") or {}).get("type") != "keyword"
+    ]
+    if wrong:
         yield (
-            f"{index} has no keyword field {section.hash_field!r}, which tells the next run what has not changed: "
-            f"PUT {index}/_mapping {json.dumps(_nested(section.provenance, {'properties': PROVENANCE}))}"
+            f"{index} has no keyword field {', '.join(wrong)} in {section.provenance!r}, which tells the next run what "
+            f"has not changed: PUT {index}/_mapping "
+            f"{json.dumps(_nested(section.provenance, {'properties': PROVENANCE}))}"
         )
 
 

@@ -12,10 +12,9 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from opensearch_batch import providers
-from opensearch_batch.errors import InputError, SpecError
+from opensearch_batch.errors import InputError, SpecError, Terminal
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.shards import Shard
-from opensearch_batch.flow.text_hash import model_hash
 from opensearch_batch.prepare.bad_rows import BadRows, collected, refuse_bad_rows
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
 from opensearch_batch.prepare.index_mapping import refuse_mixed, refuse_unreadable, refuse_unwritable
@@ -35,7 +34,7 @@ from opensearch_batch.prepare.shards import (
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.changed import ChangedDocuments
-from opensearch_batch.sources.hashed import TEXT_HASH, hashed
+from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_model, hashed
 from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.index_rows import DOCUMENT, ID
 from opensearch_batch.sources.inputs import read_rows
@@ -52,11 +51,12 @@ REUSED_FILE = "reused.jsonl"
 """In the folder of a preparation: rows with the vector of an earlier run, as lines of a results file."""
 
 
-def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list[Shard]]]:
+def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> tuple[Plan, list[list[Shard]]]:
     """Write the shards into `folder`, emptied first, and return the plan with the bundles; a dry run writes nothing.
 
     Raise InputError for bad rows that the spec does not skip, BudgetExceeded, or SpecError; then no shard is left
-    behind.
+    behind. Raise Terminal for a run, by its name beside vectors, that has written into the index before: it would find
+    its own documents unchanged, and lose what landed.
     """
     provider = providers.get(spec.model.provider)
     remove(folder, recursive=True)
@@ -70,7 +70,7 @@ def prepare(spec: BatchSpec, run_key: str, folder: str) -> tuple[Plan, list[list
             _reuse(spec, f"{folder}/{REUSED_FILE}") as reuse,
         ):
             asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
-            documents = _documents(spec, asked) if spec.input.is_index else None
+            documents = _documents(spec, asked, run_name) if spec.input.is_index else None
             names = [*([TEXT_HASH] if reuse else []), *([DOCUMENT] if spec.write_back else []), *spec.output.include]
             included = IncludedFields(names) if names else None
             with closing(_requests(spec, limits, bad, included, documents, reuse)) as requests:
@@ -182,7 +182,7 @@ def _reuse(spec: BatchSpec, uri: str) -> Generator[Reuse | None, None, None]:
             yield Reuse(spec.reuse, out)
 
 
-def _documents(spec: BatchSpec, asked: Asked) -> ChangedDocuments:
+def _documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDocuments:
     """Raise SpecError for an index that cannot be read or written as the spec says."""
     documents = ChangedDocuments.of(spec)
     refuse_unreadable(documents.described, documents.fields)
@@ -190,6 +190,11 @@ def _documents(spec: BatchSpec, asked: Asked) -> ChangedDocuments:
         if asked.vectors is False:
             raise SpecError(f"write_back takes vectors, and {spec.model.endpoint} answers with text")
         refuse_unwritable(documents.described, spec.write_back, asked.dimensions)
+        if run_name and not spec.dry_run and (before := documents.written_by(spec.write_back, run_name)):
+            raise Terminal(
+                f"this run has written {before} vectors into {spec.input.uri} before, so its input cannot be prepared "
+                "again. Start a new run: it sends only what has no vector yet. Or clear write_back alone."
+            )
         if spec.write_back.on_model_change == "error":
             others = documents.with_vectors_of_others(spec.write_back, spec.model.name)
             refuse_mixed(spec.input.uri, others, spec.model.name)
@@ -202,8 +207,11 @@ def _rows(
     read = spec.input
     id_field = ID if documents else read.id_field
     with closing(documents.rows() if documents else read_rows(spec)) as rows:
-        model = model_hash(spec.model.provider, spec.model.name, spec.model.endpoint, spec.model.parameters)
-        named = hashed(rows, model=model, text_field=read.text_field, prompt=read.prompt) if spec.reuse else rows
+        named = (
+            hashed(rows, model=hash_of_model(spec), text_field=read.text_field, prompt=read.prompt)
+            if spec.reuse
+            else rows
+        )
         yield from read_records(
             named, id_field=id_field, text_field=read.text_field, prompt=read.prompt, included=included
         )

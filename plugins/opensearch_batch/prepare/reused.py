@@ -22,6 +22,9 @@ from opensearch_batch.sources.hashed import TEXT_HASH
 from opensearch_batch.sources.records import Record
 from opensearch_batch.sources.rows import Place
 
+PAID_DAY = "_paid_day"
+"""Field of a copied result: the day on which its vector was paid for, counted from 1970."""
+
 
 class Reuse:
     """`count` rows are answered with a vector of an earlier run; they lie in `out`, unless that is None (a dry run)."""
@@ -44,12 +47,16 @@ class Reuse:
             for record in records:
                 waiting.add(record)
             waiting.expect(find(self._section.uri, waiting.hashes(), oldest_day=self.oldest_day))
-            for text_hash, vector in vectors_of(waiting.expected()):
-                for row_id, fields in waiting.taken(text_hash):
-                    self.count += 1
-                    if self._out:
-                        self._out.add_line({"id": row_id, **fields, "embedding": orjson.Fragment(vector)})
+            for entries in (waiting.newest(), waiting.others()):
+                for entry, vector in vectors_of(entries):
+                    for row_id, fields in waiting.taken(entry.hash):
+                        self._land(row_id, fields, entry, vector)
             yield from waiting.rest()
+
+    def _land(self, row_id: str, fields: dict[str, object], entry: Entry, vector: bytes) -> None:
+        self.count += 1
+        if self._out:
+            self._out.add_line({"id": row_id, **fields, PAID_DAY: entry.day, "embedding": orjson.Fragment(vector)})
 
 
 def oldest_day(section: ReuseSection) -> int:
@@ -89,9 +96,15 @@ class _Waiting:
     def expect(self, entries: Iterable[Entry]) -> None:
         self._db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", entries)
 
-    def expected(self) -> Iterator[Entry]:
-        """By file and offset."""
-        return map(Entry._make, self._db.execute("SELECT * FROM entries ORDER BY uri, place"))
+    def newest(self) -> Iterator[Entry]:
+        """The newest entry of each hash, by file and offset."""
+        query = "SELECT hash, uri, place, length, max(day) FROM entries GROUP BY hash ORDER BY uri, place"
+        return map(Entry._make, self._db.execute(query))
+
+    def others(self) -> Iterator[Entry]:
+        """All entries of the rows that still wait, by file and offset."""
+        query = "SELECT * FROM entries WHERE hash IN (SELECT hash FROM rows) ORDER BY uri, place"
+        return map(Entry._make, self._db.execute(query).fetchall())
 
     def taken(self, text_hash: bytes) -> list[tuple[str, dict[str, object]]]:
         """Take the rows of a text out; return their ids and included fields. Empty where they are taken already."""

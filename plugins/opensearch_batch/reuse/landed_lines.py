@@ -12,7 +12,8 @@ from opensearch_batch.storage import open_binary
 
 
 class _Line(msgspec.Struct):
-    text_hash: str | None = None
+    text_hash: str | None = msgspec.field(default=None, name="_text_hash")
+    paid_day: int | None = msgspec.field(default=None, name="_paid_day")
     embedding: msgspec.Raw = msgspec.Raw()
 
 
@@ -33,6 +34,13 @@ def _entries(uri: str, day: int) -> Iterator[Entry]:
     with open_binary(uri) as source:
         for raw in source:
             line = decoder.decode(raw)
-            if line.text_hash is not None and bytes(line.embedding):
-                yield Entry(bytes.fromhex(line.text_hash), uri, offset, len(raw), day)
+            vector = bytes(line.embedding)
+            if line.text_hash is not None and vector and not _is_zero(vector):
+                paid = day if line.paid_day is None else line.paid_day
+                yield Entry(bytes.fromhex(line.text_hash), uri, offset, len(raw), paid)
             offset += len(raw)
+
+
+def _is_zero(vector: bytes) -> bool:
+    """Whether a vector has no direction: an index with cosine would refuse it in every later run."""
+    return not vector.translate(None, b"[]0., -")

@@ -6,10 +6,12 @@ each, and one row group.
 
 from __future__ import annotations
 
+import logging
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_batch.errors import InputError
@@ -20,12 +22,16 @@ from opensearch_batch.storage import ObjectWriter, names_in, open_binary, remove
 if TYPE_CHECKING:
     import pyarrow
 
+log = logging.getLogger(__name__)
+
 HASH_BYTES = 16
 GROUP_ROWS = 1 << 16
 MOST_FILES = 32
 """Above so many files they become one."""
-PART_ROWS = 1_000_000
-"""Entries that are merged in memory at once, about."""
+PART_ROWS = 200_000
+"""Entries in memory at once, about."""
+AT_ONCE = 64
+"""Files that are merged at once, all of them open."""
 DAY_SECONDS = 86_400
 
 
@@ -70,17 +76,21 @@ def _schema() -> pyarrow.Schema:
 
 
 def add_entries(folder: str, name: str, entries: Iterable[Entry]) -> int:
-    """Write the entries of a run as one file, over a file of the same name; return their number."""
+    """Write entries as files of at most PART_ROWS each, over files of the same names; return their number."""
+    source, count = iter(entries), 0
+    while rows := sorted(islice(source, PART_ROWS)):
+        _add(folder, f"{name}-{count}" if count else name, rows)
+        count += len(rows)
+    return count
+
+
+def _add(folder: str, name: str, rows: Sequence[Entry]) -> None:
     pa = _arrow()
-    rows = sorted(entries)
-    if not rows:
-        return 0
     columns = [list(column) for column in zip(*rows, strict=True)]
     types = [pa.binary(HASH_BYTES), pa.string(), pa.int64(), pa.int32(), pa.int32()]
     arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
     table = pa.table(arrays, names=Entry._fields).cast(_schema())
     _write(f"{folder}/{name}.parquet", [table])
-    return len(rows)
 
 
 def find(folder: str, hashes: bytes, *, oldest_day: int = 0) -> Iterator[Entry]:
@@ -88,8 +98,20 @@ def find(folder: str, hashes: bytes, *, oldest_day: int = 0) -> Iterator[Entry]:
     each once.
     """
     for name in files_in(folder):
-        with suppress(InputError), open_binary(f"{folder}/{name}") as source:  # gone: another run has merged it
-            yield from _found_in(source, hashes, oldest_day)
+        try:
+            with _told(f"{folder}/{name}"), open_binary(f"{folder}/{name}") as source:
+                yield from _found_in(source, hashes, oldest_day)
+        except InputError as error:  # gone, as another run has merged it, or broken
+            log.warning("a file of the record is left out, and what only it knows is sent: %s", error)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Raise pyarrow's errors as InputError."""
+    try:
+        yield
+    except _arrow().ArrowException as error:
+        raise InputError(f"{what}: no part of the record: {error}") from error
 
 
 def files_in(folder: str) -> list[str]:
@@ -143,8 +165,9 @@ def compact(folder: str, name: str, *, oldest_day: int = 0) -> int:
     names = files_in(folder)
     if len(names) <= MOST_FILES:
         return 0
+    names = names[:AT_ONCE]
     pa = _arrow()
-    with ExitStack() as stack:
+    with _told(folder), ExitStack() as stack:
         files = [pa.parquet.ParquetFile(stack.enter_context(open_binary(f"{folder}/{each}"))) for each in names]
         parts = min(256, 1 + sum(file.metadata.num_rows for file in files) // PART_ROWS)
         _write(f"{folder}/{name}.parquet", (_part(files, number, parts, oldest_day) for number in range(parts)))

@@ -9,7 +9,7 @@ from typing import IO
 
 import msgspec
 
-from opensearch_batch.errors import InputError
+from opensearch_batch.errors import Terminal
 from opensearch_batch.reuse.record import Entry
 from opensearch_batch.storage import open_binary
 
@@ -17,21 +17,21 @@ log = logging.getLogger(__name__)
 
 
 class _Line(msgspec.Struct):
-    text_hash: str
+    text_hash: str = msgspec.field(name="_text_hash")
     embedding: msgspec.Raw
 
 
-def vectors_of(entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield hash and vector, as JSON text, for each entry whose line is there; entries come by file and offset."""
+def vectors_of(entries: Iterable[Entry]) -> Iterator[tuple[Entry, bytes]]:
+    """Yield entry and vector, as JSON text, for each entry whose line is there; entries come by file and offset."""
     decoder = msgspec.json.Decoder(_Line)
     for uri, group in groupby(entries, key=lambda entry: entry.uri):
         try:
             with open_binary(uri) as source:
                 for entry in group:
                     if (vector := _vector(source, entry, decoder)) is not None:
-                        yield entry.hash, vector
-        except InputError as error:
-            log.info("vectors of an earlier run are gone, and their texts are sent: %s", error)
+                        yield entry, vector
+        except Terminal as error:  # gone, or another team's
+            log.info("vectors of an earlier run cannot be read, and their texts are sent: %s", error)
 
 
 def _vector(source: IO[bytes], entry: Entry, decoder: msgspec.json.Decoder[_Line]) -> bytes | None:

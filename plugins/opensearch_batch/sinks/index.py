@@ -21,7 +21,7 @@ from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.documents import BulkItem, Found
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at, with_dotted
-from opensearch_batch.errors import BatchError, Refused, Throttled, Transient
+from opensearch_batch.errors import BatchError, Refused, Throttled, Transient, Unavailable
 from opensearch_batch.flow.documents import DocumentVersion, IndexState
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.flow.written import NAMED, Written, added
@@ -33,7 +33,7 @@ AT_ONCE = 3
 PATIENCE_SECONDS = 600.0
 """So long a request is sent again to a busy cluster; then the task fails, and its next try goes on."""
 
-FORBIDDEN, NOT_FOUND, CONFLICT, TOO_LARGE, TOO_MANY = 403, 404, 409, 413, 429
+FORBIDDEN, NOT_FOUND, CONFLICT, TOO_LARGE, TOO_MANY, SERVER_ERROR = 403, 404, 409, 413, 429, 500
 TOO_LARGE_FOR_THE_HEAP = "coordinating_operation_bytes"
 """In a 429 that no waiting cures: https://docs.opensearch.org/latest/tuning-your-cluster/availability-and-recovery/
 shard-indexing-backpressure/
@@ -48,7 +48,7 @@ class _Line(msgspec.Struct):
     """A line of results: the vector as its bytes, unparsed."""
 
     id: str
-    document: DocumentVersion
+    document: DocumentVersion = msgspec.field(name="_document")
     embedding: msgspec.Raw
 
 
@@ -158,7 +158,9 @@ class _Sink:
             self._check({update.document.index for update in left})
             left = self._once(left)
             if left:
-                raise Throttled(f"{left[0].document.index}: the cluster's queues are full; {len(left)} vectors wait")
+                raise Throttled(
+                    f"{left[0].document.index}: the cluster has no place for them now; {len(left)} vectors wait"
+                )
 
         tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
@@ -177,6 +179,9 @@ class _Sink:
         missing: list[DocumentVersion] = []
         refused: list[tuple[DocumentVersion, BulkItem]] = []
         for update, item in self._answered(batch):
+            if item.status >= SERVER_ERROR:
+                busy.append(update)
+                continue
             if item.type == BLOCKED:
                 raise Refused(f"{update.document.index}: {item.reason} Lift the block, and clear this task")
             if item.status == FORBIDDEN:
@@ -234,7 +239,8 @@ class _Sink:
         ours, edited, deleted = 0, [], []
         for document, answer in zip(conflicts, found, strict=True):
             if answer.error:
-                raise Refused(f"{document.index}: {document.id} cannot be read: {answer.error}")
+                kind = Refused if "security_exception" in answer.error else Unavailable
+                raise kind(f"{document.index}: {document.id} cannot be read: {answer.error}")
             if answer.source is None:
                 deleted.append(document.id)
             elif value_at(answer.source, self._hash_path) == document.text_hash:

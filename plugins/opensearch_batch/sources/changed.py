@@ -9,14 +9,15 @@ from contextlib import suppress
 from typing import Any, Self
 
 from opensearch_batch.cluster.documents import count_documents
-from opensearch_batch.dotted import value_at
+from opensearch_batch.dotted import value_at, with_dotted
 from opensearch_batch.flow.documents import IndexState
-from opensearch_batch.flow.text_hash import model_hash, text_hash
+from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
-from opensearch_batch.sources.columns import leaves_of
-from opensearch_batch.sources.index_rows import DOCUMENT, IndexSource, open_index
+from opensearch_batch.sources.columns import leaves_of, text_leaves_of
+from opensearch_batch.sources.hashed import hash_of_model
+from opensearch_batch.sources.index_rows import DOCUMENT, ID, IndexSource, open_index
 from opensearch_batch.sources.records import WrongRow, text_of
-from opensearch_batch.sources.rows import Row
+from opensearch_batch.sources.rows import BadRow, Row
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.write_back_section import WriteBackSection
 
@@ -26,8 +27,8 @@ class ChangedDocuments:
 
     def __init__(self, source: IndexSource, spec: BatchSpec) -> None:
         self._source, self._read = source, spec.input
-        model = spec.model
-        self._model = model_hash(model.provider, model.name, model.endpoint, model.parameters)
+        self._model = hash_of_model(spec)
+        self._texts = text_leaves_of(spec)
         self._hash_field = spec.write_back.hash_field if spec.write_back else None
         self.question = question_of(spec, source.queries)
         self._after = read_checkpoint(spec, self.question)
@@ -52,29 +53,54 @@ class ChangedDocuments:
     def states(self) -> tuple[IndexState, ...]:
         return self._source.states
 
+    def written_by(self, section: WriteBackSection, run: str) -> int:
+        """Count the documents with a vector that this run has written."""
+        query = {"term": {f"{section.provenance}.run": run}}
+        return sum(self._source.send(count_documents(state.index, query)) for state in self.states)
+
     def with_vectors_of_others(self, section: WriteBackSection, model: str) -> int:
-        """Count the documents that have a vector of another model than this."""
-        field = f"{section.provenance}.model"
-        others = {"bool": {"filter": [{"exists": {"field": field}}], "must_not": [{"term": {field: model}}]}}
+        """Count the documents that have a vector of another model than this, or of one that nobody noted."""
+        named = {"exists": {"field": f"{section.provenance}.model"}}
+        of_another = {"bool": {"filter": [named], "must_not": [{"term": {f"{section.provenance}.model": model}}]}}
+        of_nobody = {"bool": {"filter": [{"exists": {"field": section.vector_field}}], "must_not": [named]}}
+        others = {"bool": {"should": [of_another, of_nobody]}}
         send = self._source.send
         return sum(send(count_documents(state.index, others)) for state in self.states)
 
-    def rows(self) -> Generator[Row, None, None]:
-        """Yield the rows to send, each with the text's hash in its document, and rows that cannot be sent: the records
-        name these.
-        """
+    def rows(self) -> Generator[Row | BadRow, None, None]:
+        """Yield the rows to send, each with the text's hash in its document, and rows that cannot be sent."""
         read = self._read
         for row in self._source.rows(self._after):
-            if read.prompt is None and _is_empty(row.fields.get(read.text_field)):
+            if isinstance(made := self._with_texts(row), BadRow):
+                yield made
+                continue
+            if made is None:
                 self.empty += 1
                 continue
             with suppress(WrongRow):
-                hashed = text_hash(self._model, text_of(row.fields, read.text_field, read.prompt))
-                if self._hash_field and value_at(row.fields, self._hash_field) == hashed:
+                hashed = text_hash(self._model, text_of(made.fields, read.text_field, read.prompt))
+                if self._hash_field and value_at(made.fields, self._hash_field) == hashed:
                     self.unchanged += 1
                     continue
-                row.fields[DOCUMENT]["text_hash"] = hashed
-            yield row
+                made.fields[DOCUMENT]["text_hash"] = hashed
+            yield made
+
+    def _with_texts(self, row: Row) -> Row | BadRow | None:
+        """Return the row with "" for what a template names and the document does not have; None where no field has a
+        text, a BadRow for a list or an object: a template would send it as Python prints it.
+        """
+        found = {name: row.fields.get(name, value_at(row.fields, name)) for name in self._texts}
+        for name, value in found.items():
+            if isinstance(value, list | dict):
+                return BadRow(row.place, f"{name!r} holds {_named(value)}, and no text", row.fields[ID])
+        if all(_is_empty(value) for value in found.values()):
+            return None
+        missing = {name: "" for name, value in found.items() if value is None}
+        return Row(with_dotted(row.fields, missing), row.place) if missing else row
+
+
+def _named(value: Any) -> str:
+    return "a list" if isinstance(value, list) else "an object"
 
 
 def _is_empty(value: Any) -> bool:

@@ -48,7 +48,8 @@ def question_of(spec: BatchSpec, queries: Sequence[Mapping[str, Any]]) -> str | 
     if any(_is_of_now(query) for query in queries):
         return None
     read, model, back = spec.input, spec.model, spec.write_back
-    asked = [read.uri, [*queries], read.text_field, read.prompt, model.provider, model.name, model.endpoint]
+    asked: list[Any] = [read.uri, [*queries], read.text_field, read.prompt, model.provider, model.name, model.endpoint]
+    asked += [read.too_long, read.max_text_tokens]
     target = [back.vector_field, back.provenance] if back else None
     whole = orjson.dumps([asked, model.parameters, target], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(whole, digest_size=16).hexdigest()

@@ -19,10 +19,14 @@ def columns_of(spec: BatchSpec) -> list[str]:
 
 def leaves_of(spec: BatchSpec) -> list[str]:
     """Return the dotted paths of the fields that the spec asks of a document, each once, without its id."""
-    read = spec.input
-    asked = [read.text_field] if read.prompt is None else [path_of(name) for name in _named(read.prompt)]
     stored = [spec.write_back.hash_field] if spec.write_back else []
-    return list(dict.fromkeys([*asked, *spec.output.include, *stored]))
+    return list(dict.fromkeys([*text_leaves_of(spec), *spec.output.include, *stored]))
+
+
+def text_leaves_of(spec: BatchSpec) -> list[str]:
+    """Return the dotted paths of the fields of which the text is made."""
+    read = spec.input
+    return [read.text_field] if read.prompt is None else [path_of(name) for name in _named(read.prompt)]
 
 
 def fields_of(prompt: str) -> list[str]:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from contextlib import suppress
 
-from opensearch_batch.flow.text_hash import text_hash
+from opensearch_batch.flow.text_hash import model_hash, text_hash
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.rows import BadRow, Row
+from opensearch_batch.spec import BatchSpec
 
-TEXT_HASH = "text_hash"
+TEXT_HASH = "_text_hash"
 """Field of a row and of its result."""
+
+
+def hash_of_model(spec: BatchSpec) -> bytes:
+    """Return the model_hash of a spec: of the model, its parameters, and of how long texts are cut."""
+    model, read = spec.model, spec.input
+    cut = [read.max_text_tokens] if read.too_long == "truncate" else None
+    return model_hash(model.provider, model.name, model.endpoint, model.parameters, cut)
 
 
 def hashed(

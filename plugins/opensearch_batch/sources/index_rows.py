@@ -35,8 +35,8 @@ MOST_REOPENED = 100
 NOT_FOUND = 404
 ID = "_id"
 """Field of a row with its id: the document's, or index/id where several indices are read."""
-DOCUMENT = "document"
-"""Field of a row with what is needed to write to its document."""
+DOCUMENT = "_document"
+"""Field of a row with what is needed to write to its document; a name that no corpus has for a text."""
 
 Send = Callable[[Call], Any]
 
@@ -169,11 +169,17 @@ def _written_since(since: int, left: Sequence[str]) -> Mapping[str, Any] | None:
 
 
 def _next_size(size: int, hits: Sequence[Mapping[str, Any]]) -> int:
-    values = (value for hit in hits for value in (hit.get("_source") or {}).values())
-    characters = sum(len(value) for value in values if isinstance(value, str))
+    characters = sum(_characters(hit.get("_source")) for hit in hits)
     if characters > PAGE_CHARACTERS:
         return max(1, size // 2)
     return min(MOST_A_PAGE, size * 2) if characters < PAGE_CHARACTERS // 4 else size
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return sum(_characters(each) for each in inner)
 
 
 def _alias_filter(source: IndexSource, index: str) -> Mapping[str, Any] | None:
@@ -235,6 +241,8 @@ def refuse_another(send: Send, states: Sequence[IndexState]) -> None:
             if error.status != NOT_FOUND:
                 raise
             raise InputError(f"{state.index} was deleted since it was read. Start a new run") from error
+        if now.uuid == state.uuid and now.histories.items() < state.histories.items():
+            raise Unavailable(f"{state.index}: only {len(now.histories)} of {len(state.histories)} shards answer")
         if not now.is_same_index(state):
             raise InputError(
                 f"{state.index} is another index than was read (uuid {state.uuid} then, {now.uuid} now, or restored "

@@ -70,7 +70,13 @@ def check_pools(spec: BatchSpec, following: Collection[Any]) -> None:
 
 def check_write_back(spec: BatchSpec, following: Collection[Any]) -> None:
     """Raise SpecError where the spec writes back and no task of the DAG does: its vectors would stay files."""
-    if spec.write_back and following and not any(_is_a(WriteBackOperator, task) for task in following):
+    writers = [task for task in following if _is_a(WriteBackOperator, task)]
+    if spec.reuse and writers and not any(getattr(task, "landed", ...) is None for task in writers):
+        raise SpecError(
+            "the spec has reuse, and this DAG has no task that writes copied vectors: give reuse in the BatchSpec "
+            "itself, not by overrides, or wire a WriteBackOperator without landed. Nothing was sent."
+        )
+    if spec.write_back and following and not writers:
         raise SpecError(
             "the spec has write_back, and this DAG has no task that writes back: give batch_inference write_back=True, "
             "or wire a WriteBackOperator. Nothing was sent."

@@ -44,6 +44,12 @@ def run_key(dag_id: str, run_id: str, instance: str = "") -> str:
     return hashlib.sha256(f"{dag_id}|{run_id}|{instance}".encode()).hexdigest()[:10]
 
 
+def run_name(context: Context) -> str:
+    """Name a run beside the vectors that it has written."""
+    run = context["dag_run"]
+    return f"{run.dag_id}/{run.run_id}"
+
+
 def instance(ti: Any) -> str:
     """Name a task instance within a run."""
     mapped = ti.map_index is not None and ti.map_index >= 0

@@ -166,6 +166,7 @@ class ReportOperator(BatchOperator):
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}. To send it, start a run without dry_run")
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
+        landed = self._of_this_preparation(context, landed)
         output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
         rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
         taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
@@ -175,7 +176,8 @@ class ReportOperator(BatchOperator):
         paid = unlanded(
             self._pulled(context, self.submitted_by, Job), self._pulled(context, self.waited_by, Outcome), landed
         )
-        written = self._pulled(context, self.written_by, Written) if self.written_by else None
+        files = {part.results.uri for part in landed if part.results} | {plan.reused.uri if plan.reused else ""}
+        written = [part for part in self._pulled(context, self.written_by, Written) if part.results in files]
         reused = land_reused(plan, output_uri)
         if spec.reuse:
             keep_for_later(spec.reuse, _results(landed, reused))
@@ -190,14 +192,22 @@ class ReportOperator(BatchOperator):
             paid,
             bad,
             may_shrink=shrink,
-            written=written,
+            written=written if self.written_by else None,
             reused=reused,
         )
-        if spec.write_back and plan.indices and plan.question and spec.input.max_records is None:
+        if report.written and plan.indices and plan.question and spec.input.max_records is None:
             keep_checkpoint(spec, plan.question, plan.indices, report)
         if not plan.records and not reused:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()
+
+    def _of_this_preparation(self, context: Context, landed: list[Landed]) -> list[Landed]:
+        """Leave out shards of an earlier preparation: Airflow keeps what a mapped task gave that is there no more."""
+        bundles = context["ti"].xcom_pull(task_ids=self.planned_by)
+        if bundles is None:
+            return landed
+        planned = {shard["sha256"] for shard in flat(bundles)}
+        return [part for part in landed if not part.job.shard or part.job.round or part.job.shard.sha256 in planned]
 
     def _pulled(self, context: Context, task_ids: Sequence[str], noun: type[N]) -> list[N]:
         values = [context["ti"].xcom_pull(task_ids=task_id) for task_id in task_ids]

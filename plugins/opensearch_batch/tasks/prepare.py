@@ -22,7 +22,7 @@ from opensearch_batch.tasks.before_paying import (
     check_spec,
     check_write_back,
 )
-from opensearch_batch.tasks.closing import instance, run_key
+from opensearch_batch.tasks.closing import instance, run_key, run_name
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.tasks.settings import TaskSettings
@@ -122,7 +122,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         key = run_key(self.dag_id, context["dag_run"].run_id)
         folder = f"{spec.work_uri}/{key}/{instance(ti)}"
         self._check(spec, key, by_hand=settings.spec is None)
-        plan, bundles = prepare(spec, key, folder)
+        plan, bundles = prepare(spec, key, folder, run_name(context))
         ti.xcom_push(key="spec", value=spec.to_dict())
         ti.xcom_push(key="plan", value=plan.to_dict())
         if plan.records and not plan.dry_run:

@@ -7,9 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
+from msgspec.structs import replace
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.tasks.base import BatchOperator, cluster, flat
+from opensearch_batch.tasks.closing import run_name
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.settings import TaskSettings
 
@@ -59,14 +61,17 @@ class WriteBackOperator(BatchOperator):
         send = cluster(address_of(spec.input.uri)[0])
         check = partial(refuse_another, send)
         fields = VectorFields(
-            spec.write_back.vector_field, spec.write_back.provenance, spec.model.name, context["dag_run"].run_id
+            spec.write_back.vector_field,
+            spec.write_back.provenance,
+            spec.model.name,
+            run_name(context),
         )
         files = self._files(plan)
         connect([file.uri for file in files])
 
         def written_of(file: DataFile) -> Written:
             with open_binary(file.uri) as lines:
-                return write_vectors(lines, fields, states, send, check)
+                return replace(write_vectors(lines, fields, states, send, check), results=file.uri)
 
         written = side_by_side(written_of, files, lambda file: file.uri, at_once=1)
         for part in written:
