@@ -18,6 +18,11 @@ def dag_of(vendor: str) -> str:
     return "fill_stdlib_docs" if vendor == VENDORS[0] else f"fill_stdlib_docs_{vendor}"
 
 
+def files_spec_of(vendor: str) -> str:
+    """Name of the vendor's spec that reads and writes files."""
+    return dag_of(vendor).replace("fill_", "embed_", 1)
+
+
 def index_of(vendor: str) -> str:
     """As dags/specs/fill_stdlib_docs*.yaml name it."""
     return "stdlib-docs" if vendor == VENDORS[0] else f"stdlib-docs-{vendor}"

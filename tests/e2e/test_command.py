@@ -71,5 +71,5 @@ def test_nothing_outlives_a_killed_command_and_the_next_one_recovers(home: Path)
     second.process.terminate()
     assert second.process.wait() == 128 + signal.SIGTERM
     assert processes
-    assert not any(process.is_running() for process in processes)
+    eventually("all are gone", lambda: not any(process.is_running() for process in processes))
     assert left_over(home) == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from stack.vendors import VENDORS, dag_of, set_up
+from stack.vendors import VENDORS, files_spec_of, set_up
 from tests.e2e.test_repair import clear
 from tests.e2e.test_runs import Box, start_small_run
 from tests.patience import eventually
@@ -53,7 +53,7 @@ def killed_while_it_submits(stack: Stack, vendor: str) -> DagRun:
     jobs_before = len(box.ledger())
     set_up(vendor, stack.sandbox_url)
     box.order("hold", method="POST", path=CREATE[vendor])
-    run = start_small_run(stack, spec=dag_of(vendor), rows=ROWS)
+    run = start_small_run(stack, spec=files_spec_of(vendor), rows=ROWS)
     eventually("the submission is held", lambda: not box.faults(), run.progress)
     kill_the_submit(stack, run)
     box.calm()
