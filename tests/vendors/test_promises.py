@@ -84,7 +84,7 @@ def test_a_job_is_cancelled_through_the_cluster_or_at_the_provider(scene: Scene,
     from opensearch_batch.operators import CancelBatchOperator
 
     bundles = scene.ready(rows_of(120))
-    server.pace("polls:4")  # slow enough for the looks of a submission
+    server.pace("polls:2")  # slow enough for the looks of a submission
     jobs = scene.submit(bundles)
     server.pace("polls:1000")
     if cluster == "is down":
