@@ -6,7 +6,7 @@ import random
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from benchmarks.child import Work
 from benchmarks.measure import Benchmark, Side, Task, Unequal
@@ -43,13 +43,8 @@ def make(task: Task) -> Work:
 class Kept:
     """Stands for `records.SeenIds`, in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, db: object) -> None:
         self._ids: set[str] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None: ...
 
     def add(self, record_id: str, line: object) -> str | None:
         if record_id in self._ids:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.storage import open_binary
+from opensearch_batch.temporary_database import temporary_database
 
 FieldsOf = Callable[[str], Mapping[str, Any]]
 """From a row's id to its fields."""
@@ -23,11 +23,7 @@ def row_fields(shard: Shard | None) -> Generator[FieldsOf, None, None]:
     if shard is None or not shard.fields_uri:
         yield lambda row_id: {}
         return
-    with (
-        tempfile.TemporaryDirectory(prefix="opensearch-batch-") as folder,
-        closing(sqlite3.connect(f"{folder}/fields", isolation_level=None)) as db,
-    ):
-        db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;")
+    with temporary_database() as db:
         with open_binary(shard.fields_uri) as lines:
             _fill(db, lines)
         yield lambda row_id: _fields(db, row_id)
@@ -35,9 +31,7 @@ def row_fields(shard: Shard | None) -> Generator[FieldsOf, None, None]:
 
 def _fill(db: sqlite3.Connection, lines: Iterable[bytes]) -> None:
     db.execute("CREATE TABLE fields (id TEXT PRIMARY KEY, line BLOB) WITHOUT ROWID")
-    db.execute("BEGIN")
     db.executemany("INSERT INTO fields VALUES (?, ?)", ((orjson.loads(line)[0], line) for line in lines))
-    db.execute("COMMIT")
 
 
 def _fields(db: sqlite3.Connection, row_id: str) -> dict[str, Any]:

@@ -6,10 +6,7 @@ All rows wait in a temporary database, with at most 8 MB in memory, until it is 
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Self
 
 import orjson
 
@@ -21,6 +18,7 @@ from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.hashed import TEXT_HASH
 from opensearch_batch.sources.records import Record
 from opensearch_batch.sources.rows import Place
+from opensearch_batch.temporary_database import temporary_database
 
 PAID_DAY = "_paid_day"
 """Field of a copied result: the day on which its vector was paid for, counted from 1970."""
@@ -43,7 +41,8 @@ class Reuse:
 
     def others(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the records to send, in their order."""
-        with _Waiting() as waiting:
+        with temporary_database() as db:
+            waiting = _Waiting(db)
             for record in records:
                 waiting.add(record)
             waiting.expect(find(self._section.uri, waiting.hashes(), oldest_day=self.oldest_day))
@@ -64,22 +63,12 @@ def oldest_day(section: ReuseSection) -> int:
 
 
 class _Waiting:
-    """Records by the hashes of their texts."""
+    """Records by the hashes of their texts, in an empty database."""
 
-    def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="opensearch-batch-")
-        self._db = sqlite3.connect(f"{self._folder.name}/waiting", isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;")
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
         self._db.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, hash BLOB, record BLOB, fields BLOB)")
         self._db.execute("CREATE TABLE entries (hash BLOB, uri TEXT, place INTEGER, length INTEGER, day INTEGER)")
-        self._db.execute("BEGIN")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._db.close()
-        self._folder.cleanup()
 
     def add(self, record: Record) -> None:
         _, fields = orjson.loads(record.fields)

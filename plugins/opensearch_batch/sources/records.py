@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.rows import BadRow, Place, Row
+from opensearch_batch.temporary_database import temporary_database
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ def read_records(
 
     Ids are compared over the whole input in a database on disk, so memory does not grow with the input.
     """
-    with SeenIds() as seen:
+    with temporary_database() as db:
+        seen = SeenIds(db)
         for row in rows:
             yield row if isinstance(row, BadRow) else _checked(row, seen, id_field, text_field, prompt, included)
 
@@ -64,22 +64,12 @@ def _checked(
 
 
 class SeenIds:
-    """Ids seen so far, in a temporary database with at most 8 MB in memory."""
+    """Ids seen so far, in an empty database."""
 
-    def __enter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="opensearch-batch-")
-        self._db = sqlite3.connect(f"{self._folder.name}/ids", isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;")
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
         self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, uri INTEGER, number INTEGER) WITHOUT ROWID")
         self._uris: dict[str, int] = {}
-        self._db.execute("BEGIN")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._db.close()
-        self._folder.cleanup()
 
     def add(self, record_id: str, place: Place) -> Place | None:
         """Add an id; return the first place with the same id, or None for a new id."""
