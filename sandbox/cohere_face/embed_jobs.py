@@ -170,7 +170,7 @@ class EmbedJobs:
         body = datasets.document(output, f"embeds for {public['input_dataset_id']}", datasets.RESULT, kept)
         trouble = self._trouble(output, made, kept, faults)
         self._box.state.put(datasets.KIND, output, body | {"schema": schema, "parts": made, "trouble": trouble})
-        self._tell(id, done="complete", output=output)
+        self._box.state.update(KIND, id, lambda body: _completed(body, output))
 
     def _trouble(
         self, output: str, made: list[dict[str, Any]], kept: list[str], faults: dict[str, Any]
@@ -205,6 +205,12 @@ class EmbedJobs:
 
     def _tell(self, id: str, **known: Any) -> None:
         self._box.state.update(KIND, id, lambda body: body["work"].update(known))
+
+
+def _completed(body: dict[str, Any], output: str) -> None:
+    """A job that was cancelled while its last rows were worked off stays cancelled."""
+    if body["work"]["done"] is None:
+        body["work"].update(done="complete", output=output)
 
 
 def _cancelled(body: dict[str, Any]) -> None:

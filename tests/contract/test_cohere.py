@@ -89,11 +89,17 @@ def test_what_a_job_cannot_have_is_refused(
         client.embed_jobs.create(input_type="search_document", **said)
 
 
+def validated_slowly(client: cohere.Client, box: Sandbox, dataset_id: str) -> None:
+    """The pace stands before a job begins: at once, a job ends before the next call."""
+    httpx.post(f"{box.url}/_sandbox/pace", json={"pace": "polls:2"}).raise_for_status()
+    while client.datasets.get(dataset_id).dataset.validation_status != "validated":
+        continue
+
+
 def test_a_running_job_is_cancelled(client: cohere.Client, box: Sandbox, tmp_path: Path) -> None:
     dataset_id = uploaded(client, ROWS, tmp_path)
-    client.datasets.get(dataset_id)
+    validated_slowly(client, box, dataset_id)
     job = client.embed_jobs.create(model="embed-english-v3.0", dataset_id=dataset_id, input_type="clustering")
-    httpx.post(f"{box.url}/_sandbox/pace", json={"pace": "polls:2"}).raise_for_status()
     client.embed_jobs.cancel(job.job_id)
     assert client.embed_jobs.get(job.job_id).status == "cancelling"
     looks = [client.embed_jobs.get(job.job_id) for _ in range(4)]
@@ -119,9 +125,7 @@ def test_lists_usage_and_deletion(client: cohere.Client, tmp_path: Path) -> None
 
 def test_a_job_goes_on_after_a_restart(client: cohere.Client, box: Sandbox, tmp_path: Path) -> None:
     dataset_id = uploaded(client, ROWS, tmp_path)
-    httpx.post(f"{box.url}/_sandbox/pace", json={"pace": "polls:2"}).raise_for_status()
-    while client.datasets.get(dataset_id).dataset.validation_status != "validated":
-        continue
+    validated_slowly(client, box, dataset_id)
     job = client.embed_jobs.create(model="embed-english-v3.0", dataset_id=dataset_id, input_type="search_document")
     box.stop()
     box.start()
