@@ -16,6 +16,9 @@ INSTALLED := $(if $(WHEEL),install-wheel,$(READY))
 
 # Processes that run tests. One has an Airflow with five processes of its own (tests/groups.py): more processes are slower on 2 cores.
 WORKERS := 2
+# Tries of a failed test after its first, each told in the summary. CI has one; nobody else has any.
+RERUNS :=
+TRIES := $(if $(RERUNS),--reruns $(RERUNS) -r fER)
 
 .PHONY: demo up test test-fast test-real test-wheel wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
 help:
@@ -43,7 +46,7 @@ up: $(INSTALLED)
 	@$(RUNNER) -m stack up --sandbox $(REAL)
 
 test: $(READY)
-	$(PY) -m pytest -n $(WORKERS) -m "not real"
+	$(PY) -m pytest -n $(WORKERS) $(TRIES) -m "not real"
 
 test-fast: $(READY)
 	$(PY) -m pytest -n 2 tests/unit tests/stores tests/dags
@@ -53,7 +56,7 @@ test-real: $(READY)
 	@$(PY) -m stack.opensearch check
 	@$(PY) -m stack.opensearch fetch
 	@$(PY) -m tests.real.ogx_venv || echo "the tests with ogx will be skipped" >&2
-	$(PY) -m stack.namespace -- $(PY) -m pytest -n $(WORKERS) -m real
+	$(PY) -m stack.namespace -- $(PY) -m pytest -n $(WORKERS) $(TRIES) -m real
 
 wheel: $(READY)
 	@$(PY) -m stack.wheel build
