@@ -22,6 +22,7 @@ import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -311,11 +312,33 @@ def _path(uri: str) -> Any:
 
     if "://" not in uri:
         raise InputError(f"{uri!r} is not a URI; write file:///path or s3://connection@bucket/key")
+    if connection_id := _connection_prefix(uri).removesuffix("@"):
+        _require_connection(connection_id)
     return cast("Any", ObjectStoragePath)(uri)
 
 
 def _strip(name: str, uri: str) -> str:
     """Return a path from fsspec with the connection id of `uri` in front; fsspec drops scheme and connection id."""
-    connection = uri.split("://", 1)[1].split("/", 1)[0]
-    prefix = connection.split("@", 1)[0] + "@" if "@" in connection else ""
-    return prefix + name
+    return _connection_prefix(uri) + name
+
+
+def _connection_prefix(uri: str) -> str:
+    """`connection@` of a URI, or nothing."""
+    host = uri.split("://", 1)[1].split("/", 1)[0]
+    return host.split("@", 1)[0] + "@" if "@" in host else ""
+
+
+@cache
+def _require_connection(connection_id: str) -> None:
+    """Raise SpecError where Airflow has no such connection: its providers would go on with the machine's own keys."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        BaseHook.get_connection(connection_id)
+    except AirflowNotFoundException as error:
+        name = f"AIRFLOW_CONN_{connection_id.upper()}"
+        raise SpecError(
+            f"Airflow has no connection {connection_id!r}. Add it; in a shell or a notebook, where Airflow's database is "
+            f"not asked, set {name}"
+        ) from error

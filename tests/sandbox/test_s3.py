@@ -15,7 +15,7 @@ from airflow.sdk.io import store as kept_storages
 from s3fs import S3File, S3FileSystem
 
 from opensearch_batch import storage
-from opensearch_batch.errors import Refused, Unavailable
+from opensearch_batch.errors import Refused, SpecError, Unavailable
 from opensearch_batch.storage import ObjectWriter
 from tests.sandbox.bench import Run, Server, rows_of
 from tests.vendors.vendors import BUCKET, aws, aws_connection
@@ -169,6 +169,12 @@ def test_a_storage_that_does_not_answer_is_tried_again_later(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(Unavailable, match="EndpointConnectionError: Could not connect"):
         storage.size_of(f"{BASE}/articles.jsonl")
+
+
+def test_a_connection_that_airflow_does_not_have_is_named() -> None:
+    """The amazon provider would go on with the machine's own keys, in whatever account they open."""
+    with pytest.raises(SpecError, match="no connection 'aws_night'.* set AIRFLOW_CONN_AWS_NIGHT"):
+        storage.size_of("s3://aws_night@corpus/articles.jsonl")
 
 
 def test_an_address_that_airflow_knows_nothing_of(run: Run) -> None:
