@@ -339,6 +339,6 @@ def _require_connection(connection_id: str) -> None:
     except AirflowNotFoundException as error:
         name = f"AIRFLOW_CONN_{connection_id.upper()}"
         raise SpecError(
-            f"Airflow has no connection {connection_id!r}. Add it; in a shell or a notebook, where Airflow's database is "
-            f"not asked, set {name}"
+            f"Airflow has no connection {connection_id!r}. Add it; in a shell or a notebook, where Airflow's database "
+            f"is not asked, set {name}"
         ) from error
