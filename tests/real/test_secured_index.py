@@ -74,7 +74,7 @@ def fill(send: Any) -> int:
     rows = list(source.rows())
     lines = [
         json.dumps(
-            {"id": row.fields["_id"], "_document": row.fields["_document"] | {"text_hash": "h"}, "embedding": [1.5]}
+            {"id": row.fields["_id"], "_document": row.fields["_document"], "_text_hash": "h", "embedding": [1.5]}
         )
         for row in rows
     ]

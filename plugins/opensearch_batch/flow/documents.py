@@ -6,16 +6,13 @@ from opensearch_batch.flow.values import Value
 
 
 class DocumentVersion(Value, frozen=True, kw_only=True, omit_defaults=True):
-    """A document as it was read. `index` is the concrete index of the hit, never an alias; `text_hash` names the text
-    together with the model that the text was sent to (flow/text_hash.py).
-    """
+    """A document as it was read. `index` is the concrete index of the hit, never an alias."""
 
     index: str
     id: str
     routing: str | None = None
     seq_no: int
     primary_term: int
-    text_hash: str
 
 
 class IndexState(Value, frozen=True):

@@ -34,7 +34,7 @@ from opensearch_batch.prepare.shards import (
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.changed import ChangedDocuments
-from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_model, hashed
+from opensearch_batch.sources.hashed import TEXT_HASH, hashed
 from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.index_rows import DOCUMENT, ID
 from opensearch_batch.sources.inputs import read_rows
@@ -71,7 +71,8 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
         ):
             asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
             documents = _documents(spec, asked, run_name) if spec.input.is_index else None
-            names = [*([TEXT_HASH] if reuse else []), *([DOCUMENT] if spec.write_back else []), *spec.output.include]
+            hash_named = [TEXT_HASH] if reuse or spec.write_back else []
+            names = [*hash_named, *([DOCUMENT] if spec.write_back else []), *spec.output.include]
             included = IncludedFields(names) if names else None
             with closing(_requests(spec, limits, bad, included, documents, reuse)) as requests:
                 priced = _priced(requests, price)
@@ -207,13 +208,9 @@ def _rows(
     read = spec.input
     id_field = ID if documents else read.id_field
     with closing(documents.rows() if documents else read_rows(spec)) as rows:
-        named = (
-            hashed(rows, model=hash_of_model(spec), text_field=read.text_field, prompt=read.prompt)
-            if spec.reuse
-            else rows
-        )
+        with_hash = hashed(rows, spec) if spec.reuse and not documents else rows
         yield from read_records(
-            named, id_field=id_field, text_field=read.text_field, prompt=read.prompt, included=included
+            with_hash, id_field=id_field, text_field=read.text_field, prompt=read.prompt, included=included
         )
 
 

@@ -49,14 +49,18 @@ class _Line(msgspec.Struct):
 
     id: str
     document: DocumentVersion = msgspec.field(name="_document")
+    text_hash: str = msgspec.field(name="_text_hash")
     embedding: msgspec.Raw
 
 
 @dataclass(frozen=True)
 class Update:
-    """A vector on its way: two lines of a bulk request."""
+    """A vector on its way: two lines of a bulk request. `text_hash` names the text together with the model that the
+    text was sent to (flow/text_hash.py).
+    """
 
     document: DocumentVersion
+    text_hash: str
     lines: bytes
 
 
@@ -73,9 +77,9 @@ class VectorFields:
     def hash_path(self) -> str:
         return f"{self.provenance}.text_hash"
 
-    def body(self, document: DocumentVersion, vector: bytes) -> bytes:
+    def body(self, text_hash: str, vector: bytes) -> bytes:
         """The partial document; the vector's text goes in unchanged."""
-        made_from = {"model": self.model, "text_hash": document.text_hash, "run": self.run}
+        made_from = {"model": self.model, "text_hash": text_hash, "run": self.run}
         fields = with_dotted({}, {self.provenance: made_from, self.vector: orjson.Fragment(vector)})
         return orjson.dumps({"doc": fields})
 
@@ -125,7 +129,8 @@ def _updates(lines: Iterable[bytes], fields: VectorFields, known: Container[str]
         if document.routing is not None:
             action["routing"] = document.routing
         head = orjson.dumps({"update": action})
-        yield Update(document, b"%b\n%b\n" % (head, fields.body(document, bytes(line.embedding))))
+        body = fields.body(line.text_hash, bytes(line.embedding))
+        yield Update(document, line.text_hash, b"%b\n%b\n" % (head, body))
 
 
 def _batches(updates: Iterator[Update]) -> Iterator[list[Update]]:
@@ -175,7 +180,7 @@ class _Sink:
     def _once(self, batch: Sequence[Update]) -> list[Update]:
         """Send a batch; return the updates that the cluster had no place for."""
         busy: list[Update] = []
-        conflicts: list[DocumentVersion] = []
+        conflicts: list[Update] = []
         missing: list[DocumentVersion] = []
         refused: list[tuple[DocumentVersion, BulkItem]] = []
         for update, item in self._answered(batch):
@@ -189,7 +194,7 @@ class _Sink:
             if item.status == TOO_MANY:
                 busy.append(update)
             elif item.status == CONFLICT:
-                conflicts.append(update.document)
+                conflicts.append(update)
             elif item.status == NOT_FOUND:
                 missing.append(update.document)
             elif item.status >= 400:
@@ -226,24 +231,25 @@ class _Sink:
             return [*self._answered(batch[:middle]), *self._answered(batch[middle:])]
         return list(zip(batch, items, strict=True))
 
-    def _conflicting(self, conflicts: Sequence[DocumentVersion]) -> tuple[int, list[str], list[str]]:
+    def _conflicting(self, conflicts: Sequence[Update]) -> tuple[int, list[str], list[str]]:
         """Tell our own earlier writes, whose answer was lost or whose task was killed, from edits and deletions."""
         if not conflicts:
             return 0, [], []
         wanted = [
             {"_index": each.index, "_id": each.id, "_source": [self._hash_path]}
             | ({} if each.routing is None else {"routing": each.routing})
-            for each in conflicts
+            for each in (update.document for update in conflicts)
         ]
         found: list[Found] = self._send(documents.get_documents(wanted))
         ours, edited, deleted = 0, [], []
-        for document, answer in zip(conflicts, found, strict=True):
+        for update, answer in zip(conflicts, found, strict=True):
+            document = update.document
             if answer.error:
                 kind = Refused if "security_exception" in answer.error else Unavailable
                 raise kind(f"{document.index}: {document.id} cannot be read: {answer.error}")
             if answer.source is None:
                 deleted.append(document.id)
-            elif value_at(answer.source, self._hash_path) == document.text_hash:
+            elif value_at(answer.source, self._hash_path) == update.text_hash:
                 ours += 1
             else:
                 edited.append(document.id)

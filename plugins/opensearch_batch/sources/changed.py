@@ -14,8 +14,8 @@ from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
 from opensearch_batch.sources.columns import leaves_of, text_leaves_of
-from opensearch_batch.sources.hashed import hash_of_model
-from opensearch_batch.sources.index_rows import DOCUMENT, ID, IndexSource, open_index
+from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_model
+from opensearch_batch.sources.index_rows import ID, IndexSource, open_index
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.rows import BadRow, Row
 from opensearch_batch.spec import BatchSpec
@@ -68,7 +68,7 @@ class ChangedDocuments:
         return sum(send(count_documents(state.index, others)) for state in self.states)
 
     def rows(self) -> Generator[Row | BadRow, None, None]:
-        """Yield the rows to send, each with the text's hash in its document, and rows that cannot be sent."""
+        """Yield the rows to send, each with its text's hash, and rows that cannot be sent."""
         read = self._read
         for row in self._source.rows(self._after):
             if isinstance(made := self._with_texts(row), BadRow):
@@ -82,7 +82,7 @@ class ChangedDocuments:
                 if self._hash_field and value_at(made.fields, self._hash_field) == hashed:
                     self.unchanged += 1
                     continue
-                made.fields[DOCUMENT]["text_hash"] = hashed
+                made.fields[TEXT_HASH] = hashed
             yield made
 
     def _with_texts(self, row: Row) -> Row | BadRow | None:

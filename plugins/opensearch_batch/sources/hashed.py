@@ -21,12 +21,11 @@ def hash_of_model(spec: BatchSpec) -> bytes:
     return model_hash(model.provider, model.name, model.endpoint, model.parameters, cut)
 
 
-def hashed(
-    rows: Iterable[Row | BadRow], *, model: bytes, text_field: str, prompt: str | None
-) -> Generator[Row | BadRow, None, None]:
-    """`model` is a model_hash. A row that cannot be sent stays without: the records name it."""
+def hashed(rows: Iterable[Row | BadRow], spec: BatchSpec) -> Generator[Row | BadRow, None, None]:
+    """A row that cannot be sent stays without: the records name it. Documents of an index come with theirs."""
+    model, read = hash_of_model(spec), spec.input
     for row in rows:
         if isinstance(row, Row):
             with suppress(WrongRow):
-                row.fields[TEXT_HASH] = text_hash(model, text_of(row.fields, text_field, prompt))
+                row.fields[TEXT_HASH] = text_hash(model, text_of(row.fields, read.text_field, read.prompt))
         yield row
