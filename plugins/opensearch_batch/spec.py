@@ -252,7 +252,9 @@ class BatchSpec(Section):
         None, description="With it each vector goes back into the document whose text was sent."
     )
     reuse: ReuseSection | None = Field(
-        None, description="With it texts that have a vector of an earlier run are not sent, and the vector is copied."
+        None,
+        description="With it texts that have a vector of an earlier run are not sent, and the vector is copied; a text "
+        "of several rows is sent once.",
     )
     limits: LimitSection = LimitSection()
     wait: WaitSection = WaitSection()

@@ -106,12 +106,14 @@ def matches(uri: str) -> list[str]:
 
 
 @contextmanager
-def open_binary(uri: str) -> Iterator[IO[bytes]]:
-    """Open an object for reading, as a context manager. Raise InputError for an absent object and for a folder."""
+def open_binary(uri: str, block_bytes: int = BLOCK_BYTES) -> Iterator[IO[bytes]]:
+    """Open an object for reading, as a context manager; from object storage so many bytes are read at once. Raise
+    InputError for an absent object and for a folder.
+    """
     try:
         with _told(f"read {uri}"):
             path = _path(uri)
-            source = path.fs.open(path.path, "rb", block_size=BLOCK_BYTES)
+            source = path.fs.open(path.path, "rb", block_size=block_bytes)
             if path.protocol not in LOCAL:
                 source = _Buffered(source)
     except (FileNotFoundError, IsADirectoryError) as error:

@@ -125,7 +125,7 @@ class Fill:
             "work_uri": f"file://{self.run.folder}/work",
             "write_back": {"vector_field": "vector", **self._of("write_back")},
             "limits": self._of("limits"),
-            **({"reuse": self._of("reuse")} if "reuse" in self.settings else {}),
+            "reuse": self.settings.get("reuse"),
         }
 
     def _of(self, section: str) -> dict[str, Any]:

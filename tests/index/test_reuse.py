@@ -15,12 +15,14 @@ from opensearch_batch import results
 from opensearch_batch.fill import fill_embeddings
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.operators import ReportOperator
-from opensearch_batch.reuse import record
+from opensearch_batch.reuse import entries
 from opensearch_batch.reuse.landed_lines import keep_landed
 from tests.index.bench import DIMENSIONS, Cluster, Fill, Index, articles
 from tests.sandbox.bench import MODEL, Run, Server, rows_of
 
 Night = Callable[..., Fill]
+PaidFor = Callable[[int], Fill]
+CopyOf = Callable[..., Fill]
 
 
 @pytest.fixture
@@ -28,82 +30,111 @@ def reuse(tmp_path: Path) -> dict[str, Any]:
     return {"uri": f"file://{tmp_path}/paid-for"}
 
 
+@pytest.fixture
+def paid_for(index: Index, night: Night, reuse: Any) -> PaidFor:
+    """A first night that has filled the index with so many articles."""
+
+    def filled(count: int) -> Fill:
+        index.add(articles(count))
+        run = night(reuse=reuse)
+        run.through()
+        return run
+
+    return filled
+
+
+@pytest.fixture
+def copy_of(cluster: Cluster, night: Night, reuse: Any) -> CopyOf:
+    """A night, not begun, over another index with so many articles: the same, and what there is of them more."""
+
+    def another(count: int, name: str = "articles-copy", **settings: Any) -> Fill:
+        run = night(name, **{"reuse": reuse, **settings})
+        run.index = cluster.index(name)
+        run.index.add(articles(count))
+        return run
+
+    return another
+
+
 def test_another_index_with_the_same_texts_costs_only_what_is_new(
-    cluster: Cluster, index: Index, night: Night, reuse: Any, server: Server
+    index: Index, paid_for: PaidFor, copy_of: CopyOf, server: Server
 ) -> None:
-    index.add(articles(40))
-    night(reuse=reuse).through()
-    other = cluster.index("articles-2")
-    other.add(articles(45))
-    run = night("night-2", reuse=reuse)
-    run.index = other
+    paid_for(40)
+    run = copy_of(45)
     report = run.through()
     assert (report["records"], report["answered"], report["reused"]) == (45, 45, 40)
     assert (run.plan["records"], run.plan["reused_rows"]) == (5, 40)
     assert report["written"]["written"] == 45
     vectors = {name: hit["_source"]["vector"] for name, hit in index.hits.items()}
-    assert {name: hit["_source"]["vector"] for name, hit in other.hits.items() if name in vectors} == vectors
+    copied = {name: hit["_source"]["vector"] for name, hit in run.index.hits.items() if name in vectors}
+    assert copied == vectors
     assert [job["requests"] for job in server.ledger] == [40, 5]
 
 
-def test_a_run_with_nothing_new_is_whole_without_a_job(
-    cluster: Cluster, index: Index, night: Night, reuse: Any, server: Server
-) -> None:
-    index.add(articles(20))
-    night(reuse=reuse).through()
-    copy = cluster.index("articles-copy")
-    copy.add(articles(20))
-    run = night("night-2", reuse=reuse)
-    run.index = copy
+def test_a_run_with_nothing_new_is_whole_without_a_job(paid_for: PaidFor, copy_of: CopyOf, server: Server) -> None:
+    paid_for(20)
+    run = copy_of(20)
     report = run.through()
     assert (report["answered"], report["reused"], report["jobs"]) == (20, 20, [])
-    assert copy.vectors == set(articles(20))
+    assert run.index.vectors == set(articles(20))
     assert len(server.ledger) == 1
     assert len(list(results.open(report["manifest"]))) == 20
 
 
-def test_a_document_edited_meanwhile_is_left_alone_by_copied_vectors_too(
-    cluster: Cluster, index: Index, night: Night, reuse: Any
-) -> None:
-    index.add(articles(10))
-    night(reuse=reuse).through()
-    copy = cluster.index("articles-copy")
-    copy.add(articles(10))
-    run = night("night-2", reuse=reuse)
-    run.index = copy
-    assert run.through(lambda: copy.edit("a1", body="edited"))["written"]["superseded"] == 1
-    assert copy.vectors == set(articles(10)) - {"a1"}
+def test_a_document_edited_meanwhile_is_left_alone_by_copied_vectors_too(paid_for: PaidFor, copy_of: CopyOf) -> None:
+    paid_for(10)
+    run = copy_of(10)
+    assert run.through(lambda: run.index.edit("a1", body="edited"))["written"]["superseded"] == 1
+    assert run.index.vectors == set(articles(10)) - {"a1"}
 
 
-def test_another_model_and_other_parameters_make_vectors_of_their_own(
-    cluster: Cluster, index: Index, night: Night, reuse: Any
-) -> None:
-    index.add(articles(10))
-    night(reuse=reuse).through()
-    copy = cluster.index("articles-copy")
-    copy.add(articles(10))
-    run = night("night-2", reuse=reuse, model={"name": "text-embedding-3-large"})
-    run.index = copy
+def test_documents_with_one_text_cost_one_vector_and_each_gets_it(index: Index, night: Night, reuse: Any) -> None:
+    same = {f"same-{n}": {"title": f"title {n}", "body": "a text of many documents"} for n in range(8)}
+    index.add(articles(5))
+    index.add(same)
+    run = night(reuse=reuse)
+    report = run.through(lambda: index.edit("same-0", body="edited"))
+    assert (run.plan["records"], run.plan["twins"]) == (6, 7)
+    assert (report["records"], report["answered"], report["twins"]) == (13, 13, 7)
+    assert (report["written"]["written"], report["written"]["superseded"]) == (12, 1)
+    assert index.vectors == {*articles(5), *same} - {"same-0"}
+    vectors = {str(hit["_source"]["vector"]) for name, hit in index.hits.items() if name in same and name != "same-0"}
+    assert len(vectors) == 1
+    second = night("night-2", reuse=reuse)
+    assert second.through()["written"]["written"] == 1
+
+
+@pytest.mark.parametrize(
+    "settings", [{"model": {"name": "text-embedding-3-large"}}, {"reuse": None}], ids=["another model", "switched off"]
+)
+def test_every_text_is_sent(paid_for: PaidFor, copy_of: CopyOf, settings: dict[str, Any]) -> None:
+    paid_for(10)
+    run = copy_of(10, **settings)
     run.prepare()
-    assert (run.plan["records"], run.plan["reused_rows"]) == (10, 0)
+    assert (run.plan["records"], run.plan.get("reused_rows", 0)) == (10, 0)
 
 
 @pytest.mark.parametrize("gone", ["record", "results"])
-def test_what_is_no_longer_there_is_sent(
-    cluster: Cluster, index: Index, night: Night, reuse: Any, tmp_path: Path, gone: str
-) -> None:
-    index.add(articles(10))
-    first = night(reuse=reuse)
-    first.through()
+def test_what_is_no_longer_there_is_sent(paid_for: PaidFor, copy_of: CopyOf, tmp_path: Path, gone: str) -> None:
+    first = paid_for(10)
     folder = tmp_path / "paid-for" if gone == "record" else first.run.out
     for path in folder.glob("*.parquet" if gone == "record" else "results-*"):
         path.unlink()
-    copy = cluster.index("articles-copy")
-    copy.add(articles(10))
-    run = night("night-2", reuse=reuse)
-    run.index = copy
+    run = copy_of(10)
     run.prepare()
     assert (run.plan["records"], run.plan["reused_rows"]) == (10, 0)
+
+
+def test_where_the_newest_results_are_gone_the_older_ones_serve(paid_for: PaidFor, copy_of: CopyOf) -> None:
+    paid_for(10)
+    copy = copy_of(10)
+    copy.run.out = copy.run.folder / "copied"
+    copy.through()
+    for path in copy.run.out.glob("results-*"):
+        path.unlink()
+    run = copy_of(10, "third")
+    run.prepare()
+    assert (run.plan["records"], run.plan["reused_rows"]) == (0, 10)
 
 
 def test_what_a_failed_run_has_paid_for_is_not_paid_again(
@@ -122,18 +153,14 @@ def test_what_a_failed_run_has_paid_for_is_not_paid_again(
 
 
 def test_a_vector_grows_old_also_where_it_is_copied(
-    cluster: Cluster, index: Index, night: Night, reuse: Any, monkeypatch: pytest.MonkeyPatch
+    paid_for: PaidFor, copy_of: CopyOf, reuse: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index.add(articles(5))
-    night(reuse=reuse).through()
+    paid_for(5)
     began = time.time()
     for days, name in ((5, "in-time"), (11, "too-late")):
         with monkeypatch.context() as later:
-            later.setattr(time, "time", lambda days=days: began + days * record.DAY_SECONDS)
-            copy = cluster.index(name)
-            copy.add(articles(5))
-            run = night(name, reuse={**reuse, "max_age_days": 10})
-            run.index = copy
+            later.setattr(time, "time", lambda days=days: began + days * entries.DAY_SECONDS)
+            run = copy_of(5, name, reuse={**reuse, "max_age_days": 10})
             run.through()
             assert run.plan["reused_rows"] == (5 if name == "in-time" else 0)
 
@@ -150,16 +177,10 @@ def test_a_vector_without_a_direction_is_not_kept(tmp_path: Path, reuse: Any) ->
     assert keep_landed(reuse["uri"], [file]) == 1
 
 
-def test_a_broken_file_of_the_record_costs_money_and_no_run(
-    cluster: Cluster, index: Index, night: Night, reuse: Any, tmp_path: Path
-) -> None:
-    index.add(articles(5))
-    night(reuse=reuse).through()
+def test_a_broken_file_of_the_record_costs_money_and_no_run(paid_for: PaidFor, copy_of: CopyOf, tmp_path: Path) -> None:
+    paid_for(5)
     (tmp_path / "paid-for" / "broken.parquet").write_bytes(b"no Parquet at all")
-    copy = cluster.index("articles-copy")
-    copy.add(articles(5))
-    run = night("night-2", reuse=reuse)
-    run.index = copy
+    run = copy_of(5)
     run.prepare()
     assert run.plan["reused_rows"] == 5
 
@@ -192,15 +213,9 @@ def test_rows_of_files_are_copied_too(tmp_path: Path, reuse: Any, server: Server
     assert all(copied[row["id"]]["embedding"] == vectors[row["text"]] for row in rows)
 
 
-def test_a_dry_run_counts_and_writes_nothing(
-    cluster: Cluster, index: Index, night: Night, reuse: Any, server: Server
-) -> None:
-    index.add(articles(10))
-    night(reuse=reuse).through()
-    copy = cluster.index("articles-copy")
-    copy.add(articles(12))
-    run = night("night-2", reuse=reuse)
-    run.index = copy
+def test_a_dry_run_counts_and_writes_nothing(paid_for: PaidFor, copy_of: CopyOf) -> None:
+    paid_for(10)
+    run = copy_of(12)
     spec = {**run.spec, "dry_run": True}
     run.run.prepare(run.index.uri, spec=spec, model=None, model_parameters=None, input_uri=None, work_uri=None)
     assert (run.plan["records"], run.plan["reused_rows"], "reused" in run.plan) == (2, 10, False)

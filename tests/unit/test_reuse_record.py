@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from opensearch_batch.reuse import record
-from opensearch_batch.reuse.record import Entry, add_entries, compact, files_in, find
+from opensearch_batch.reuse import compaction, record
+from opensearch_batch.reuse.compaction import compact
+from opensearch_batch.reuse.entries import Entries
+from opensearch_batch.reuse.record import add, files_in, find
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
-def entries(count: int, seed: int, day: int = 20_000) -> list[Entry]:
+class Entry(NamedTuple):
+    hash: bytes
+    uri: str
+    offset: int
+    length: int
+    day: int
+
+
+def entries(count: int, seed: int, day: int = 20_000, uri: str = "") -> list[Entry]:
     made = random.Random(seed)
-    return [Entry(made.randbytes(16), f"file:///results-{seed}.jsonl", n * 100, 100, day) for n in range(count)]
+    uri = uri or f"file:///results-{seed}.jsonl"
+    return [Entry(made.randbytes(16), uri, n * 100, 100, day) for n in range(count)]
 
 
-def asked(*hashes: bytes) -> bytes:
-    return b"".join(sorted(set(hashes)))
+def enter(folder: str, name: str, some: list[Entry]) -> int:
+    made = Entries(some[0].uri)
+    for text_hash, _, offset, length, day in some:
+        made.add(text_hash, offset, length, day)
+    table = made.table()
+    add(folder, name, table)
+    return len(table)
+
+
+def asked(*some: list[Entry]) -> bytes:
+    return b"".join(sorted({each.hash for one in some for each in one}))
+
+
+def rows(table: pyarrow.Table) -> list[Entry]:
+    return sorted(Entry(**row) for row in table.to_pylist())
 
 
 @pytest.fixture
@@ -27,49 +55,83 @@ def folder(tmp_path: Path) -> str:
 
 def test_each_known_hash_is_found_and_no_other(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "GROUP_ROWS", 100)
-    known = {seed: entries(350, seed) for seed in range(3)}
-    for seed, some in known.items():
-        assert add_entries(folder, f"run-{seed}", some) == 350
-    wanted = [one for some in known.values() for one in some[::7]]
-    strangers = [one.hash for one in entries(100, seed=9)]
-    found = list(find(folder, asked(*strangers, *(one.hash for one in wanted))))
-    assert sorted(found) == sorted(wanted)
+    known = [entries(350, seed) for seed in range(3)]
+    for seed, some in enumerate(known):
+        assert enter(folder, f"run-{seed}", some) == 350
+    wanted = [one for some in known for one in some[::7]]
+    newest, others = find(folder, asked(wanted, entries(100, seed=9)))
+    assert rows(newest) == sorted(wanted)
+    assert len(others) == 0
 
 
 def test_nothing_is_found_where_there_is_nothing(folder: str) -> None:
-    assert list(find(folder, asked(b"h" * 16))) == []
-    assert add_entries(folder, "run", []) == 0
-    assert files_in(folder) == []
+    newest, others = find(folder, b"h" * 16)
+    assert (len(newest), len(others), files_in(folder)) == (0, 0, [])
 
 
 def test_entries_older_than_a_day_are_not_found(folder: str) -> None:
     old, new = entries(5, seed=1, day=100), entries(5, seed=2, day=200)
-    add_entries(folder, "old", old)
-    add_entries(folder, "new", new)
-    everything = asked(*(one.hash for one in [*old, *new]))
-    assert sorted(find(folder, everything, oldest_day=150)) == sorted(new)
+    enter(folder, "old", old)
+    enter(folder, "new", new)
+    assert rows(find(folder, asked(old, new), oldest_day=150)[0]) == sorted(new)
+
+
+def test_the_newest_entry_of_a_hash_comes_first_and_the_older_after_it(folder: str) -> None:
+    days = {day: entries(5, seed=1, day=day, uri=f"file:///of-day-{day}.jsonl") for day in (300, 100, 200)}
+    for day, some in days.items():
+        enter(folder, f"day-{day}", some)
+    newest, others = find(folder, asked(days[100]))
+    assert rows(newest) == sorted(days[300])
+    assert rows(others) == sorted([*days[100], *days[200]])
+
+
+def test_of_very_many_entries_the_newest_are_kept(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded by the hashes that are asked for."""
+    monkeypatch.setattr(record, "ASKED_AT_ONCE", 5)
+    for day in range(20):
+        enter(folder, f"day-{day:02d}", entries(5, seed=1, day=day))
+    newest, others = find(folder, asked(entries(5, seed=1)))
+    assert rows(newest) == sorted(entries(5, seed=1, day=19))
+    assert len(others) <= 10
+
+
+def test_a_hash_that_a_results_file_has_twice_is_one_entry(folder: str) -> None:
+    some = entries(3, seed=1)
+    again = [one._replace(offset=one.offset + 1000, day=one.day + 1) for one in some]
+    assert enter(folder, "run", [*some, *again]) == 3
+    assert rows(find(folder, asked(some))[0]) == sorted(again)
 
 
 @pytest.mark.parametrize("part_rows", [50, 1_000_000])
 def test_many_files_become_one_with_the_newest_entry_of_each_hash(
     folder: str, monkeypatch: pytest.MonkeyPatch, part_rows: int
 ) -> None:
-    monkeypatch.setattr(record, "PART_ROWS", part_rows)
-    shared = entries(10, seed=99)
-    for seed in range(record.MOST_FILES + 1):
-        newer = [one._replace(uri=f"file:///newer-{seed}.jsonl", day=one.day + seed) for one in shared]
-        add_entries(folder, f"run-{seed:02d}", [*entries(20, seed), *newer])
-    assert compact(folder, "all") == record.MOST_FILES + 1
+    monkeypatch.setattr(compaction, "PART_ROWS", part_rows)
+    count = compaction.MOST_FILES + 1
+    edges = [Entry(byte * 16, "file:///edges.jsonl", 0, 100, 20_000) for byte in (b"\x00", b"\xff")]
+    enter(folder, "run-edges", edges)
+    for seed in range(count - 1):
+        enter(folder, f"run-{seed:02d}", [*entries(20, seed), *entries(10, seed=99, day=20_000 + seed)])
+    assert compact(folder, "all") == count
     assert files_in(folder) == ["all.parquet"]
-    known = [one for seed in range(record.MOST_FILES + 1) for one in entries(20, seed)]
-    found = list(find(folder, asked(*(one.hash for one in [*known, *shared]))))
-    assert len(found) == len(known) + len(shared)
-    assert {one.uri for one in found if one.hash in {each.hash for each in shared}} == {
-        f"file:///newer-{record.MOST_FILES}.jsonl"
-    }
+    known = [entries(20, seed) for seed in range(count - 1)]
+    newest, others = find(folder, asked(edges, entries(10, seed=99), *known))
+    shared = [one._replace(uri=f"file:///results-{count - 2}.jsonl") for one in entries(10, 99, 20_000 + count - 2)]
+    found = {one.hash: one for one in rows(newest)}
+    assert set(found) == {one.hash for some in (edges, shared, *known) for one in some}
+    assert [(found[one.hash].uri, found[one.hash].day) for one in shared] == [(one.uri, one.day) for one in shared]
+    assert len(others) == 0
 
 
 def test_few_files_stay(folder: str) -> None:
-    add_entries(folder, "run", entries(5, seed=1))
+    enter(folder, "run", entries(5, seed=1))
     assert compact(folder, "all") == 0
     assert files_in(folder) == ["run.parquet"]
+
+
+def test_what_is_too_old_goes_when_files_become_one(folder: str) -> None:
+    for seed in range(compaction.MOST_FILES + 1):
+        enter(folder, f"run-{seed:02d}", entries(5, seed, day=100 + seed))
+    compact(folder, "all", oldest_day=130)
+    everything = asked(*(entries(5, seed) for seed in range(compaction.MOST_FILES + 1)))
+    assert {one.day for one in rows(find(folder, everything)[0])} == {130, 131, 132}

@@ -21,7 +21,8 @@ class Shard(Value, frozen=True):
     round. `asked` is the kind of answer that the requests ask for; unset in shards of earlier versions.
 
     `fields_uri` is the file of the fields that results have from their rows, a line a row in the shard's order, and
-    `field_types` the fields' names and types; unset without such fields.
+    `field_types` the fields' names and types; unset without such fields. `twins` are rows on top, with a text of the
+    shard: their lines follow their row's, and they get its answer (sources/records.py).
     """
 
     index: int
@@ -35,6 +36,7 @@ class Shard(Value, frozen=True):
     asked: Asked | UnsetType = UNSET
     fields_uri: str | UnsetType = UNSET
     field_types: tuple[tuple[str, FieldType], ...] | UnsetType = UNSET
+    twins: int | UnsetType = UNSET
 
     @property
     def name(self) -> str:

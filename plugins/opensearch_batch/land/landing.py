@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import chain
 
@@ -16,8 +16,8 @@ from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.data_files import Format
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
-from opensearch_batch.land.reconcile import Tally, fate, join
-from opensearch_batch.land.row_fields import row_fields
+from opensearch_batch.land.reconcile import Failure, Tally, fate, join
+from opensearch_batch.land.row_fields import RowFields, row_fields
 from opensearch_batch.land.tag import tag_of
 from opensearch_batch.prepare.row_ids import row_groups, row_ids
 from opensearch_batch.providers.protocol import Provider
@@ -60,17 +60,19 @@ def land(
     with ExitStack() as stack:
         about = {"model_id": job.model_id, "run": run_key, "shard": part, "batch_id": job.provider_job_id}
         types = dict((job.shard.field_types if job.shard else None) or ())
-        fields_of = stack.enter_context(row_fields(job.shard))
+        fields = stack.enter_context(row_fields([job.shard] if job.shard else []))
         results = stack.enter_context(open_results(f"{output_uri}/results-{name}", output_format, about, types))
         failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{name}.jsonl"))
         handed_on = stack.enter_context(_handed_on(job, tally))
         end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
         asked = (job.shard.asked if job.shard else None) or Asked()
-        for row in join(ids, _lines(outcome, store), provider, end, tally, groups, job.name, asked):
+        sent = join(ids, _lines(outcome, store), provider, end, tally, groups, job.name, asked)
+        twins = (job.shard.twins if job.shard else 0) or 0
+        for row in _with_twins(sent, fields, tally) if twins else sent:
             if isinstance(row, Answer):
-                results.add(row, fields_of(row.id))
+                results.add(row, fields.of(row.id))
             elif handed_on and tally.hands_on(row):
-                handed_on.add_line({**row.line, "alone": row.alone})
+                handed_on.add_line(row.handed_on)
             else:
                 failures.add_line(row.line)
         _refuse_fewer_than_told(outcome, tally, len(groups or ids))
@@ -81,7 +83,7 @@ def land(
     return Landed(
         job=job,
         state=outcome.state,
-        records=len(ids),
+        records=len(ids) + twins,
         answered=tally.answered,
         failed=tally.failed,
         missing=tally.missing,
@@ -101,6 +103,14 @@ def land(
         zero_vectors=tally.zero_vectors,
         truncated=tally.truncated,
     )
+
+
+def _with_twins(rows: Iterable[Answer | Failure], fields: RowFields, tally: Tally) -> Iterator[Answer | Failure]:
+    """Yield each row that was sent, and its twins with the same end."""
+    for row in rows:
+        yield row
+        for twin in fields.twins(row.id):
+            yield tally.again(row, twin.id)
 
 
 def _tag(job: Job, tally: Tally) -> str:

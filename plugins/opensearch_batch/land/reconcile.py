@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
 
 from opensearch_batch.errors import ReasonsUnread, UnknownAnswer
 from opensearch_batch.flow.answers import Answer, Usage
@@ -102,6 +104,12 @@ class Tally:
             self.name(ZERO_VECTORS, answer.id)
         return answer
 
+    def again(self, row: Answer | Failure, twin: str) -> Answer | Failure:
+        """Count a twin, by its id, as the row that was sent, and return its own end; the usage counts once."""
+        if isinstance(row, Answer):
+            return self.take(msgspec.structs.replace(row, id=twin, usage=Usage()))
+        return self.count(replace(row, id=twin, twin_of=row.id))
+
     def cannot_read(self, line: int, why: str) -> None:
         self.unreadable += 1
         self.first_unreadable = self.first_unreadable or f"line {line}: {why}"
@@ -121,7 +129,7 @@ class Tally:
 @dataclass(frozen=True)
 class Failure:
     """A row without an answer, and the reason. `passing`: the provider may answer the row when sent again; `alone`:
-    when sent without the rest of the request.
+    when sent without the rest of the request. `twin_of` is the row that was sent in its place.
     """
 
     id: str
@@ -129,11 +137,18 @@ class Failure:
     message: str
     passing: bool = False
     alone: bool = False
+    twin_of: str | None = None
 
     @property
     def line(self) -> dict[str, Any]:
         """In a failures file."""
         return {"id": self.id, "code": self.code, "message": self.message}
+
+    @property
+    def handed_on(self) -> dict[str, Any]:
+        """In a file of rows for a repair round."""
+        twin_of = {} if self.twin_of is None else {"twin_of": self.twin_of}
+        return {**self.line, "alone": self.alone, **twin_of}
 
 
 @dataclass(frozen=True)

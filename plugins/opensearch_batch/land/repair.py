@@ -9,7 +9,6 @@ import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import orjson
 from msgspec.structs import replace
@@ -20,6 +19,7 @@ from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.reconcile import Failure, Left, Tally
+from opensearch_batch.land.row_fields import RowFields, row_fields
 from opensearch_batch.land.tag import tag_of
 from opensearch_batch.prepare.grouping import group_name, ids_line
 from opensearch_batch.prepare.preparation import opener
@@ -29,9 +29,6 @@ from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.rows import Place
 from opensearch_batch.storage import open_binary, remove
-
-if TYPE_CHECKING:
-    from msgspec import UnsetType
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +42,7 @@ class Taken(Value, frozen=True):
 
 @dataclass(frozen=True)
 class HandedOn:
-    """The rows left to a repair round by attempt `attempt` of a shard's job, in `file`."""
+    """The rows left to a repair round by attempt `attempt` of a shard's job, in `file`, twins included."""
 
     shard: Shard
     attempt: int
@@ -68,11 +65,14 @@ def prepare_repair(
         for parts in fetched:
             bundle: list[Shard] = []
             for group in _groups(parts):
-                handed_on = sum(part.file.rows for part in group)
+                handed_on = sum(1 for part in group for row in _failures(part.file.uri) if row.twin_of is None)
                 if handed_on < limits.least:
                     log.warning("%d rows are too few for a job (%d): they keep their reasons", handed_on, limits.least)
                     continue
-                with closing(_rows_again(group, provider)) as rows:
+                with (
+                    row_fields([part.shard for part in group]) as fields,
+                    closing(_rows_again(group, provider, fields)) as rows,
+                ):
                     grouped = any(part.shard.ids_uri for part in group)
                     open_ids = opener(folder, ".ids.jsonl", first=count) if grouped else None
                     with_fields = any(part.shard.fields_uri for part in group)
@@ -139,18 +139,18 @@ def _groups(parts: Sequence[Landed]) -> list[list[HandedOn]]:
     return [*([first] if first else []), *([part] for part in handed_on if part.attempt != 1)]
 
 
-def _rows_again(group: Sequence[HandedOn], provider: Provider) -> Generator[Request, None, None]:
+def _rows_again(group: Sequence[HandedOn], provider: Provider, fields: RowFields) -> Generator[Request, None, None]:
+    """Twins of a row go with the row."""
     for part in group:
         shard = part.shard
-        wanted = {failure.id: failure.alone for failure in _failures(part.file.uri)}
-        with open_binary(shard.uri) as lines, _beside(shard.ids_uri) as ids_lines, _beside(shard.fields_uri) as fields:
+        wanted = {failure.id: failure.alone for failure in _failures(part.file.uri) if failure.twin_of is None}
+        with open_binary(shard.uri) as lines, _beside(shard.ids_uri) as ids_lines:
             for number, raw in enumerate(lines, start=1):
                 origin = Place(shard.uri, number)
                 if ids_lines is None:
-                    yield from _same(raw, provider, wanted, origin, _next(fields, 1))
+                    yield from _same(raw, provider, wanted, origin, fields)
                 else:
-                    ids = orjson.loads(next(ids_lines))
-                    yield from _narrowed(raw, ids, provider, wanted, origin, _next(fields, len(ids)))
+                    yield from _narrowed(raw, orjson.loads(next(ids_lines)), provider, wanted, origin, fields)
         if wanted:
             raise InputError(
                 f"{shard.uri} no longer has {len(wanted)} of the rows that {shard.name} handed on, e.g. "
@@ -158,26 +158,23 @@ def _rows_again(group: Sequence[HandedOn], provider: Provider) -> Generator[Requ
             )
 
 
-def _beside(uri: str | UnsetType | None) -> AbstractContextManager[Iterator[bytes] | None]:
+def _beside(uri: str | None) -> AbstractContextManager[Iterator[bytes] | None]:
     return open_binary(uri) if uri else nullcontext()
 
 
-def _next(fields: Iterator[bytes] | None, rows: int) -> list[bytes]:
-    """The lines of a request's rows in the file of included fields, or so many empty ones."""
-    return [b""] * rows if fields is None else [next(fields) for _ in range(rows)]
-
-
 def _same(
-    raw: bytes, provider: Provider, wanted: dict[str, bool], origin: Place, fields: list[bytes]
+    raw: bytes, provider: Provider, wanted: dict[str, bool], origin: Place, fields: RowFields
 ) -> Iterator[Request]:
     """Yield the unchanged request of a wanted row, once."""
     line = orjson.loads(raw)
-    if wanted.pop(provider.request_id(line), None) is not None:
-        yield Request(raw, _bytes(provider.texts(line)), origin, fields=fields[0])
+    row_id = provider.request_id(line)
+    if wanted.pop(row_id, None) is not None:
+        texts = provider.texts(line)
+        yield Request(raw, _bytes(texts), origin, fields=fields.line(row_id), twins=(fields.twins(row_id),))
 
 
 def _narrowed(
-    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], origin: Place, fields: list[bytes]
+    raw: bytes, ids: Sequence[str], provider: Provider, wanted: dict[str, bool], origin: Place, fields: RowFields
 ) -> Iterator[Request]:
     """Yield the request with only the wanted rows, and a request for every row to send alone."""
     found = [(at, alone) for at, row_id in enumerate(ids) if (alone := wanted.pop(row_id, None)) is not None]
@@ -189,8 +186,8 @@ def _narrowed(
         if positions:
             some, said = [ids[at] for at in positions], [texts[at] for at in positions]
             again = orjson.dumps(provider.with_texts(line, group_name(some), said), option=orjson.OPT_APPEND_NEWLINE)
-            lines = b"".join(fields[at] for at in positions)
-            yield Request(again, _bytes(said), origin, len(positions), ids_line(some), fields=lines)
+            lines, twins = b"".join(map(fields.line, some)), [*map(fields.twins, some)]
+            yield Request(again, _bytes(said), origin, len(positions), ids_line(some), fields=lines, twins=twins)
 
 
 def _bytes(texts: Iterable[str]) -> int:
@@ -198,12 +195,14 @@ def _bytes(texts: Iterable[str]) -> int:
 
 
 def _left(sources: Sequence[str], ids: set[str] | None, shard: Shard, output: str) -> Left:
-    """Write the failures of `sources`: the rows of `ids`, or all rows. `output` begins the file's URI."""
+    """Write the failures of `sources`: the rows of `ids` and their twins, or all rows. `output` begins the file's
+    URI.
+    """
     tally = Tally()
     with JsonLines(f"{output}-{shard.part}-left-{tag_of(shard.sha256, uris=sources)}.jsonl") as out:
         for source in sources:
             for failure in _failures(source):
-                if ids is None or failure.id in ids:
+                if ids is None or (failure.twin_of or failure.id) in ids:
                     out.add_line(tally.count(failure).line)
         entry = out.commit()
     if entry is None:

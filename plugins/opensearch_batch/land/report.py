@@ -75,6 +75,8 @@ class Report(Value, frozen=True):
     bad_rows: int | UnsetType = UNSET
     reused: int | UnsetType = UNSET
     """Rows answered with a vector of an earlier run: they count in `records` and `answered` too, and cost nothing."""
+    twins: int | UnsetType = UNSET
+    """Rows with the text of another row, answered or failed as that: they count there too, and cost nothing."""
     written: Written | UnsetType = UNSET
     """What became of the vectors in the index; unset where nothing is written back."""
 
@@ -116,7 +118,8 @@ class Report(Value, frozen=True):
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
         if self.reused:
             repaired += f" ({self.reused} with the vector of an earlier run)"
-        back = f"; {self.written}" if self.written else ""
+        once = f"; {counted(self.twins, 'row')} with the text of another row, which was sent once" if self.twins else ""
+        back = f"{once}; {self.written}" if self.written else once
         return (
             f"manifest {self.manifest}: {self.answered} of {self.records} rows answered{repaired}, "
             f"{self.failed} failed{bad}, {self.missing} missing{extra}; {jobs}, {used}{money}{back}"
@@ -155,7 +158,7 @@ def sum_up(
     counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in unsent)]
     usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
     total["answered"] += reused.rows if reused else 0
-    records = plan.records + (bad.tally.failed if bad else 0) + (reused.rows if reused else 0)
+    records = plan.records + (plan.twins or 0) + (bad.tally.failed if bad else 0) + (reused.rows if reused else 0)
     total["missing"] = records - total["answered"] - total["failed"]
     return Report(
         records=records,
@@ -167,6 +170,7 @@ def sum_up(
         absent=_absent(plan, [part for part in parts if not part.job.round]),
         results=[part.results.uri for part in parts if part.results] + ([reused.uri] if reused else []),
         reused=reused.rows if reused else UNSET,
+        twins=plan.twins,
         failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in unsent],
         passing=_added(part.passing for part in parts),
         repaired=sum(part.answered for part in parts if part.job.round),

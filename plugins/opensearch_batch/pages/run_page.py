@@ -38,6 +38,8 @@ def _plan(pushed: Values) -> Iterator[str]:
             "rows": plan["records"],
             "unchanged documents, not sent": plan.get("unchanged"),
             "documents without text, not sent": plan.get("empty"),
+            "rows with the vector of an earlier run, not sent": plan.get("reused_rows"),
+            "rows with the text of another row, not sent": plan.get("twins"),
             "shards": plan["shards"],
             "bytes": plan["bytes"],
             "estimated input tokens": plan["estimated_tokens"],

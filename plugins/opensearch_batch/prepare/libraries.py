@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opensearch_batch import providers
 from opensearch_batch.providers.store import store_class
-from opensearch_batch.reuse import record
+from opensearch_batch.reuse import entries
 from opensearch_batch.sinks import formats
 from opensearch_batch.spec import BatchSpec
 
@@ -14,4 +14,4 @@ def require_libraries(spec: BatchSpec) -> None:
     store_class(providers.get(spec.model.provider)).require_libraries()
     formats.require_libraries(spec.output.format)
     if spec.reuse:
-        record.require_libraries()
+        entries.require_libraries()

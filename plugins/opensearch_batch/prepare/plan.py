@@ -27,7 +27,8 @@ class Plan(Value, frozen=True):
     `indices` are read documents' indices as they were then; `unchanged` documents have their vector already, `empty`
     documents have no text: neither is sent. Unset where the input is no index. `question` is what the checkpoint counts
     for (sources/checkpoint.py); unset where nothing but a whole read will do. `reused_rows` are answered on top, with
-    vectors of earlier runs in the results file `reused`, which a dry run does not write.
+    vectors of earlier runs in the results file `reused`, which a dry run does not write. `twins` are rows on top with
+    the text of a row to send, and get its answer.
     """
 
     run_key: str
@@ -50,6 +51,7 @@ class Plan(Value, frozen=True):
     reused_rows: int | UnsetType = UNSET
     unchanged: int | UnsetType = UNSET
     empty: int | UnsetType = UNSET
+    twins: int | UnsetType = UNSET
 
     @property
     def price(self) -> Price | None:
@@ -72,6 +74,8 @@ class Plan(Value, frozen=True):
             )
         if self.reused_rows:
             skipped += f"; {counted(self.reused_rows, 'row')} with the vector of an earlier run"
+        if self.twins:
+            skipped += f"; {counted(self.twins, 'row')} with the text of another row, which is sent once"
         return (
             f"{counted(self.records, 'row')} in {counted(self.shards, 'shard')}, {self.bytes} bytes, "
             f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}{skipped}"

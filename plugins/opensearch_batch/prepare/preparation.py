@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
-from itertools import islice
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from itertools import chain, islice
 
 import orjson
 from msgspec import UNSET
@@ -42,6 +42,7 @@ from opensearch_batch.sources.records import Record, read_records
 from opensearch_batch.sources.rows import BadRow
 from opensearch_batch.spec import BatchSpec, LimitSection
 from opensearch_batch.storage import ObjectWriter, matches, remove
+from opensearch_batch.temporary_database import temporary_database
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
             _reuse(spec, f"{folder}/{REUSED_FILE}") as reuse,
         ):
             asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
+            if reuse and asked.vectors is False:
+                raise SpecError(f"reuse copies vectors, and {spec.model.endpoint} answers with text")
             documents = _documents(spec, asked, run_name) if spec.input.is_index else None
             hash_named = [TEXT_HASH] if reuse or spec.write_back else []
             names = [*hash_named, *([DOCUMENT] if spec.write_back else []), *spec.output.include]
@@ -110,7 +113,8 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
             empty=documents.empty,
         )
     if reuse:
-        plan = replace(plan, reused=reused or UNSET, reused_rows=reuse.count)
+        twins = sum(shard.twins or 0 for shard in shards)
+        plan = replace(plan, reused=reused or UNSET, reused_rows=reuse.count, twins=twins or UNSET)
     if bad.count:
         plan = replace(plan, bad_rows=bad.count, bad_rows_uri=bad.uri or UNSET)
         log.warning("bad rows are skipped, the first of %d:\n%s", bad.count, bad.words)
@@ -166,7 +170,7 @@ def _requests(
         made = _grouped(records, spec, limits) if grouped else _single(records, spec)
         good = 0
         for request in _small_enough(made, limits, bad):
-            good += request.rows
+            good += request.rows + request.twin_count
             yield request
     refuse_bad_rows(bad, good + (reuse.count if reuse else 0), spec.input)
 
@@ -176,11 +180,9 @@ def _reuse(spec: BatchSpec, uri: str) -> Generator[Reuse | None, None, None]:
     """With the results file of the rows that are not sent; a dry run writes none."""
     if spec.reuse is None:
         yield None
-    elif spec.dry_run:
-        yield Reuse(spec.reuse, None)
-    else:
-        with JsonLines(uri) as out:
-            yield Reuse(spec.reuse, out)
+        return
+    with temporary_database() as db, nullcontext() if spec.dry_run else JsonLines(uri) as out:
+        yield Reuse(spec.reuse, db, out)
 
 
 def _documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDocuments:
@@ -219,6 +221,9 @@ def _small_enough(requests: Iterable[Request], limits: ShardLimits, bad: BadRows
     for request in requests:
         if request.rows == 1 and not limits.allow_alone(request):
             bad.add(BadRow(request.origin, limits.refusal(request), request.row_id))
+            for twin in chain.from_iterable(request.twins):
+                why = f"its text is that of {request.row_id!r}: {limits.refusal(request)}"
+                bad.add(BadRow(request.origin, why, twin.id))
         else:
             yield request
 
@@ -228,7 +233,9 @@ def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
     for record in records:
         body = provider.request(record.id, record.text, model.name, model.endpoint, model.parameters)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
-        yield Request(raw, len(record.text.encode()), record.place, row_id=record.id, fields=record.fields)
+        yield Request(
+            raw, len(record.text.encode()), record.place, row_id=record.id, fields=record.fields, twins=(record.twins,)
+        )
 
 
 def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) -> Iterator[Request]:
@@ -241,7 +248,8 @@ def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) ->
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
         text_bytes = sum(len(text.encode()) for text in texts)
         fields = b"".join(record.fields for record in group)
-        yield Request(raw, text_bytes, group[0].place, len(group), ids_line(ids), ids[0], fields)
+        twins = [record.twins for record in group]
+        yield Request(raw, text_bytes, group[0].place, len(group), ids_line(ids), ids[0], fields, twins)
 
 
 def _within(name: str, wanted: int | None, most: int) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 from msgspec import UNSET
@@ -16,6 +16,7 @@ from msgspec import UNSET
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.plan import counted
+from opensearch_batch.sources.records import Twins
 from opensearch_batch.sources.rows import Place
 
 BUNDLES = 10
@@ -28,7 +29,7 @@ class Request:
 
     `origin` is the place of the row that the request came from, of several rows the first. `ids` is the request's
     line of the ids file, where the shard has an ids file; `row_id` is the first row's id,
-    `fields` are the lines of the request's rows in the file of included fields.
+    `fields` are the lines of the request's rows in the file of included fields, `twins` each row's twins.
     """
 
     raw: bytes
@@ -38,6 +39,11 @@ class Request:
     ids: bytes = b""
     row_id: str | None = None
     fields: bytes = b""
+    twins: Sequence[Twins] = ()
+
+    @property
+    def twin_count(self) -> int:
+        return sum(map(len, self.twins))
 
 
 class ShardFile(Protocol):
@@ -112,7 +118,7 @@ def write_shards(
         uri, opened = open_file(index)
         ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
         fields_uri, opened_fields = open_fields(index) if open_fields else (UNSET, None)
-        digest, count, size, rows, text_bytes = hashlib.sha256(), 0, 0, 0, 0
+        digest, count, size, rows, text_bytes, twins = hashlib.sha256(), 0, 0, 0, 0, 0
         with ExitStack() as stack:
             out = stack.enter_context(opened)
             ids = stack.enter_context(opened_ids) if opened_ids else None
@@ -131,9 +137,11 @@ def write_shards(
                     ids.write(held.ids)
                 if fields:
                     fields.write(held.fields)
+                    for twin in chain.from_iterable(held.twins):
+                        fields.write(twin.fields)
                 digest.update(held.raw)
                 count, size, rows = count + 1, size + len(held.raw), rows + held.rows
-                text_bytes += held.text_bytes
+                text_bytes, twins = text_bytes + held.text_bytes, twins + held.twin_count
                 source.take()
             if count < limits.least:
                 raise InputError(
@@ -146,7 +154,9 @@ def write_shards(
                     beside.commit()
             out.commit()
         tokens = estimate_tokens(text_bytes)
-        yield Shard(index, uri, digest.hexdigest(), rows, size, tokens, ids_uri, fields_uri=fields_uri)
+        yield Shard(
+            index, uri, digest.hexdigest(), rows, size, tokens, ids_uri, fields_uri=fields_uri, twins=twins or UNSET
+        )
         index += 1
 
 

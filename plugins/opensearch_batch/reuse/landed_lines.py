@@ -7,8 +7,13 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from opensearch_batch.flow.data_files import DataFile
-from opensearch_batch.reuse.record import Entry, add_entries, compact, today
+from opensearch_batch.reuse.compaction import compact
+from opensearch_batch.reuse.entries import Entries, today
+from opensearch_batch.reuse.record import add
 from opensearch_batch.storage import open_binary
+
+PART_ROWS = 500_000
+"""Entries of a file of the record; more of one results file are several files."""
 
 
 class _Line(msgspec.Struct):
@@ -18,27 +23,36 @@ class _Line(msgspec.Struct):
 
 
 def keep_landed(folder: str, files: Iterable[DataFile], *, oldest_day: int = 0) -> int:
-    """Write an entry for each vector in these results files; return their number. Repeating writes the same names."""
-    day, count, name = today(), 0, ""
+    """Enter the vectors in these results files; return the number of entries. Repeating writes the same names."""
+    count, name = 0, ""
     for file in files:
         name = file.uri.rsplit("/", 1)[-1].rpartition(".")[0]
-        count += add_entries(folder, name, _entries(file.uri, day))
+        for number, entries in enumerate(_entries(file.uri, today())):
+            table = entries.table()
+            add(folder, f"{name}-{number}" if number else name, table)
+            count += len(table)
     if count:
         compact(folder, f"{name}-all", oldest_day=oldest_day)
     return count
 
 
-def _entries(uri: str, day: int) -> Iterator[Entry]:
+def _entries(uri: str, day: int) -> Iterator[Entries]:
+    """Yield at most PART_ROWS at once."""
     decoder = msgspec.json.Decoder(_Line)
-    offset = 0
+    offset, entries = 0, Entries(uri)
     with open_binary(uri) as source:
         for raw in source:
             line = decoder.decode(raw)
             vector = bytes(line.embedding)
             if line.text_hash is not None and vector and not _is_zero(vector):
                 paid = day if line.paid_day is None else line.paid_day
-                yield Entry(bytes.fromhex(line.text_hash), uri, offset, len(raw), paid)
+                entries.add(bytes.fromhex(line.text_hash), offset, len(raw), paid)
+                if len(entries) == PART_ROWS:
+                    yield entries
+                    entries = Entries(uri)
             offset += len(raw)
+    if entries:
+        yield entries
 
 
 def _is_zero(vector: bytes) -> bool:

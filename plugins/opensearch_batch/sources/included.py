@@ -50,6 +50,11 @@ class IncludedFields:
         return {name: _common(types) for name, types in self._types.items()}
 
 
+def twin_line(line: bytes, first: str) -> bytes:
+    """Return the line of a row's twin: [id, fields, id of the row that is sent]."""
+    return b"%b,%b]\n" % (line.rstrip()[:-1], orjson.dumps(first))
+
+
 def _as_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return str(value)

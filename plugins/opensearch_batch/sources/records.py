@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
+
+import msgspec
 
 from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.rows import BadRow, Place, Row
 from opensearch_batch.temporary_database import temporary_database
+
+
+class Twin(msgspec.Struct, frozen=True):
+    """A row with the text of an earlier row: only the earlier one is sent, and both get its answer. `fields` is the
+    line in the file of included fields.
+    """
+
+    id: str
+    fields: bytes
+
+
+class Twins(Protocol):
+    """The twins of a row, read from disk each time: a text may stand in any number of rows."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Twin]: ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +43,7 @@ class Record:
     text: str
     place: Place
     fields: bytes = b""
+    twins: Twins = ()
 
 
 class WrongRow(Exception):
