@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import landing, parsing, peer, preparing, results, unique_ids
+from benchmarks import landing, parsing, peer, preparing, results, reuse, unique_ids
 from benchmarks.measure import Benchmark, Measured, Task, measure
 from benchmarks.server import serving
 
@@ -18,6 +18,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         landing.PARQUET,
         preparing.BENCHMARK,
         unique_ids.BENCHMARK,
+        reuse.LOOK_UP,
+        reuse.MERGE,
         parsing.BENCHMARK,
         peer.LANDING,
         peer.SUBMIT,

@@ -7,14 +7,9 @@ Its venv is made at the first use, in the user's cache.
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
-from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
-
-import platformdirs
 
 from benchmarks import preparing
 from benchmarks.child import Work
@@ -22,6 +17,7 @@ from benchmarks.landing import load_at_once, sha256
 from benchmarks.measure import Benchmark, Side, Task, Unequal
 from benchmarks.peer_side import ANSWERS, KEY, KEY16, LANDED, MAX_TOKENS, MODEL, ONE_ANSWER, PROMPTS
 from benchmarks.server import KEEP_UPLOADS, UPLOADS
+from benchmarks.venvs import python_with
 
 PEER = "apache-airflow-providers-common-ai==1.0.0"
 ENDPOINT = "/v1/chat/completions"
@@ -31,18 +27,11 @@ PROMPT_WORDS = 670
 SHARD, TOLD, SHARDS = "chat-shard.jsonl", "chat", "chat-shards"
 
 
-@cache
 def python() -> str:
     """The interpreter of the peer's venv."""
-    home = platformdirs.user_cache_path("opensearch-batch") / f"peer-{sys.version_info[0]}.{sys.version_info[1]}"
-    found = home / "bin" / "python"
-    if not (home / ".installed").exists():
-        uv = [sys.executable, "-m", "uv"]
-        subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, home], check=True)
-        given = [PEER, "apache-airflow==3.3.2", "openai==3.54.0", "apache-airflow-providers-common-io==1.11.0"]
-        subprocess.run([*uv, "pip", "install", "--quiet", "--python", found, *given], check=True)
-        (home / ".installed").touch()
-    return str(found)
+    return python_with(
+        "peer", PEER, "apache-airflow==3.3.2", "openai==3.54.0", "apache-airflow-providers-common-io==1.11.0"
+    )
 
 
 LANDING = Benchmark(

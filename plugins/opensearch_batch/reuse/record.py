@@ -94,12 +94,25 @@ def _found_in(source: IO[bytes], asked: bytes, oldest_day: int) -> Iterator[pyar
         if not len(wanted):
             continue
         known = file.read_row_group(group, columns=["hash"]).column("hash").combine_chunks()
-        hit = pa.compute.is_in(known, value_set=wanted)
-        if not hit.true_count:
+        hits = _places(known, wanted)
+        if not len(hits):
             continue
         rest = file.read_row_group(group, columns=others)
-        found = pa.table([known, *rest.columns], names=["hash", *rest.column_names]).filter(hit)
+        found = pa.table([known, *rest.columns], names=["hash", *rest.column_names]).take(hits)
         yield found.filter(pa.compute.greater_equal(found["day"], oldest_day)).cast(schema())
+
+
+def _places(known: pyarrow.Array, wanted: pyarrow.Array) -> pyarrow.Array:
+    """Where in `known` the wanted hashes are; both are sorted, and the fewer are searched for in the more."""
+    pa = arrow()
+    pc, binary = pa.compute, pa.binary()
+    if len(known) < len(wanted):
+        at = pc.search_sorted(wanted.cast(binary), known.cast(binary))
+        last = pc.min_element_wise(at, pa.scalar(len(wanted) - 1, at.type))
+        return pc.indices_nonzero(pc.equal(wanted.take(last), known))
+    at = pc.search_sorted(known.cast(binary), wanted.cast(binary))
+    last = pc.min_element_wise(at, pa.scalar(len(known) - 1, at.type))
+    return last.filter(pc.equal(known.take(last), wanted))
 
 
 class _Sorted(Sequence[bytes]):
