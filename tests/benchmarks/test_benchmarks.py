@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import landing, parsing, preparing, unique_ids
+from benchmarks import landing, parsing, preparing, reuse, unique_ids
 from benchmarks.child import prepared
 from benchmarks.measure import Benchmark, Cost, Measured, Task, Unequal, run
 from benchmarks.results import HEADING, keep, page
@@ -75,6 +75,15 @@ def spoil_refusal(task: Task, results: list[dict[str, Any]]) -> None:
     results[0]["refused_at"] = results[1]["refused_at"] = 0
 
 
+def spoil_found(task: Task, results: list[dict[str, Any]]) -> None:
+    results[0]["found"] -= 1
+
+
+def spoil_merge(task: Task, results: list[dict[str, Any]]) -> None:
+    [merged] = task.path(reuse.MERGED).iterdir()
+    merged.write_bytes((task.path(reuse.RECORD) / "results-00.parquet").read_bytes())
+
+
 Spoil = Callable[[Task, list[dict[str, Any]]], None]
 
 
@@ -90,6 +99,8 @@ Spoil = Callable[[Task, list[dict[str, Any]]], None]
         (preparing.BENCHMARK, spoil_upload, "other bytes arrived than were written"),
         (unique_ids.BENCHMARK, spoil_ids, "checksum"),
         (unique_ids.BENCHMARK, spoil_refusal, "refused at line 0 instead of 3"),
+        (reuse.LOOK_UP, spoil_found, "found"),
+        (reuse.MERGE, spoil_merge, "the merged record has"),
     ],
 )
 def test_both_sides_do_the_same_work_and_a_difference_is_noticed(
