@@ -22,6 +22,7 @@ from opensearch_batch.prepare.lengths import short_enough
 from opensearch_batch.prepare.plan import Plan, make_plan
 from opensearch_batch.prepare.prices import MeanPrice, tariff_of
 from opensearch_batch.prepare.reused import Reuse
+from opensearch_batch.prepare.run_note import note_of, write_note
 from opensearch_batch.prepare.shards import (
     OpenShardFile,
     Request,
@@ -61,11 +62,14 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
     """
     provider = providers.get(spec.model.provider)
     remove(folder, recursive=True)
+    note = note_of(spec.name, run_name, run_key)
     limits = shard_limits(spec.limits, provider)
     tariff = tariff_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
     price = MeanPrice(tariff) if tariff else None
     kept = "skip" in (spec.input.bad_rows, spec.input.too_long) and not spec.dry_run
     try:
+        if not spec.dry_run:
+            write_note(folder, note)
         with (
             collected(f"{folder}/{BAD_ROWS_FILE}", kept, spec.input.bad_rows == "skip") as bad,
             _reuse(spec, f"{folder}/{REUSED_FILE}") as reuse,
@@ -101,6 +105,8 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
         if not plan.records and not (reuse and reuse.count) and not spec.may_be_empty:
             found = "no rows" if documents or matches(spec.input.uri) else "matches no object"
             raise InputError(f"{spec.input.uri}: {found}. If that may be, say input.allow_empty: true")
+        if not spec.dry_run:
+            write_note(folder, replace(note, prepared=True))
     except BaseException:
         remove(folder, recursive=True)
         raise

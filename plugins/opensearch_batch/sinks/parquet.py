@@ -56,7 +56,7 @@ class Parquet:
         pyarrow = arrow()
         import simdjson
 
-        self._arrow, self._parquet = pyarrow, pyarrow.parquet
+        self._arrow = pyarrow
         self._pool = pyarrow.system_memory_pool()  # pyarrow's own keeps twice as much
         self._parser: Any = simdjson.Parser()
         self._out = ObjectWriter(uri)
@@ -185,16 +185,22 @@ class Parquet:
 
     def _open(self, schema: Any) -> Any:
         if self._writer is None:
-            plain = "embedding.list.element"
-            self._writer = self._parquet.ParquetWriter(
-                self._arrow.PythonFile(self._file, mode="w"),
-                schema,
-                compression={name: "zstd" for name in schema.names if name != "embedding"} | {plain: "none"},
-                use_dictionary=list(self._provenance),
-                write_statistics=["id"],
-                memory_pool=self._pool,
-            )
+            self._writer = parquet_writer(self._file, schema, self._pool)
         return self._writer
+
+
+def parquet_writer(file: ArrowFile, schema: Any, memory_pool: Any = None) -> Any:
+    """Return pyarrow's writer of a results file."""
+    pyarrow = arrow()
+    plain = "embedding.list.element"
+    return pyarrow.parquet.ParquetWriter(
+        pyarrow.PythonFile(file, mode="w"),
+        schema,
+        compression={name: "zstd" for name in schema.names if name != "embedding"} | {plain: "none"},
+        use_dictionary=[field.name for field in schema if pyarrow.types.is_dictionary(field.type)],
+        write_statistics=["id"],
+        memory_pool=memory_pool,
+    )
 
 
 def _kind(dimensions: int) -> str:

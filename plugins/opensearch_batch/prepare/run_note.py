@@ -1,0 +1,42 @@
+"""Run note: whose files lie in a folder of a preparation, and whether the preparation is complete."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import orjson
+
+from opensearch_batch.errors import InputError
+from opensearch_batch.flow.values import Value
+from opensearch_batch.storage import open_binary, write_object
+
+FILE = "run.json"
+"""In the folder of a preparation, written before anything else."""
+
+
+class RunNote(Value, frozen=True):
+    """`run` is the run's name, DAG and run id; empty outside Airflow. `began_at` is an ISO 8601 time, in seconds."""
+
+    spec: str
+    run: str
+    run_key: str
+    began_at: str
+    prepared: bool = False
+
+
+def note_of(spec_name: str, run_name: str, run_key: str) -> RunNote:
+    return RunNote(spec_name, run_name, run_key, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def write_note(folder: str, note: RunNote) -> None:
+    write_object(f"{folder}/{FILE}", orjson.dumps(note.to_dict()))
+
+
+def read_note(folder: str) -> RunNote:
+    """Raise InputError for another object."""
+    with open_binary(f"{folder}/{FILE}") as source:
+        try:
+            return msgspec.json.decode(source.read(), type=RunNote)
+        except msgspec.DecodeError as error:
+            raise InputError(f"{folder}/{FILE}: not a run note of this version: {error}") from error
