@@ -34,6 +34,7 @@ DAGS = {
     "nightly_batch": PIPELINE,
     "fill_embeddings": PIPELINE | WRITING,
 }
+ERASING = "erase_documents"
 HEAVY = {"openai", "boto3", "botocore", "pandas", "pyarrow", "aiohttp", "requests", "genai_prices"}
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
 MAX_LINES = 40
@@ -41,7 +42,13 @@ MAX_LINES = 40
 
 def test_every_file_parses_into_the_expected_dags(bag: dict[str, Any]) -> None:
     assert bag["errors"] == {}
-    assert set(bag["dags"]) == set(DAGS)
+    assert set(bag["dags"]) == {*DAGS, ERASING}
+
+
+def test_the_dag_that_erases_is_one_task_whose_default_removes_nothing(bag: dict[str, Any]) -> None:
+    assert bag["dags"][ERASING]["tasks"] == bag["dags"][ERASING]["again"] == ["erase"]
+    assert SECRET not in bag["dags"][ERASING]["serialized"]
+    assert '"remove": "{{ not params.dry_run }}"' in bag["dags"][ERASING]["serialized"]
 
 
 def test_parsing_loads_nothing_heavy(parsed: list[str]) -> None:

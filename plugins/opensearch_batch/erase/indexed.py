@@ -1,0 +1,162 @@
+"""Documents in their index: found by id, deleted, or left without text, vector and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.dotted import value_at
+from opensearch_batch.erase.proof import Forget, Place
+from opensearch_batch.errors import InputError, Refused, Unavailable
+from opensearch_batch.flow.text_hash import text_hash
+from opensearch_batch.sources.columns import text_leaves_of
+from opensearch_batch.sources.hashed import hash_of_model
+from opensearch_batch.sources.index_rows import DOCUMENT, ID, address_of, open_index
+from opensearch_batch.sources.records import WrongRow, text_of
+from opensearch_batch.spec import BatchSpec
+
+IDS_AT_ONCE = 500
+TOO_MANY, CONFLICT, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 429, 409, 403, 404, 500
+BLOCKED = "cluster_block_exception"
+
+Send = Callable[[Call], Any]
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """A document that is there. `fields` are its dotted paths with something to forget, the hash's among them."""
+
+    index: str
+    id: str
+    routing: str | None
+    fields: tuple[str, ...]
+    hashes: frozenset[str]
+
+
+def ids_of(spec: BatchSpec, query: Mapping[str, Any]) -> set[str]:
+    """Return the row ids of the documents that a query finds in the spec's index or alias."""
+    if not spec.input.is_index:
+        raise InputError("a query finds documents of an index, and the spec's input is none: name the ids")
+    of_one = _names_of_one(spec)
+    rows = open_index(spec.input.uri, query, []).rows()
+    return {row.fields[DOCUMENT]["id"] if of_one else row.fields[ID] for row in rows}
+
+
+def _names_of_one(spec: BatchSpec) -> bool:
+    """Whether each run reads an index of its own partition: its rows are named by the document's id alone."""
+    return "*" in spec.input.uri
+
+
+class Indices:
+    """The concrete indices to look in: those of the spec's input, and `others` that were it or are its copies."""
+
+    def __init__(self, spec: BatchSpec, others: Sequence[str], forget: Forget) -> None:
+        self._spec, self._forget = spec, forget
+        self._connection, name = address_of(spec.input.uri)
+        self._own = sorted(open_index(spec.input.uri, None, []).described)
+        self.names = [*self._own, *(each for each in others if each not in self._own)]
+        self._texts = text_leaves_of(spec)
+        self._back = spec.write_back
+
+    def uri(self, index: str) -> str:
+        return f"opensearch://{self._connection}/{index}"
+
+    def look(self, ids: Collection[str]) -> Iterator[tuple[Place, list[Indexed]]]:
+        """Yield each index with its documents."""
+        for index in self.names:
+            found = [each for some in _batches(self._document_ids(index, ids)) for each in self._found(index, some)]
+            if self._forget == "text":
+                found = [each for each in found if each.fields]
+            yield Place("index", self.uri(index), self._count(index), len(found)), found
+
+    def _document_ids(self, index: str, ids: Collection[str]) -> list[str]:
+        """Rows of one index are named by the document's id, rows of several by index/id."""
+        own = {each.removeprefix(f"{index}/") for each in ids if each.startswith(f"{index}/")}
+        of_one = len(self._own) == 1 or index not in self._own or _names_of_one(self._spec)
+        return sorted({*ids, *own} if of_one else own)
+
+    def _count(self, index: str) -> int:
+        return int(self._send(documents.count_documents(index, {"match_all": {}})))
+
+    def _found(self, index: str, ids: Sequence[str]) -> Iterator[Indexed]:
+        named = {"ids": {"values": list(ids)}}
+        hash_field = [self._back.hash_field] if self._back else []
+        with_vector = self._with_vectors(index, named)
+        model = hash_of_model(self._spec)
+        for row in open_index(self.uri(index), named, [*self._texts, *hash_field]).rows():
+            document = row.fields[DOCUMENT]
+            fields = [name for name in self._texts if _value(row.fields, name) is not None]
+            hashes = {str(each) for name in hash_field if (each := value_at(row.fields, name))}
+            if self._back and hashes:
+                fields.append(self._back.provenance)
+            if self._back and document["id"] in with_vector:
+                fields.append(self._back.vector_field)
+            hashes |= set(_hash_of(self._spec, model, row.fields))
+            yield Indexed(index, document["id"], document.get("routing"), tuple(fields), frozenset(hashes))
+
+    def _with_vectors(self, index: str, named: Mapping[str, Any]) -> set[str]:
+        if not self._back:
+            return set()
+        query = {"bool": {"filter": [named, {"exists": {"field": self._back.vector_field}}]}}
+        return {row.fields[DOCUMENT]["id"] for row in open_index(self.uri(index), query, []).rows()}
+
+    def remove(self, found: Iterable[Indexed]) -> None:
+        """Repeating is safe. Raise Unavailable where the index has no place for it now."""
+        lines = (_delete(each) if self._forget == "document" else _forget(each) for each in found)
+        while some := list(islice(lines, IDS_AT_ONCE)):
+            for item in self._send(documents.bulk(b"".join(some))):
+                if item.status in (TOO_MANY, CONFLICT) or item.status >= SERVER_ERROR:
+                    kind = Refused if item.type == BLOCKED else Unavailable
+                    raise kind(f"{', '.join(self.names)}: not all documents are erased: {item.type}: {item.reason}")
+                if item.status >= 400 and item.status != NOT_FOUND:
+                    role = ". The role for it is docs/roles/index.yml" if item.status == FORBIDDEN else ""
+                    raise Refused(f"{', '.join(self.names)}: {item.type}: {item.reason}{role}")
+
+    @property
+    def _send(self) -> Send:
+        from opensearch_batch.cluster.hook import MLCommonsHook
+
+        return MLCommonsHook(self._connection).send
+
+
+def _delete(document: Indexed) -> bytes:
+    return b"%b\n" % orjson.dumps({"delete": _address(document)})
+
+
+def _forget(document: Indexed) -> bytes:
+    """A partial update: it runs no pipeline, which might embed again."""
+    doc: dict[str, Any] = {}
+    for path in document.fields:
+        *parents, last = path.split(".")
+        target = doc
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = None
+    return b"%b\n%b\n" % (orjson.dumps({"update": _address(document)}), orjson.dumps({"doc": doc}))
+
+
+def _address(document: Indexed) -> dict[str, Any]:
+    routing = {} if document.routing is None else {"routing": document.routing}
+    return {"_index": document.index, "_id": document.id, **routing}
+
+
+def _value(fields: Mapping[str, Any], name: str) -> Any:
+    return fields.get(name, value_at(fields, name))
+
+
+def _hash_of(spec: BatchSpec, model: bytes, fields: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        yield text_hash(model, text_of(fields, spec.input.text_field, spec.input.prompt))
+    except WrongRow:
+        return
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(ids), IDS_AT_ONCE):
+        yield ids[at : at + IDS_AT_ONCE]

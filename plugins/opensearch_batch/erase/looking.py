@@ -1,0 +1,171 @@
+"""One look at every place where a spec's runs may have left a document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from opensearch_batch import providers
+from opensearch_batch.erase.indexed import Indexed, Indices
+from opensearch_batch.erase.left_ids import look_at_checkpoint
+from opensearch_batch.erase.order import ANY, FOLDER, Order
+from opensearch_batch.erase.outputs import OutputFolder, folders_of, look_at_output, moved_by
+from opensearch_batch.erase.proof import Place
+from opensearch_batch.erase.provider_files import ProviderFile, Wanted, look_at_provider
+from opensearch_batch.erase.work import RunFolder, by_run, look_at_work, provider_of
+from opensearch_batch.land.manifest import Manifest
+from opensearch_batch.land.report import ReportedJob
+from opensearch_batch.providers.store import ProviderStore
+from opensearch_batch.reuse.moved import counted
+from opensearch_batch.sources.checkpoint import checkpoint_uri
+from opensearch_batch.sources.hashed import hash_of_model
+from opensearch_batch.spec import BatchSpec
+
+OpenStore = Callable[[BatchSpec], ProviderStore]
+
+
+@dataclass
+class Looked:
+    """What one look has found."""
+
+    specs: list[BatchSpec]
+    ids: frozenset[str]
+    folders: list[OutputFolder] = field(default_factory=list)
+    work: list[RunFolder] = field(default_factory=list)
+    ended: list[RunFolder] = field(default_factory=list)
+    unknown: list[RunFolder] = field(default_factory=list)
+    indices: Indices | None = None
+    indexed: list[Indexed] = field(default_factory=list)
+    at_provider: list[tuple[ProviderStore, list[ProviderFile]]] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    hashes: set[str] = field(default_factory=set)
+
+    @property
+    def unfinished(self) -> list[RunFolder]:
+        """Runs that would bring a wanted row back, or may have one that no file has yet."""
+        settled = {each.uri for each in (*self.ended, *self.unknown)}
+        return [each for each in self.work if each.uri not in settled and (each.found or each.may_have_more())]
+
+    @property
+    def named_ids(self) -> frozenset[str]:
+        """Ids as manifests name them: of rows, and of documents."""
+        return self.ids | {each.partition("/")[2] for each in self.ids if "/" in each}
+
+    @property
+    def provider_files(self) -> list[ProviderFile]:
+        return [each for _, files in self.at_provider for each in files]
+
+    @property
+    def records(self) -> list[str]:
+        """Folders of reuse records."""
+        uris = [spec.reuse.uri.rstrip("/") for spec in self.specs if spec.reuse]
+        return sorted({uri for uri in uris if ANY not in uri})
+
+    @property
+    def checkpoints(self) -> list[str]:
+        return sorted({uri for spec in self.specs if ANY not in (uri := checkpoint_uri(spec))})
+
+
+def look(order: Order, ids: frozenset[str], open_store: OpenStore, hashes: Iterable[str] = ()) -> Looked:
+    """Look everywhere; nothing is changed. `hashes` are known hashes of the documents' texts."""
+    spec = order.every_run
+    patterns = [spec.output.uri, *order.output_uris]
+    uris = sorted({folder for pattern in patterns for folder in folders_of(pattern)})
+    folders = [look_at_output(uri, ids) for uri in uris if not uri.endswith(f"/{FOLDER}")]
+    named = [(name, manifest) for folder in folders for name, manifest in folder.manifests.items()]
+    looked = Looked([spec, *_specs(named)], ids, folders, hashes=set(hashes))
+    for folder in folders:
+        looked.places += folder.places(looked.named_ids)
+        looked.hashes |= {each for scanned in folder.with_rows for each in scanned.hashes}
+    _look_at_work(looked, named)
+    if spec.input.is_index:
+        looked.indices = Indices(spec, order.indices, order.forget)
+        for place, found in looked.indices.look(ids):
+            looked.places.append(place)
+            looked.indexed += found
+            looked.hashes |= {each for document in found for each in document.hashes}
+    _look_at_providers(looked, named, open_store)
+    looked.places += _look_at_records(looked)
+    looked.places += filter(None, (look_at_checkpoint(uri, ids) for uri in looked.checkpoints))
+    return looked
+
+
+def _specs(named: Iterable[tuple[str, Manifest]]) -> Iterator[BatchSpec]:
+    """The specs of runs, each once; a fetch by hand has none."""
+    seen = set()
+    for _, manifest in named:
+        key = orjson.dumps(manifest.spec, option=orjson.OPT_SORT_KEYS)
+        if manifest.spec and key not in seen:
+            seen.add(key)
+            yield BatchSpec.check(manifest.spec, manifest.report.manifest)
+
+
+def _look_at_work(looked: Looked, named: list[tuple[str, Manifest]]) -> None:
+    spec, manifests = looked.specs[0], by_run(named)
+    provider = providers.get(spec.model.provider)
+    for uri in sorted({each.work_uri.rstrip("/") for each in looked.specs if ANY not in each.work_uri}):
+        for folder in look_at_work(uri, spec.name, manifests, looked.ids, provider, hash_of_model(spec)):
+            looked.work.append(folder)
+            looked.places += folder.places()
+            looked.hashes |= folder.hashes
+            if folder.has_ended(manifests):
+                looked.ended.append(folder)
+            elif not folder.notes and folder.key not in manifests:
+                looked.unknown.append(folder)
+
+
+def _look_at_providers(looked: Looked, named: list[tuple[str, Manifest]], open_store: OpenStore) -> None:
+    """Each store that the spec or one of its runs has used, once."""
+    done = set()
+    known = {job.key for _, manifest in named for job in _jobs(manifest)}
+    landed = [
+        manifest for folder in looked.folders for manifest in folder.manifests.values() if folder.has_rows_of(manifest)
+    ]
+    wanted = Wanted(
+        names=looked.ids | {name for folder in looked.work for name in folder.names},
+        hashes=looked.hashes,
+        keys=_keys(looked),
+        known=known,
+        model=hash_of_model(looked.specs[0]),
+    )
+    for spec in looked.specs:
+        reached = (spec.model.provider, spec.provider_connection, orjson.dumps(_files_uri(spec)))
+        if reached in done or ANY in str(_files_uri(spec)):
+            continue
+        done.add(reached)
+        store, provider = open_store(spec), providers.get(spec.model.provider)
+        jobs = [job for each in landed if provider_of(each, provider) is provider for job in _jobs(each)]
+        files = list(look_at_provider(store, provider, wanted, jobs))
+        looked.at_provider.append((store, files))
+        looked.places += [place for each in files for place in each.places()]
+
+
+def _jobs(manifest: Manifest) -> list[ReportedJob]:
+    return [*manifest.report.jobs, *(manifest.report.unlanded or ())]
+
+
+def _files_uri(spec: BatchSpec) -> Any:
+    return spec.model.job.get("files_uri")
+
+
+def _keys(looked: Looked) -> set[str]:
+    """Keys of jobs whose files all go: of runs with a landed wanted row and several texts a request, because such a
+    request names no row.
+    """
+    keys: set[str] = set()
+    for folder in looked.folders:
+        for manifest in folder.manifests.values():
+            grouped = manifest.spec.get("model", {}).get("texts_per_request", 1) > 1
+            if grouped and folder.has_rows_of(manifest):
+                keys |= {job.key for job in _jobs(manifest)}
+    return keys
+
+
+def _look_at_records(looked: Looked) -> Iterator[Place]:
+    moved = moved_by(looked.folders, [])
+    for folder in looked.records:
+        for name, count in counted(folder, moved).items():
+            yield Place("reuse record", f"{folder}/{name}", count.entries, count.gone)

@@ -1,0 +1,103 @@
+"""Manifests after rows were taken out of the files that they name: files, counts and named ids without these rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from opensearch_batch.erase.rows import Scanned
+from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.landed import Example
+from opensearch_batch.flow.written import Written
+from opensearch_batch.land.manifest import Manifest, ManifestFile
+from opensearch_batch.land.reconcile import MISSING
+from opensearch_batch.land.report import Report
+from opensearch_batch.prepare.bad_rows import BAD_ROW
+
+Change = tuple[Scanned, DataFile | None]
+"""A file with wanted rows, and the file without; None where no row is left."""
+
+
+def mentions(manifest: Manifest, ids: Collection[str]) -> int:
+    """Count where a manifest names wanted rows: examples may quote a text."""
+    report, written = manifest.report, manifest.report.written or Written()
+    named = [*(each for ids_of in report.named.values() for each in ids_of), *written.named]
+    examples = [each.id for each in (*report.examples, *written.examples)]
+    return sum(each in ids for each in (*named, *examples))
+
+
+def without(manifest: Manifest, changed: Mapping[str, Change], ids: Collection[str]) -> Manifest:
+    """`changed` by the files' names; `ids` are those of rows and of documents."""
+    touched = [change for name, change in changed.items() if name in {_name(entry.uri) for entry in manifest.files}]
+    files = [new for entry in manifest.files if (new := _entry(entry, changed))]
+    return replace(manifest, files=files, report=_report(manifest.report, touched, changed, ids))
+
+
+def _name(uri: str) -> str:
+    return uri.rsplit("/", 1)[-1]
+
+
+def _entry(entry: ManifestFile, changed: Mapping[str, Change]) -> ManifestFile | None:
+    if _name(entry.uri) not in changed:
+        return entry
+    new = changed[_name(entry.uri)][1]
+    return ManifestFile(kind=entry.kind, **{**new.to_dict(), "uri": _beside(entry.uri, new)}) if new else None
+
+
+def _beside(uri: str, new: DataFile) -> str:
+    """The new file's URI as the manifest names its folder: the folder may have been copied or mounted elsewhere."""
+    return f"{uri.rsplit('/', 1)[0]}/{_name(new.uri)}"
+
+
+def _report(report: Report, touched: Collection[Change], changed: Mapping[str, Change], ids: Collection[str]) -> Report:
+    answered = failed = missing = bad = reused = 0
+    codes = dict(report.codes)
+    for scanned, _ in touched:
+        if scanned.name.startswith("results-"):
+            answered += scanned.found
+            reused += scanned.found * ("-reused-" in scanned.name)
+            continue
+        missing += scanned.codes[MISSING]
+        failed += scanned.found - scanned.codes[MISSING]
+        bad += scanned.codes[BAD_ROW]
+        codes = {code: count - scanned.codes[code] for code, count in codes.items()}
+    fields: dict[str, Any] = {
+        "records": report.records - answered - failed - missing,
+        "answered": report.answered - answered,
+        "failed": report.failed - failed,
+        "missing": report.missing - missing,
+        "codes": {code: count for code, count in codes.items() if count > 0},
+        "named": _named(report.named, ids),
+        "examples": _examples(report.examples, ids),
+        "results": _uris(report.results, changed),
+        "failures": _uris(report.failures, changed),
+    }
+    if report.bad_rows:
+        fields["bad_rows"] = report.bad_rows - bad
+    if report.reused:
+        fields["reused"] = report.reused - reused
+    if written := report.written:
+        examples = _examples(written.examples, ids)
+        named = [each for each in written.named if each not in ids]
+        fields["written"] = replace(written, named=named, examples=examples)
+    return replace(report, **fields)
+
+
+def _named(named: Mapping[str, list[str]], ids: Collection[str]) -> dict[str, list[str]]:
+    return {kind: [each for each in names if each not in ids] for kind, names in named.items()}
+
+
+def _examples(examples: Collection[Example], ids: Collection[str]) -> list[Example]:
+    return [each for each in examples if each.id not in ids]
+
+
+def _uris(uris: Collection[str], changed: Mapping[str, Change]) -> list[str]:
+    found = []
+    for uri in uris:
+        if _name(uri) not in changed:
+            found.append(uri)
+        elif new := changed[_name(uri)][1]:
+            found.append(_beside(uri, new))
+    return found

@@ -1,0 +1,113 @@
+"""Output folders: results, failures and manifests of all runs there, and what killed tasks have left.
+
+A file with wanted rows is written anew under another name, then the manifests name the new file, then the old one goes:
+a reader finds the files of its manifest at each moment, and a try after a kill finds the old file and does the same
+again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import orjson
+
+from opensearch_batch.erase.manifests import Change, mentions, without
+from opensearch_batch.erase.proof import BEGUN, Place
+from opensearch_batch.erase.rows import Scanned, lines_of_texts, scan, without_rows
+from opensearch_batch.land.followed import FOLLOWED
+from opensearch_batch.land.manifest import Manifest, as_json, read_manifest
+from opensearch_batch.reuse.moved import Moved
+from opensearch_batch.storage import matches, names_in, open_binary, remove, write_object
+
+ROWS = re.compile(r"(results|failures)-.*\.(jsonl|parquet)")
+MANIFEST = re.compile(r"manifest(-\w+)?\.json")
+HIDDEN = re.compile(r"\.(results|failures|manifest).*\.partial")
+"""What a killed task has left of a file, or a task is writing; no reader sees it."""
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """`begun` are names of files that were never completed, and may have a wanted row."""
+
+    uri: str
+    manifests: dict[str, Manifest]
+    files: Sequence[Scanned]
+    begun: Sequence[str]
+
+    @cached_property
+    def named(self) -> set[str]:
+        """Names of the files that a manifest names."""
+        return {entry.uri.rsplit("/", 1)[-1] for manifest in self.manifests.values() for entry in manifest.files}
+
+    @property
+    def with_rows(self) -> list[Scanned]:
+        return [each for each in self.files if each.found]
+
+    def has_rows_of(self, manifest: Manifest) -> bool:
+        """Whether a wanted row landed in this run."""
+        own = {entry.uri.rsplit("/", 1)[-1] for entry in manifest.files}
+        return any(each.name in own for each in self.with_rows)
+
+    def places(self, ids: Collection[str]) -> Iterator[Place]:
+        for each in self.files:
+            if each.name in self.named:
+                kind = "results" if each.name.startswith("results-") else "failures"
+                yield Place(kind, each.uri, each.rows, each.found)  # type: ignore[arg-type]
+            else:
+                yield Place("unnamed file", each.uri, each.rows, each.found, note="no manifest names it: removed whole")
+        for name in self.begun:
+            yield Place("unnamed file", f"{self.uri}/{name}", 0, 1, note=BEGUN)
+        for name, manifest in self.manifests.items():
+            yield Place("manifest", f"{self.uri}/{name}", len(manifest.files), mentions(manifest, ids))
+
+    def write_others(self) -> dict[str, Change]:
+        """Write the files without the wanted rows, beside the old ones; by the old names."""
+        return {each.name: (each, without_rows(each)) for each in self.with_rows if each.name in self.named}
+
+    def finish(self, changed: dict[str, Change], ids: Collection[str]) -> None:
+        """Name the new files in the manifests, and remove the old ones. What readers follow comes last."""
+        for name, manifest in sorted(self.manifests.items(), key=lambda each: each[0] == FOLLOWED):
+            new = without(manifest, changed, ids)
+            if new != manifest:
+                write_object(f"{self.uri}/{name}", as_json(new))
+        for name in [*self.begun, *(each.name for each in self.with_rows)]:
+            remove(f"{self.uri}/{name}")
+
+
+def moved_by(folders: Sequence[OutputFolder], changes: Sequence[dict[str, Change]]) -> dict[str, Moved]:
+    """Return where the lines of changed files are, by the files' old URIs; lines of an unnamed file are nowhere."""
+    moved = {each.uri: Moved(None, each.cut) for folder in folders for each in folder.with_rows}
+    for changed in changes:
+        for scanned, new in changed.values():
+            spare = lines_of_texts(new.uri, scanned.hashes) if new else {}
+            moved[scanned.uri] = Moved(new.uri if new else None, scanned.cut, spare)
+    return moved
+
+
+def folders_of(pattern: str) -> list[str]:
+    """Return the folders of a pattern in which there is something; a pattern without glob signs is returned itself."""
+    pattern = pattern.rstrip("/")
+    if not any(sign in pattern for sign in "*?["):
+        return [pattern]
+    return sorted({uri.rsplit("/", 1)[0] for uri in matches(f"{pattern}/*")})
+
+
+def look_at_output(folder: str, ids: Collection[str]) -> OutputFolder:
+    """Raise InputError for a manifest, or rows, of another version."""
+    names = [name for name in names_in(folder) if name]
+    manifests = {name: read_manifest(f"{folder}/{name}") for name in names if MANIFEST.fullmatch(name)}
+    files = [scan(f"{folder}/{name}", ids) for name in sorted(names) if ROWS.fullmatch(name)]
+    begun = [name for name in names if HIDDEN.fullmatch(name) and _may_have(f"{folder}/{name}", ids)]
+    return OutputFolder(folder, manifests, files, begun)
+
+
+def _may_have(uri: str, ids: Collection[str]) -> bool:
+    """Whether a begun file may have a wanted row: lines can be read before their file is complete."""
+    if ".jsonl." not in uri:
+        return True
+    wanted = [b'"id":%b' % orjson.dumps(each) for each in ids]
+    with open_binary(uri) as lines:
+        return any(each in line for line in lines for each in wanted)

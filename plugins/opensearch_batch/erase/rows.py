@@ -1,0 +1,155 @@
+"""Rows of a file: which of them are of wanted documents, and the file without them, copied in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from opensearch_batch.errors import InputError
+from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.sinks.parquet import ArrowFile, arrow, parquet_writer
+from opensearch_batch.storage import ObjectWriter, open_binary
+
+PARQUET = ".parquet"
+Cut = tuple[int, int]
+"""Offset and length of a line."""
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A file of rows. `cut` are the lines of wanted rows, in order; of Parquet their numbers, with length 1. `codes`
+    counts the wanted failures; `hashes` are those of the wanted rows' texts.
+    """
+
+    uri: str
+    rows: int
+    cut: tuple[Cut, ...] = ()
+    codes: Counter[str] = field(default_factory=Counter)
+    hashes: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.uri.rsplit("/", 1)[-1]
+
+    @property
+    def found(self) -> int:
+        return len(self.cut)
+
+    @property
+    def new_uri(self) -> str:
+        """URI of the file without the wanted rows: another name, so that nobody reads half of each."""
+        folder, name = self.uri.rsplit("/", 1)
+        stem, _, suffix = name.rpartition(".")
+        tag = hashlib.sha256(f"{name}|{self.cut}".encode()).hexdigest()[:8]
+        return f"{folder}/{re.sub('-e[0-9a-f]{8}$', '', stem)}-e{tag}.{suffix}"
+
+
+class _Line(msgspec.Struct):
+    id: str | None = None
+    code: str = ""
+    text_hash: str | None = msgspec.field(default=None, name="_text_hash")
+
+
+def scan(uri: str, ids: Collection[str]) -> Scanned:
+    """Raise InputError for a file of something else."""
+    return _scan_parquet(uri, ids) if uri.endswith(PARQUET) else _scan_lines(uri, ids)
+
+
+def _scan_lines(uri: str, ids: Collection[str]) -> Scanned:
+    decoder = msgspec.json.Decoder(_Line)
+    cut: list[Cut] = []
+    codes: Counter[str] = Counter()
+    hashes: set[str] = set()
+    rows = offset = 0
+    with open_binary(uri) as source:
+        for rows, raw in enumerate(source, start=1):
+            try:
+                line = decoder.decode(raw)
+            except msgspec.DecodeError as error:
+                raise InputError(f"{uri} line {rows}: no row of this package: {error}. Nothing was removed") from error
+            if line.id is not None and line.id in ids:
+                cut.append((offset, len(raw)))
+                codes[line.code] += bool(line.code)
+                hashes.update([line.text_hash] if line.text_hash else [])
+            offset += len(raw)
+    return Scanned(uri, rows, tuple(cut), codes, frozenset(hashes))
+
+
+def _scan_parquet(uri: str, ids: Collection[str]) -> Scanned:
+    cut: list[Cut] = []
+    rows = 0
+    for table in _groups(uri, ["id"]):
+        for row_id in table.column("id").to_pylist():
+            if row_id in ids:
+                cut.append((rows, 1))
+            rows += 1
+    return Scanned(uri, rows, tuple(cut))
+
+
+def without_rows(scanned: Scanned) -> DataFile | None:
+    """Write the file without the wanted rows to its new URI. None, and no file, where no row is left."""
+    if scanned.found == scanned.rows:
+        return None
+    with ObjectWriter(scanned.new_uri) as out:
+        if scanned.uri.endswith(PARQUET):
+            _copy_parquet(scanned, out)
+        else:
+            for line in _other_lines(scanned):
+                out.write(line)
+        out.commit()
+    return DataFile(out.uri, scanned.rows - scanned.found, out.bytes, out.sha256)
+
+
+def lines_of_texts(uri: str, hashes: Collection[str]) -> dict[bytes, Cut]:
+    """Return a line of each text by the text's hash; empty for Parquet, which has none."""
+    if uri.endswith(PARQUET) or not hashes:
+        return {}
+    found: dict[bytes, Cut] = {}
+    decoder, offset = msgspec.json.Decoder(_Line), 0
+    with open_binary(uri) as source:
+        for raw in source:
+            line = decoder.decode(raw)
+            if line.text_hash in hashes:
+                found[bytes.fromhex(str(line.text_hash))] = (offset, len(raw))
+            offset += len(raw)
+    return found
+
+
+def _other_lines(scanned: Scanned) -> Iterator[bytes]:
+    gone = {offset for offset, _ in scanned.cut}
+    offset = 0
+    with open_binary(scanned.uri) as source:
+        for raw in source:
+            if offset not in gone:
+                yield raw
+            offset += len(raw)
+
+
+def _copy_parquet(scanned: Scanned, out: ObjectWriter) -> None:
+    gone = {number for number, _ in scanned.cut}
+    file, writer, number = ArrowFile(out), None, 0
+    for table in _groups(scanned.uri):
+        kept = [at for at in range(table.num_rows) if number + at not in gone]
+        number += table.num_rows
+        writer = writer or parquet_writer(file, table.schema)
+        if kept:
+            writer.write_table(table if len(kept) == table.num_rows else table.take(kept))
+    if writer:
+        writer.close()
+
+
+def _groups(uri: str, columns: list[str] | None = None) -> Iterator[Any]:
+    pyarrow = arrow()
+    with open_binary(uri) as source:
+        try:
+            file = pyarrow.parquet.ParquetFile(source)
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, columns=columns)
+        except pyarrow.ArrowException as error:
+            raise InputError(f"{uri}: no results of this package: {error}. Nothing was removed") from error

@@ -1,0 +1,59 @@
+"""What an erasure does not remove, and why: said in each proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from opensearch_batch.erase.looking import Looked
+from opensearch_batch.erase.order import Order
+from opensearch_batch.erase.proof import NotRemoved
+from opensearch_batch.reuse.record import ASKED_AT_ONCE, find
+
+SHOWN = 5
+
+
+def stays(order: Order, looked: Looked) -> Iterator[NotRemoved]:
+    spec = order.every_run
+    if spec.input.is_index:
+        index = ", ".join(looked.indices.names) if looked.indices else ""
+        yield NotRemoved(
+            f"segments and snapshots of {index}",
+            "OpenSearch keeps a deleted document on disk, where no search finds it, until segments merge: POST "
+            f"/{index.replace(', ', ',')}/_forcemerge?only_expunge_deletes=true. Snapshots are the cluster's own",
+        )
+    else:
+        yield NotRemoved(
+            spec.input.uri, "the input is the user's: a row that stays there is sent again by the next run"
+        )
+    yield from _others_with_the_text(looked)
+    yield NotRemoved("XComs of Airflow", "no text; ids where rows failed, were missing, left or superseded, by name")
+    yield NotRemoved(
+        "logs, conf and rendered fields of Airflow",
+        "ids as above and in the request for this erasure; a log may quote the provider's words about a failed row. "
+        "They go with Airflow's own clean-up (airflow db clean, the logs' retention)",
+    )
+    yield NotRemoved(
+        "the job's own record at the provider, and its task in ML Commons", "ids of files, counts and states: no row"
+    )
+    yield NotRemoved(
+        "temporary folders of killed tasks on the workers (opensearch-batch-* in TMPDIR)",
+        "a killed preparation leaves its rows on its worker's disk, which no other machine reaches: remove them there",
+    )
+    yield NotRemoved(
+        "backups, versions of objects, copies of results, the provider's own logs",
+        "out of reach",
+    )
+
+
+def _others_with_the_text(looked: Looked) -> Iterator[NotRemoved]:
+    """Documents of the same text keep their own vectors: what they share is the hash of the text."""
+    hashes = b"".join(sorted({bytes.fromhex(each) for each in looked.hashes})[:ASKED_AT_ONCE])
+    own = {scanned.uri for folder in looked.folders for scanned in folder.with_rows}
+    found = [table for record in looked.records for table in find(record, hashes)] if hashes else []
+    others = [uri for table in found for uri in table["uri"].to_pylist() if uri not in own]
+    if others:
+        shown = ", ".join(sorted(set(others))[:SHOWN])
+        yield NotRemoved(
+            f"{len(others)} vectors of the same texts in {shown}",
+            "rows of other ids, or of another spec: the text is theirs too. Erase them by their own ids",
+        )

@@ -1,0 +1,208 @@
+"""The folders of runs below work_uri: shards and what lies beside them. Of a run that has ended a file with wanted rows
+is removed whole, because nothing needs it; a run that has not ended would bring its rows back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import orjson
+
+from opensearch_batch import providers
+from opensearch_batch.erase.proof import BEGUN, Place
+from opensearch_batch.errors import InputError
+from opensearch_batch.flow.text_hash import text_hash
+from opensearch_batch.land.manifest import Manifest
+from opensearch_batch.prepare.grouping import group_name
+from opensearch_batch.prepare.run_note import FILE, RunNote, read_note
+from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.storage import names_in, open_binary, remove
+
+LINES, IDS, FIELDS = ".jsonl", ".ids.jsonl", ".fields.jsonl"
+OBJECTS = (LINES, ".json", ".partial")
+NO_RUN = ("checkpoints",)
+
+
+@dataclass(frozen=True)
+class WorkFile:
+    """`beside` are the files with other parts of the same rows, removed with it."""
+
+    uri: str
+    rows: int
+    found: int
+    beside: tuple[str, ...] = ()
+
+
+@dataclass
+class RunFolder:
+    """The files of a run. `notes` are empty for a folder that no preparation of this version made. `names` are requests
+    with a wanted row, and `hashes` the hashes of the rows' texts.
+    """
+
+    uri: str
+    notes: list[RunNote]
+    files: list[WorkFile] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    hashes: set[str] = field(default_factory=set)
+
+    @property
+    def key(self) -> str:
+        return self.uri.rsplit("/", 1)[-1]
+
+    @property
+    def run(self) -> str:
+        """The run as a person knows it."""
+        return next((note.run for note in self.notes if note.run), self.key)
+
+    @property
+    def found(self) -> int:
+        return sum(each.found for each in self.files)
+
+    def may_have_more(self) -> bool:
+        """Whether a preparation is under way, or was killed: it may have rows that no file has."""
+        return any(not note.prepared for note in self.notes)
+
+    def has_ended(self, manifests: Mapping[str, Manifest]) -> bool:
+        """Whether all that was prepared has landed, by the manifests of this spec, by run name and by key."""
+        if self.may_have_more():
+            return False
+        began = max((datetime.fromisoformat(note.began_at) for note in self.notes), default=None)
+        own = [manifests[name] for name in (self.run, self.key) if name in manifests]
+        return any(
+            manifest.report.all_landed
+            and not manifest.report.unlanded
+            and (began is None or datetime.fromisoformat(manifest.written_at) >= began)
+            for manifest in own
+        )
+
+    def places(self) -> Iterator[Place]:
+        for each in self.files:
+            yield Place("work file", each.uri, each.rows, each.found)
+        for uri in self.begun:
+            yield Place("work file", uri, 0, 1, note=BEGUN)
+
+    def remove(self) -> None:
+        for uri in self.begun:
+            remove(uri)
+        for each in self.files:
+            if each.found:
+                for uri in (*each.beside, each.uri):
+                    remove(uri)
+
+
+def by_run(manifests: Iterable[tuple[str, Manifest]]) -> dict[str, Manifest]:
+    """Return manifests by the run's name and by the key in the manifest's own name; of several the newest."""
+    found: dict[str, Manifest] = {}
+    for name, manifest in sorted(manifests, key=lambda each: datetime.fromisoformat(each[1].written_at)):
+        found[name.removeprefix("manifest-").removesuffix(".json")] = manifest
+        if manifest.dag_id and manifest.run_id:
+            found[f"{manifest.dag_id}/{manifest.run_id}"] = manifest
+    return found
+
+
+def look_at_work(
+    work_uri: str,
+    spec_name: str,
+    known: Mapping[str, Manifest],
+    ids: Collection[str],
+    provider: Provider,
+    model: bytes,
+) -> Iterator[RunFolder]:
+    """Yield the folders of this spec's runs, and those that nobody knows the spec of; `known` are this spec's
+    manifests, as `by_run` returns them. `provider` and `model` (a model_hash) are the spec's.
+    """
+    for key in sorted(names_in(work_uri)):
+        if not key or key.startswith(".") or key in NO_RUN:
+            continue
+        folder = f"{work_uri}/{key}"
+        inside = [name for name in names_in(folder) if name]
+        parts = [name for name in inside if not name.endswith(OBJECTS)]
+        notes = {part: read_note(f"{folder}/{part}") for part in parts if FILE in names_in(f"{folder}/{part}")}
+        ours = [note for note in notes.values() if note.spec == spec_name]
+        if notes and not ours and key not in known:
+            continue
+        made = RunFolder(folder, ours)
+        manifest = known.get(made.run) or known.get(key)
+        sent_to = provider_of(manifest, provider) if manifest else provider
+        others = {part for part, note in notes.items() if note.spec != spec_name}
+        for part in ["", *(part for part in parts if part not in others)]:
+            _look_at_part(made, f"{folder}/{part}" if part else folder, ids, sent_to, model)
+        yield made
+
+
+def provider_of(manifest: Manifest, default: Provider) -> Provider:
+    """The run's own provider: the spec may have had another since. A fetch by hand does not tell."""
+    if not manifest.spec:
+        return default
+    return providers.get(manifest.spec.get("model", {}).get("provider", providers.DEFAULT.NAME))
+
+
+def _look_at_part(made: RunFolder, folder: str, ids: Collection[str], provider: Provider, model: bytes) -> None:
+    names = sorted(names_in(folder))
+    made.begun += [f"{folder}/{name}" for name in names if name.startswith(".") and name.endswith(".partial")]
+    for name in names:
+        if not name.endswith(LINES) or name.startswith(".") or name.endswith((IDS, FIELDS)):
+            continue
+        uri = f"{folder}/{name}"
+        beside = [
+            f"{folder}/{each}" for each in names if each.startswith(name.removesuffix(LINES) + ".") and each != name
+        ]
+        if name.startswith("shard-"):
+            made.files.append(_shard(made, uri, beside, ids, provider, model))
+        else:
+            made.files.append(_rows(uri, ids))
+
+
+def _rows(uri: str, ids: Collection[str]) -> WorkFile:
+    rows = found = 0
+    with open_binary(uri) as lines:
+        for line in lines:
+            rows += 1
+            found += orjson.loads(line).get("id") in ids
+    return WorkFile(uri, rows, found)
+
+
+def _shard(
+    made: RunFolder, uri: str, beside: Sequence[str], ids: Collection[str], provider: Provider, model: bytes
+) -> WorkFile:
+    rows = found = 0
+    for name, row_ids, texts in _requests(uri, next((each for each in beside if each.endswith(IDS)), None), provider):
+        rows += len(row_ids)
+        wanted = [at for at, row_id in enumerate(row_ids) if row_id in ids]
+        if wanted:
+            found += len(wanted)
+            made.names.add(name)
+            made.hashes.update(text_hash(model, texts[at]) for at in wanted if at < len(texts))
+    for twin in (row_id for each in beside if each.endswith(FIELDS) for row_id in _twins(each)):
+        rows += 1
+        found += twin in ids
+    return WorkFile(uri, rows, found, tuple(beside))
+
+
+def _twins(fields_uri: str) -> Iterator[str]:
+    """Rows that get the answer of another row with the same text: only the file of included fields names them."""
+    with open_binary(fields_uri) as lines:
+        for line in lines:
+            row_id, _, *first = orjson.loads(line)
+            if first:
+                yield row_id
+
+
+def _requests(uri: str, ids_uri: str | None, provider: Provider) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Name, row ids and texts of each request."""
+    with open_binary(uri) as lines, open_binary(ids_uri) if ids_uri else nullcontext() as ids_lines:
+        for number, raw in enumerate(lines, start=1):
+            try:
+                line = orjson.loads(raw)
+                row_ids = orjson.loads(next(ids_lines)) if ids_lines else [provider.request_id(line)]
+                texts = provider.texts(line)
+            except (ValueError, KeyError, StopIteration) as error:
+                raise InputError(
+                    f"{uri} line {number}: no request of {provider.NAME} ({error!r}): another spec's, or broken. "
+                    "Nothing was removed. Remove the file where no run needs it"
+                ) from error
+            yield group_name(row_ids) if ids_lines else row_ids[0], row_ids, texts
