@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -14,8 +15,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.io import store as kept_storages
 from s3fs import S3File, S3FileSystem
 
-from opensearch_batch import storage
+from opensearch_batch import results, storage
 from opensearch_batch.errors import Refused, SpecError, Unavailable
+from opensearch_batch.operators import EraseOperator, PrepareInputOperator, ReportOperator
 from opensearch_batch.storage import ObjectWriter
 from tests.sandbox.bench import Run, Server, rows_of
 from tests.vendors.vendors import BUCKET, aws, aws_connection
@@ -180,3 +182,28 @@ def test_a_connection_that_airflow_does_not_have_is_named() -> None:
 def test_an_address_that_airflow_knows_nothing_of(run: Run) -> None:
     with pytest.raises(AirflowFailException, match="SpecError: read gopher://host/x: .* Is Airflow's provider for it"):
         run.prepare("gopher://host/x")
+
+
+def test_rows_are_erased_there(s3: Any, model_id: str, tmp_path: Path) -> None:
+    put(s3, "articles/a.jsonl", rows_of(20))
+    spec = {
+        "name": "rows",
+        "model": {"name": "text-embedding-3-small", "parameters": {"dimensions": 8}},
+        "input": {"uri": f"{BASE}/articles/*.jsonl"},
+        "output": {"uri": f"{BASE}/out/{{run_id}}", "include": ["text"]},
+        "work_uri": f"{BASE}/work",
+    }
+    for name in ("one", "two"):
+        run = Run(tmp_path, name)
+        shards = run.execute(PrepareInputOperator(task_id="prepare", spec=spec, dag=run.dag))
+        resolved = run.xcoms["prepare", "spec"]
+        landed = run.fetch(run.wait(run.submit(model_id, shards)), spec=resolved, output_uri="", final=False)
+        run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=[landed]))
+    having = [key for key in keys(s3) if b"text number 7" in content(s3, f"{BASE}/{key}")]
+    assert {key.split("/")[0] for key in having} == {"articles", "out", "work"}
+    erasing = EraseOperator(task_id="erase", spec=spec, ids=["row-7"], remove=True)
+    told = Run(tmp_path, "erasure").execute(erasing)
+    assert (told["state"], told["proof"]) == ("erased", f"{BASE}/out/erasures/erasure.json")
+    assert [key for key in keys(s3) if b"text number 7" in content(s3, f"{BASE}/{key}")] == ["articles/a.jsonl"]
+    found = results.open(f"{BASE}/out/two/manifest.json")
+    assert (len(found), len(list(found))) == (19, 19)

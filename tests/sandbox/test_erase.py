@@ -1,0 +1,163 @@
+"""Erasure of rows of files: in Parquet, with several texts a request, of runs that nobody knows, beside other specs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from opensearch_batch import results
+from opensearch_batch.erase.__main__ import main
+from opensearch_batch.operators import EraseOperator, PrepareInputOperator, ReportOperator
+from tests.sandbox.bench import KEY, MODEL, Run, Server, rows_of
+
+SECRET = "Plainly Fake Person, 1 Nowhere Street"
+
+
+def spec_of(run: Run, uri: str, **settings: Any) -> dict[str, Any]:
+    sections = {name: value for name, value in settings.items() if name not in ("model", "output")}
+    return {
+        "name": "rows",
+        "model": {"name": MODEL, "parameters": {"dimensions": 8}, **settings.get("model", {})},
+        "input": {"uri": uri},
+        "output": {"uri": f"file://{run.folder}/out/{{run_id}}", "include": ["text"], **settings.get("output", {})},
+        "work_uri": f"file://{run.folder}/work",
+        **sections,
+    }
+
+
+def through(run: Run, model_id: str, rows: list[dict[str, Any]], **settings: Any) -> dict[str, Any]:
+    """The spec, after a whole run of it."""
+    spec = spec_of(run, run.write(rows), **settings)
+    shards = run.execute(PrepareInputOperator(task_id="prepare", spec=spec, dag=run.dag))
+    resolved = run.xcoms["prepare", "spec"]
+    landed = run.fetch(run.wait(run.submit(model_id, shards)), spec=resolved, output_uri="", final=False)
+    run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=[landed]))
+    return spec
+
+
+def erase(folder: Path, spec: dict[str, Any], run_id: str = "erasure", **settings: Any) -> dict[str, Any]:
+    operator = EraseOperator(task_id="erase", spec=spec, **{"ids": ["person"], "remove": True, **settings})
+    told = Run(folder, run_id).execute(operator)
+    found: dict[str, Any] = json.loads(Path(told["proof"].removeprefix("file://")).read_bytes())
+    return found
+
+
+def with_person(count: int = 20) -> list[dict[str, Any]]:
+    return [*rows_of(count), {"id": "person", "text": SECRET}]
+
+
+def provider_has(server: Server, text: str) -> bool:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    contents = [server.http.get(f"/v1/files/{each['id']}/content", headers=headers).text for each in server.uploads()]
+    return any(text in content for content in contents)
+
+
+def kinds(proof: dict[str, Any]) -> set[str]:
+    return {place["kind"] for place in proof["places"] if place["found"]}
+
+
+@pytest.mark.parametrize("texts_per_request", [1, 8])
+@pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
+def test_rows_of_every_run_and_format_go(
+    run: Run, model_id: str, server: Server, tmp_path: Path, output_format: str, texts_per_request: int
+) -> None:
+    settings: dict[str, Any] = {"model": {"texts_per_request": texts_per_request}, "output": {"format": output_format}}
+    for name in ("one", "two"):
+        each = Run(tmp_path, name)
+        spec = through(each, model_id, with_person(), **settings)
+    before = results.open(f"file://{tmp_path}/out/two/manifest.json").to_arrow()
+    assert provider_has(server, SECRET)
+    proof = erase(tmp_path, spec)
+    assert (proof["state"], kinds(proof)) == ("erased", {"provider file", "work file", "results"})
+    assert sum(place["found"] for place in proof["places"] if place["kind"] == "results") == 2
+    assert not provider_has(server, SECRET)
+    after = results.open(f"file://{tmp_path}/out/two/manifest.json")
+    assert len(after) == 20
+    assert after.to_arrow().to_pylist() == [row for row in before.to_pylist() if row["id"] != "person"]
+    assert after.to_arrow().schema == before.schema
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    assert left == ["in.jsonl"]
+    assert (tmp_path / "out" / "erasures" / "erasure.json").exists()
+
+
+def test_a_file_that_only_had_this_row_is_gone(run: Run, model_id: str, tmp_path: Path) -> None:
+    spec = through(run, model_id, [{"id": "person", "text": SECRET}])
+    erase(tmp_path, spec)
+    [manifest] = (tmp_path / "out").glob("*/manifest.json")
+    found = results.open(f"file://{manifest}")
+    assert (list(found), len(found), found.manifest.files) == ([], 0, [])
+
+
+def test_the_same_id_of_another_spec_is_another_row(run: Run, model_id: str, server: Server, tmp_path: Path) -> None:
+    """Both use one work_uri and one account."""
+    other = Run(tmp_path, "other")
+    through(other, model_id, [*rows_of(5), {"id": "person", "text": "of another table"}], name="another",
+            output={"uri": f"file://{tmp_path}/another"})  # fmt: skip
+    spec = through(run, model_id, with_person())
+    with pytest.raises(AirflowFailException, match="rows with these ids, of runs that nobody knows"):
+        erase(tmp_path, spec)
+    proof = erase(tmp_path, spec, unknown="keep")
+    assert proof["state"] == "erased"
+    assert provider_has(server, "of another table")
+    assert not provider_has(server, SECRET)
+    assert "person" in {row["id"] for row in results.open(f"file://{tmp_path}/another/manifest.json")}
+
+
+def test_what_killed_tasks_have_left_goes_too(run: Run, model_id: str, tmp_path: Path) -> None:
+    spec = through(run, model_id, with_person())
+    [folder] = [path.parent for path in (tmp_path / "out").glob("*/manifest.json")]
+    line = b'{"id":"person","text":"%b"}\n' % SECRET.encode()
+    (folder / ".results-0000000000-00000-00000000.jsonl.123.partial").write_bytes(line)
+    (folder / "results-0000000000-00000-00000000.jsonl").write_bytes(line)
+    of_a_live_run = folder / ".results-1111111111-00000-00000000.jsonl.124.partial"
+    of_a_live_run.write_bytes(b'{"id":"row-1"}\n{"id":"ro')
+    proof = erase(tmp_path, spec)
+    assert "unnamed file" in kinds(proof)
+    assert of_a_live_run.exists()
+    assert not [path for path in folder.iterdir() if SECRET.encode() in path.read_bytes()]
+
+
+def test_a_repeated_erasure_keeps_its_proof(run: Run, model_id: str, tmp_path: Path) -> None:
+    spec = through(run, model_id, with_person())
+    first = erase(tmp_path, spec)
+    assert erase(tmp_path, spec) == first
+    with pytest.raises(AirflowFailException, match="the proof of another erasure"):
+        erase(tmp_path, spec, ids=["row-1"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"ids": None}, "name ids, or give a query"),
+        ({"ids": [7]}, "put numbers in quotes"),
+        ({"ids": ["a", ""]}, "an id is empty"),
+        ({"forget": "all"}, "one of document, text"),
+        ({"query": {"match_all": {}}}, "the spec's input is none"),
+        ({"query": "{"}, "is no JSON"),
+        ({"remove": "perhaps"}, "it is true or false"),
+    ],
+)
+def test_an_unclear_order_removes_nothing(
+    run: Run, model_id: str, tmp_path: Path, settings: dict[str, Any], words: str
+) -> None:
+    spec = through(run, model_id, with_person(3))
+    with pytest.raises(AirflowFailException, match=words):
+        erase(tmp_path, spec, **settings)
+    [manifest] = (tmp_path / "out").glob("*/manifest.json")
+    assert len(results.open(f"file://{manifest}")) == 4
+
+
+def test_the_command_plans_first(run: Run, model_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = through(run, model_id, with_person())
+    path = tmp_path / "spec.yaml"
+    path.write_text(json.dumps(spec))
+    assert main([str(path), "person", "--run", "letter-1"]) == 0
+    assert "planned" in capsys.readouterr().out
+    assert main([str(path), "person", "--run", "letter-1", "--remove"]) == 0
+    assert "erased" in capsys.readouterr().out
+    assert main([str(path), "", "--remove"]) == 1
+    assert "an id is empty" in capsys.readouterr().err
