@@ -13,9 +13,11 @@ import yaml
 
 from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.hook import MLCommonsHook
+from opensearch_batch.erase.indexed import Indices
 from opensearch_batch.errors import BatchError
 from opensearch_batch.sinks.index import VectorFields, write_vectors
 from opensearch_batch.sources.index_rows import open_index, refuse_another
+from opensearch_batch.spec import BatchSpec
 from stack.airflow import CHECKOUT
 from stack.opensearch.security import User
 from tests.real.secured import ROLES_API, Connect, Secured
@@ -30,6 +32,7 @@ WRITER = User(
     roles=(ROLE,),
     backend_roles=(),
 )
+ERASING = "indices:data/write/delete"
 KEYWORD = {"type": "keyword"}
 MAPPED = {
     "body": {"type": "text"},
@@ -89,6 +92,25 @@ def test_the_role_fills_an_index(send: MLCommonsHook) -> None:
     assert fill(send) == 40
 
 
+def erase(document_id: str) -> list[int]:
+    """Erase a document; return how many of it a first and a second look find."""
+    spec = {
+        "name": "secured",
+        "model": {"name": "model"},
+        "input": {"uri": f"opensearch://writer/{INDEX}", "text_field": "body"},
+        "output": {"uri": "file:///nowhere"},
+    }
+    indices = Indices(BatchSpec.check(spec), (), "document")
+    [(place, found)] = indices.look({document_id})
+    indices.remove(found)
+    [(again, _)] = indices.look({document_id})
+    return [place.found, again.found]
+
+
+def test_the_role_erases(send: MLCommonsHook) -> None:
+    assert erase("7") == [1, 0]
+
+
 @pytest.mark.parametrize("line", LINES)
 def test_each_line_is_needed_and_its_refusal_names_it(index: Secured, send: Any, line: str, caplog: Any) -> None:
     try:
@@ -98,7 +120,7 @@ def test_each_line_is_needed_and_its_refusal_names_it(index: Secured, send: Any,
                 send(documents.close_point_in_time(send(documents.open_point_in_time(INDEX))))
         else:
             with pytest.raises(BatchError, match=line.replace("[", r"\[")):
-                fill(send)
+                erase("7") if line == ERASING else fill(send)
     finally:
         index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", PERMISSIONS)
     assert fill(send) == 40
