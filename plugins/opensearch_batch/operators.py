@@ -21,6 +21,7 @@ BatchSensor comes from opensearch_batch.sensor. opensearch_batch.pipeline wires 
 from __future__ import annotations
 
 from opensearch_batch.check.operator import CheckOperator
+from opensearch_batch.tasks.check_parity import CheckParityOperator
 from opensearch_batch.tasks.erase import EraseOperator
 from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.tasks.output import FetchOutputOperator, ReportOperator
@@ -32,6 +33,7 @@ from opensearch_batch.tasks.write_back import WriteBackOperator
 __all__ = [
     "CancelBatchOperator",
     "CheckOperator",
+    "CheckParityOperator",
     "CreateConnectorOperator",
     "EraseOperator",
     "FetchOutputOperator",

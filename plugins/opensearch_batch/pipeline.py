@@ -11,6 +11,7 @@ from airflow.sdk import AssetAlias, TriggerRule, XComArg, task_group
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.operators import (
+    CheckParityOperator,
     CreateConnectorOperator,
     FetchOutputOperator,
     PrepareInputOperator,
@@ -28,6 +29,7 @@ from opensearch_batch.tasks.index_name import TEMPLATE as INDEX_NAME
 
 MOST_ROUNDS = 3
 PLANNED = "Fails the run where `prepare_input` failed: `report` has nothing to report then, and is skipped."
+COMPARED = "Embeds a sample again online; runs in nights without changes too."
 REUSED = "Writes vectors that an earlier run has paid for; skipped where there are none."
 SKIPPED = "Skipped where no row is left that another try may answer: nothing is wrong then."
 
@@ -112,6 +114,7 @@ def batch_inference(
         repairs.append(repair.task_id)
         groups.append(f"repair_{number}")
         landed.append(round_of(groups[-1], repair.output, last=number == rounds, tooltip=SKIPPED))
+    compared = _compared(spec, resolved) if writes else None
     report = ReportOperator(
         task_id="report",
         planned_by=prepare.task_id,
@@ -121,13 +124,23 @@ def batch_inference(
         submitted_by=[f"{group}.submit_batch" for group in groups],
         waited_by=[f"{group}.wait_for_batch" for group in groups],
         written_by=[task.task_id for task in written],
+        compared_by=compared.task_id if compared else "",
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[outlet_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )
     for task in written:
         task >> report
+    if compared:
+        [model, *written] >> compared >> report
     prepare.output >> EmptyOperator(task_id="planned", doc_md=PLANNED)
     return report.output
+
+
+def _compared(spec: BatchSpec | str, resolved: Any) -> CheckParityOperator | None:
+    if isinstance(spec, str) or spec.parity is None:
+        return None
+    rule = TriggerRule.NONE_FAILED
+    return CheckParityOperator(task_id="check_parity", spec=resolved, trigger_rule=rule, doc_md=COMPARED)
 
 
 def _rounds(spec: BatchSpec | str, given: int | None) -> int:

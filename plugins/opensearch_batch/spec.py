@@ -24,6 +24,7 @@ from opensearch_batch.dotted import explained, with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
 from opensearch_batch.input_section import InputSection, Section
+from opensearch_batch.parity_section import ParitySection
 from opensearch_batch.reuse_section import ReuseSection
 from opensearch_batch.write_back_section import WriteBackSection
 
@@ -251,6 +252,11 @@ class BatchSpec(Section):
     write_back: WriteBackSection | None = Field(
         None, description="With it each vector goes back into the document whose text was sent."
     )
+    parity: ParitySection | None = Field(
+        None,
+        description="With it a sample of the written vectors is held against the model's online answers: after each "
+        "run that writes back, and before an alias is moved. Needs write_back.",
+    )
     reuse: ReuseSection | None = Field(
         None,
         description="With it texts that have a vector of an earlier run are not sent, and the vector is copied; a text "
@@ -286,6 +292,12 @@ class BatchSpec(Section):
             raise SpecError("write_back writes into the index of input.uri: say input.uri: opensearch://conn/index")
         if self.output.format != "jsonl":
             raise SpecError("write_back reads results of output.format: jsonl")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> BatchSpec:
+        if self.parity is not None and self.write_back is None:
+            raise SpecError("parity compares vectors of an index: say write_back")
         return self
 
     @model_validator(mode="after")

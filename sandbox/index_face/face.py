@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from sandbox.index_face import stats
+from sandbox.index_face import room, stats
 from sandbox.index_face.admin import Admin
 from sandbox.index_face.aliases import Aliases
 from sandbox.index_face.bulk import MAX_BODY_BYTES, Bulk
@@ -45,6 +45,7 @@ class IndexFace(BaseRoute):
 
     def __init__(self, box: Box) -> None:
         self._lock = threading.Lock()
+        self._heap_bytes = box.heap_bytes
         self._store = Store(box.state.files.parent / FILE)
         self._catalog = Catalog(self._store, box.release)
         self._points = Points(self._catalog)
@@ -132,6 +133,10 @@ class IndexFace(BaseRoute):
         }
         if work := table.get((call.method, first, *rest)):
             return work
+        if call.method == "GET" and first == "_nodes" and rest[:1] == ["stats"] and len(rest) == 2:
+            return lambda: room.node_stats(call, rest[1], self._heap_bytes)
+        if call.method == "GET" and first == "_plugins" and rest[:2] == ["_knn", "stats"] and len(rest) == 3:
+            return lambda: room.graph_stats(call, rest[2])
         if first == "_alias" and len(rest) == 1 and call.method in ("GET", "HEAD"):
             return self._alias(call, None, rest[0])
         return None

@@ -24,11 +24,15 @@ def murmur3(data: bytes, seed: int = 0) -> int:
         value = (((value << 13) | (value >> 19)) * 5 + 0xE6546B64) & MASK
     if rest := data[4 * blocks :]:
         value ^= _mixed(int.from_bytes(rest, "little"))
-    value ^= len(data)
+    value = mixed32(value ^ len(data))
+    return value - (1 << 32) if value & 0x80000000 else value
+
+
+def mixed32(value: int) -> int:
+    """The last step of MurmurHash3, of an unsigned number."""
     value = ((value ^ (value >> 16)) * 0x85EBCA6B) & MASK
     value = ((value ^ (value >> 13)) * 0xC2B2AE35) & MASK
-    value ^= value >> 16
-    return value - (1 << 32) if value & 0x80000000 else value
+    return value ^ (value >> 16)
 
 
 def _mixed(block: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from sandbox.index_face.chance import by_chance
 from sandbox.index_face.errors import illegal_argument, malformed, not_served, parsing
 from sandbox.index_face.nearest import nearest, scored_by_script
 from sandbox.index_face.values import View, at, comparable, holds_any, terms, tokens
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 # What OpenSearch has and the sandbox has not: a query of any other name is one that it does not know either.
 OTHERS = frozenset({
-    "boosting", "combined_fields", "common", "dis_max", "distance_feature", "function_score",
+    "boosting", "combined_fields", "common", "dis_max", "distance_feature",
     "fuzzy", "geo_bounding_box", "geo_distance", "geo_polygon", "geo_shape", "has_child", "has_parent", "hybrid",
     "intervals", "match_bool_prefix", "match_phrase", "match_phrase_prefix", "more_like_this",
     "multi_match", "neural", "neural_sparse", "parent_id", "percolate", "query_string", "rank_feature",
@@ -38,6 +39,7 @@ class Within:
     index: Index
     snapshot: Snapshot
     nested: str | None = None
+    shard: int = 0
 
     def sees(self, path: str) -> bool:
         """Whether the field lies where the query looks: nested objects are documents of their own."""
@@ -56,6 +58,8 @@ def compiled(query: Any, within: Within) -> Score:
         return nearest(given, within, compiled)
     if kind == "script_score":
         return scored_by_script(given, within, compiled)
+    if kind == "function_score":
+        return by_chance(given, within, compiled)
     if kind in OTHERS:
         raise not_served(f"the query [{kind}] over documents")
     raise parsing(f"unknown query [{kind}]")

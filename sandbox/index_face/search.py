@@ -188,7 +188,7 @@ class Search:
         if problem := _window([target], body):
             raise problem
         check_doc_values(body.get("docvalue_fields"), target.index)
-        within = Within(target.index, target.snapshot)
+        within = Within(target.index, target.snapshot, shard=target.number)
         is_3x = self._catalog.is_3x
         values = [sorting.value_of(key, target.index, in_pit=point is not None, is_3x=is_3x) for key in sort]
         score_of = compiled(body.get("query") or {"match_all": {}}, within)

@@ -1,4 +1,4 @@
-"""/_cluster/settings: the few settings of ML Commons that batch inference depends on; any other is refused."""
+"""/_cluster/settings: the few that batch inference and an index of vectors depend on; any other is refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
+from sandbox.index_face.patterns import by_filter_path
 from sandbox.ml_commons_face import bodies
 from sandbox.ml_commons_face.errors import not_served
 
@@ -32,6 +33,17 @@ DEFAULTS: dict[str, Any] = {
     # Accepted because the documentation's first steps set it; there is one node and it runs everything.
     "only_run_on_ml_node": False,
 }
+# Those of k-NN and of disks, which change nothing here: the preflight reads them. Disks are watched nowhere, as on the
+# recorded servers.
+OTHERS: dict[str, str] = {
+    "knn.memory.circuit_breaker.enabled": "true",
+    "knn.memory.circuit_breaker.limit": "50%",
+    "cluster.blocks.read_only": "false",
+    "cluster.routing.allocation.disk.threshold_enabled": "false",
+    "cluster.routing.allocation.disk.watermark.low": "85%",
+    "cluster.routing.allocation.disk.watermark.high": "90%",
+    "cluster.routing.allocation.disk.watermark.flood_stage": "95%",
+}
 SCOPES = ("persistent", "transient")
 
 
@@ -52,7 +64,16 @@ class Settings:
         return str(self.value(name)).lower() == "true"
 
     async def get(self, request: Request) -> Response:
-        return JSONResponse({scope: _nested(kept) for scope, kept in self._held().items()})
+        """With `include_defaults` only the defaults of OTHERS."""
+        params, held = request.query_params, self._held()
+        if params.get("include_defaults") == "true":
+            set_ = {name for kept in held.values() for name in kept}
+            held = {**held, "defaults": {name: value for name, value in OTHERS.items() if name not in set_}}
+        shape = _flat_texts if params.get("flat_settings") == "true" else _nested
+        answer: dict[str, Any] = {scope: shape(kept) for scope, kept in held.items()}
+        if filter_path := params.get("filter_path"):
+            answer = by_filter_path(answer, filter_path)
+        return JSONResponse(answer)
 
     async def put(self, request: Request) -> Response:
         """Null gives a setting its default back."""
@@ -74,6 +95,9 @@ class Settings:
 
 
 def _known(name: str) -> str:
+    """As it is kept: without the prefix of ML Commons."""
+    if name in OTHERS:
+        return name
     short = name.removeprefix(PREFIX)
     if not name.startswith(PREFIX) or short not in DEFAULTS:
         raise not_served(f"the setting {name}")
@@ -92,9 +116,21 @@ def _nested(kept: dict[str, Any]) -> dict[str, Any]:
     """As OpenSearch prints settings: by their parts, every value as text."""
     nested: dict[str, Any] = {}
     for name, value in kept.items():
-        *parents, last = (PREFIX + name).split(".")
+        *parents, last = _full(name).split(".")
         place = nested
         for parent in parents:
             place = place.setdefault(parent, {})
-        place[last] = [str(item) for item in value] if isinstance(value, list) else str(value).lower()
+        place[last] = _text(value)
     return nested
+
+
+def _flat_texts(kept: dict[str, Any]) -> dict[str, Any]:
+    return {_full(name): _text(value) for name, value in kept.items()}
+
+
+def _full(name: str) -> str:
+    return name if name in OTHERS else PREFIX + name
+
+
+def _text(value: Any) -> Any:
+    return [str(item) for item in value] if isinstance(value, list) else str(value).lower()

@@ -18,6 +18,8 @@ from sandbox.server import Sandbox
 from tests.contract.recordings import COUNTERS, FOLDER, Ids, differences
 
 PROFILES = ("2.19.6", "3.6.0")
+PLAYS = ("index", "gate")
+"""Recorded one after the other on a server each: indices and documents, and what the parity gate and preflight ask."""
 # Where Jackson stopped reading, which context of a shard was looked for, an index's uuid in the middle of a text.
 UNLIKE = re.compile(r"\[Source: REDACTED.*|(?<=found for id \[)\d+|(?<=\[\[)([\w-]+)/[\w-]{22}(?=\]\])", re.DOTALL)
 TIMES = {"creation_time", "creation_date", "index.creation_date"}
@@ -41,8 +43,8 @@ class Compared:
     differences: tuple[str, ...]
 
 
-def steps(profile: str) -> list[Step]:
-    lines = map(json.loads, (FOLDER / f"{profile}-index.jsonl").read_text(encoding="utf-8").splitlines())
+def steps(profile: str, of: str) -> list[Step]:
+    lines = map(json.loads, (FOLDER / f"{profile}-{of}.jsonl").read_text(encoding="utf-8").splitlines())
     return [
         Step(line["name"], **line["request"], response=line["response"], opens=line.get("opens"),
              masks=frozenset(line.get("masks", ())))
@@ -50,11 +52,11 @@ def steps(profile: str) -> list[Step]:
     ]  # fmt: skip
 
 
-def play(profile: str, folder: Path) -> list[Compared]:
+def play(profile: str, of: str, folder: Path) -> list[Compared]:
     """The recorded exchanges in their order, each with what is another here."""
     ids, points = Ids(), dict[str, str]()
     with Sandbox(folder, profile=profile) as box, httpx.Client(base_url=box.url, trust_env=False, timeout=30) as http:
-        return [found for step in steps(profile) if (found := _compared(step, http, ids, points))]
+        return [found for step in steps(profile, of) if (found := _compared(step, http, ids, points))]
 
 
 def _compared(step: Step, http: httpx.Client, ids: Ids, points: dict[str, str]) -> Compared | None:

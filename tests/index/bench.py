@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG
 
-from opensearch_batch.operators import FetchOutputOperator, PrepareInputOperator, ReportOperator, WriteBackOperator
+from opensearch_batch.operators import (
+    CheckParityOperator,
+    FetchOutputOperator,
+    PrepareInputOperator,
+    ReportOperator,
+    WriteBackOperator,
+)
 from tests.sandbox.bench import MODEL, Run
 
 if TYPE_CHECKING:
@@ -126,6 +132,7 @@ class Fill:
             "write_back": {"vector_field": "vector", **self._of("write_back")},
             "limits": self._of("limits"),
             "reuse": self.settings.get("reuse"),
+            **({"parity": self._of("parity")} if "parity" in self.settings else {}),
         }
 
     def _of(self, section: str) -> dict[str, Any]:
@@ -156,7 +163,13 @@ class Fill:
             planned_by="prepare",
             landed=[landed] if landed else [],
             written_by=["write_back", "write_reused"],
+            compared_by="check_parity",
         )
+        found: dict[str, Any] = self.run.execute(operator)
+        return found
+
+    def compare(self, indices: Sequence[str] | None = None) -> dict[str, Any]:
+        operator = CheckParityOperator(task_id="check_parity", spec=self.spec, indices=indices)
         found: dict[str, Any] = self.run.execute(operator)
         return found
 

@@ -86,9 +86,16 @@ class Server:
     def batch_tasks(self) -> list[dict[str, Any]]:
         return [found for found in self.found("tasks") if found["task_type"] == "BATCH_PREDICTION"]
 
-    def model(self, endpoint: str = "/v1/embeddings", model: str = MODEL, key: str = KEY, name: str = "by-hand") -> str:
+    def model(
+        self,
+        endpoint: str = "/v1/embeddings",
+        model: str = MODEL,
+        key: str = KEY,
+        name: str = "by-hand",
+        **parameters: Any,
+    ) -> str:
         """Registered and deployed by other means than the operators."""
-        body = providers.DEFAULT.connector(name, model, endpoint, {}, f"{self.url}/v1")
+        body = providers.DEFAULT.connector(name, model, endpoint, parameters, f"{self.url}/v1")
         made = self.ask("POST", f"{ML}/connectors/_create", body | {"credential": {"openAI_key": key}})
         register = {"name": name, "function_name": "remote", "connector_id": made["connector_id"]}
         model_id = str(self.ask("POST", f"{ML}/models/_register", register)["model_id"])

@@ -77,6 +77,12 @@ def search_point_in_time(body: Mapping[str, Any]) -> Call:
     return Call("read a page of documents", "POST", path, body, _page, "read", timeout_seconds=120)
 
 
+def search_documents(index: str, body: Mapping[str, Any]) -> Call:
+    """Search an index, or several with commas between, without partial results."""
+    path = f"/{_path(index)}/_search?allow_partial_search_results=false"
+    return Call(f"search {index}", "POST", path, body, _page, "read", timeout_seconds=120)
+
+
 def count_documents(index: str, query: Mapping[str, Any]) -> Call:
     """Parses to a number."""
     path = f"/{_path(index)}/_count"

@@ -163,6 +163,16 @@ def batch_predict(model_id: str, parameters: Mapping[str, Any]) -> Call:
     )
 
 
+def predict(model_id: str, parameters: Mapping[str, Any]) -> Call:
+    """Ask the model online with the connector's parameters, overridden by `parameters`; parses to the vectors of the
+    answer, none where the connector's action has no function that reads vectors.
+
+    The cluster fills `${parameters.x}` in the values too, of a text to embed as of any.
+    """
+    path = f"{_ML}/models/{_id(model_id)}/_predict"
+    return Call(f"predict with model {model_id}", "POST", path, {"parameters": dict(parameters)}, _vectors)
+
+
 def get_task(task_id: str) -> Call:
     """Read a task; look once per job and interval.
 
@@ -199,6 +209,11 @@ def _search(kind: str, query: Mapping[str, Any]) -> Call:
 
 def _hits(answer: Any) -> list[Hit]:
     return [Hit(hit["_id"], hit["_source"]) for hit in answer["hits"]["hits"]]
+
+
+def _vectors(answer: Any) -> list[list[float]]:
+    outputs = [output for result in answer["inference_results"] for output in result["output"]]
+    return [[float(number) for number in output["data"]] for output in outputs if "data" in output]
 
 
 def _field(name: str) -> Callable[[Any], Any]:

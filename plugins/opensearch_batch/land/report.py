@@ -11,6 +11,7 @@ from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, RemoteState
 from opensearch_batch.flow.landed import Example, Landed
+from opensearch_batch.flow.parity import Parity
 from opensearch_batch.flow.values import Value
 from opensearch_batch.flow.written import Written
 from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
@@ -79,6 +80,8 @@ class Report(Value, frozen=True):
     """Rows with the text of another row, answered or failed as that: they count there too, and cost nothing."""
     written: Written | UnsetType = UNSET
     """What became of the vectors in the index; unset where nothing is written back."""
+    parity: Parity | UnsetType = UNSET
+    """A sample of the index's vectors against the model's online answers; unset where none was to be compared."""
 
     @property
     def all_landed(self) -> bool:
@@ -118,8 +121,8 @@ class Report(Value, frozen=True):
         repaired = f" ({self.repaired} in a repair round)" if self.repaired else ""
         if self.reused:
             repaired += f" ({self.reused} with the vector of an earlier run)"
-        once = f"; {counted(self.twins, 'row')} with the text of another row, which was sent once" if self.twins else ""
-        back = f"{once}; {self.written}" if self.written else once
+        back = f"; {counted(self.twins, 'row')} with the text of another row, which was sent once" if self.twins else ""
+        back += "".join(f"; {part}" for part in (self.written, self.parity) if part)
         return (
             f"manifest {self.manifest}: {self.answered} of {self.records} rows answered{repaired}, "
             f"{self.failed} failed{bad}, {self.missing} missing{extra}; {jobs}, {used}{money}{back}"

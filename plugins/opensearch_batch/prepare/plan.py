@@ -52,6 +52,8 @@ class Plan(Value, frozen=True):
     unchanged: int | UnsetType = UNSET
     empty: int | UnsetType = UNSET
     twins: int | UnsetType = UNSET
+    predictions: int | UnsetType = UNSET
+    """Texts of the parity check at most, paid at the online price on top; unset without one."""
 
     @property
     def price(self) -> Price | None:
@@ -76,6 +78,8 @@ class Plan(Value, frozen=True):
             skipped += f"; {counted(self.reused_rows, 'row')} with the vector of an earlier run"
         if self.twins:
             skipped += f"; {counted(self.twins, 'row')} with the text of another row, which is sent once"
+        if self.predictions:
+            skipped += f"; and up to {self.predictions} online predictions of the parity check, not in the estimate"
         return (
             f"{counted(self.records, 'row')} in {counted(self.shards, 'shard')}, {self.bytes} bytes, "
             f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}{skipped}"

@@ -118,6 +118,8 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
             unchanged=documents.unchanged,
             empty=documents.empty,
         )
+    if spec.parity:
+        plan = replace(plan, predictions=spec.parity.sample)
     if reuse:
         twins = sum(shard.twins or 0 for shard in shards)
         plan = replace(plan, reused=reused or UNSET, reused_rows=reuse.count, twins=twins or UNSET)

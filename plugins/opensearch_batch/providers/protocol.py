@@ -154,6 +154,12 @@ class Provider(Protocol):
         """
         ...
 
+    def online_parameters(self, text: str, model: str, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the `parameters` of a _predict, over those of `connector`, that embeds a text as a batch does. Empty
+        where the model cannot be asked online for the vector of a batch.
+        """
+        ...
+
     def moved(self, url: str, base_url: str) -> str:
         """Return a URL of the vendor's API with `base_url` instead of the vendor's server; a foreign URL unchanged."""
         ...

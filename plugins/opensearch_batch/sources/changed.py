@@ -9,11 +9,12 @@ from contextlib import suppress
 from typing import Any, Self
 
 from opensearch_batch.cluster.documents import count_documents
-from opensearch_batch.dotted import value_at, with_dotted
+from opensearch_batch.dotted import value_at
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
 from opensearch_batch.sources.columns import leaves_of, text_leaves_of
+from opensearch_batch.sources.document_text import filled_in
 from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_model
 from opensearch_batch.sources.index_rows import ID, IndexSource, open_index
 from opensearch_batch.sources.records import WrongRow, text_of
@@ -71,12 +72,15 @@ class ChangedDocuments:
         """Yield the rows to send, each with its text's hash, and rows that cannot be sent."""
         read = self._read
         for row in self._source.rows(self._after):
-            if isinstance(made := self._with_texts(row), BadRow):
-                yield made
+            try:
+                filled = filled_in(row.fields, self._texts)
+            except WrongRow as wrong:
+                yield BadRow(row.place, str(wrong), row.fields[ID])
                 continue
-            if made is None:
+            if filled is None:
                 self.empty += 1
                 continue
+            made = Row(filled, row.place)
             with suppress(WrongRow):
                 hashed = text_hash(self._model, text_of(made.fields, read.text_field, read.prompt))
                 if self._hash_field and value_at(made.fields, self._hash_field) == hashed:
@@ -84,24 +88,3 @@ class ChangedDocuments:
                     continue
                 made.fields[TEXT_HASH] = hashed
             yield made
-
-    def _with_texts(self, row: Row) -> Row | BadRow | None:
-        """Return the row with "" for what a template names and the document does not have; None where no field has a
-        text, a BadRow for a list or an object: a template would send it as Python prints it.
-        """
-        found = {name: row.fields.get(name, value_at(row.fields, name)) for name in self._texts}
-        for name, value in found.items():
-            if isinstance(value, list | dict):
-                return BadRow(row.place, f"{name!r} holds {_named(value)}, and no text", row.fields[ID])
-        if all(_is_empty(value) for value in found.values()):
-            return None
-        missing = {name: "" for name, value in found.items() if value is None}
-        return Row(with_dotted(row.fields, missing), row.place) if missing else row
-
-
-def _named(value: Any) -> str:
-    return "a list" if isinstance(value, list) else "an object"
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())

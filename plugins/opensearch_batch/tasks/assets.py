@@ -12,6 +12,9 @@ from opensearch_batch.land.report import Report
 
 log = logging.getLogger(__name__)
 
+COMPARED = ("compared", "least_cosine", "mean_cosine", "below", "queries", "recall", "left_out", "why_not")
+"""Of the parity check."""
+
 
 def results_of(spec_name: str) -> Asset:
     """Return the asset that a spec's report updates: name and URI are `<spec name>/results`, as of an Asset made with
@@ -30,9 +33,11 @@ def outlet_of(spec_name: str) -> AssetAlias:
 def tell_assets(context: Context, report: Report, spec_name: str) -> None:
     """Attach the run's manifest and counts to the event that each outlet of the task emits on success."""
     counts = {name: getattr(report, name) for name in ("records", "answered", "failed", "missing")}
-    extra = {"manifest": report.manifest, **counts}
+    extra: dict[str, Any] = {"manifest": report.manifest, **counts}
     if report.written:
         extra |= {name: getattr(report.written, name) for name in ("written", "superseded", "deleted")}
+    if report.parity:
+        extra["parity"] = {name: getattr(report.parity, name) for name in COMPARED}
     for outlet in getattr(context["task"], "outlets", []):
         if isinstance(outlet, Asset):
             context["outlet_events"][outlet].extra = extra

@@ -17,6 +17,7 @@ from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
+from opensearch_batch.flow.parity import Parity
 from opensearch_batch.flow.written import Written, added
 from opensearch_batch.land.followed import Followed, follow, followed_at, followed_uri, incomplete, landed_less
 from opensearch_batch.land.manifest import (
@@ -75,6 +76,7 @@ def close_run(
     may_shrink: bool = False,
     written: Sequence[Written] | None = None,
     reused: DataFile | None = None,
+    parity: Parity | None = None,
 ) -> Report:
     """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow.
 
@@ -86,6 +88,8 @@ def close_run(
     report = with_unlanded(sum_up(plan, landed, manifest_of_run, left, bad, reused), plan, unlanded)
     if written is not None:
         report = replace(report, written=added(written))
+    if parity is not None:
+        report = replace(report, parity=parity)
     run, followed = context["dag_run"], followed_uri(report.manifest)
     failed = failed_before(context)[:NAMED]
     if failed and any(landed_before(uri, run.dag_id, run.run_id) for uri in (report.manifest, followed)):
@@ -140,6 +144,8 @@ def _why_not_complete(
         return f"not every planned row is accounted for: {'; '.join(report.problems)}.{cause} {report}."
     if report.written and (why := _why_not_written(report, report.written, failed)):
         return why
+    if report.parity and report.parity.shut:
+        return f"{report.parity.shut}. The vectors are in the index. {report.parity}."
     bad = report.bad_rows or 0
     failed_at_provider, sent = report.failed - bad, report.records - bad - (report.reused or 0)
     if failed_at_provider > max_failed_fraction * sent:

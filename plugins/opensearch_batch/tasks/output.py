@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from opensearch_batch.flow.data_files import DataFile
     from opensearch_batch.flow.landed import Landed
+    from opensearch_batch.flow.parity import Parity
     from opensearch_batch.flow.values import Value
 
 N = TypeVar("N", bound="Value")
@@ -120,6 +121,7 @@ class ReportOperator(BatchOperator):
     :param submitted_by: task ids of the SubmitBatchOperators, and
     :param waited_by: of the BatchSensors: jobs that did not land are counted, and their tokens paid.
     :param written_by: task ids of the WriteBackOperators: a run whose vectors are not all in the index fails.
+    :param compared_by: task id of a CheckParityOperator: a run whose vectors are too far from the model's fails.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
@@ -135,6 +137,7 @@ class ReportOperator(BatchOperator):
         submitted_by: Sequence[str] = (),
         waited_by: Sequence[str] = (),
         written_by: Sequence[str] = (),
+        compared_by: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -143,6 +146,7 @@ class ReportOperator(BatchOperator):
         self.landed = landed
         self.repaired_by = repaired_by
         self.submitted_by, self.waited_by, self.written_by = submitted_by, waited_by, written_by
+        self.compared_by = compared_by
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.jobs import Job, Outcome
@@ -194,6 +198,7 @@ class ReportOperator(BatchOperator):
             may_shrink=shrink,
             written=written if self.written_by else None,
             reused=reused,
+            parity=self._parity(context),
         )
         if report.written and plan.indices and plan.question and spec.input.max_records is None:
             keep_checkpoint(spec, plan.question, plan.indices, report)
@@ -208,6 +213,18 @@ class ReportOperator(BatchOperator):
             return landed
         planned = {shard["sha256"] for shard in flat(bundles)}
         return [part for part in landed if not part.job.shard or part.job.round or part.job.shard.sha256 in planned]
+
+    def _parity(self, context: Context) -> Parity | None:
+        """Of a check that failed before it had figures, too; None where nothing was to be compared."""
+        from opensearch_batch.flow.parity import Parity
+
+        if not self.compared_by:
+            return None
+        if found := context["ti"].xcom_pull(task_ids=self.compared_by, key="parity"):
+            return Parity.from_dict(found)
+        if self.compared_by not in failed_before(context):
+            return None
+        return Parity(shut=f"{self.compared_by} failed before it could compare, see the log there")
 
     def _pulled(self, context: Context, task_ids: Sequence[str], noun: type[N]) -> list[N]:
         values = [context["ti"].xcom_pull(task_ids=task_id) for task_id in task_ids]

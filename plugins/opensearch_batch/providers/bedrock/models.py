@@ -113,15 +113,31 @@ def online(model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
             "post_process_function": "connector.post_process.bedrock.embedding",
         }
     if family == "cohere":
-        said = {**fixed, "input_type": "search_query"}
+        fixed.pop("input_type", None)
+        typed = ', "input_type": "${parameters.online_input_type}"'
         return {
-            "request_body": '{ "texts": ${parameters.texts}' + members(said) + " }",
+            "request_body": '{ "texts": ${parameters.texts}' + typed + members(fixed) + " }",
             "pre_process_function": "connector.pre_process.cohere.embedding",
             "post_process_function": "connector.post_process.cohere.embedding",
         }
     if family == "anthropic":
         fixed = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": MAX_TOKENS, **fixed}
     return {"request_body": '{ "messages": ${parameters.messages}' + members(fixed) + " }"}
+
+
+def online_defaults(model: str) -> dict[str, str]:
+    """Return the connector's parameters that `online` needs: searches embed as search_query."""
+    return {"online_input_type": "search_query"} if family_of(model) == "cohere" else {}
+
+
+def online_parameters(model: str, text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `parameters` of a _predict that embeds as model_input does; empty for a family that does not embed."""
+    family = family_of(model)
+    if family == "titan":
+        return {"inputText": text}
+    if family == "cohere":
+        return {"texts": [text], "online_input_type": parameters.get("input_type", "search_document")}
+    return {}
 
 
 class _Embedded(msgspec.Struct):

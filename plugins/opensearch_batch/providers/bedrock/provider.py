@@ -104,6 +104,7 @@ def connector(
             "service_name": "bedrock",
             "model": model,
             "roleArn": said["role_arn"],
+            **models.online_defaults(model),
         },
         "client_config": {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0},
         "actions": [
@@ -127,6 +128,10 @@ def connector(
             },
         ],
     }
+
+
+def online_parameters(text: str, model: str, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return models.online_parameters(model, text, parameters)
 
 
 def moved(url: str, base_url: str) -> str:

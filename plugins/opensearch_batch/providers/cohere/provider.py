@@ -82,7 +82,7 @@ def connector(
 ) -> dict[str, Any]:
     """Status and cancel are named, because ML Commons' own actions read an `id`, and a job has a `job_id`.
 
-    Searches embed as search_query, whatever the corpus' input type.
+    Searches embed as search_query, whatever the corpus' input type; `online_input_type` of a request asks for another.
     """
     headers = {"Authorization": "Bearer ${credential.cohere_key}"}
     said = {**DEFAULTS, **parameters}
@@ -99,15 +99,20 @@ def connector(
         "name": name,
         "version": "1",
         "protocol": "http",
-        "parameters": {"model": model, "input_type": said["input_type"], "truncate": said["truncate"]},
+        "parameters": {
+            "model": model,
+            "input_type": said["input_type"],
+            "truncate": said["truncate"],
+            "online_input_type": "search_query",
+        },
         "client_config": {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0},
         "actions": [
             action(
                 "predict",
                 "POST",
                 f"{base_url}/v1/embed",
-                '{ "model": "${parameters.model}", "texts": ${parameters.texts}, "input_type": "search_query"'
-                f"{fixed} }}",
+                '{ "model": "${parameters.model}", "texts": ${parameters.texts}, '
+                f'"input_type": "${{parameters.online_input_type}}"{fixed} }}',
                 pre_process_function="connector.pre_process.cohere.embedding",
                 post_process_function="connector.post_process.cohere.embedding",
             ),
@@ -122,6 +127,11 @@ def connector(
             action("cancel_batch_predict", "POST", f"{jobs}/${{parameters.job_id}}/cancel", "{}"),
         ],
     }
+
+
+def online_parameters(text: str, model: str, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """With the corpus' own input type: the vectors of a question are others."""
+    return {"texts": [text], "online_input_type": {**DEFAULTS, **parameters}["input_type"]}
 
 
 def moved(url: str, base_url: str) -> str:

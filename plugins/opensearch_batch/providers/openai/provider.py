@@ -145,6 +145,10 @@ def connector(
     }
 
 
+def online_parameters(text: str, model: str, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {"input": [text]} if endpoint == "/v1/embeddings" else {}
+
+
 def moved(url: str, base_url: str) -> str:
     return base_url + url[len(BASE_URL) :] if url.startswith(BASE_URL) else url
 

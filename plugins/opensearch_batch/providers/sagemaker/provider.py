@@ -162,6 +162,10 @@ def connector(
     }
 
 
+def online_parameters(text: str, model: str, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {"input": [text]}
+
+
 def moved(url: str, base_url: str) -> str:
     match = re.match(r"https://(api|runtime)\.sagemaker\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?(/.*)", url)
     if not match or not base_url:

@@ -1,0 +1,47 @@
+"""Parity: how near the vectors in an index come to the model's online answers, and whether that is near enough."""
+
+from __future__ import annotations
+
+from msgspec import field
+
+from opensearch_batch.flow.values import Value
+
+NAMED = 20
+"""So many documents are named, of each kind; all are counted."""
+
+
+class Parity(Value, frozen=True, kw_only=True):
+    """`compared` documents were embedded again; `below` of them are further away than the spec allows, named worst
+    first. Cosines and `recall` (a share) are None where nothing was compared or searched for.
+
+    `left_out` counts sampled documents that were not compared, by reason; `left_out_ids` names some. `why_not` says
+    why nothing could be compared; `shut` why the gate is shut, empty where it is open.
+    """
+
+    compared: int = 0
+    least_cosine: float | None = None
+    mean_cosine: float | None = None
+    below: int = 0
+    named: list[str] = field(default_factory=list)
+    queries: int = 0
+    recall: float | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    left_out_ids: dict[str, list[str]] = field(default_factory=dict)
+    why_not: str = ""
+    shut: str = ""
+
+    def __str__(self) -> str:
+        if not self.compared:
+            return f"parity: nothing was compared{f': {self.why_not}' if self.why_not else ''}{self._left_out()}"
+        found = f", recall@10 {self.recall:.3f} of {self.queries} queries" if self.recall is not None else ""
+        return (
+            f"parity: {self.compared} documents embedded again, least cosine {self.least_cosine:.6f}, mean "
+            f"{self.mean_cosine:.6f}, {self.below} below{found}{self._left_out()}"
+        )
+
+    def _left_out(self) -> str:
+        parts = [
+            f"{count} {reason} ({', '.join(self.left_out_ids.get(reason, [])[:3])}{', …' if count > 3 else ''})"
+            for reason, count in self.left_out.items()
+        ]
+        return f"; left out: {', '.join(parts)}" if parts else ""

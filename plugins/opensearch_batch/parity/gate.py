@@ -1,0 +1,131 @@
+"""Gate: draw a sample, embed it online, fetch its vectors, search for some of it; the figures, and open or shut."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from opensearch_batch import providers
+from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.dotted import value_at
+from opensearch_batch.errors import SpecError
+from opensearch_batch.flow.parity import Parity
+from opensearch_batch.parity.neighbours import recall_of, space_of
+from opensearch_batch.parity.online import embed
+from opensearch_batch.parity.sample import Sample, Sampled, draw
+from opensearch_batch.parity.verdict import Incomparable, cosine, judged
+from opensearch_batch.parity_section import ParitySection
+from opensearch_batch.prepare.index_mapping import field_at
+from opensearch_batch.spec import BatchSpec
+from opensearch_batch.write_back_section import WriteBackSection
+
+log = logging.getLogger(__name__)
+
+SEARCHES_AT_ONCE = 3
+
+Send = Callable[[Call], Any]
+FindModel = Callable[[], str | None]
+
+
+def check_parity(
+    corpus: Send,
+    models: Send,
+    spec: BatchSpec,
+    indices: Sequence[str],
+    run: str,
+    find_model: FindModel,
+    when_incomparable: Incomparable,
+    pause: Callable[[float], object] = time.sleep,
+) -> Parity:
+    """Compare a sample of the indices' vectors with the model's online answers.
+
+    `corpus` sends to the cluster of the indices, `models` to that of the model, whose id `find_model` tells: None where
+    it is not registered. Every sampled text is paid for at the online price. Raise Transient where cluster or model
+    are away, SpecError for a spec without write_back and parity.
+    """
+    section, written = spec.parity, spec.write_back
+    if section is None or written is None:
+        raise SpecError("the parity check needs a spec with write_back and parity")
+    for index in indices:
+        corpus(documents.refresh(index))  # else vectors written a moment ago are not in the sample
+    sample = draw(corpus, spec, written, indices, section.sample, run)
+    stored = _vectors(corpus, written, sample)
+    online, why_not = _online(models, spec, sample, find_model, pause)
+    cosines = {each.name: cosine(stored[each.name], vector) for each, vector in online}
+    recalls = _recalls(corpus, written, section, online, indices)
+    return judged(cosines, recalls, sample.left_out, section, why_not=why_not, when_incomparable=when_incomparable)
+
+
+def _vectors(corpus: Send, written: WriteBackSection, sample: Sample) -> dict[str, list[float]]:
+    """Vectors by name, of the sampled documents only; one that was edited since is left out of the sample."""
+    if not sample.documents:
+        return {}
+    leaves = [written.vector_field, written.hash_field]
+    wanted = [
+        {"_index": each.index, "_id": each.id, "_source": leaves} | ({"routing": each.routing} if each.routing else {})
+        for each in sample.documents
+    ]
+    vectors = {}
+    for each, found in zip(tuple(sample.documents), corpus(documents.get_documents(wanted)), strict=True):
+        source = found.source or {}
+        vector = value_at(source, written.vector_field)
+        if value_at(source, written.hash_field) == each.text_hash and isinstance(vector, list):
+            vectors[each.name] = vector
+        else:
+            sample.documents.remove(each)
+            sample.leave_out("edited", each.name)
+    return vectors
+
+
+def _online(
+    models: Send, spec: BatchSpec, sample: Sample, find_model: FindModel, pause: Callable[[float], object]
+) -> tuple[list[tuple[Sampled, Sequence[float]]], str]:
+    """Return the documents with their online vectors, and why there is none."""
+    if not sample.documents:
+        return [], f"no document whose text can be embedded again has a vector of {spec.model.name}"
+    model, provider = spec.model, providers.get(spec.model.provider)
+    asked = [
+        provider.online_parameters(each.text, model.name, model.endpoint, model.parameters) for each in sample.documents
+    ]
+    if not all(asked):
+        return [], f"{model.name} at {model.endpoint} cannot be asked online for the vector of a batch"
+    if (model_id := find_model()) is None:
+        return [], f"the cluster has no model {spec.registered_as!r}"
+    log.info("parity: %d predictions with %s, paid at the online price", len(asked), model.name)
+    answers = embed(models, model_id, asked, pause)
+    if all(answer.vector is None for answer in answers):
+        return [], f"the model answers no text online: {answers[0].refusal}"
+    made = []
+    for each, answer in zip(sample.documents, answers, strict=True):
+        if answer.vector is None:
+            sample.leave_out("refused online", each.name)
+            log.warning("%s: %s", each.name, answer.refusal)
+        else:
+            made.append((each, answer.vector))
+    return made, ""
+
+
+def _recalls(
+    corpus: Send,
+    written: WriteBackSection,
+    section: ParitySection,
+    online: Sequence[tuple[Sampled, Sequence[float]]],
+    indices: Sequence[str],
+) -> list[float]:
+    asked = online[: section.queries]
+    if not asked:
+        return []
+    described: Mapping[str, Any] = corpus(documents.describe_indices(",".join(indices)))
+    field = written.vector_field
+    spaces = {index: space_of(field_at(about["mappings"], field) or {}) for index, about in described.items()}
+
+    def recall(one: tuple[Sampled, Sequence[float]]) -> float:
+        index = one[0].index
+        return recall_of(corpus, index, field, spaces[index], one[1], section.k)
+
+    with ThreadPoolExecutor(SEARCHES_AT_ONCE, thread_name_prefix="recall") as pool:
+        return list(pool.map(recall, asked))

@@ -1,0 +1,45 @@
+"""Neighbours: what the index's own search finds, against exact search over all of its vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.parity.verdict import NEIGHBOURS, recalled
+
+Send = Callable[[Call], Any]
+DEFAULT_SPACE = "l2"
+
+
+def recall_of(send: Send, index: str, field: str, space: str, vector: Sequence[float], k: int) -> float:
+    """Return the share of the nearest documents that the index finds for a vector; asks the index two or three times.
+
+    Exact search costs a look at every vector of the index. Raise BatchError.
+    """
+    nearest = {"knn": {field: {"vector": list(vector), "k": k}}}
+    found = list(_scores(send, index, nearest, NEIGHBOURS))
+    exact = _scores(send, index, _exact({"exists": {"field": field}}, field, space, vector), NEIGHBOURS)
+    others = [name for name in found if name not in exact]
+    scores = {}
+    if others:
+        scores = _scores(send, index, _exact({"ids": {"values": others}}, field, space, vector), len(others))
+    return recalled(found, exact, scores)
+
+
+def space_of(mapping: Mapping[str, Any]) -> str:
+    """Return the space type of a knn_vector field, by its mapping."""
+    method = mapping.get("method") or {}
+    return str(method.get("space_type") or mapping.get("space_type") or DEFAULT_SPACE)
+
+
+def _exact(query: Mapping[str, Any], field: str, space: str, vector: Sequence[float]) -> dict[str, Any]:
+    params = {"field": field, "query_value": list(vector), "space_type": space}
+    return {"script_score": {"query": query, "script": {"lang": "knn", "source": "knn_score", "params": params}}}
+
+
+def _scores(send: Send, index: str, query: Mapping[str, Any], size: int) -> dict[str, float]:
+    body = {"query": query, "size": size, "_source": False, "track_total_hits": False}
+    hits = send(documents.search_documents(index, body)).hits
+    return {hit["_id"]: hit["_score"] for hit in hits}

@@ -1,0 +1,48 @@
+"""The text of a document: what a run sends for it, and the text's hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opensearch_batch.dotted import value_at, with_dotted
+from opensearch_batch.flow.text_hash import text_hash
+from opensearch_batch.sources.columns import text_leaves_of
+from opensearch_batch.sources.hashed import hash_of_model
+from opensearch_batch.sources.records import WrongRow, text_of
+from opensearch_batch.spec import BatchSpec
+
+
+class DocumentTexts:
+    """Texts of documents as a spec's batches send them, before they are cut to the model's limit."""
+
+    def __init__(self, spec: BatchSpec) -> None:
+        self._read, self._model = spec.input, hash_of_model(spec)
+        self.leaves = text_leaves_of(spec)
+
+    def of(self, source: Mapping[str, Any]) -> tuple[str, str]:
+        """Return text and hash. Raise WrongRow for a document that no batch would send."""
+        fields = dict(source)
+        fields |= {name: value_at(source, name) for name in self.leaves if "." in name and name not in fields}
+        if (filled := filled_in(fields, self.leaves)) is None:
+            raise WrongRow("the document has no text")
+        text = text_of(filled, self._read.text_field, self._read.prompt)
+        return text, text_hash(self._model, text)
+
+
+def filled_in(fields: dict[str, Any], leaves: Sequence[str]) -> dict[str, Any] | None:
+    """Return the fields with "" for what a template names and the document does not have; None where no leaf has a
+    text. Raise WrongRow for a list or an object: a template would send it as Python prints it.
+    """
+    found = {name: fields.get(name, value_at(fields, name)) for name in leaves}
+    for name, value in found.items():
+        if isinstance(value, list | dict):
+            raise WrongRow(f"{name!r} holds {'a list' if isinstance(value, list) else 'an object'}, and no text")
+    if all(_is_empty(value) for value in found.values()):
+        return None
+    missing = {name: "" for name, value in found.items() if value is None}
+    return with_dotted(fields, missing) if missing else fields
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())

@@ -1,0 +1,186 @@
+"""The gate: a sample of the written vectors against the model's online answers. It is open after an honest fill, and
+shut where the index holds other vectors, or does not find them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from opensearch_batch.parity import neighbours
+from tests.index.bench import DIMENSIONS, FIELDS, VECTOR, Fill, Index, articles
+from tests.sandbox.bench import Server
+
+Night = Callable[..., Fill]
+
+
+@pytest.fixture
+def checked(night: Night, server: Server) -> Night:
+    """A run of a spec with parity, whose model can be asked online."""
+    server.model(name="fill", dimensions=DIMENSIONS)
+
+    def begun(run_id: str = "night-1", parity: dict[str, Any] | None = None, **settings: Any) -> Fill:
+        return night(run_id, parity={"sample": 40, "queries": 5, **(parity or {})}, **settings)
+
+    return begun
+
+
+def filled(run: Fill) -> Fill:
+    shards = run.prepare()
+    landed = run.land(shards)
+    run.write(landed)
+    run.run.xcoms["fetch", "return_value"] = landed
+    return run
+
+
+def reported(run: Fill) -> dict[str, Any]:
+    return run.report(run.run.xcoms["fetch", "return_value"])
+
+
+def predictions(server: Server) -> list[dict[str, Any]]:
+    return [call for call in server.calls if call["path"] == "/v1/embeddings"]
+
+
+def test_an_honest_fill_passes(index: Index, checked: Night, server: Server) -> None:
+    index.add(articles(60))
+    run = filled(checked())
+    found = run.compare()
+    assert (found["compared"], found["below"], found["shut"], found["queries"]) == (40, 0, "", 5)
+    assert found["least_cosine"] == pytest.approx(1, abs=1e-6)
+    assert found["recall"] == 1.0
+    assert len(predictions(server)) == 40, "each prediction is paid"
+    report = reported(run)
+    assert report["parity"] == found
+    (event,) = run.run.events.values() or [{}]
+    assert run.run.manifest["report"]["parity"] == found
+
+
+def test_a_run_draws_the_same_sample_again_and_another_run_another(index: Index, checked: Night) -> None:
+    index.add(articles(60))
+    run = filled(checked(parity={"sample": 10}))
+    first, again = sampled(run), sampled(run)
+    run.run.run_id = "night-2"
+    assert first == again
+    assert set(first) != set(sampled(run))
+
+
+def sampled(run: Fill) -> list[str]:
+    """Names of a sample, by a threshold that no vector reaches."""
+    from opensearch_batch.cluster.hook import MLCommonsHook
+    from opensearch_batch.parity.sample import draw
+    from opensearch_batch.spec import BatchSpec
+
+    spec = BatchSpec.check(run.spec)
+    assert spec.write_back
+    sample = draw(MLCommonsHook("corpus").send, spec, spec.write_back, [run.index.name], 10, run.run.run_id)
+    return [document.name for document in sample.documents]
+
+
+def shut(run: Fill, **how: Any) -> str:
+    with pytest.raises(AirflowFailException) as refused:
+        run.compare(**how)
+    return str(refused.value)
+
+
+def test_one_number_changed_by_hand_shuts_the_gate(index: Index, checked: Night) -> None:
+    index.add(articles(20))
+    run = filled(checked())
+    vector = index.hits["a7"]["_source"]["vector"]
+    index.edit("a7", vector=[vector[0] + 0.5, *vector[1:]])
+    assert "1 of 20 vectors are further than 0.999 (cosine) from the model's online answer, the first a7" in shut(run)
+    with pytest.raises(AirflowFailException, match="the first a7"):
+        reported(run)
+    assert run.run.manifest["report"]["parity"]["named"] == ["a7"], "the manifest has the figures all the same"
+
+
+def test_another_models_vectors_under_this_models_name_shut_it(index: Index, checked: Night, server: Server) -> None:
+    index.add(articles(20))
+    run = filled(checked(model={"name": "text-embedding-3-large"}))
+    for name, hit in index.hits.items():
+        index.edit(name, vector_provenance={**hit["_source"]["vector_provenance"], "model": "text-embedding-3-small"})
+    said = shut(run_of_small := checked("night-2"), indices=[index.name])
+    assert "nothing could be compared" in said, "their hashes say another model"
+    assert run_of_small.run.xcoms["check_parity", "parity"]["left_out"] == {"edited": 20}
+
+
+def test_texts_that_an_online_call_would_fill_in_are_left_out_and_named(index: Index, checked: Night) -> None:
+    index.add({**articles(10), "shell": {"body": "echo ${parameters.model} and ${HOME}"}})
+    found = filled(checked()).compare()
+    assert (found["compared"], found["below"]) == (10, 0)
+    assert found["left_out_ids"] == {"with ${…} in the text": ["shell"]}
+
+
+def test_documents_that_were_edited_since_are_not_compared(index: Index, checked: Night) -> None:
+    index.add(articles(10))
+    run = filled(checked())
+    index.edit("a3", body="another text")
+    assert run.compare()["left_out_ids"] == {"edited": ["a3"]}
+
+
+def test_texts_are_cut_as_the_batch_cut_them(index: Index, checked: Night) -> None:
+    index.add({"long": {"body": "one two three four five six seven eight nine ten"}})
+    run = filled(checked(input={"too_long": "truncate", "max_text_tokens": 3}))
+    assert run.compare()["least_cosine"] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("indices", "when", "opens"),
+    [(True, {}, False), (False, {}, True), (True, {"when_incomparable": "pass"}, True),
+     (False, {"when_incomparable": "error"}, False)],
+)  # fmt: skip
+def test_a_model_that_answers_batches_only(
+    index: Index, checked: Night, server: Server, indices: bool, when: dict[str, str], opens: bool
+) -> None:
+    """An error before an alias is moved, a warning after a nightly fill, unless the spec says otherwise."""
+    index.add(articles(10))
+    run = filled(checked(parity=when))
+    refused = {"error": {"message": "this model has no online endpoint", "type": "invalid_request_error"}}
+    server.fault("answer", path="/v1/embeddings", status=404, body=refused, times=-1)
+    asked = [index.name] if indices else None
+    if opens:
+        found = run.compare(asked)
+        assert found["compared"] == 0
+        assert "no online endpoint" in found["why_not"]
+    else:
+        assert "nothing could be compared" in shut(run, indices=asked)
+    assert len(predictions(server)) == 3, "the rest is not asked for"
+
+
+def test_without_its_model_in_the_cluster_nothing_is_compared(index: Index, checked: Night) -> None:
+    index.add(articles(10))
+    run = filled(checked(model={"registered_as": "nobody"}))
+    assert run.compare()["why_not"] == "the cluster has no model 'nobody'"
+
+
+def test_a_throttled_model_is_waited_for(
+    index: Index, checked: Night, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add(articles(10))
+    run = filled(checked())
+    pauses: list[float] = []
+    monkeypatch.setattr("opensearch_batch.parity.gate.time.sleep", pauses.append)
+    server.fault("answer", path="/v1/embeddings", status=429, body={"error": {"message": "slow down"}}, times=3)
+    assert run.compare()["compared"] == 10
+    assert len(pauses) == 3
+
+
+def test_an_index_that_does_not_find_its_own_neighbours_shuts_the_gate(
+    index: Index, checked: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add(articles(40))
+    run = filled(checked())
+    monkeypatch.setattr(neighbours, "NEIGHBOURS_OF_A_SEARCH", 3)
+    assert "the index finds 0.300 of the 10 nearest documents with k 100" in shut(run)
+
+
+@pytest.mark.parametrize("space", ["cosinesimil", "l2", "innerproduct"])
+def test_recall_by_each_space(index: Index, checked: Night, space: str) -> None:
+    method = {**VECTOR["method"], "space_type": space}
+    other = index.cluster.index(f"space-{space}", fields={**FIELDS, "vector": {**VECTOR, "method": method}})
+    other.add(articles(30))
+    run = checked()
+    run.index = other
+    assert filled(run).compare()["recall"] == 1.0
