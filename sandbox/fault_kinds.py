@@ -73,6 +73,10 @@ KINDS: dict[str, Kind] = {
         frozenset({"shard"}),
     ),
     "pit_lost": Kind("The next search in a point in time finds that it is gone: 404."),
+    "neighbours_missed": Kind(
+        "A search by knn does not find the nearest `count` (7), as where a graph is poorly connected.",
+        frozenset({"count"}),
+    ),
     "shard_failed": Kind(
         "A `shard` (the last) of a search is not there: 200 and the hits of the others, or 503 where no partial answer "
         "was allowed or there is no other.",

@@ -34,6 +34,12 @@ class WriteBackSection(Section):
         "until its end searches would compare vectors of both; replace makes all anew.",
     )
 
+    when_too_large: Literal["error", "pass"] = Field(
+        "error",
+        description="When graphs need more memory, or vectors more disk, than the cluster is estimated to have: error "
+        "refuses the run with the figures, pass says so in the log and goes on.",
+    )
+
     @property
     def hash_field(self) -> str:
         """Dotted path of the text's hash."""

@@ -25,10 +25,8 @@ BITS = 24
 
 def by_chance(given: Any, within: Within, compiled: Compile) -> Score:
     """A function_score of random_score over _seq_no alone."""
-    if unknown := sorted(set(given) - KNOWN):
-        raise not_served(f"{unknown} in a function_score")
     asked = given.get("random_score") or {}
-    if asked.get("field") != "_seq_no" or given.get("boost_mode") != "replace":
+    if set(given) - KNOWN or asked.get("field") != "_seq_no" or given.get("boost_mode") != "replace":
         raise not_served('a function_score but for random_score over _seq_no, with boost_mode "replace"')
     seed = asked.get("seed")
     if not isinstance(seed, int) or not -(1 << 31) <= seed < 1 << 31:

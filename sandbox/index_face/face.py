@@ -98,7 +98,8 @@ class IndexFace(BaseRoute):
                 assert work is not None, "matches() let it in"
                 return work(), params
         except OpenSearchError as problem:
-            return Answer(problem.status, None if scope["method"] == "HEAD" else problem.to_dict()), params
+            # An error is never filtered by filter_path.
+            return Answer(problem.status, None if scope["method"] == "HEAD" else problem.to_dict()), {}
 
     def _work(self, call: Call) -> Work | None:
         """What is to be done; None for a path that is not of this face."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -110,6 +110,8 @@ class Search:
         found = self._kept(body, {n: target for n, target in enumerate(asked) if target not in gone}, point)
         failures = [*(shard_is_gone(target) for target in gone), *found.failures]
         self._check_failures(call, failures, len(asked), found.phase, bool(gone))
+        if "knn" in (body.get("query") or {}) and (fault := self._faults.take("neighbours_missed")):
+            found = replace(found, rows=found.rows[int(fault.number("count", 7)) :])
         if "search_after" in body:
             start = _start(found, body["search_after"], sort)
         rows = found.rows[start : start + size]

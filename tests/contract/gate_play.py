@@ -109,6 +109,7 @@ STEPS = [
     }),
     Step("gate-close", "POST", "/gate/_close"),
     Step("gate-closed-stats", "GET", "/gate/_stats/docs?level=shards"),
+    Step("gate-closed-size", "GET", SIZE),
     Step("gate-closed-search", "POST", "/gate/_search", {}),
     Step("gate-open", "POST", "/gate/_open"),
 ]  # fmt: skip

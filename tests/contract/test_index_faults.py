@@ -62,3 +62,12 @@ def test_a_shard_that_is_not_there_takes_its_hits_with_it(books: Books) -> None:
     status, refused = books.cluster.raw("POST", "/books/_search?allow_partial_search_results=false", {})
     assert (status, refused["error"]["type"]) == (503, "search_phase_execution_exception")
     assert len(books.ok("POST", "/books/_search", {})["hits"]["hits"]) == 10
+
+
+def test_a_search_by_knn_that_misses_the_nearest(books: Books) -> None:
+    books.bulk(*(line for n in range(5) for line in ({"update": {"_id": f"d{n}"}}, {"doc": {"v": [n, 1]}})))
+    query = {"query": {"knn": {"v": {"vector": [0, 1], "k": 5}}}, "size": 5}
+    found = [hit["_id"] for hit in books.ok("POST", "/books/_search", query)["hits"]["hits"]]
+    books.cluster.fault("neighbours_missed", count=2)
+    assert [hit["_id"] for hit in books.ok("POST", "/books/_search", query)["hits"]["hits"]] == found[2:]
+    assert [hit["_id"] for hit in books.ok("POST", "/books/_search", query)["hits"]["hits"]] == found

@@ -31,6 +31,9 @@ class Asked:
     prepare: Callable[[Cluster, Provider], dict[str, str]] = lambda cluster, provider: {}
 
 
+CHANCE = {"random_score": {"field": "_seq_no", "seed": "text"}, "boost_mode": "replace"}
+
+
 def model(**changes: Any) -> Callable[[Cluster, Provider], dict[str, str]]:
     return lambda cluster, provider: {"model": cluster.model(cluster.connector(**changes))}
 
@@ -151,7 +154,11 @@ ASKED = [
     Asked(named("all but the query"), "POST", "/books/_count", {"aggs": {}}, index),
     Asked(named("versions and"), "POST", "/books/_mget", {"docs": [{"_id": "1", "version": 1}]}, index),
     search("format and the like in a sort", sort=[{"day": {"order": "asc", "format": "yyyy"}}]),
-    Asked(named("all but docs"), "GET", "/books/_stats/store", prepare=index),
+    Asked(named("all but docs"), "GET", "/books/_stats/merge", prepare=index),
+    Asked(named("all but os"), "GET", "/_nodes/stats/process"),
+    Asked(named("all but os"), "GET", "/_plugins/_knn/stats/hit_count"),
+    Asked(named("a function_score"), "POST", "/books/_search", {"query": {"function_score": {"functions": []}}}, index),
+    Asked(named("a random_score"), "POST", "/books/_search", {"query": {"function_score": CHANCE}}, index),
     Asked(named("slices by"), "POST", "/_search", {"pit": {"id": "p"}, "slice": {"id": 0, "max": 2, "field": "n"}}),
     Asked(named("streamed"), "POST", "/v1/chat/completions", {"model": "gpt-4o-mini", "messages": [], "stream": True}),
     Asked(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DIMENSIONS = 8
 PROVENANCE = {"properties": {name: {"type": "keyword"} for name in ("model", "text_hash", "run")}}
-VECTOR = {
+VECTOR: dict[str, Any] = {
     "type": "knn_vector",
     "dimension": DIMENSIONS,
     "method": {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"},
@@ -43,6 +43,7 @@ class Cluster:
 
     http: httpx.Client
     version: str
+    is_sandbox: bool = False
     names: list[str] = field(default_factory=list)
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:

@@ -33,16 +33,16 @@ def documents(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     kind, version = request.param
     if kind == "sandbox":
         with Sandbox(tmp_path_factory.mktemp("documents"), profile=version) as box:
-            yield from _opened(box.url, version)
+            yield from _opened(box.url, version, is_sandbox=True)
         return
     if reason := reason_to_skip():
         pytest.skip(reason)
     yield from _opened(request.getfixturevalue("nodes").running(version).url, version)
 
 
-def _opened(url: str, version: str) -> Iterator[Cluster]:
+def _opened(url: str, version: str, *, is_sandbox: bool = False) -> Iterator[Cluster]:
     with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
-        yield Cluster(client, version)
+        yield Cluster(client, version, is_sandbox)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from opensearch_batch.errors import SpecError
+from opensearch_batch.prepare.index_state import in_the_way, wrong_kind
 from opensearch_batch.write_back_section import WriteBackSection
 
 Described = Mapping[str, Mapping[str, Any]]
@@ -64,7 +65,9 @@ def _in_the_way(
     for block in BLOCKS:
         if str((settings.get("blocks") or {}).get(block)) == "true":
             yield f'{index} is blocked: PUT {index}/_settings {{"index.blocks.{block}": null}} lifts the block'
+    yield from in_the_way(index, settings)
     yield from _wrong_vector_field(index, settings, field_at(mapping, section.vector_field), section, dimensions)
+    yield from wrong_kind(index, section.vector_field, field_at(mapping, section.vector_field) or {})
     kept_out = mapping.get("_source") or {}
     if kept_out.get("enabled") is False or kept_out.get("excludes") or kept_out.get("includes"):
         yield (

@@ -33,6 +33,7 @@ MOST_REOPENED = 100
 """Points in time that may end in a walk over one shard."""
 
 NOT_FOUND = 404
+CLOSED = "index_closed_exception"
 ID = "_id"
 """Field of a row with its id: the document's, or index/id where several indices are read."""
 DOCUMENT = "_document"
@@ -220,10 +221,15 @@ def address_of(uri: str) -> tuple[str, str]:
 def read_states(send: Send, indices: Sequence[str]) -> Iterator[IndexState]:
     """Yield the state of each index. Raise Unavailable where a shard has no primary."""
     for index in indices:
-        answer = send(documents.shard_states(index))
+        try:
+            answer = send(documents.shard_states(index))
+        except BatchError as error:
+            if CLOSED not in str(error):
+                raise
+            raise InputError(f"{index} is closed: POST {index}/_open opens it") from error
         found = answer.get(index)
         if found is None or not found["shards"]:
-            raise Unavailable(f"{index}: no shard of it answers. Is the index closed, or red?")
+            raise Unavailable(f"{index} is red: no shard of it answers. GET _cluster/allocation/explain says why")
         yield IndexState(
             index,
             found["uuid"],

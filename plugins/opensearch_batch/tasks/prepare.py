@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from opensearch_batch import providers
 from opensearch_batch.dotted import with_dotted
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.tasks.base import BatchOperator, open_provider_store, refuse_local_work
+from opensearch_batch.tasks.base import BatchOperator, cluster, open_provider_store, refuse_local_work
 from opensearch_batch.tasks.before_paying import (
     NOWHERE,
     check_connections,
@@ -176,7 +176,19 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             max_enqueued_tokens=limits.max_enqueued_tokens,
         )
         self.log.info("preflight: %s", found)
+        self._refuse_without_room(spec, plan)
         return found
+
+    def _refuse_without_room(self, spec: BatchSpec, plan: Plan) -> None:
+        from opensearch_batch.prepare.index_room import refuse_without_room
+        from opensearch_batch.sources.index_rows import address_of
+
+        if spec.write_back is None or not plan.indices:
+            return
+        indices = [state.index for state in plan.indices]
+        section, written = spec.write_back, plan.records + (plan.reused_rows or 0)
+        send = cluster(address_of(spec.input.uri)[0])
+        refuse_without_room(send, indices, section.vector_field, written, section.when_too_large)
 
     def _spec(self, settings: TaskSettings) -> BatchSpec:
         given: dict[str, Any] = {

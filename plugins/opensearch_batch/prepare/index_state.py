@@ -1,0 +1,41 @@
+"""What keeps an index from taking vectors besides its mapping: another cluster writes it, or it lies in a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+FOLLOWER = "plugins.replication.follower.leader_index"
+
+
+def in_the_way(index: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why nothing can be written, by the settings of an index."""
+    if leader := _at(settings, FOLLOWER):
+        yield (
+            f"{index} follows {leader} of another cluster, and is read-only here: fill {leader} there, or POST "
+            f"_plugins/_replication/{index}/_stop {{}} ends the replication"
+        )
+    if _at(settings, "store.type") == "remote_snapshot":
+        yield f"{index} lies in a snapshot and is read-only: restore it, and fill the restored index"
+
+
+def wrong_kind(index: str, name: str, field: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why a vector field does not take what models answer: numbers of a float."""
+    kind = str(field.get("data_type", "float")).lower()
+    if kind != "float":
+        yield (
+            f"{index}: {name!r} takes vectors of {kind} ({field['data_type']}), and vectors are written as float. Name "
+            "a field of data_type float; compression_level makes its graphs as small"
+        )
+
+
+def _at(settings: Mapping[str, Any], path: str) -> Any:
+    """Of a tree in which a part of a path may be one name."""
+    for name, value in settings.items():
+        if name == path:
+            return value
+        if path.startswith(f"{name}.") and isinstance(value, Mapping):
+            found = _at(value, path[len(name) + 1 :])
+            if found is not None:
+                return found
+    return None
