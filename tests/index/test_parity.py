@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.parity import online
+from opensearch_batch.parity.sample import draw
+from opensearch_batch.spec import BatchSpec
 from tests.index.bench import DIMENSIONS, FIELDS, VECTOR, Fill, Index, articles
 from tests.sandbox.bench import Server
 
@@ -68,13 +71,10 @@ def test_a_run_draws_the_same_sample_again_and_another_run_another(index: Index,
 
 
 def sampled(run: Fill) -> list[str]:
-    """Names of a sample, by a threshold that no vector reaches."""
-    from opensearch_batch.cluster.hook import MLCommonsHook
-    from opensearch_batch.parity.sample import draw
-    from opensearch_batch.spec import BatchSpec
-
+    """Names of the sample that a run draws."""
     spec = BatchSpec.check(run.spec)
     assert spec.write_back
+    assert run.index.hits, "refreshed"
     sample = draw(MLCommonsHook("corpus").send, spec, spec.write_back, [run.index.name], 10, run.run.run_id)
     return [document.name for document in sample.documents]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from opensearch_batch.cluster import documents
+from opensearch_batch.cluster import documents, room
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.erase.indexed import Indices
 from opensearch_batch.errors import BatchError
@@ -39,6 +39,8 @@ MAPPED = {
     "vector": {"type": "float"},
     "vector_provenance": {"properties": {"model": KEYWORD, "text_hash": KEYWORD, "run": KEYWORD}},
 }
+LOOKED = {"cluster:monitor/nodes/stats": room.data_nodes, "cluster:monitor/state": room.room_settings}
+"""Without these a run goes on, and says that it could not look."""
 LINES = [
     *PERMISSIONS["cluster_permissions"],
     *(line for given in PERMISSIONS["index_permissions"] for line in given["allowed_actions"]),
@@ -111,7 +113,7 @@ def test_the_role_erases(send: MLCommonsHook) -> None:
     assert erase("7") == [1, 0]
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", [line for line in LINES if line not in LOOKED])
 def test_each_line_is_needed_and_its_refusal_names_it(index: Secured, send: Any, line: str, caplog: Any) -> None:
     try:
         index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", without(line))
@@ -124,3 +126,14 @@ def test_each_line_is_needed_and_its_refusal_names_it(index: Secured, send: Any,
     finally:
         index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", PERMISSIONS)
     assert fill(send) == 40
+
+
+@pytest.mark.parametrize("line", LOOKED)
+def test_without_a_line_for_the_look_at_room_the_look_is_refused(index: Secured, send: Any, line: str) -> None:
+    try:
+        index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", without(line))
+        with pytest.raises(BatchError, match=line):
+            send(LOOKED[line]())
+    finally:
+        index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", PERMISSIONS)
+    send(LOOKED[line]())

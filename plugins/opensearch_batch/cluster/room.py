@@ -49,7 +49,7 @@ def data_nodes() -> Call:
 
 
 def room_settings() -> Call:
-    """Parses to the settings in effect by name, as text. Needs cluster:monitor/settings."""
+    """Parses to the settings in effect by name, as text. Needs cluster:monitor/state."""
     wanted = {"include_defaults": "true", "filter_path": ",".join(f"*.{name}" for name in _SETTINGS)}
     path = f"/_cluster/settings?{urlencode(wanted)}"
     return Call("read the cluster's settings", "GET", path, None, _effective, "read", timeout_seconds=30)
