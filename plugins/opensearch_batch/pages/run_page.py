@@ -105,6 +105,7 @@ def _report(report: Values | None) -> Iterator[str]:
         }
     )
     yield from _written(report.get("written"))
+    yield from _compared(report.get("parity"))
     yield from _list("Results", report["results"])
     yield from _list("Failures", report["failures"])
     yield from _rows("First failed rows", ("id", "code", "message"), report["examples"])
@@ -125,6 +126,25 @@ def _written(written: Values | None) -> Iterator[str]:
         }
     )
     yield from _rows("First refused vectors", ("id", "code", "message"), written["examples"])
+
+
+def _compared(parity: Values | None) -> Iterator[str]:
+    """The check of a sample of the vectors."""
+    if not parity:
+        return
+    yield "<h3>Against the model's online answers</h3>"
+    yield _table(
+        {
+            "documents compared": parity["compared"],
+            "least cosine": parity["least_cosine"],
+            "mean cosine": parity["mean_cosine"],
+            "below": f"{parity['below']} {' '.join(parity['named'])}",
+            "recall@10": parity["recall"],
+            "left out": ", ".join(f"{count} {reason}" for reason, count in parity["left_out"].items()),
+            "not compared, because": parity["why_not"],
+            "refused, because": parity["shut"],
+        }
+    )
 
 
 def _table(values: Mapping[str, Any]) -> str:

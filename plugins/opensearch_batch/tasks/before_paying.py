@@ -15,6 +15,7 @@ from opensearch_batch.prepare.parameters import unknown_parameters
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import try_writing
 from opensearch_batch.submit.admission import pool_command, pool_name
+from opensearch_batch.tasks.check_parity import CheckParityOperator
 from opensearch_batch.tasks.submit import SubmitBatchOperator
 from opensearch_batch.tasks.turns import SubmitRules, limits_of
 from opensearch_batch.tasks.write_back import WriteBackOperator
@@ -69,12 +70,19 @@ def check_pools(spec: BatchSpec, following: Collection[Any]) -> None:
 
 
 def check_write_back(spec: BatchSpec, following: Collection[Any]) -> None:
-    """Raise SpecError where the spec writes back and no task of the DAG does: its vectors would stay files."""
+    """Raise SpecError where the spec writes back and no task of the DAG does: its vectors would stay files; or has
+    reuse or parity without a task for either.
+    """
     writers = [task for task in following if _is_a(WriteBackOperator, task)]
     if spec.reuse and writers and not any(getattr(task, "landed", ...) is None for task in writers):
         raise SpecError(
             "the spec has reuse, and this DAG has no task that writes copied vectors: give reuse in the BatchSpec "
             "itself, not by overrides, or wire a WriteBackOperator without landed. Nothing was sent."
+        )
+    if spec.parity and following and not any(_is_a(CheckParityOperator, task) for task in following):
+        raise SpecError(
+            "the spec has parity, and this DAG has no task that compares: give parity in the BatchSpec itself, not by "
+            "overrides, or wire a CheckParityOperator. Nothing was sent."
         )
     if spec.write_back and following and not writers:
         raise SpecError(
