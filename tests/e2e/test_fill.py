@@ -70,6 +70,38 @@ def test_an_index_made_again_is_filled_without_a_second_bill(stack: Stack) -> No
         assert states(run)["create_connector", -1] == "skipped"
 
 
+def test_vectors_are_compared_also_in_a_night_without_changes(stack: Stack) -> None:
+    """Then nothing but the model can have changed; a vector that somebody has changed fails the night."""
+    with httpx.Client(base_url=stack.sandbox_url, trust_env=False, timeout=30) as client:
+        index = Cluster(client, "2.19.6").index("compared-articles", fields=FIELDS)
+        index.add(articles(10))
+        first, second = _ran(stack, "compared"), _ran(stack, "compared")
+        assert first.state() == "success", states(first)
+        assert first.xcom("report")["parity"]["compared"] == 10
+        extra = _events(stack, first)
+        assert (extra["parity"]["compared"], extra["parity"]["below"]) == (10, 0)
+        assert states(second)["create_connector", -1] == "skipped"
+        assert states(second)["check_parity", -1] == "success"
+        assert second.xcom("check_parity", "parity")["compared"] == 10
+        index.edit("a3", embedding=[-number for number in index.hits["a3"]["_source"]["embedding"]])
+        third = _ran(stack, "compared")
+        assert (states(third)["check_parity", -1], third.state()) == ("failed", "failed")
+        assert third.xcom("check_parity", "parity")["named"] == ["a3"]
+
+
+def _ran(stack: Stack, dag_id: str) -> DagRun:
+    run = DagRun.trigger(stack, dag_id)
+    eventually("the run", lambda: run.state() in ("success", "failed"), run.progress)
+    return run
+
+
+def _events(stack: Stack, run: DagRun) -> dict[str, Any]:
+    """Extra of the asset event that the run emitted."""
+    (event,) = stack.api("GET", "/assets/events", params={"source_run_id": run.run_id})["asset_events"]
+    extra: dict[str, Any] = event["extra"]
+    return extra
+
+
 def _both(stack: Stack, body: dict[str, Any]) -> list[dict[str, Any]]:
     """The runs of the backfill once they have ended, the earlier night first."""
     between = {"logical_date_gte": body["from_date"], "logical_date_lte": body["to_date"]}

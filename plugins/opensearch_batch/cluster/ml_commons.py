@@ -170,7 +170,8 @@ def predict(model_id: str, parameters: Mapping[str, Any]) -> Call:
     The cluster fills `${parameters.x}` in the values too, of a text to embed as of any.
     """
     path = f"{_ML}/models/{_id(model_id)}/_predict"
-    return Call(f"predict with model {model_id}", "POST", path, {"parameters": dict(parameters)}, _vectors)
+    body = {"parameters": dict(parameters)}
+    return Call(f"predict with model {model_id}", "POST", path, body, _vectors, timeout_seconds=120)
 
 
 def get_task(task_id: str) -> Call:

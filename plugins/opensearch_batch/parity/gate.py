@@ -26,6 +26,7 @@ from opensearch_batch.write_back_section import WriteBackSection
 log = logging.getLogger(__name__)
 
 SEARCHES_AT_ONCE = 3
+FETCHED_AT_ONCE = 200
 
 Send = Callable[[Call], Any]
 FindModel = Callable[[], str | None]
@@ -62,23 +63,25 @@ def check_parity(
 
 def _vectors(corpus: Send, written: WriteBackSection, sample: Sample) -> dict[str, list[float]]:
     """Vectors by name, of the sampled documents only; one that was edited since is left out of the sample."""
-    if not sample.documents:
-        return {}
-    leaves = [written.vector_field, written.hash_field]
-    wanted = [
-        {"_index": each.index, "_id": each.id, "_source": leaves} | ({"routing": each.routing} if each.routing else {})
-        for each in sample.documents
-    ]
     vectors = {}
-    for each, found in zip(tuple(sample.documents), corpus(documents.get_documents(wanted)), strict=True):
-        source = found.source or {}
-        vector = value_at(source, written.vector_field)
-        if value_at(source, written.hash_field) == each.text_hash and isinstance(vector, list):
-            vectors[each.name] = vector
-        else:
-            sample.documents.remove(each)
-            sample.leave_out("edited", each.name)
+    drawn = tuple(sample.documents)
+    for begin in range(0, len(drawn), FETCHED_AT_ONCE):
+        part = drawn[begin : begin + FETCHED_AT_ONCE]
+        found = corpus(documents.get_documents([_wanted(each, written) for each in part]))
+        for each, document in zip(part, found, strict=True):
+            source = document.source or {}
+            vector = value_at(source, written.vector_field)
+            if value_at(source, written.hash_field) == each.text_hash and isinstance(vector, list):
+                vectors[each.name] = vector
+            else:
+                sample.leave_out("edited", each.name)
+    sample.documents = [each for each in drawn if each.name in vectors]
     return vectors
+
+
+def _wanted(each: Sampled, written: WriteBackSection) -> dict[str, Any]:
+    place = {"_index": each.index, "_id": each.id, "_source": [written.vector_field, written.hash_field]}
+    return place | ({"routing": each.routing} if each.routing else {})
 
 
 def _online(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearch_batch.cluster.ml_commons import Call, predict
-from opensearch_batch.errors import BatchError, Refused, Transient
+from opensearch_batch.errors import Refused, Transient
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +18,7 @@ AT_ONCE = 4
 FIRST = 3
 """Where so many texts are refused and none is answered, no further text is asked for."""
 LONGEST_WAIT_SECONDS = 600.0
+"""For one text."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 
 Send = Callable[[Call], Any]
@@ -39,47 +39,41 @@ def embed(
     pause: Callable[[float], object] = time.sleep,
 ) -> list[Answered]:
     """Return the answers in the order of `asked`, the `parameters` of a _predict each; fewer where the first ones were
-    all refused. Raise Transient for a model that is throttled or away for longer than ten minutes.
+    all refused. Raise Transient for a model that does not take a text for ten minutes.
     """
-    waiter = _Waiter(pause)
-    first = [waiter.ask(send, predict(model_id, parameters)) for parameters in asked[:FIRST]]
+
+    def ask(parameters: dict[str, Any]) -> Answered:
+        return _ask(send, predict(model_id, parameters), pause)
+
+    first = [ask(parameters) for parameters in asked[:FIRST]]
     if all(answer.vector is None for answer in first):
         return first
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="predict") as pool:
         try:
-            rest = list(pool.map(lambda parameters: waiter.ask(send, predict(model_id, parameters)), asked[FIRST:]))
+            rest = list(pool.map(ask, asked[FIRST:]))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [*first, *rest]
 
 
-class _Waiter:
-    """Pauses of all threads together count against the longest wait."""
-
-    def __init__(self, pause: Callable[[float], object]) -> None:
-        self._pause, self._turn, self._waited = pause, threading.Lock(), 0.0
-
-    def ask(self, send: Send, call: Call) -> Answered:
-        wait = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                vectors = send(call)
-            except Refused as error:
-                return Answered(None, str(error))
-            except Transient as error:
-                self._wait(error.retry_after_seconds or wait, error)
-                wait = min(2 * wait, LONGEST_PAUSE_SECONDS)
-                continue
-            if len(vectors) != 1:
-                return Answered(None, f"{len(vectors)} vectors in the answer to one text: the connector's predict "
-                                "action needs a post_process_function")  # fmt: skip
-            return Answered(vectors[0])
-
-    def _wait(self, seconds: float, error: BatchError) -> None:
-        with self._turn:
-            self._waited += seconds
-            if self._waited > LONGEST_WAIT_SECONDS * AT_ONCE:
-                raise error
-        log.info("%s; asked again in %g seconds", error, seconds)
-        self._pause(seconds)
+def _ask(send: Send, call: Call, pause: Callable[[float], object]) -> Answered:
+    wait, waited = FIRST_PAUSE_SECONDS, 0.0
+    while True:
+        try:
+            vectors = send(call)
+            break
+        except Refused as error:
+            return Answered(None, str(error))
+        except Transient as error:
+            seconds = error.retry_after_seconds or wait
+            waited += seconds
+            if waited > LONGEST_WAIT_SECONDS:
+                raise
+            log.info("%s; asked again in %g seconds", error, seconds)
+        pause(seconds)
+        wait = min(2 * wait, LONGEST_PAUSE_SECONDS)
+    if len(vectors) != 1:
+        lacks = "the connector's predict action needs a post_process_function"
+        return Answered(None, f"{len(vectors)} vectors in the answer to one text: {lacks}")
+    return Answered(vectors[0])

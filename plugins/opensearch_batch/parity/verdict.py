@@ -13,7 +13,7 @@ from opensearch_batch.parity_section import ParitySection
 NEIGHBOURS = 10
 """Of the recall: so many nearest documents of each query."""
 SCORE_TOLERANCE = 1e-6
-"""Scores are single precision: documents of one score are one another's equals, whichever a search names."""
+"""Of a score, or of 1. Scores are single precision; of documents with one score a search names any."""
 
 Incomparable = Literal["error", "pass"]
 
@@ -36,7 +36,8 @@ def recalled(found: Sequence[str], nearest: Mapping[str, float], scores: Mapping
     """
     if not nearest:
         return 1.0
-    least = min(nearest.values()) - SCORE_TOLERANCE
+    last = min(nearest.values())
+    least = last - SCORE_TOLERANCE * max(1.0, abs(last))
     good = sum(name in nearest or scores.get(name, 0.0) >= least for name in found[: len(nearest)])
     return good / len(nearest)
 
