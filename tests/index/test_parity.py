@@ -186,6 +186,28 @@ def test_an_index_that_does_not_find_its_own_neighbours_shuts_the_gate(index: In
     assert re.search(r"the index finds 0\.\d{3} of the 10 nearest documents with k 10, and", shut(run))
 
 
+def test_an_alias_over_two_indices(index: Index, checked: Night) -> None:
+    """Neighbours are looked for in the document's own index."""
+    other = index.cluster.index("more-articles")
+    index.add(articles(15))
+    other.add(articles(15, begin=15))
+    for name in (index.name, other.name):
+        index.cluster.ok("POST", "/_aliases", {"actions": [{"add": {"index": name, "alias": "corpus"}}]})
+    run = filled(checked(input={"uri": "opensearch://corpus/corpus"}))
+    other.edit("a20", body="another text")
+    found = run.compare()
+    assert (found["compared"], found["recall"], found["below"]) == (29, 1.0, 0)
+    assert found["left_out_ids"] == {"edited": ["more-articles/a20"]}
+
+
+def test_vectors_are_fetched_by_their_documents_routing(index: Index, checked: Night) -> None:
+    routed = index.cluster.index("routed-articles", _routing={"required": True})
+    routed.add(articles(20), routing="a way")
+    run = checked()
+    run.index = routed
+    assert filled(run).compare()["compared"] == 20
+
+
 @pytest.mark.parametrize("space", ["cosinesimil", "l2", "innerproduct"])
 def test_recall_by_each_space(index: Index, checked: Night, space: str) -> None:
     method = {**VECTOR["method"], "space_type": space}
