@@ -72,15 +72,12 @@ class ChangedDocuments:
         """Yield the rows to send, each with its text's hash, and rows that cannot be sent."""
         read = self._read
         for row in self._source.rows(self._after):
-            try:
-                filled = filled_in(row.fields, self._texts)
-            except WrongRow as wrong:
-                yield BadRow(row.place, str(wrong), row.fields[ID])
+            if isinstance(made := self._with_texts(row), BadRow):
+                yield made
                 continue
-            if filled is None:
+            if made is None:
                 self.empty += 1
                 continue
-            made = Row(filled, row.place)
             with suppress(WrongRow):
                 hashed = text_hash(self._model, text_of(made.fields, read.text_field, read.prompt))
                 if self._hash_field and value_at(made.fields, self._hash_field) == hashed:
@@ -88,3 +85,11 @@ class ChangedDocuments:
                     continue
                 made.fields[TEXT_HASH] = hashed
             yield made
+
+    def _with_texts(self, row: Row) -> Row | BadRow | None:
+        """Return the row with all fields of its text, None where none has a text, a BadRow where one holds no text."""
+        try:
+            filled = filled_in(row.fields, self._texts)
+        except WrongRow as wrong:
+            return BadRow(row.place, str(wrong), row.fields[ID])
+        return None if filled is None else Row(filled, row.place)
