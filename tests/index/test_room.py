@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch.cluster.hook import MLCommonsHook
+from opensearch_batch.cluster.room import graphs_in_memory
+from opensearch_batch.errors import Unavailable
+from opensearch_batch.prepare.graphs import vector_field
 from tests.index.bench import FIELDS, VECTOR, Cluster, Fill, Index, articles
 from tests.sandbox.bench import Server
 
@@ -75,6 +80,24 @@ def test_lucenes_graphs_are_not_below_that_limit(cluster: Cluster, index: Index,
         assert night().prepare() != []
 
 
+def test_graphs_in_memory_are_as_large_as_estimated(cluster: Cluster, connections: None) -> None:
+    """By the server's own figure, which counts in whole KiB."""
+    if cluster.is_sandbox:
+        pytest.skip("the sandbox has no graphs")
+    method = {"name": "hnsw", "engine": "faiss", "space_type": "l2", "parameters": {"m": 16}}
+    field = {"type": "knn_vector", "dimension": 64, "method": method}
+    index = cluster.index("graphs", 1, {"vector": field})
+    numbers = random.Random(7)
+    index.add({f"g{n}": {"vector": [numbers.random() for _ in range(64)]} for n in range(3000)})
+    cluster.ok("POST", "/graphs/_forcemerge?max_num_segments=1")
+    nearest = {"knn": {"vector": {"vector": [0.5] * 64, "k": 10}}}
+    assert len(cluster.ok("POST", "/graphs/_search", {"query": nearest})["hits"]["hits"]) == 10
+    (found,) = [size for name, size in MLCommonsHook("corpus").send(graphs_in_memory()).items() if name == "graphs"]
+    estimate = vector_field(field)
+    assert estimate is not None
+    assert found == pytest.approx(estimate.memory(3000), rel=0.15)
+
+
 def test_a_disk_that_is_too_small(cluster: Cluster, index: Index, night: Night, server: Server) -> None:
     index.add(articles(100))
     with settings(cluster, transient={f"{DISK}.threshold_enabled": True, **WATERMARKS}):
@@ -120,6 +143,16 @@ def test_vectors_that_are_no_floats(cluster: Cluster, night: Night, field: dict[
 def test_a_closed_index(cluster: Cluster, index: Index, night: Night) -> None:
     cluster.ok("POST", f"/{index.name}/_close")
     assert "articles is closed: POST articles/_open opens it" in refusal(night())
+
+
+def test_a_red_index_is_tried_again(cluster: Cluster, night: Night) -> None:
+    if cluster.is_sandbox:
+        pytest.skip("the sandbox's shards are all there")
+    nowhere = {"number_of_replicas": 0, "routing.allocation.require._name": "nobody"}
+    cluster.names.append("red")
+    cluster.ok("PUT", "/red?wait_for_active_shards=0", {"settings": nowhere, "mappings": {"properties": FIELDS}})
+    with pytest.raises(Unavailable, match="red is red: no shard of it answers. GET _cluster/allocation/explain"):
+        of(night(), Index(cluster, "red")).prepare()
 
 
 def test_an_index_that_needs_routing(cluster: Cluster, night: Night) -> None:

@@ -141,7 +141,7 @@ def _shards(answer: Any) -> dict[str, Any]:
                 if copy["routing"]["primary"]
             },
         }
-        for index, found in answer["indices"].items()
+        for index, found in answer.get("indices", {}).items()  # none of an index without a primary shard
     }
 
 
