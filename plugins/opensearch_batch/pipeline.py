@@ -136,11 +136,14 @@ def batch_inference(
     return report.output
 
 
-def _compared(spec: BatchSpec | str, resolved: Any) -> CheckParityOperator | None:
+def _compared(spec: BatchSpec | str, resolved: Any, indices: Any = None) -> CheckParityOperator | None:
+    """Return the check that the spec asks for; of `indices` before they take another's place."""
     if isinstance(spec, str) or spec.parity is None:
         return None
     rule = TriggerRule.NONE_FAILED
-    return CheckParityOperator(task_id="check_parity", spec=resolved, trigger_rule=rule, doc_md=COMPARED)
+    return CheckParityOperator(
+        task_id="check_parity", spec=resolved, indices=indices, trigger_rule=rule, doc_md=COMPARED
+    )
 
 
 def _rounds(spec: BatchSpec | str, given: int | None) -> int:
