@@ -12,8 +12,6 @@ A spec needs four fields at least:
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +23,7 @@ from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
 from opensearch_batch.input_section import InputSection, Section
 from opensearch_batch.parity_section import ParitySection
+from opensearch_batch.placeholders import fill, fill_each
 from opensearch_batch.reuse_section import ReuseSection
 from opensearch_batch.write_back_section import WriteBackSection
 
@@ -375,37 +374,7 @@ class BatchSpec(Section):
             at["model.job.files_uri"] = uri
         if self.reuse:
             at["reuse.uri"] = self.reuse.uri
-        filled: dict[str, Any] = {key: _fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
+        filled: dict[str, Any] = {key: fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         if self.input.query:
-            filled["input.query"] = _fill_each(f"{self.name}: input.query", self.input.query, placeholders)
+            filled["input.query"] = fill_each(f"{self.name}: input.query", self.input.query, placeholders)
         return self.override({**filled, "input.allow_empty": self.may_be_empty})
-
-
-def _fill_each(where: str, value: Any, placeholders: dict[str, str | None]) -> Any:
-    """Fill in each text of nested values."""
-    if isinstance(value, dict):
-        return {key: _fill_each(where, inner, placeholders) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_fill_each(where, inner, placeholders) for inner in value]
-    return _fill(where, value, placeholders) if isinstance(value, str) else value
-
-
-def _fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
-    def variable(match: re.Match[str]) -> str:
-        if (value := os.environ.get(match[1])) is None:
-            raise SpecError(f"{where}: environment variable {match[1]} is not set on this worker (in {uri!r})")
-        return value
-
-    def placeholder(match: re.Match[str]) -> str:
-        if match[1] not in placeholders:
-            raise SpecError(
-                f"{where}: unknown placeholder {match[0]} in {uri!r}; known: {', '.join(sorted(placeholders))}"
-            )
-        if (value := placeholders[match[1]]) is None:
-            raise SpecError(
-                f"{where}: this run has no {match[1]}. Name it in the run's conf, e.g. "
-                f'{{"{match[1]}": "2026-01-31"}}, or give the DAG a schedule with data intervals.'
-            )
-        return value
-
-    return re.sub(r"\{(\w+)\}", placeholder, re.sub(r"\$\{(\w+)\}", variable, uri))

@@ -1,0 +1,41 @@
+"""Placeholders in a spec's texts: ${ENVIRONMENT} variables, and the {name} of a run or partition."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from opensearch_batch.errors import SpecError
+
+
+def fill_each(where: str, value: Any, placeholders: dict[str, str | None]) -> Any:
+    """Fill in each text of nested values."""
+    if isinstance(value, dict):
+        return {key: fill_each(where, inner, placeholders) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [fill_each(where, inner, placeholders) for inner in value]
+    return fill(where, value, placeholders) if isinstance(value, str) else value
+
+
+def fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
+    """Return the text with its values. Raise SpecError, begun with `where`, for what is unknown or has no value."""
+
+    def variable(match: re.Match[str]) -> str:
+        if (value := os.environ.get(match[1])) is None:
+            raise SpecError(f"{where}: environment variable {match[1]} is not set on this worker (in {uri!r})")
+        return value
+
+    def placeholder(match: re.Match[str]) -> str:
+        if match[1] not in placeholders:
+            raise SpecError(
+                f"{where}: unknown placeholder {match[0]} in {uri!r}; known: {', '.join(sorted(placeholders))}"
+            )
+        if (value := placeholders[match[1]]) is None:
+            raise SpecError(
+                f"{where}: this run has no {match[1]}. Name it in the run's conf, e.g. "
+                f'{{"{match[1]}": "2026-01-31"}}, or give the DAG a schedule with data intervals.'
+            )
+        return value
+
+    return re.sub(r"\{(\w+)\}", placeholder, re.sub(r"\$\{(\w+)\}", variable, uri))
