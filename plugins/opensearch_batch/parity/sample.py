@@ -20,6 +20,8 @@ from opensearch_batch.write_back_section import WriteBackSection
 PAGES = 3
 """So many times the sample is looked at, to replace what is left out."""
 MOST_A_PAGE = 500
+RESULT_WINDOW = 10_000
+"""A search goes no further: index.max_result_window."""
 PLACEHOLDER = "${"
 
 Send = Callable[[Call], Any]
@@ -55,8 +57,9 @@ def draw(send: Send, spec: BatchSpec, section: WriteBackSection, indices: Sequen
     sample, texts = Sample(), _Texts(spec, section)
     page = min(size, MOST_A_PAGE)
     begin = 0
-    while len(sample.documents) < size and begin < PAGES * size:
-        body = _question(section, spec.model.name, texts.leaves, run) | {"from": begin, "size": page}
+    while len(sample.documents) < size and begin < min(PAGES * size, RESULT_WINDOW):
+        part = {"from": begin, "size": min(page, RESULT_WINDOW - begin)}
+        body = _question(section, spec.model.name, texts.leaves, run) | part
         hits = send(documents.search_documents(",".join(indices), body)).hits
         for hit in hits:
             if len(sample.documents) < size:
