@@ -186,7 +186,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         if spec.write_back is None or not plan.indices:
             return
         indices = [state.index for state in plan.indices]
-        section, written = spec.write_back, plan.records + (plan.reused_rows or 0)
+        section, written = spec.write_back, plan.records + (plan.reused_rows or 0) + (plan.twins or 0)
         send = cluster(address_of(spec.input.uri)[0])
         refuse_without_room(send, indices, section.vector_field, written, section.when_too_large)
 
