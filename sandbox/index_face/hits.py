@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy
 import orjson
 
 from sandbox.index_face import sorting, times
 from sandbox.index_face.call import Raw
 from sandbox.index_face.errors import Problem, illegal_argument
+from sandbox.index_face.inner_hits import InnerHits
 from sandbox.index_face.patterns import as_list, kept, masked
-from sandbox.index_face.values import at, comparable, scalars
+from sandbox.index_face.values import at, comparable, rounded, scalars
 
 if TYPE_CHECKING:
     from sandbox.index_face.documents import Document
@@ -64,6 +64,7 @@ class Shape:
     fields: tuple[Any, ...]
     doc_values: tuple[Any, ...]
     stored: tuple[str, ...] | None
+    inner: InnerHits
 
     @classmethod
     def of(cls, body: dict[str, Any], sort: list[sorting.Key]) -> Self:
@@ -77,6 +78,7 @@ class Shape:
             tuple(body.get("fields", ())),
             tuple(body.get("docvalue_fields", ())),
             stored,
+            InnerHits.of(body.get("query")),
         )
 
     def hit(self, row: tuple[tuple[Any, ...], View, float, Target]) -> dict[str, Any]:
@@ -98,6 +100,8 @@ class Shape:
             made |= self.source.taken(document, target.index, masks=True)
         if found := self._fields(view, target.index):
             made["fields"] = found
+        if self.inner.asked:
+            made["inner_hits"] = self.inner.found(view, target)
         if self.sort:
             made["sort"] = [sorting.given_back(value) if sign == 0 else None for sign, value in columns]
         return made
@@ -143,8 +147,3 @@ def _doc_values(view: View, path: str, index: Index, has_format: bool) -> list[A
     if kind in ("date", "date_nanos"):
         return [value // 1_000_000 if has_format else times.shown(value) for value in values]
     return values
-
-
-def rounded(score: float) -> float:
-    """Scores are float32."""
-    return float(str(numpy.float32(score)))

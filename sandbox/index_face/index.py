@@ -50,9 +50,8 @@ class Index:
         is_3x = release != "2.19.6"
         uuid = uuid22()
         made = settings.first(body.get("settings"), name, uuid, int(time.time() * 1000), release)
-        limit = int(made.get("index.mapping.total_fields.limit", 1000))
         knn = made.get("index.knn") == "true"
-        mapping = mappings.first(body.get("mappings"), knn=knn, is_3x=is_3x, limit=limit)
+        mapping = mappings.first(body.get("mappings"), knn=knn, is_3x=is_3x, limits=settings.limits(made))
         return cls(name, uuid, made, mapping)
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,9 +78,8 @@ class Index:
         return shard_of(routing, len(self.shards), self._routing_shards)
 
     def grow(self, change: Any, *, is_3x: bool) -> None:
-        limit = int(self.settings.get("index.mapping.total_fields.limit", 1000))
         knn = self.settings.get("index.knn") == "true"
-        self.mapping = mappings.grown(self.mapping, change, knn=knn, is_3x=is_3x, limit=limit)
+        self.mapping = mappings.grown(self.mapping, change, knn=knn, is_3x=is_3x, limits=settings.limits(self.settings))
         self.fields = Fields(self.mapping)
 
     def refresh(self) -> None:

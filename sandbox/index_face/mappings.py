@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.index_face.errors import Problem, illegal_argument, not_served, unparsable
+
+if TYPE_CHECKING:
+    from sandbox.index_face.settings import Limits
 
 Mapping = dict[str, Any]
 
@@ -61,10 +64,10 @@ def type_of(field: dict[str, Any]) -> str:
     return str(field.get("type", "object"))
 
 
-def first(given: Any, *, knn: bool, is_3x: bool, limit: int) -> Mapping:
+def first(given: Any, *, knn: bool, is_3x: bool, limits: Limits) -> Mapping:
     """The mapping of a new index."""
     try:
-        return grown({}, given or {}, knn=knn, is_3x=is_3x, limit=limit)
+        return grown({}, given or {}, knn=knn, is_3x=is_3x, limits=limits)
     except Problem as problem:
         caused_by = {key: value for key, value in problem.inner().items() if key != "caused_by"}
         made = unparsable(f"Failed to parse mapping [_doc]: {problem.reason}", caused_by)
@@ -72,7 +75,7 @@ def first(given: Any, *, knn: bool, is_3x: bool, limit: int) -> Mapping:
         raise made from None
 
 
-def grown(old: Mapping, change: Any, *, knn: bool, is_3x: bool, limit: int) -> Mapping:
+def grown(old: Mapping, change: Any, *, knn: bool, is_3x: bool, limits: Limits) -> Mapping:
     """What a put makes of it: fields are added, `_meta` and the like are replaced whole."""
     if not isinstance(change, dict):
         raise unparsable("Expected map for property [mappings]")
@@ -87,8 +90,10 @@ def grown(old: Mapping, change: Any, *, knn: bool, is_3x: bool, limit: int) -> M
         else:
             reason = f"Root mapping definition has unsupported parameters:  [{key} : {value}]"
             raise unparsable(reason)
-    if count(made.get("properties", {})) > limit:
-        raise illegal_argument(f"Limit of total fields [{limit}] has been exceeded")
+    if count(made.get("properties", {})) > limits.fields:
+        raise illegal_argument(f"Limit of total fields [{limits.fields}] has been exceeded")
+    if len(Fields(made).nested) > limits.nested_fields:
+        raise illegal_argument(f"Limit of nested fields [{limits.nested_fields}] has been exceeded")
     return made
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from sandbox.index_face.errors import Problem, illegal_argument, malformed, not_served, parsing
-from sandbox.index_face.values import View, at
+from sandbox.index_face.values import View, at, objects_at
 from sandbox.index_face.vectors import ZERO, scores, space_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.index_face.documents import Document, Snapshot
+    from sandbox.index_face.documents import Document
     from sandbox.index_face.queries import Within
 
     Score = Callable[[View], float | None]
@@ -37,15 +38,21 @@ def nearest(given: Any, within: Within, compiled: Compile) -> Score:
     field = _field(path, within)
     query = _query_vector(asked.get("vector"), field, within, path)
     filters = compiled(asked["filter"], within) if asked.get("filter") is not None else None
-    owners, matrix = _matrix(within.snapshot, path)
+    owners, matrix = _matrix(within, path)
     if not owners:
         return lambda view: None
-    best: dict[str, float] = {}
-    for (place, document), score in zip(owners, scores(space_of(field), matrix, query).tolist(), strict=True):
-        if filters is None or filters(View(document, place)) is not None:
-            best[document.id] = max(score, best.get(document.id, 0.0))
-    top = dict(sorted(best.items(), key=lambda item: -item[1])[:k])
-    return lambda view: top.get(view.document.id)
+    best: dict[str, tuple[float, int | None]] = {}
+    for owner, score in zip(owners, scores(space_of(field), matrix, query).tolist(), strict=True):
+        document = owner.document
+        if filters is None or filters(View(document, owner.place)) is not None:
+            best[document.id] = max((score, owner.offset), best.get(document.id, (-1.0, None)), key=lambda one: one[0])
+    top = dict(sorted(best.items(), key=lambda item: -item[1][0])[:k])
+
+    def score_of(view: View) -> float | None:
+        score, offset = top.get(view.document.id, (None, None))
+        return score if view.offset == offset else None
+
+    return score_of
 
 
 def scored_by_script(given: Any, within: Within, compiled: Compile) -> Score:
@@ -59,9 +66,9 @@ def scored_by_script(given: Any, within: Within, compiled: Compile) -> Score:
         raise illegal_argument(f"Field '{path}' is not knn_vector type.")
     inner = compiled(given.get("query", {"match_all": {}}), within)
     query = numpy.array(params.get("query_value"), dtype=numpy.float32)
-    owners, matrix = _matrix(within.snapshot, path)
+    owners, matrix = _matrix(within, path)
     found = scores(str(params.get("space_type", "l2")), matrix, query).tolist() if owners else []
-    by_id = {document.id: score for (_, document), score in zip(owners, found, strict=True)}
+    by_id = {owner.document.id: score for owner, score in zip(owners, found, strict=True)}
     return lambda view: None if inner(view) is None else by_id.get(view.document.id, 0.0)
 
 
@@ -86,35 +93,53 @@ def _query_vector(given: Any, field: dict[str, Any], within: Within, path: str) 
     return query
 
 
-def not_created(words: str, within: Within) -> Problem:
+def not_created(words: str, within: Within, type_: str = "illegal_argument_exception") -> Problem:
     more = {"index": within.index.name, "index_uuid": within.index.uuid}
-    caused_by = {"type": "illegal_argument_exception", "reason": words}
+    caused_by = {"type": type_, "reason": words}
     return Problem(400, "query_shard_exception", f"failed to create query: {words}", more, caused_by)
 
 
-def _matrix(snapshot: Snapshot, path: str) -> tuple[list[tuple[int, Document]], Any]:
+@dataclass(frozen=True)
+class Owner:
+    """Whose a vector is: `offset` is that of the nested object in its document."""
+
+    place: int
+    document: Document
+    offset: int | None
+
+
+def _matrix(within: Within, path: str) -> tuple[list[Owner], Any]:
     """Every vector of the field, and whose it is; kept for the next query."""
+    snapshot, nested = within.snapshot, within.index.fields.nested_above(path)
     if ("matrix", path) not in snapshot.kept:
-        owners: list[tuple[int, Document]] = []
+        owners: list[Owner] = []
         rows: list[Any] = []
         for place, document in enumerate(snapshot.documents):
-            found = _vectors(document, path)
-            owners += [(place, document)] * len(found)
-            rows += found
+            for offset, row in _vectors(document, path, nested):
+                owners.append(Owner(place, document, offset))
+                rows.append(row)
         snapshot.kept["matrix", path] = (owners, numpy.vstack(rows) if rows else None)
-    kept: tuple[list[tuple[int, Document]], Any] = snapshot.kept["matrix", path]
+    kept: tuple[list[Owner], Any] = snapshot.kept["matrix", path]
     return kept
 
 
-def _vectors(document: Document, path: str) -> list[Any]:
+def _vectors(document: Document, path: str, nested: str | None) -> list[tuple[int | None, Any]]:
     """Kept with the document, which outlives snapshots."""
     if document.vectors is None:
         document.vectors = {}
     if path not in document.vectors:
-        found = at(document.read(), path) if path not in document.skipped else []
-        rows = [_floats(item) for item in found if isinstance(item, list) and item]
-        document.vectors[path] = rows
-    kept: list[Any] = document.vectors[path]
+        value = {} if path in document.skipped else document.read()
+        holders: list[tuple[int | None, Any, str]] = [(None, value, path)]
+        if nested:
+            rest = path.removeprefix(f"{nested}.")
+            holders = [(offset, each, rest) for offset, each in enumerate(objects_at(value, nested))]
+        document.vectors[path] = [
+            (offset, _floats(item))
+            for offset, holder, below in holders
+            for item in at(holder, below)
+            if isinstance(item, list) and item
+        ]
+    kept: list[tuple[int | None, Any]] = document.vectors[path]
     return kept
 
 

@@ -55,6 +55,11 @@ def masked(value: dict[str, Any], includes: Iterable[str], vector_paths: Iterabl
     return _masked(value, "", hidden) if hidden else value
 
 
+def without_vectors(value: dict[str, Any], above: str, vector_paths: Iterable[str]) -> Any:
+    """An object below a path, with 1 in place of each vector."""
+    return _masked(value, above, set(vector_paths))
+
+
 def _masked(value: Any, above: str, hidden: set[str]) -> Any:
     if isinstance(value, list):
         return [_masked(item, above, hidden) for item in value]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.index_face.chance import by_chance
 from sandbox.index_face.errors import illegal_argument, malformed, not_served, parsing
-from sandbox.index_face.nearest import nearest, scored_by_script
-from sandbox.index_face.values import View, at, comparable, holds_any, terms, tokens
+from sandbox.index_face.nearest import nearest, not_created, scored_by_script
+from sandbox.index_face.patterns import as_list
+from sandbox.index_face.values import View, comparable, holds_any, terms, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,7 +213,7 @@ def _bool(given: Any, within: Within) -> Score:
     if unknown := set(given) - {"filter", "must", "should", "must_not", "minimum_should_match", "boost"}:
         raise parsing(f"[bool] query does not support [{sorted(unknown)[0]}]")
     must, filters, banned, wished = (
-        [compiled(item, within) for item in _list(given.get(name, []))]
+        [compiled(item, within) for item in as_list(given.get(name, []))]
         for name in ("must", "filter", "must_not", "should")
     )
     least = int(given.get("minimum_should_match", 1 if wished and not must and not filters else 0))
@@ -233,24 +234,20 @@ def _bool(given: Any, within: Within) -> Score:
 
 def _nested(given: Any, within: Within) -> Score:
     path = given.get("path")
-    if unknown := set(given) - {"path", "query", "score_mode", "ignore_unmapped"}:
+    if unknown := set(given) - {"path", "query", "score_mode", "ignore_unmapped", "inner_hits"}:
         raise not_served(f"{sorted(unknown)} in a nested query")
     if path not in within.index.fields.nested:
         if given.get("ignore_unmapped"):
             return lambda view: None
-        raise illegal_argument(f"[nested] failed to find nested object under path [{path}]")
+        words = f"[nested] failed to find nested object under path [{path}]"
+        raise not_created(words, within, "illegal_state_exception")
     inner = compiled(given.get("query"), replace(within, nested=path))
 
     def score(view: View) -> float | None:
-        objects = [each for item in at(view.value, path) for each in _list(item) if isinstance(each, dict)]
-        found = [one for each in objects if (one := inner(view.below(path, each))) is not None]
+        found = [one for each in view.objects_at(path) if (one := inner(each)) is not None]
         return max(found) if found else None
 
     return score
-
-
-def _list(given: Any) -> list[Any]:
-    return given if isinstance(given, list) else [given]
 
 
 SIMPLE: dict[str, Callable[[Any, Within], Score]] = {

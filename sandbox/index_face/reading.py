@@ -12,6 +12,7 @@ from sandbox.index_face import vectors
 from sandbox.index_face.errors import Problem, illegal_argument, unparsable
 from sandbox.index_face.mappings import BROKEN, DATES, WHOLE, type_of
 from sandbox.index_face.patterns import kept
+from sandbox.index_face.settings import limits
 from sandbox.index_face.times import parsed_time
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class _Reading:
     skipped: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
     is_rewritten: bool = False
+    nested: int = 0
 
     def object(self, value: dict[str, Any], properties: dict[str, Any], path: str, dynamic: str) -> None:
         for name in value:
@@ -80,7 +82,16 @@ class _Reading:
             if not isinstance(item, dict):
                 reason = f"object mapping for [{path}] tried to parse field [{path.rpartition('.')[2]}] as object"
                 raise unparsable(f"{reason}, but found a concrete value")
+            if type_of(known) == "nested":
+                self.one_more_object()
             self.object(item, known.get("properties", {}), f"{path}.", dynamic)
+
+    def one_more_object(self) -> None:
+        self.nested += 1
+        most = limits(self.index.settings).nested_objects
+        if self.nested > most:
+            words = f"The number of nested documents has exceeded the allowed limit of [{most}]. This limit can be set"
+            raise unparsable(f"{words} by changing the [index.mapping.nested_objects.limit] index level setting.")
 
     def dotted(self, name: str, value: Any, properties: dict[str, Any], above: str, dynamic: str) -> None:
         """`{"o.v": …}` is a field of `o`; its text stays as it was sent."""

@@ -14,11 +14,12 @@ from sandbox.index_face.call import Answer, Call
 from sandbox.index_face.errors import Malformed, Problem, illegal_argument, invalid_request, not_served
 from sandbox.index_face.failures import Failure, all_failed, grouped, search_rejected, shard_is_gone
 from sandbox.index_face.hashing import holds, in_share
-from sandbox.index_face.hits import Shape, check_doc_values, rounded
+from sandbox.index_face.hits import Shape, check_doc_values
+from sandbox.index_face.inner_hits import InnerHits
 from sandbox.index_face.points import Point, Points, keep_alive_of
 from sandbox.index_face.queries import Within, compiled
 from sandbox.index_face.targets import Target, targets
-from sandbox.index_face.values import View
+from sandbox.index_face.values import View, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -190,6 +191,7 @@ class Search:
         if problem := _window([target], body):
             raise problem
         check_doc_values(body.get("docvalue_fields"), target.index)
+        InnerHits.of(body.get("query")).check(target.index)
         within = Within(target.index, target.snapshot, shard=target.number)
         is_3x = self._catalog.is_3x
         values = [sorting.value_of(key, target.index, in_pit=point is not None, is_3x=is_3x) for key in sort]

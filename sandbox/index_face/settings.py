@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.index_face.errors import Problem, illegal_argument
@@ -122,6 +123,20 @@ def tree(settings: dict[str, str]) -> dict[str, Any]:
 
 def shown(settings: dict[str, str], *, is_flat: bool) -> dict[str, Any]:
     return dict(sorted(settings.items())) if is_flat else tree(settings)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many fields, nested fields and nested objects of a document an index takes."""
+
+    fields: int
+    nested_fields: int
+    nested_objects: int
+
+
+def limits(settings: dict[str, str]) -> Limits:
+    names = {"total_fields": 1000, "nested_fields": 50, "nested_objects": 10_000}
+    return Limits(*(int(settings.get(f"index.mapping.{name}.limit", most)) for name, most in names.items()))
 
 
 def seconds(given: str, or_else: Callable[[], Problem]) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import numpy
+
 from sandbox.index_face.mappings import BROKEN, DATES, WHOLE
 from sandbox.index_face.times import parsed_time
 
@@ -17,12 +19,16 @@ TOKENS = re.compile(r"\w+")
 
 
 class View:
-    """A document under the eyes of a query: read once, at the latest moment. `place` is its number in its shard."""
+    """A document under the eyes of a query: read once, at the latest moment. `place` is its number in its shard,
+    `offset` that of a nested object in its document.
+    """
 
-    __slots__ = ("_value", "document", "place")
+    __slots__ = ("_value", "document", "offset", "place")
 
-    def __init__(self, document: Document, place: int, value: dict[str, Any] | None = None) -> None:
-        self.document, self.place, self._value = document, place, value
+    def __init__(
+        self, document: Document, place: int, value: dict[str, Any] | None = None, offset: int | None = None
+    ) -> None:
+        self.document, self.place, self._value, self.offset = document, place, value, offset
 
     @property
     def value(self) -> dict[str, Any]:
@@ -34,11 +40,14 @@ class View:
         """Keep the document, not what was read of it: a search may hold very many."""
         self._value = None
 
-    def below(self, path: str, value: dict[str, Any]) -> View:
-        """One of its nested objects, for the query inside a nested query."""
+    def objects_at(self, path: str) -> list[View]:
+        """Its nested objects, for the query inside a nested query."""
+        return [self._below(path, value, offset) for offset, value in enumerate(objects_at(self.value, path))]
+
+    def _below(self, path: str, value: dict[str, Any], offset: int) -> View:
         for part in reversed(path.split(".")):
             value = {part: value}
-        return View(self.document, self.place, value)
+        return View(self.document, self.place, value, offset)
 
 
 def at(value: Any, path: str) -> list[Any]:
@@ -55,6 +64,11 @@ def at(value: Any, path: str) -> list[Any]:
             found += at(value[head], path[position + 1 :])
         position = path.find(".", position + 1)
     return found
+
+
+def objects_at(value: Any, path: str) -> list[dict[str, Any]]:
+    found = (each for item in at(value, path) for each in (item if isinstance(item, list) else [item]))
+    return [each for each in found if isinstance(each, dict)]
 
 
 def scalars(found: list[Any]) -> list[Any]:
@@ -107,3 +121,8 @@ def holds_any(view: View, path: str, fields: Fields) -> bool:
     if field["type"] == "knn_vector":
         return any(item is not None for item in at(view.value, path)) and path not in view.document.skipped
     return bool(terms(view, path, fields))
+
+
+def rounded(score: float) -> float:
+    """Scores are float32."""
+    return float(str(numpy.float32(score)))

@@ -6,6 +6,7 @@ _JSON = "Status and type agree; the reason is in the words of another JSON parse
 _NESTED = "_stats counts documents, not those that Lucene makes of nested objects and of their former versions."
 _BM25 = "A term that is found counts 1; the frequency of terms is not weighed."
 _TWICE = "A name that is twice in an object is not refused: the last one counts."
+_BEYOND = "Where `from` is past the last inner hit, 2.19.6 says that there was none."
 
 _BOTH = {
     "134-odd-vector-nan": _JSON,
@@ -22,6 +23,7 @@ KNOWN: dict[str, dict[str, str]] = {
     | {
         "424-dynamic-dynamic-strict-term-on-the-hash-after-th": _BM25,
         "457-dynamic-term-on-its-keyword": _BM25,
+        "723-passages-all-chunks-from-the-second": _BEYOND,
     },
     "3.6.0": _BOTH,
 }

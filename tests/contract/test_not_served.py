@@ -149,7 +149,11 @@ ASKED = [
     search("fuzziness", query={"match": {"title": {"query": "m", "fuzziness": 1}}}),
     search("from, to", query={"range": {"day": {"from": "2026-01-01"}}}),
     search("date math", query={"range": {"day": {"gte": "now/d"}}}),
-    search("inner_hits", query={"nested": {"path": "chunks", "query": {"match_all": {}}, "inner_hits": {}}}),
+    search("_name and the like", query={"nested": {"path": "chunks", "query": {"match_all": {}}, "_name": "n"}}),
+    search(
+        "all but name, from, size",
+        query={"nested": {"path": "chunks", "query": {"match_all": {}}, "inner_hits": {"explain": True}}},
+    ),
     search("aggregations and what else a body names in a search of documents", aggs={"a": {}}),
     Asked(named("all but the query"), "POST", "/books/_count", {"aggs": {}}, index),
     Asked(named("versions and"), "POST", "/books/_mget", {"docs": [{"_id": "1", "version": 1}]}, index),
