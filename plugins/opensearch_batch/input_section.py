@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from opensearch_batch.chunk_section import ChunkSection
 from opensearch_batch.errors import SpecError
+from opensearch_batch.section import Section
 
 InputFormat = Literal["jsonl", "csv", "parquet"]
-
-
-class Section(BaseModel):
-    """Base of a spec's sections."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class InputSection(Section):
@@ -52,6 +48,9 @@ class InputSection(Section):
     prompt: str | None = Field(
         None, description='Template over the row\'s fields, e.g. "{title}: {text}"; instead of text_field.'
     )
+    chunks: ChunkSection | None = Field(
+        None, description="With it each text is cut into chunks, and each chunk is a row, with the id ROW#NUMBER."
+    )
     too_long: Literal["fail", "skip", "truncate"] = Field(
         "fail",
         description="What happens to a text with more tokens than the model takes: fail and skip as with bad_rows, "
@@ -64,7 +63,9 @@ class InputSection(Section):
         description="Tokens a text may have; default: the model's context in genai-prices, no limit where it is not "
         "known or the vendor itself cuts texts.",
     )
-    max_records: int | None = Field(None, ge=1, description="Read at most this many rows.")
+    max_records: int | None = Field(
+        None, ge=1, description="Read at most this many rows; with chunks as many whole texts."
+    )
     allow_empty: bool | None = Field(
         None,
         description="Whether a run without rows is a success; default: true where uri has {partition}, else false. A "

@@ -29,6 +29,7 @@ from opensearch_batch.tasks.prepare import PrepareInputOperator
 from opensearch_batch.tasks.repair import PrepareRepairOperator
 from opensearch_batch.tasks.submit import CancelBatchOperator, SubmitBatchOperator
 from opensearch_batch.tasks.write_back import WriteBackOperator
+from opensearch_batch.tasks.write_chunks import WriteChunksOperator
 
 __all__ = [
     "CancelBatchOperator",
@@ -43,4 +44,5 @@ __all__ = [
     "ReportOperator",
     "SubmitBatchOperator",
     "WriteBackOperator",
+    "WriteChunksOperator",
 ]

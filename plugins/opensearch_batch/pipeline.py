@@ -20,6 +20,7 @@ from opensearch_batch.operators import (
     ReportOperator,
     SubmitBatchOperator,
     WriteBackOperator,
+    WriteChunksOperator,
 )
 from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.spec import BatchSpec, LimitSection
@@ -31,6 +32,7 @@ MOST_ROUNDS = 3
 PLANNED = "Fails the run where `prepare_input` failed: `report` has nothing to report then, and is skipped."
 COMPARED = "Embeds a sample again online; runs in nights without changes too."
 REUSED = "Writes vectors that an earlier run has paid for; skipped where there are none."
+CHUNKS = "Writes each document once all of its chunks have vectors; skipped where the spec has no `input.chunks`."
 SKIPPED = "Skipped where no row is left that another try may answer: nothing is wrong then."
 
 
@@ -63,6 +65,8 @@ def batch_inference(
         whether a BatchSpec has `write_back`; for a template, whose spec is not known when the file is parsed, False.
     """
     writes = isinstance(spec, BatchSpec) and spec.write_back is not None if write_back is None else write_back
+    chunks = writes and (not isinstance(spec, BatchSpec) or spec.input.chunks is not None)
+    vectors = writes and (not isinstance(spec, BatchSpec) or spec.input.chunks is None)
     prepare = PrepareInputOperator(
         task_id="prepare_input",
         spec=spec.to_dict() if isinstance(spec, BatchSpec) else spec,
@@ -88,7 +92,7 @@ def batch_inference(
             fetch = FetchOutputOperator(
                 task_id="fetch_output", spec=resolved, outcomes=wait.output, final=False, repair=not last, **named
             )
-            if writes:
+            if vectors:
                 plan = XComArg(prepare, key="plan")
                 written.append(
                     WriteBackOperator(task_id="write_back", spec=resolved, landed=fetch.output, plan=plan, **named)
@@ -97,8 +101,8 @@ def batch_inference(
 
         return each_bundle.expand(shards=bundles)
 
-    written: list[WriteBackOperator] = []
-    if writes and (not isinstance(spec, BatchSpec) or spec.reuse):
+    written: list[WriteBackOperator | WriteChunksOperator] = []
+    if vectors and (not isinstance(spec, BatchSpec) or spec.reuse):
         plan = XComArg(prepare, key="plan")
         written.append(WriteBackOperator(task_id="write_reused", spec=resolved, plan=plan, doc_md=REUSED))
     landed = [round_of("shard", prepare.output, last=not rounds)]
@@ -114,6 +118,17 @@ def batch_inference(
         repairs.append(repair.task_id)
         groups.append(f"repair_{number}")
         landed.append(round_of(groups[-1], repair.output, last=number == rounds, tooltip=SKIPPED))
+    if chunks:
+        written.append(
+            WriteChunksOperator(
+                task_id="write_chunks",
+                spec=resolved,
+                plan=XComArg(prepare, key="plan"),
+                landed=landed,
+                trigger_rule=TriggerRule.ALL_DONE,
+                doc_md=CHUNKS,
+            )
+        )
     compared = _compared(spec, resolved) if writes else None
     report = ReportOperator(
         task_id="report",

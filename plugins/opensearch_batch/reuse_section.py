@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from opensearch_batch.input_section import Section
+from opensearch_batch.section import Section
 
 
 class ReuseSection(Section):

@@ -21,16 +21,17 @@ from opensearch_batch import providers
 from opensearch_batch.dotted import explained, with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
-from opensearch_batch.input_section import InputSection, Section
+from opensearch_batch.input_section import InputSection
 from opensearch_batch.parity_section import ParitySection
 from opensearch_batch.placeholders import fill, fill_each
 from opensearch_batch.reuse_section import ReuseSection
-from opensearch_batch.write_back_section import WriteBackSection
+from opensearch_batch.section import Section
+from opensearch_batch.write_back_section import WriteBackSection, provenance_beside_chunks
 
 RESERVED = frozenset(
     {
         *("id", "embedding", "output", "truncated", "input_tokens", "output_tokens", "model_id", "run", "shard"),
-        *("batch_id", "_document", "_text_hash"),
+        *("batch_id", "_document", "_text_hash", "_chunk"),
     }
 )
 """Names that a result has already."""
@@ -293,10 +294,23 @@ class BatchSpec(Section):
             raise SpecError("write_back reads results of output.format: jsonl")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _provenance_beside_chunks(cls, values: Any) -> Any:
+        return provenance_beside_chunks(values) if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _chunks_have_a_place(self) -> BatchSpec:
+        if self.write_back and self.input.chunks:
+            self.write_back.refuse_no_place_for_chunks()
+        return self
+
     @model_validator(mode="after")
     def _can_be_compared(self) -> BatchSpec:
         if self.parity is not None and self.write_back is None:
             raise SpecError("parity compares vectors of an index: say write_back")
+        if self.parity is not None and self.input.chunks is not None:
+            raise SpecError("parity compares one vector a document, and input.chunks makes several: leave one out")
         return self
 
     @model_validator(mode="after")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from opensearch_batch.input_section import Section
+from opensearch_batch.dotted import value_at, with_dotted
+from opensearch_batch.errors import SpecError
+from opensearch_batch.section import Section
+
+OF_A_CHUNK = frozenset({"text", "text_hash", "start", "end"})
+"""Names beside the vector in the nested object of a chunk."""
 
 
 class WriteBackSection(Section):
@@ -14,12 +19,13 @@ class WriteBackSection(Section):
 
     vector_field: str = Field(
         description="Field of type knn_vector that takes each document's vector. A vector is written only over the "
-        "version of the document whose text was sent."
+        "version of the document whose text was sent. With input.chunks a field of a nested field, e.g. "
+        "chunks.embedding; the nested field takes the document's chunks."
     )
     provenance_field: str = Field(
         "",
         description="Object field beside the vector: model, text_hash, run. The hash tells the next run which "
-        "documents have not changed. Default: vector_field with _provenance.",
+        "documents have not changed. Default: vector_field, or the nested field of chunks, with _provenance.",
     )
 
     read: Literal["changed", "all"] = Field(
@@ -46,6 +52,34 @@ class WriteBackSection(Section):
         return f"{self.provenance}.text_hash"
 
     @property
+    def chunks_field(self) -> str:
+        """Dotted path of the nested field, with input.chunks; "" for a vector_field at the top."""
+        return self.vector_field.rpartition(".")[0]
+
+    @property
     def provenance(self) -> str:
         """`provenance_field`, else the default."""
         return self.provenance_field or f"{self.vector_field}_provenance"
+
+    def refuse_no_place_for_chunks(self) -> None:
+        """Raise SpecError where these fields do not take a document's chunks."""
+        above, _, vector = self.vector_field.rpartition(".")
+        if not above:
+            raise SpecError(
+                "input.chunks makes several vectors of a document: write_back.vector_field is the field in each chunk, "
+                f"e.g. chunks.{vector}, of which chunks is a nested field"
+            )
+        if vector in OF_A_CHUNK:
+            raise SpecError(f"write_back.vector_field: a chunk has its own {vector}; name the vector otherwise")
+        if self.provenance.startswith(f"{above}."):
+            raise SpecError(f"write_back.provenance_field is of the document: it cannot lie in {above}")
+
+
+def provenance_beside_chunks(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a spec's values with the default place of the provenance, where there are chunks: a document has many
+    vectors and one provenance, so that the provenance lies beside the nested field, not in it.
+    """
+    field, named = (value_at(values, f"write_back.{key}") for key in ("vector_field", "provenance_field"))
+    if value_at(values, "input.chunks") is None or named or not isinstance(field, str) or "." not in field:
+        return values
+    return with_dotted(values, {"write_back.provenance_field": f"{field.rpartition('.')[0]}_provenance"})

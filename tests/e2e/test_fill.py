@@ -10,6 +10,7 @@ import pytest
 from stack.run import DagRun, wait_for_dag
 from tests.e2e.test_runs import states
 from tests.index.bench import Cluster, articles
+from tests.index.chunks import CHUNK_FIELDS, essay, essays
 from tests.patience import eventually
 
 if TYPE_CHECKING:
@@ -87,6 +88,28 @@ def test_vectors_are_compared_also_in_a_night_without_changes(stack: Stack) -> N
         third = _ran(stack, "compared")
         assert (states(third)["check_parity", -1], third.state()) == ("failed", "failed")
         assert third.xcom("check_parity", "parity")["named"] == ["a3"]
+
+
+def test_documents_are_written_once_all_of_their_chunks_have_come(stack: Stack) -> None:
+    with httpx.Client(base_url=stack.sandbox_url, trust_env=False, timeout=30) as client:
+        index = Cluster(client, "2.19.6").index("essays", fields=CHUNK_FIELDS)
+        index.add(essays(8))
+        reports = []
+        for edit in (False, True):
+            if edit:
+                index.edit("e3", body=f"{essay('e3')} This sentence is at the end and it is new.")
+            run = DagRun.trigger(stack, "chunking")
+            eventually("the run", lambda run=run: run.state() in ("success", "failed"), run.progress)  # type: ignore[misc]
+            assert run.state() == "success", states(run)
+            assert states(run)["write_chunks", -1] == "success"
+            reports.append(run.xcom("report"))
+        first, second = reports
+        assert (len(first["jobs"]), first["records"], first["written"]["written"]) == (3, 40, 8)
+        assert (second["records"], second["reused"], second["written"]["written"]) == (6, 5, 1)
+        assert len(index.hits["e3"]["_source"]["chunks"]) == 6
+        run = DagRun.trigger(stack, "chunking")
+        eventually("the run", lambda: run.state() in ("success", "failed"), run.progress)
+        assert states(run)["write_chunks", -1] == "skipped"
 
 
 def _ran(stack: Stack, dag_id: str) -> DagRun:

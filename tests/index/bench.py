@@ -15,6 +15,7 @@ from opensearch_batch.operators import (
     PrepareInputOperator,
     ReportOperator,
     WriteBackOperator,
+    WriteChunksOperator,
 )
 from tests.sandbox.bench import MODEL, Run
 
@@ -163,7 +164,7 @@ class Fill:
             task_id="report",
             planned_by="prepare",
             landed=[landed] if landed else [],
-            written_by=["write_back", "write_reused"],
+            written_by=["write_back", "write_reused", "write_chunks"],
             compared_by="check_parity",
         )
         found: dict[str, Any] = self.run.execute(operator)
@@ -179,10 +180,19 @@ class Fill:
         found: list[dict[str, Any]] = self.run.execute(operator)
         return found
 
+    def write_chunks(self, landed: Any) -> list[dict[str, Any]]:
+        operator = WriteChunksOperator(task_id="write_chunks", spec=self.spec, landed=[landed], plan=self.plan)
+        found: list[dict[str, Any]] = self.run.execute(operator)
+        return found
+
     def through(self, between: Callable[[], None] = lambda: None) -> dict[str, Any]:
         shards = self.prepare()
         landed = self.land(shards) if shards else None
         between()
+        if "chunks" in self._of("input"):
+            if landed or self.plan.get("reused"):
+                self.write_chunks(landed)
+            return self.report(landed)
         if landed:
             self.write(landed)
         if self.plan.get("reused"):

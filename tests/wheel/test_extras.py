@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from airflow.sdk import Connection
 
+from opensearch_batch.chunk_section import ChunkSection
 from opensearch_batch.cluster.sigv4 import Signer
 from opensearch_batch.errors import SpecError
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.land.report import sum_up
+from opensearch_batch.prepare.chunks import Splitter
 from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.providers.aws import session
 from opensearch_batch.providers.cohere.avro_parts import rows_at
@@ -37,6 +39,7 @@ NEEDS: dict[str, tuple[str, str, Callable[[], object]]] = {
     "datasets": ("cohere", "cohere", partial(CohereDatasets, "https://h", "not-a-key")),
     "data frame": ("pandas", "pandas", lambda: Results(NOTHING, []).to_pandas()),
     "zstd": ("backports", "zstd", lambda: decompressed(io.BytesIO(b"\x28\xb5\x2f\xfd"), "in").__enter__()),
+    "chunks": ("semantic_text_splitter", "chunks", lambda: Splitter(ChunkSection(size=9))),
     "Parquet": ("pyarrow", "parquet", lambda: list(parquet_rows(io.BytesIO(), "in", []))),
     "Avro": ("fastavro", "cohere", lambda: list(rows_at("https://h/part", 1, "part"))),
 }

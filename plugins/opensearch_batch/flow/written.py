@@ -16,7 +16,8 @@ NAMED = 20
 class Written(Value, frozen=True):
     """Counts of documents. `written` have the vector; `superseded` were edited and `deleted` were removed since they
     were read: none of these was touched, and the next run reads an edited document anew. `refused` counts by the
-    server's type of error.
+    server's type of error. `incomplete` documents were left alone because a chunk of theirs has no vector; `chunks` are
+    the vectors of all documents, unset where a document has one.
     """
 
     written: int = 0
@@ -26,17 +27,28 @@ class Written(Value, frozen=True):
     named: list[str] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     results: str | UnsetType = UNSET
-    """The results file that the vectors are from; unset for a sum."""
+    """The results file that the vectors are from; unset for a sum, and for the chunks of all files."""
+    chunks: int | UnsetType = UNSET
+    incomplete: int | UnsetType = UNSET
 
     @property
     def documents(self) -> int:
         """All documents of which the end is known."""
-        return self.written + self.superseded + self.deleted + sum(self.refused.values())
+        return self.written + self.superseded + self.deleted + (self.incomplete or 0) + sum(self.refused.values())
+
+    @property
+    def vectors(self) -> int:
+        """All vectors of which the end is known."""
+        return self.documents if isinstance(self.chunks, UnsetType) else self.chunks
 
     def __str__(self) -> str:
         changed = f", {self.superseded} edited and {self.deleted} deleted meanwhile: left alone"
         refused = f", {sum(self.refused.values())} refused ({self.refused})" if self.refused else ""
-        return f"{self.written} vectors in the index{changed if self.superseded or self.deleted else ''}{refused}"
+        what = f"{self.written} vectors"
+        if self.chunks is not UNSET:
+            what = f"{self.written} documents, of {self.documents} with {self.chunks} chunks,"
+            refused += f", {self.incomplete} without the vector of a chunk: left alone" if self.incomplete else ""
+        return f"{what} in the index{changed if self.superseded or self.deleted else ''}{refused}"
 
 
 def added(parts: Iterable[Written]) -> Written:
@@ -51,5 +63,11 @@ def added(parts: Iterable[Written]) -> Written:
             refused,
             [*total.named, *part.named][:NAMED],
             [*total.examples, *part.examples][:NAMED],
+            chunks=_sum(total.chunks, part.chunks),
+            incomplete=_sum(total.incomplete, part.incomplete),
         )
     return total
+
+
+def _sum(one: int | UnsetType, other: int | UnsetType) -> int | UnsetType:
+    return (one or 0) + (other or 0) if one is not UNSET or other is not UNSET else UNSET

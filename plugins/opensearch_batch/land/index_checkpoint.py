@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from opensearch_batch.flow.chunks import row_of
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.land.report import Report
 from opensearch_batch.prepare.bad_rows import BAD_ROW
@@ -26,7 +27,10 @@ def keep_checkpoint(spec: BatchSpec, question: str, states: tuple[IndexState, ..
     """Move the checkpoint past what a complete run has read. Documents that failed are asked for again by id; an edited
     document was written after the checkpoint, and comes by itself, as does a bad row that is mended.
     """
-    left = _by_index(_failed_ids(report.failures), [state.index for state in states])
+    failed = _failed_ids(report.failures)
+    if spec.input.chunks:
+        failed = dict.fromkeys(map(row_of, failed))
+    left = _by_index(failed, [state.index for state in states])
     if not move_checkpoint(spec, question, states, left):
         log.warning(
             "more than %d documents have no vector yet: the next run reads the index from where this did", MOST_LEFT

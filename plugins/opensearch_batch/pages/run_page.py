@@ -121,6 +121,7 @@ def _written(written: Values | None) -> Iterator[str]:
             "written": written["written"],
             "edited meanwhile, left alone": written["superseded"],
             "deleted meanwhile": written["deleted"],
+            "a chunk has no vector, left alone": written.get("incomplete"),
             "refused": sum(written["refused"].values()),
             "for example": ", ".join(written["named"]),
         }

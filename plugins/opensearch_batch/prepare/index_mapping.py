@@ -83,7 +83,7 @@ def _in_the_way(
         yield (
             f"{index} has no keyword field {', '.join(wrong)} in {section.provenance!r}, which tells the next run what "
             f"has not changed: PUT {index}/_mapping "
-            f"{json.dumps(_nested(section.provenance, {'properties': PROVENANCE}))}"
+            f"{json.dumps(body_at(section.provenance, {'properties': PROVENANCE}))}"
         )
 
 
@@ -100,7 +100,7 @@ def _wrong_vector_field(
     elif found is None:
         length = dimensions or "LENGTH_OF_THE_MODELS_VECTORS"
         field = {"type": "knn_vector", "dimension": length, "method": METHOD}
-        yield f"{index} has no field {name!r}: PUT {index}/_mapping {json.dumps(_nested(name, field))}"
+        yield f"{index} has no field {name!r}: PUT {index}/_mapping {json.dumps(body_at(name, field))}"
     elif found.get("type") != "knn_vector":
         yield f"{index}: {name!r} is of type {found.get('type', 'object')}, not knn_vector. Name another field"
     elif dimensions is not None and found.get("dimension") not in (None, dimensions):
@@ -121,7 +121,7 @@ def field_at(mapping: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
     return found
 
 
-def _nested(path: str, field: Mapping[str, Any]) -> dict[str, Any]:
+def body_at(path: str, field: Mapping[str, Any]) -> dict[str, Any]:
     """The body of a _mapping request with one field at a dotted path."""
     body: dict[str, Any] = dict(field)
     for name in reversed(path.split(".")):

@@ -40,7 +40,7 @@ class TextLimit:
         if self._tokenizer is None:
             estimate = size // BYTES_A_TOKEN
             return f"about {estimate} tokens (bytes / {BYTES_A_TOKEN})" if estimate > self.tokens else None
-        count = sum(len(self._tokenizer.encode_ordinary(part)) for part in _slices(text))
+        count = count_tokens(self._tokenizer, text)
         return f"{count} tokens" if count > self.tokens else None
 
     def cut(self, text: str) -> str:
@@ -57,6 +57,11 @@ class TextLimit:
     @cached_property
     def _tokenizer(self) -> Tokenizer | None:
         return self.load()
+
+
+def count_tokens(tokenizer: Tokenizer, text: str) -> int:
+    """Of a text of any length."""
+    return sum(len(tokenizer.encode_ordinary(part)) for part in _slices(text))
 
 
 def text_limit(spec: BatchSpec, provider: Provider) -> TextLimit | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opensearch_batch import providers
+from opensearch_batch.prepare import chunks
 from opensearch_batch.providers.store import store_class
 from opensearch_batch.reuse import entries
 from opensearch_batch.sinks import formats
@@ -15,3 +16,5 @@ def require_libraries(spec: BatchSpec) -> None:
     formats.require_libraries(spec.output.format)
     if spec.reuse:
         entries.require_libraries()
+    if spec.input.chunks:
+        chunks.require_libraries()

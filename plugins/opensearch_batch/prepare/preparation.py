@@ -16,6 +16,8 @@ from opensearch_batch.errors import InputError, SpecError, Terminal
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.prepare.bad_rows import BadRows, collected, refuse_bad_rows
+from opensearch_batch.prepare.chunk_mapping import most_chunks, refuse_chunks
+from opensearch_batch.prepare.chunks import CHUNK_TYPES, chunks_of
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
 from opensearch_batch.prepare.index_mapping import refuse_mixed, refuse_unreadable, refuse_unwritable
 from opensearch_batch.prepare.lengths import short_enough
@@ -78,15 +80,17 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
             if reuse and asked.vectors is False:
                 raise SpecError(f"reuse copies vectors, and {spec.model.endpoint} answers with text")
             documents = _documents(spec, asked, run_name) if spec.input.is_index else None
-            hash_named = [TEXT_HASH] if reuse or spec.write_back else []
-            names = [*hash_named, *([DOCUMENT] if spec.write_back else []), *spec.output.include]
-            included = IncludedFields(names) if names else None
+            chunks = spec.input.chunks
+            wanted = {TEXT_HASH: spec.write_back or (reuse and not chunks), DOCUMENT: spec.write_back}
+            names = [*(name for name in wanted if wanted[name]), *spec.output.include]
+            included = IncludedFields(names) if names or chunks else None
             with closing(_requests(spec, limits, bad, included, documents, reuse)) as requests:
                 priced = _priced(requests, price)
                 open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
                 open_fields = opener(folder, ".fields.jsonl", spec.dry_run) if included else None
                 made = list(write_shards(priced, opener(folder, ".jsonl", spec.dry_run), limits, open_ids, open_fields))
-            types = tuple(included.types().items()) if included else UNSET
+            own = CHUNK_TYPES if chunks else {}
+            types = tuple({**included.types(), **own}.items()) if included else UNSET
             shards = [replace(shard, asked=asked, field_types=types) for shard in made]
             bad.keep()
             reused = reuse.keep() if reuse else None
@@ -171,7 +175,7 @@ def _requests(
     reuse: Reuse | None,
 ) -> Generator[Request, None, None]:
     with closing(_rows(spec, included, documents)) as rows:
-        records = short_enough(bad.without(islice(rows, spec.input.max_records)), spec, bad)
+        records = short_enough(bad.without(rows), spec, bad)
         if reuse:
             records = reuse.others(records)
         grouped = spec.model.texts_per_request > 1
@@ -200,6 +204,8 @@ def _documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDocuments
     if spec.write_back:
         if asked.vectors is False:
             raise SpecError(f"write_back takes vectors, and {spec.model.endpoint} answers with text")
+        if chunks := spec.input.chunks:
+            refuse_chunks(documents.described, spec.write_back, asked.dimensions, keep_text=chunks.keep_text)
         refuse_unwritable(documents.described, spec.write_back, asked.dimensions)
         if run_name and not spec.dry_run and (before := documents.written_by(spec.write_back, run_name)):
             raise Terminal(
@@ -218,10 +224,17 @@ def _rows(
     read = spec.input
     id_field = ID if documents else read.id_field
     with closing(documents.rows() if documents else read_rows(spec)) as rows:
-        with_hash = hashed(rows, spec) if spec.reuse and not documents else rows
-        yield from read_records(
-            with_hash, id_field=id_field, text_field=read.text_field, prompt=read.prompt, included=included
+        with_hash = hashed(rows, spec) if spec.reuse and not (documents or read.chunks) else rows
+        records: Iterator[Record | BadRow] = islice(
+            read_records(
+                with_hash, id_field=id_field, text_field=read.text_field, prompt=read.prompt, included=included
+            ),
+            read.max_records,
         )
+        if read.chunks:
+            most = most_chunks(documents.described) if documents and spec.write_back else None
+            records = chunks_of(records, spec, read.chunks, most)
+        yield from records
 
 
 def _small_enough(requests: Iterable[Request], limits: ShardLimits, bad: BadRows) -> Iterator[Request]:

@@ -8,7 +8,7 @@ again, sequence numbers count from 0 and old conditions fit new documents.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -92,13 +92,20 @@ def write_vectors(
     `check` raises where one of some indices is no longer what was read; it is asked before each request. Raise Refused
     for a block that only a person lifts, Throttled where the cluster stays busy.
     """
-    stopped = threading.Event()
     known = {state.index: state for state in states}
-    sink = _Sink(fields.hash_path, send, lambda indices: check([known[index] for index in indices]), stopped)
+    return write_updates(_updates(lines, fields, known), fields.hash_path, known, send, check)
+
+
+def write_updates(
+    updates: Iterator[Update], hash_path: str, known: Mapping[str, IndexState], send: Send, check: Check
+) -> Written:
+    """Write updates, as write_vectors does; `known` are the states of their indices."""
+    stopped = threading.Event()
+    sink = _Sink(hash_path, send, lambda indices: check([known[index] for index in indices]), stopped)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bulk") as pool:
         running: set[Future[None]] = set()
         try:
-            for batch in _batches(_updates(lines, fields, known)):
+            for batch in _batches(updates):
                 running.add(pool.submit(sink.write, batch))
                 if len(running) >= AT_ONCE:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -117,20 +124,24 @@ def _updates(lines: Iterable[bytes], fields: VectorFields, known: Container[str]
     decoder = msgspec.json.Decoder(_Line)
     for raw in lines:
         line = decoder.decode(raw)
-        document = line.document
-        if document.index not in known:
-            raise Refused(f"{line.id}: its index {document.index} is none of those that were read")
-        action = {
-            "_index": document.index,
-            "_id": document.id,
-            "if_seq_no": document.seq_no,
-            "if_primary_term": document.primary_term,
-        }
-        if document.routing is not None:
-            action["routing"] = document.routing
-        head = orjson.dumps({"update": action})
         body = fields.body(line.text_hash, bytes(line.embedding))
-        yield Update(document, line.text_hash, b"%b\n%b\n" % (head, body))
+        yield update_of(line.document, line.text_hash, body, known)
+
+
+def update_of(document: DocumentVersion, text_hash: str, body: bytes, known: Container[str]) -> Update:
+    """Return the update of a document by a partial document. Raise Refused for an index that was not read."""
+    if document.index not in known:
+        raise Refused(f"{document.id}: its index {document.index} is none of those that were read")
+    action = {
+        "_index": document.index,
+        "_id": document.id,
+        "if_seq_no": document.seq_no,
+        "if_primary_term": document.primary_term,
+    }
+    if document.routing is not None:
+        action["routing"] = document.routing
+    head = orjson.dumps({"update": action})
+    return Update(document, text_hash, b"%b\n%b\n" % (head, body))
 
 
 def _batches(updates: Iterator[Update]) -> Iterator[list[Update]]:

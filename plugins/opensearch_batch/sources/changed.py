@@ -15,7 +15,7 @@ from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
 from opensearch_batch.sources.columns import leaves_of, text_leaves_of
 from opensearch_batch.sources.document_text import filled_in
-from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_model
+from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_documents
 from opensearch_batch.sources.index_rows import ID, IndexSource, open_index
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.rows import BadRow, Row
@@ -28,7 +28,7 @@ class ChangedDocuments:
 
     def __init__(self, source: IndexSource, spec: BatchSpec) -> None:
         self._source, self._read = source, spec.input
-        self._model = hash_of_model(spec)
+        self._model = hash_of_documents(spec)
         self._texts = text_leaves_of(spec)
         self._hash_field = spec.write_back.hash_field if spec.write_back else None
         self.question = question_of(spec, source.queries)
@@ -63,10 +63,17 @@ class ChangedDocuments:
         """Count the documents that have a vector of another model than this, or of one that nobody noted."""
         named = {"exists": {"field": f"{section.provenance}.model"}}
         of_another = {"bool": {"filter": [named], "must_not": [{"term": {f"{section.provenance}.model": model}}]}}
-        of_nobody = {"bool": {"filter": [{"exists": {"field": section.vector_field}}], "must_not": [named]}}
+        of_nobody = {"bool": {"filter": [self._has_a_vector(section)], "must_not": [named]}}
         others = {"bool": {"should": [of_another, of_nobody]}}
         send = self._source.send
         return sum(send(count_documents(state.index, others)) for state in self.states)
+
+    def _has_a_vector(self, section: WriteBackSection) -> dict[str, Any]:
+        """The query of documents with a vector; nested objects are asked for by their own query."""
+        exists = {"exists": {"field": section.vector_field}}
+        if self._read.chunks is None:
+            return exists
+        return {"nested": {"path": section.chunks_field, "query": exists}}
 
     def rows(self) -> Generator[Row | BadRow, None, None]:
         """Yield the rows to send, each with its text's hash, and rows that cannot be sent."""

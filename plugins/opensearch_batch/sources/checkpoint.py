@@ -50,6 +50,7 @@ def question_of(spec: BatchSpec, queries: Sequence[Mapping[str, Any]]) -> str | 
     read, model, back = spec.input, spec.model, spec.write_back
     asked: list[Any] = [read.uri, [*queries], read.text_field, read.prompt, model.provider, model.name, model.endpoint]
     asked += [read.too_long, read.max_text_tokens]
+    asked += [read.chunks.model_dump()] if read.chunks else []
     target = [back.vector_field, back.provenance] if back else None
     whole = orjson.dumps([asked, model.parameters, target], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(whole, digest_size=16).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import suppress
+from typing import Any
 
 from opensearch_batch.flow.text_hash import model_hash, text_hash
 from opensearch_batch.sources.records import WrongRow, text_of
@@ -16,8 +17,22 @@ TEXT_HASH = "_text_hash"
 
 def hash_of_model(spec: BatchSpec) -> bytes:
     """Return the model_hash of a spec: of the model, its parameters, and of how long texts are cut."""
-    model, read = spec.model, spec.input
-    cut = [read.max_text_tokens] if read.too_long == "truncate" else None
+    return _hash_of_model(spec, _cut(spec))
+
+
+def hash_of_documents(spec: BatchSpec) -> bytes:
+    """As hash_of_model; also of how texts are cut into chunks, so that other chunks are another text."""
+    if spec.input.chunks is None:
+        return hash_of_model(spec)
+    return _hash_of_model(spec, [_cut(spec), spec.input.chunks.model_dump()])
+
+
+def _cut(spec: BatchSpec) -> Any:
+    return [spec.input.max_text_tokens] if spec.input.too_long == "truncate" else None
+
+
+def _hash_of_model(spec: BatchSpec, cut: Any) -> bytes:
+    model = spec.model
     return model_hash(model.provider, model.name, model.endpoint, model.parameters, cut)
 
 

@@ -19,6 +19,7 @@ from opensearch_batch.tasks.check_parity import CheckParityOperator
 from opensearch_batch.tasks.submit import SubmitBatchOperator
 from opensearch_batch.tasks.turns import SubmitRules, limits_of
 from opensearch_batch.tasks.write_back import WriteBackOperator
+from opensearch_batch.tasks.write_chunks import WriteChunksOperator
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,9 @@ def check_write_back(spec: BatchSpec, following: Collection[Any]) -> None:
     """Raise SpecError where the spec writes back and no task of the DAG does: its vectors would stay files; or has
     reuse or parity without a task for either.
     """
-    writers = [task for task in following if _is_a(WriteBackOperator, task)]
-    if spec.reuse and writers and not any(getattr(task, "landed", ...) is None for task in writers):
+    chunks = spec.input.chunks is not None
+    writers = [task for task in following if _is_a(WriteChunksOperator if chunks else WriteBackOperator, task)]
+    if spec.reuse and not chunks and writers and not any(getattr(task, "landed", ...) is None for task in writers):
         raise SpecError(
             "the spec has reuse, and this DAG has no task that writes copied vectors: give reuse in the BatchSpec "
             "itself, not by overrides, or wire a WriteBackOperator without landed. Nothing was sent."
@@ -87,7 +89,7 @@ def check_write_back(spec: BatchSpec, following: Collection[Any]) -> None:
     if spec.write_back and following and not writers:
         raise SpecError(
             "the spec has write_back, and this DAG has no task that writes back: give batch_inference write_back=True, "
-            "or wire a WriteBackOperator. Nothing was sent."
+            f"or wire a {'WriteChunksOperator' if chunks else 'WriteBackOperator'}. Nothing was sent."
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from opensearch_batch.errors import Terminal
@@ -158,19 +159,24 @@ def _why_not_complete(
 
 
 def _why_not_written(report: Report, written: Written, failed: Sequence[str]) -> str | None:
-    if written.documents < report.answered:
+    if written.vectors < report.answered:
         cause = f" {', '.join(failed)} failed, see the log there." if failed else ""
         return (
-            f"{report.answered - written.documents} of {report.answered} vectors have landed and are not in the index."
-            f"{cause} Clear write_back, and it goes on; nothing is sent to the provider again."
+            f"{report.answered - written.vectors} of {report.answered} vectors have landed and are not in the index."
+            f"{cause} Clear {_writer(written)}, and it goes on; nothing is sent to the provider again."
         )
     if written.refused:
         first = "".join(f", first {each.id}: {each.code}: {each.message}" for each in written.examples[:1])
         return (
             f"the index refused {sum(written.refused.values())} of {written.documents} vectors ({written.refused})"
-            f"{first}. All other vectors are in the index. Correct the mapping or the document, and clear write_back."
+            f"{first}. All other vectors are in the index. Correct the mapping or the document, and clear "
+            f"{_writer(written)}."
         )
     return None
+
+
+def _writer(written: Written) -> str:
+    return "write_back" if written.chunks is UNSET else "write_chunks"
 
 
 def failed_before(context: Context) -> list[str]:

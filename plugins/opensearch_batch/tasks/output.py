@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowSkipException
+from msgspec import UNSET
 
 from opensearch_batch import providers
 from opensearch_batch.errors import SpecError, Terminal
@@ -120,7 +121,8 @@ class ReportOperator(BatchOperator):
         a failure, with the earlier reason.
     :param submitted_by: task ids of the SubmitBatchOperators, and
     :param waited_by: of the BatchSensors: jobs that did not land are counted, and their tokens paid.
-    :param written_by: task ids of the WriteBackOperators: a run whose vectors are not all in the index fails.
+    :param written_by: task ids of the WriteBackOperators or WriteChunksOperators: a run whose vectors are not all in
+        the index fails.
     :param compared_by: task id of a CheckParityOperator: a run whose vectors are too far from the model's fails.
     """
 
@@ -181,7 +183,11 @@ class ReportOperator(BatchOperator):
             self._pulled(context, self.submitted_by, Job), self._pulled(context, self.waited_by, Outcome), landed
         )
         files = {part.results.uri for part in landed if part.results} | {plan.reused.uri if plan.reused else ""}
-        written = [part for part in self._pulled(context, self.written_by, Written) if part.results in files]
+        written = [
+            part
+            for part in self._pulled(context, self.written_by, Written)
+            if part.results in files or part.chunks is not UNSET
+        ]
         reused = land_reused(plan, output_uri)
         if spec.reuse:
             keep_for_later(spec.reuse, _results(landed, reused))

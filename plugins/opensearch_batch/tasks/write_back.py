@@ -56,6 +56,8 @@ class WriteBackOperator(BatchOperator):
         spec = settings.spec
         if spec is None or spec.write_back is None:
             raise SpecError("WriteBackOperator needs spec= with write_back")
+        if spec.input.chunks:
+            raise AirflowSkipException("write_chunks writes the chunks of all bundles")
         plan = Plan.from_dict(self.plan)
         states = plan.indices or ()
         send = cluster(address_of(spec.input.uri)[0])

@@ -1,0 +1,81 @@
+"""The nested field of chunks in an index, before a run: whether it takes them, and the line that makes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from opensearch_batch.errors import SpecError
+from opensearch_batch.prepare.index_mapping import METHOD, Described, body_at, field_at
+from opensearch_batch.write_back_section import WriteBackSection
+
+MOST_CHUNKS, MOST_NESTED_FIELDS = 10_000, 50
+"""Nested objects of a document and nested fields of an index, where its settings say nothing:
+https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/index-settings/
+"""
+
+TEXT: Mapping[str, Any] = {"text": {"type": "text"}}
+BESIDE: Mapping[str, Any] = {
+    "text_hash": {"type": "keyword"},
+    "start": {"type": "integer"},
+    "end": {"type": "integer"},
+}
+
+
+def most_chunks(described: Described) -> int:
+    """Return how many chunks a document of each of these indices may have."""
+    return min(_limit(about, "nested_objects", MOST_CHUNKS) for about in described.values())
+
+
+def refuse_chunks(described: Described, section: WriteBackSection, dimensions: int | None, *, keep_text: bool) -> None:
+    """Raise SpecError where an index cannot take chunks. Whether it takes vectors of that length is asked of all
+    vector fields (prepare/index_mapping.py).
+    """
+    wrong = [
+        line for index, about in described.items() for line in _in_the_way(index, about, section, dimensions, keep_text)
+    ]
+    if wrong:
+        raise SpecError("nothing was sent: " + "; ".join(wrong))
+
+
+def _in_the_way(
+    index: str, about: Mapping[str, Any], section: WriteBackSection, dimensions: int | None, keep_text: bool
+) -> Iterator[str]:
+    mapping, name = about["mappings"], section.chunks_field
+    vector = section.vector_field.removeprefix(f"{name}.")
+    length = dimensions or "LENGTH_OF_THE_MODELS_VECTORS"
+    wanted = {
+        **(TEXT if keep_text else {}),
+        **BESIDE,
+        vector: {"type": "knn_vector", "dimension": length, "method": METHOD},
+    }
+    found = field_at(mapping, name)
+    if found is not None and found.get("type") != "nested":
+        yield f"{index}: {name!r} is of type {found.get('type', 'object')}, not nested, which is final. Name another"
+        return
+    there = (found or {}).get("properties", {})
+    if (hashed := there.get("text_hash", {}).get("type", "keyword")) != "keyword":
+        yield f"{index}: '{name}.text_hash' is of type {hashed}, not keyword. Name another nested field"
+    if missing := {field: wanted[field] for field in wanted if field not in there}:
+        made = {"type": "nested", "properties": missing}
+        yield (
+            f"{index} has no {', '.join(missing)} in the nested field {name!r}: PUT {index}/_mapping "
+            f"{json.dumps(body_at(name, made))}"
+        )
+    limit = _limit(about, "nested_fields", MOST_NESTED_FIELDS)
+    if found is None and _nested_fields(mapping) >= limit:
+        yield (
+            f"{index} has {limit} nested fields, and takes no more: PUT {index}/_settings "
+            f'{{"index.mapping.nested_fields.limit": {limit + 1}}}'
+        )
+
+
+def _limit(about: Mapping[str, Any], name: str, default: int) -> int:
+    said = about["settings"]["index"].get("mapping", {}).get(name, {}).get("limit", default)
+    return int(said)
+
+
+def _nested_fields(mapping: Mapping[str, Any]) -> int:
+    fields = mapping.get("properties", {}).values()
+    return sum((field.get("type") == "nested") + _nested_fields(field) for field in fields)

@@ -1,0 +1,75 @@
+"""WriteChunksOperator: the chunks that landed, in all bundles and all rounds, go into their documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from opensearch_batch.errors import SpecError
+from opensearch_batch.tasks.base import BatchOperator, cluster, flat
+from opensearch_batch.tasks.closing import run_name
+from opensearch_batch.tasks.settings import TaskSettings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class WriteChunksOperator(BatchOperator):
+    """Write the chunks of each document at once, as `input.chunks` and `write_back` of the spec say; return the counts.
+
+    A document is written only over the version that was read, and only where all of its chunks have vectors. Repeating
+    is safe: a document that has its chunks counts as written. Skipped where nothing landed. Use
+    trigger_rule="all_done": a shard that failed keeps no other shard's documents from being written.
+
+    :param plan: XCom `plan` of the PrepareInputOperator.
+    :param landed: the output of all FetchOutputOperators, of all rounds.
+    """
+
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "landed", "plan")
+    template_fields_renderers = {"landed": "json", "plan": "json", "spec": "json"}
+
+    def __init__(self, *, plan: Any, landed: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan, self.landed = plan, landed
+
+    def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
+        from opensearch_batch.land.report import Fetched
+        from opensearch_batch.prepare.plan import Plan
+        from opensearch_batch.sinks.chunks import ChunkFields, write_chunks
+        from opensearch_batch.sources.index_rows import address_of, refuse_another
+
+        spec = settings.spec
+        if spec is None:
+            raise AirflowSkipException("prepare_input failed, and its log says why")
+        if spec.input.chunks is None:
+            raise AirflowSkipException("the spec has no input.chunks: write_back writes")
+        if spec.write_back is None:
+            raise SpecError("WriteChunksOperator needs spec= with write_back")
+        plan = Plan.from_dict(self.plan)
+        landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
+        uris = [part.results.uri for part in landed if part.results] + ([plan.reused.uri] if plan.reused else [])
+        if not uris:
+            raise AirflowSkipException("no chunk has a vector")
+        send = cluster(address_of(spec.input.uri)[0])
+        back = spec.write_back
+        fields = ChunkFields(
+            back.chunks_field,
+            back.vector_field.rpartition(".")[2],
+            back.provenance,
+            spec.model.name,
+            run_name(context),
+        )
+        written = write_chunks(_lines(uris), fields, plan.indices or (), send, partial(refuse_another, send))
+        self.log.info("%s", written)
+        return [written.to_dict()]
+
+
+def _lines(uris: Sequence[str]) -> Iterator[bytes]:
+    from opensearch_batch.storage import open_binary
+
+    for uri in dict.fromkeys(uris):
+        with open_binary(uri) as lines:
+            yield from lines
