@@ -15,7 +15,10 @@ class ChunkSection(Section):
 
     size: int = Field(ge=1, description="Most of a chunk, in `unit`.")
     overlap: int = Field(
-        0, ge=0, description="So much of a chunk's end comes again at the begin of the next one, at most."
+        0,
+        ge=0,
+        description="So much of a chunk's end comes again at the begin of the next one, at most, in whole sentences "
+        "where there are any: an overlap shorter than a sentence is none.",
     )
     unit: Literal["tokens", "characters"] = Field(
         "tokens",
