@@ -122,8 +122,7 @@ def batch_inference(
         written.append(
             WriteChunksOperator(
                 task_id="write_chunks",
-                spec=resolved,
-                plan=XComArg(prepare, key="plan"),
+                planned_by=prepare.task_id,
                 landed=landed,
                 trigger_rule=TriggerRule.ALL_DONE,
                 doc_md=CHUNKS,

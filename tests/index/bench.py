@@ -181,7 +181,7 @@ class Fill:
         return found
 
     def write_chunks(self, landed: Any) -> list[dict[str, Any]]:
-        operator = WriteChunksOperator(task_id="write_chunks", spec=self.spec, landed=[landed], plan=self.plan)
+        operator = WriteChunksOperator(task_id="write_chunks", planned_by="prepare", landed=[landed])
         found: list[dict[str, Any]] = self.run.execute(operator)
         return found
 

@@ -331,6 +331,22 @@ def test_a_search_finds_the_document_and_the_passage(index: Index, chunked: Chun
     assert passage["_source"] == {"text": wanted["text"], "start": wanted["start"]}
 
 
+def test_what_an_earlier_preparation_landed_is_left_out(index: Index, chunked: Chunked) -> None:
+    index.add(essays(3))
+    run = chunked()
+    landed = run.land(run.prepare())
+    index.edit("e1", body=essay("another"))
+    again = run.land(run.prepare())
+    [written] = run.write_chunks([landed, again])
+    assert (written["written"], written["superseded"], written["chunks"]) == (3, 0, 15)
+    assert "another" in chunks_of(index, "e1")[0]["text"]
+
+
+def test_a_preparation_that_failed_leaves_nothing_to_write(index: Index, chunked: Chunked) -> None:
+    with pytest.raises(AirflowSkipException, match="prepare did not succeed"):
+        chunked().write_chunks(None)
+
+
 def test_a_dag_with_chunks_writes_in_one_task_after_all_bundles() -> None:
     with DAG("chunking", schedule=None) as dag:
         fill_embeddings(
@@ -338,6 +354,6 @@ def test_a_dag_with_chunks_writes_in_one_task_after_all_bundles() -> None:
             input={"chunks": {"size": 512, "overlap": 64}}, reuse={"uri": "file:///r"},
         )  # fmt: skip
     writer = dag.get_task("write_chunks")
-    assert {"shard.fetch_output", "repair_1.fetch_output", "prepare_input"} <= writer.upstream_task_ids
+    assert {"shard.fetch_output", "repair_1.fetch_output"} <= writer.upstream_task_ids
     assert "write_chunks" in dag.get_task("report").upstream_task_ids
     assert not {"shard.write_back", "write_reused"} & set(dag.task_ids)

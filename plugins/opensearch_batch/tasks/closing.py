@@ -34,6 +34,7 @@ from opensearch_batch.land.report import Report, shards_named, sum_up
 from opensearch_batch.land.unlanded import with_unlanded
 from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.tasks.assets import tell_assets
+from opensearch_batch.tasks.base import flat
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -61,6 +62,16 @@ def instance(ti: Any) -> str:
 def landed_plan(landed: list[Landed], key: str) -> Plan:
     """Make a plan from what landed, for a fetch wired by hand, without a plan."""
     return Plan(key, sum(part.records for part in landed), len(landed), 0, 0, None, None, None)
+
+
+def of_this_preparation(landed: list[Landed], bundles: Any) -> list[Landed]:
+    """Leave out shards of an earlier preparation: Airflow keeps what a mapped task gave that is there no more.
+    `bundles` are what the preparation returned, None where it is not known.
+    """
+    if bundles is None:
+        return landed
+    planned = {shard["sha256"] for shard in flat(bundles)}
+    return [part for part in landed if not part.job.shard or part.job.round or part.job.shard.sha256 in planned]
 
 
 def close_run(

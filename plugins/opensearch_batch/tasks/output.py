@@ -12,7 +12,14 @@ from opensearch_batch import providers
 from opensearch_batch.errors import SpecError, Terminal
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
-from opensearch_batch.tasks.closing import close_run, failed_before, instance, landed_plan, run_key
+from opensearch_batch.tasks.closing import (
+    close_run,
+    failed_before,
+    instance,
+    landed_plan,
+    of_this_preparation,
+    run_key,
+)
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.page_links import ReportLink
 from opensearch_batch.tasks.settings import TaskSettings
@@ -172,7 +179,7 @@ class ReportOperator(BatchOperator):
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}. To send it, start a run without dry_run")
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
-        landed = self._of_this_preparation(context, landed)
+        landed = of_this_preparation(landed, context["ti"].xcom_pull(task_ids=self.planned_by))
         output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
         rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
         taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
@@ -211,14 +218,6 @@ class ReportOperator(BatchOperator):
         if not plan.records and not reused:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         return report.to_dict()
-
-    def _of_this_preparation(self, context: Context, landed: list[Landed]) -> list[Landed]:
-        """Leave out shards of an earlier preparation: Airflow keeps what a mapped task gave that is there no more."""
-        bundles = context["ti"].xcom_pull(task_ids=self.planned_by)
-        if bundles is None:
-            return landed
-        planned = {shard["sha256"] for shard in flat(bundles)}
-        return [part for part in landed if not part.job.shard or part.job.round or part.job.shard.sha256 in planned]
 
     def _parity(self, context: Context) -> Parity | None:
         """Of a check that failed before it had figures, too; None where nothing was to be compared."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from opensearch_batch.errors import SpecError
+from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, cluster, flat
-from opensearch_batch.tasks.closing import run_name
+from opensearch_batch.tasks.closing import of_this_preparation, run_name
 from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
@@ -24,16 +25,16 @@ class WriteChunksOperator(BatchOperator):
     is safe: a document that has its chunks counts as written. Skipped where nothing landed. Use
     trigger_rule="all_done": a shard that failed keeps no other shard's documents from being written.
 
-    :param plan: XCom `plan` of the PrepareInputOperator.
+    :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
     :param landed: the output of all FetchOutputOperators, of all rounds.
     """
 
-    template_fields: Sequence[str] = (*BatchOperator.template_fields, "landed", "plan")
-    template_fields_renderers = {"landed": "json", "plan": "json", "spec": "json"}
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
+    template_fields_renderers = {"landed": "json", "spec": "json"}
 
-    def __init__(self, *, plan: Any, landed: Any, **kwargs: Any) -> None:
+    def __init__(self, *, planned_by: str, landed: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.plan, self.landed = plan, landed
+        self.planned_by, self.landed = planned_by, landed
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
         from opensearch_batch.land.report import Fetched
@@ -41,15 +42,16 @@ class WriteChunksOperator(BatchOperator):
         from opensearch_batch.sinks.chunks import ChunkFields, write_chunks
         from opensearch_batch.sources.index_rows import address_of, refuse_another
 
-        spec = settings.spec
-        if spec is None:
-            raise AirflowSkipException("prepare_input failed, and its log says why")
+        made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
+        if not made["plan"]:
+            raise AirflowSkipException(f"{self.planned_by} did not succeed, and its log says why")
+        spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
         if spec.input.chunks is None:
             raise AirflowSkipException("the spec has no input.chunks: write_back writes")
         if spec.write_back is None:
-            raise SpecError("WriteChunksOperator needs spec= with write_back")
-        plan = Plan.from_dict(self.plan)
+            raise SpecError("WriteChunksOperator needs a spec with write_back")
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
+        landed = of_this_preparation(landed, context["ti"].xcom_pull(task_ids=self.planned_by))
         uris = [part.results.uri for part in landed if part.results] + ([plan.reused.uri] if plan.reused else [])
         if not uris:
             raise AirflowSkipException("no chunk has a vector")
