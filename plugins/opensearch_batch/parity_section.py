@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from opensearch_batch.input_section import Section
+from opensearch_batch.section import Section
 
 
 class ParitySection(Section):

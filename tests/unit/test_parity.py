@@ -182,3 +182,9 @@ def test_without_the_section_nothing_is_wired() -> None:
 def test_parity_needs_write_back() -> None:
     with pytest.raises(SpecError, match="parity compares vectors of an index: say write_back"):
         BatchSpec.check({**{name: SPEC[name] for name in ("name", "model", "input", "output")}, "parity": {}})
+
+
+def test_parity_compares_one_vector_a_document() -> None:
+    chunks = {"input": {**SPEC["input"], "chunks": {"size": 512}}, "write_back": {"vector_field": "chunks.embedding"}}
+    with pytest.raises(SpecError, match=r"input\.chunks makes several: leave one out"):
+        BatchSpec.check({**SPEC, **chunks, "parity": {}})
