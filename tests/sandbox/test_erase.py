@@ -132,6 +132,7 @@ def test_a_repeated_erasure_keeps_its_proof(run: Run, model_id: str, tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"input": {"chunks": {"size": 9}}}, "does not find yet"),
         ({"ids": None}, "name ids, or give a query"),
         ({"ids": [7]}, "put numbers in quotes"),
         ({"ids": ["a", ""]}, "an id is empty"),
@@ -145,8 +146,9 @@ def test_an_unclear_order_removes_nothing(
     run: Run, model_id: str, tmp_path: Path, settings: dict[str, Any], words: str
 ) -> None:
     spec = through(run, model_id, with_person(3))
+    read = {**spec["input"], **settings.get("input", {})}
     with pytest.raises(AirflowFailException, match=words):
-        erase(tmp_path, spec, **settings)
+        erase(tmp_path, {**spec, "input": read}, **{name: settings[name] for name in settings if name != "input"})
     [manifest] = (tmp_path / "out").glob("*/manifest.json")
     assert len(results.open(f"file://{manifest}")) == 4
 
