@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import landing, parsing, peer, preparing, results, reuse, unique_ids
@@ -38,8 +39,9 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"no benchmark called {', '.join(sorted(unknown))}")
     if chosen.scale <= 0 or chosen.rounds < 1:
         parser.error("--scale is above 0, --rounds at least 1")
-    measured = run([BENCHMARKS[name] for name in chosen.names or BENCHMARKS], chosen.scale, chosen.rounds)
-    for one in measured:
+    measured = []
+    for one in run([BENCHMARKS[name] for name in chosen.names or BENCHMARKS], chosen.scale, chosen.rounds):
+        measured.append(one)
         command = f"python -m benchmarks {one.benchmark.name} --scale {chosen.scale:g} --rounds {chosen.rounds}"
         page = results.page([one], scale=chosen.scale, rounds=chosen.rounds, command=command)
         results.keep(chosen.results, title(one.benchmark, chosen.scale), page)
@@ -51,14 +53,12 @@ def title(benchmark: Benchmark, scale: float) -> str:
     return f"Beside others: {benchmark.name}" + ("" if scale == 1 else f", scale {scale:g}")
 
 
-def run(benchmarks: list[Benchmark], scale: float, rounds: int) -> list[Measured]:
+def run(benchmarks: list[Benchmark], scale: float, rounds: int) -> Iterator[Measured]:
     """Inputs and results go to a temporary folder (TMPDIR): 4.5 GB at scale 1. Progress goes to standard error."""
-    measured = []
     for benchmark in benchmarks:
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, serving(Path(folder)) as url:
             task = Task(folder, url, scale)
-            measured.append(measure(benchmark, task, rounds, lambda said: print(said, file=sys.stderr)))
-    return measured
+            yield measure(benchmark, task, rounds, lambda said: print(said, file=sys.stderr))
 
 
 if __name__ == "__main__":
