@@ -37,6 +37,9 @@ class Aliases:
             if kind == "remove_index":
                 removed |= {index.name for index in self._indices(given)}
         for kind, given in actions:
+            for index in self._indices(given) if kind != "remove_index" else []:
+                if problem := index.blocked(of_documents=False):
+                    raise problem
             self._apply(kind, given, changed, removed)
         self._check(changed, removed)
         for name in removed:

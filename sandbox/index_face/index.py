@@ -86,9 +86,9 @@ class Index:
         for shard in self.shards:
             shard.refresh()
 
-    def blocked(self) -> Problem | None:
-        """Why nothing can be written."""
+    def blocked(self, *, of_documents: bool = True) -> Problem | None:
+        """Why nothing can be written: a document, or else the index's own aliases, which a block of writes leaves."""
         for name, (status, words) in settings.BLOCKS.items():
-            if self.settings.get(name) == "true":
+            if self.settings.get(name) == "true" and (of_documents or name != "index.blocks.write"):
                 return Problem(status, "cluster_block_exception", f"index [{self.name}] blocked by: [{words}];")
         return None

@@ -136,8 +136,8 @@ def _hold(terms: Terms, index: Index, shard: Shard, id: str, old: Document | Non
             return
         is_late = current > terms.version if terms.version_type == "external_gte" else current >= terms.version
         if is_late:
-            than = "higher" if terms.version_type == "external_gte" else "higher or equal"
-            raise conflict(id, f"current version [{current}] is {than} to the one provided [{terms.version}]", *place)
+            than = "higher than" if terms.version_type == "external_gte" else "higher or equal to"
+            raise conflict(id, f"current version [{current}] is {than} the one provided [{terms.version}]", *place)
 
 
 def _store(

@@ -18,10 +18,12 @@ from sandbox.server import Sandbox
 from tests.contract.recordings import COUNTERS, FOLDER, Ids, differences
 
 PROFILES = ("2.19.6", "3.6.0")
-PLAYS = ("index", "gate")
-"""Recorded one after the other on a server each: indices and documents, and what the parity gate and preflight ask."""
+PLAYS = ("index", "gate", "swap")
+"""Each recorded on a server of its own: indices and documents, what the parity gate and preflight ask, and what a run
+beside an index asks.
+"""
 # Where Jackson stopped reading, which context of a shard was looked for, an index's uuid in the middle of a text.
-UNLIKE = re.compile(r"\[Source: REDACTED.*|(?<=found for id \[)\d+|(?<=\[\[)([\w-]+)/[\w-]{22}(?=\]\])", re.DOTALL)
+UNLIKE = re.compile(r"\[Source: REDACTED.*|(?<=found for id \[)\d+|(?<=\[)([\w-]+)/[\w-]{22}(?=\])", re.DOTALL)
 TIMES = {"creation_time", "creation_date", "index.creation_date"}
 EXACT = COUNTERS | {"sort"}
 
