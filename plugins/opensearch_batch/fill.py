@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_batch.pipeline import batch_inference
 from opensearch_batch.spec import BatchSpec
@@ -23,6 +23,7 @@ def fill_embeddings(
     name: str | None = None,
     output_uri: str = "",
     submit_pool: str | None = None,
+    mode: Literal["in_place", "beside"] = "in_place",
     **sections: Any,
 ) -> XComArg:
     """Wire the tasks that read an index, embed the texts that have no vector of this model, and write each vector into
@@ -39,6 +40,8 @@ def fill_embeddings(
     :param output_uri: folder of the results and the manifest; {run_id} and {partition} are filled in. Default:
         ${BATCH_DATA_URI}/NAME/{run_id}.
     :param submit_pool: as for batch_inference.
+    :param mode: beside for another model: `index` is then an alias of one index, and a new index takes its place when
+        all is there.
     :param sections: other sections and fields of a spec, e.g. limits={"max_cost_usd": 5}.
     """
     uri = index if index.startswith(SCHEME) else f"{SCHEME}opensearch_default/{index}"
@@ -51,7 +54,7 @@ def fill_embeddings(
         "model": {"name": model} if isinstance(model, str) else model,
         "input": {"uri": uri, **text, **sections.pop("input", {})},
         "output": {"uri": output_uri or f"${{BATCH_DATA_URI}}/{name}/{{run_id}}", **sections.pop("output", {})},
-        "write_back": {"vector_field": vector_field, **sections.pop("write_back", {})},
+        "write_back": {"vector_field": vector_field, "mode": mode, **sections.pop("write_back", {})},
         "connections": {"opensearch": connection, **sections.pop("connections", {})},
         **sections,
     }

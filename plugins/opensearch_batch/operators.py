@@ -21,28 +21,40 @@ BatchSensor comes from opensearch_batch.sensor. opensearch_batch.pipeline wires 
 from __future__ import annotations
 
 from opensearch_batch.check.operator import CheckOperator
+from opensearch_batch.tasks.beside import (
+    CarryOverOperator,
+    CopyDocumentsOperator,
+    MakeIndexOperator,
+    SwapAliasOperator,
+)
 from opensearch_batch.tasks.check_parity import CheckParityOperator
 from opensearch_batch.tasks.erase import EraseOperator
 from opensearch_batch.tasks.model import CreateConnectorOperator, RegisterModelOperator
 from opensearch_batch.tasks.output import FetchOutputOperator, ReportOperator
 from opensearch_batch.tasks.prepare import PrepareInputOperator
 from opensearch_batch.tasks.repair import PrepareRepairOperator
+from opensearch_batch.tasks.rollback import RollbackOperator
 from opensearch_batch.tasks.submit import CancelBatchOperator, SubmitBatchOperator
 from opensearch_batch.tasks.write_back import WriteBackOperator
 from opensearch_batch.tasks.write_chunks import WriteChunksOperator
 
 __all__ = [
     "CancelBatchOperator",
+    "CarryOverOperator",
     "CheckOperator",
     "CheckParityOperator",
+    "CopyDocumentsOperator",
     "CreateConnectorOperator",
     "EraseOperator",
     "FetchOutputOperator",
+    "MakeIndexOperator",
     "PrepareInputOperator",
     "PrepareRepairOperator",
     "RegisterModelOperator",
     "ReportOperator",
+    "RollbackOperator",
     "SubmitBatchOperator",
+    "SwapAliasOperator",
     "WriteBackOperator",
     "WriteChunksOperator",
 ]

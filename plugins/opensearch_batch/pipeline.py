@@ -4,21 +4,26 @@ all.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import AssetAlias, TriggerRule, XComArg, task_group
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.operators import (
+    CarryOverOperator,
     CheckParityOperator,
+    CopyDocumentsOperator,
     CreateConnectorOperator,
     FetchOutputOperator,
+    MakeIndexOperator,
     PrepareInputOperator,
     PrepareRepairOperator,
     RegisterModelOperator,
     ReportOperator,
     SubmitBatchOperator,
+    SwapAliasOperator,
     WriteBackOperator,
     WriteChunksOperator,
 )
@@ -33,6 +38,8 @@ PLANNED = "Fails the run where `prepare_input` failed: `report` has nothing to r
 COMPARED = "Embeds a sample again online; runs in nights without changes too."
 REUSED = "Writes vectors that an earlier run has paid for; skipped where there are none."
 CHUNKS = "Writes each document once all of its chunks have vectors; skipped where the spec has no `input.chunks`."
+CARRIED = "Brings over what was edited, added or deleted in the old index meanwhile; skipped where nothing was written."
+SWAPPED = "Moves the alias to the new index, at once or not at all."
 SKIPPED = "Skipped where no row is left that another try may answer: nothing is wrong then."
 
 
@@ -43,7 +50,7 @@ def batch_inference(
     overrides: dict[str, Any] | None = None,
     repair_rounds: int | None = None,
     submit_pool: str | None = None,
-    write_back: bool | None = None,
+    write_back: bool | Literal["beside"] | None = None,
 ) -> XComArg:
     """Wire prepare_input, create_connector, register_model, the mapped group `shard`, for each repair round
     prepare_repair_N and the mapped group `repair_N`, and report; return the report's output. The empty task `planned`
@@ -61,18 +68,22 @@ def batch_inference(
     :param overrides: dotted spec keys to replace at run time, templated, e.g. {"model.name": "{{ params.model }}"}.
     :param repair_rounds: rounds of the DAG, at most 3. Default: the spec's limits.repair_rounds, and 1 for a template,
         whose spec is not known when the file is parsed. A run's own spec may ask for fewer, not for more.
-    :param write_back: whether each bundle's vectors go into the index that the documents were read from. Default:
-        whether a BatchSpec has `write_back`; for a template, whose spec is not known when the file is parsed, False.
+    :param write_back: whether each bundle's vectors go into the index that the documents were read from; "beside" into
+        a new index: then make_index and copy_documents come first, carry_over and swap_alias before the report.
+        Default: as a BatchSpec says; for a template, whose spec is not known when the file is parsed, False.
     """
-    writes = isinstance(spec, BatchSpec) and spec.write_back is not None if write_back is None else write_back
+    writes = _writes(spec) if write_back is None else write_back
     chunks = writes and (not isinstance(spec, BatchSpec) or spec.input.chunks is not None)
     vectors = writes and (not isinstance(spec, BatchSpec) or spec.input.chunks is None)
+    new = NewIndex(spec, input_uri, overrides) if writes == "beside" else None
     prepare = PrepareInputOperator(
         task_id="prepare_input",
         spec=spec.to_dict() if isinstance(spec, BatchSpec) else spec,
         input_uri=input_uri,
-        overrides=overrides,
+        overrides=new.overrides if new else overrides,
     )
+    if new:
+        new.copy >> prepare
     resolved: Any = XComArg(prepare, key="spec")
     connector = CreateConnectorOperator(task_id="create_connector", spec=resolved)
     model = RegisterModelOperator(task_id="register_model", spec=resolved, connector_id=connector.output)
@@ -95,16 +106,19 @@ def batch_inference(
             if vectors:
                 plan = XComArg(prepare, key="plan")
                 written.append(
-                    WriteBackOperator(task_id="write_back", spec=resolved, landed=fetch.output, plan=plan, **named)
+                    WriteBackOperator(
+                        task_id="write_back", spec=resolved, landed=fetch.output, plan=plan, **into, **named
+                    )
                 )
             return fetch.output
 
         return each_bundle.expand(shards=bundles)
 
+    into = {"new_index": new.index} if new else {}
     written: list[WriteBackOperator | WriteChunksOperator] = []
     if vectors and (not isinstance(spec, BatchSpec) or spec.reuse):
         plan = XComArg(prepare, key="plan")
-        written.append(WriteBackOperator(task_id="write_reused", spec=resolved, plan=plan, doc_md=REUSED))
+        written.append(WriteBackOperator(task_id="write_reused", spec=resolved, plan=plan, doc_md=REUSED, **into))
     landed = [round_of("shard", prepare.output, last=not rounds)]
     repairs, groups = [], ["shard"]
     for number in range(1, rounds + 1):
@@ -139,12 +153,16 @@ def batch_inference(
         waited_by=[f"{group}.wait_for_batch" for group in groups],
         written_by=[task.task_id for task in written],
         compared_by=compared.task_id if compared else "",
+        swapped_by="swap_alias" if new else "",
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[outlet_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )
     for task in written:
         task >> report
-    if compared:
+    if new:
+        gates = [compared] if compared else []
+        new.put_in_place(resolved, XComArg(prepare, key="plan"), written, gates) >> report
+    elif compared:
         [model, *written] >> compared >> report
     prepare.output >> EmptyOperator(task_id="planned", doc_md=PLANNED)
     return report.output
@@ -158,6 +176,44 @@ def _compared(spec: BatchSpec | str, resolved: Any, indices: Any = None) -> Chec
     return CheckParityOperator(
         task_id="check_parity", spec=resolved, indices=indices, trigger_rule=rule, doc_md=COMPARED
     )
+
+
+class NewIndex:
+    """The tasks around the others that fill a new index beside an alias's: `overrides` lead the others there."""
+
+    def __init__(self, spec: BatchSpec | str, input_uri: Any, overrides: dict[str, Any] | None) -> None:
+        given = spec.to_dict() if isinstance(spec, BatchSpec) else spec
+        make = MakeIndexOperator(task_id="make_index", spec=given, input_uri=input_uri, overrides=overrides)
+        self.overrides: Any = make.output
+        self.index = XComArg(make, key="new_index")
+        self.copy = CopyDocumentsOperator(task_id="copy_documents", spec=given, new_index=self.index)
+
+    def put_in_place(self, spec: Any, plan: Any, written: Sequence[Any], gates: Sequence[Any]) -> SwapAliasOperator:
+        """Wire what follows when all vectors are in the new index; return the last task. `gates` fail where the new
+        index must not take the old one's place.
+        """
+        over = CarryOverOperator(
+            task_id="carry_over",
+            spec=spec,
+            new_index=self.index,
+            plan=plan,
+            trigger_rule=TriggerRule.NONE_FAILED,
+            doc_md=CARRIED,
+        )
+        swap = SwapAliasOperator(
+            task_id="swap_alias", spec=spec, new_index=self.index, carried_over=over.output, plan=plan, doc_md=SWAPPED
+        )
+        for task in written:
+            task >> over
+        for gate in gates:
+            over >> gate >> swap
+        return swap
+
+
+def _writes(spec: BatchSpec | str) -> bool | Literal["beside"]:
+    if isinstance(spec, str) or spec.write_back is None:
+        return False
+    return "beside" if spec.write_back.is_beside else True
 
 
 def _rounds(spec: BatchSpec | str, given: int | None) -> int:

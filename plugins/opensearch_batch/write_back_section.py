@@ -34,6 +34,32 @@ class WriteBackSection(Section):
         "whole index again. Either way only documents are sent whose text has no vector of this model.",
     )
 
+    mode: Literal["in_place", "beside"] = Field(
+        "in_place",
+        description="in_place writes into the index that is read. beside, for an input that is an alias of one index: "
+        "a new index is made and filled, and the alias moves to it at once when all is there; for another model.",
+    )
+
+    method: dict[str, Any] | None = Field(
+        None,
+        description="With beside, the method of the new index's vector field: name, engine, space_type. Default: as in "
+        "the alias's index, else hnsw of lucene with cosinesimil.",
+    )
+
+    max_without_vector: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="With beside, share of the documents with a text that may have no vector when the alias moves, "
+        "because they failed or were edited meanwhile. The next run in place fills them.",
+    )
+
+    remove_older: bool = Field(
+        False,
+        description="With beside, whether the index before the one that is kept for a rollback is deleted when the "
+        "alias has moved. Otherwise it is named only.",
+    )
+
     on_model_change: Literal["error", "replace"] = Field(
         "error",
         description="When documents have vectors of another model: error refuses the run with their number, because "
@@ -45,6 +71,10 @@ class WriteBackSection(Section):
         description="When graphs need more memory, or vectors more disk, than the cluster is estimated to have: error "
         "refuses the run with the figures, pass says so in the log and goes on.",
     )
+
+    @property
+    def is_beside(self) -> bool:
+        return self.mode == "beside"
 
     @property
     def hash_field(self) -> str:

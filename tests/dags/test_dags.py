@@ -25,6 +25,7 @@ PIPELINE = {
     "planned",
 }
 WRITING = {"shard.write_back", "repair_1.write_back"}
+BESIDE = WRITING | {"make_index", "copy_documents", "write_reused", "carry_over", "swap_alias"}
 VENDORS = ("", "_bedrock", "_cohere", "_sagemaker")
 DEMOS = [f"embed_stdlib_docs{vendor}" for vendor in VENDORS]
 DAGS = {
@@ -33,8 +34,11 @@ DAGS = {
     "batch_inference": PIPELINE,
     "nightly_batch": PIPELINE,
     "fill_embeddings": PIPELINE | WRITING,
+    "change_model": PIPELINE | BESIDE,
 }
 ERASING = "erase_documents"
+OTHERS = {"rollback_alias": {"rollback"}}
+"""DAGs that send nothing to a provider."""
 HEAVY = {"openai", "boto3", "botocore", "pandas", "pyarrow", "aiohttp", "requests", "genai_prices"}
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
 MAX_LINES = 40
@@ -42,7 +46,8 @@ MAX_LINES = 40
 
 def test_every_file_parses_into_the_expected_dags(bag: dict[str, Any]) -> None:
     assert bag["errors"] == {}
-    assert set(bag["dags"]) == {*DAGS, ERASING}
+    assert set(bag["dags"]) == {*DAGS, *OTHERS, ERASING}
+    assert {name: set(bag["dags"][name]["tasks"]) for name in OTHERS} == OTHERS
 
 
 def test_the_dag_that_erases_is_one_task_whose_default_removes_nothing(bag: dict[str, Any]) -> None:
@@ -54,6 +59,15 @@ def test_the_dag_that_erases_is_one_task_whose_default_removes_nothing(bag: dict
 def test_parsing_loads_nothing_heavy(parsed: list[str]) -> None:
     assert "opensearch_batch.pipeline" in parsed
     assert {name.partition(".")[0] for name in parsed} & HEAVY == set()
+
+
+def test_an_alias_moves_after_all_vectors_and_before_the_report(bag: dict[str, Any]) -> None:
+    upstream = bag["dags"]["change_model"]["upstream"]
+    assert "make_index" in upstream["copy_documents"]
+    assert {"make_index", "copy_documents"} <= set(upstream["prepare_input"])
+    assert WRITING | {"write_reused"} <= set(upstream["carry_over"])
+    assert "carry_over" in upstream["swap_alias"]
+    assert "swap_alias" in upstream["report"]
 
 
 @pytest.mark.parametrize("dag_id", sorted(DAGS))
@@ -84,6 +98,7 @@ class TestDag:
     def test_its_report_speaks_whatever_happened_before(self, bag: dict[str, Any], dag_id: str) -> None:
         rules = bag["dags"][dag_id]["rules"]
         assert (rules.pop("report"), rules.pop("prepare_repair_1")) == ("all_done", "all_done_min_one_success")
+        assert rules.pop("carry_over", "none_failed") == "none_failed", "a repair round without rows is skipped"
         assert set(rules.values()) == {"all_success"}
 
     def test_its_serialized_form_holds_no_secret(self, bag: dict[str, Any], dag_id: str) -> None:

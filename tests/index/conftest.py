@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from sandbox.server import Sandbox
-from tests.index.bench import Cluster, Fill, Index
+from tests.index.bench import Cluster, Fill, Index, articles
+from tests.index.beside import ALIAS, OLD, Beside, lead
 from tests.nodes import RELEASED, reason_to_skip
 from tests.sandbox.bench import Run, Server
 from tests.sandbox.conftest import connections, no_pauses_between_repeated_reads, running, server
@@ -69,5 +70,25 @@ def night(tmp_path: Path, index: Index, server: Server) -> Callable[..., Fill]:
 
     def begun(run_id: str = "night-1", **settings: object) -> Fill:
         return Fill(Run(tmp_path, run_id), index, model_id, dict(settings))
+
+    return begun
+
+
+@pytest.fixture
+def aliased(cluster: Cluster) -> Index:
+    """Forty articles with vectors of an old model, which the alias `live` leads to."""
+    made = cluster.index("articles-old")
+    made.add({name: {**source, **OLD} for name, source in articles(40).items()})
+    lead(cluster, ALIAS, made)
+    return made
+
+
+@pytest.fixture
+def change(tmp_path: Path, aliased: Index, server: Server) -> Callable[..., Beside]:
+    """A run that fills a new index beside the aliased one. The same run's id makes a next try of the same run."""
+    model_id = server.model()
+
+    def begun(run_id: str = "change-1", **settings: object) -> Beside:
+        return Beside(Run(tmp_path, run_id), aliased, model_id, dict(settings))
 
     return begun

@@ -11,10 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
+from opensearch_batch.beside import older
+from opensearch_batch.beside.carrying import Fields, copy_documents
+from opensearch_batch.beside.going_back import way_back
+from opensearch_batch.beside.making import whole_state
+from opensearch_batch.beside.moving import Move, move
+from opensearch_batch.beside.notes import with_note
 from opensearch_batch.cluster import documents, room
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.erase.indexed import Indices
 from opensearch_batch.errors import BatchError
+from opensearch_batch.flow.beside import IndexNote, Made
 from opensearch_batch.sinks.index import VectorFields, write_vectors
 from opensearch_batch.sources.index_rows import open_index, refuse_another
 from opensearch_batch.spec import BatchSpec
@@ -22,8 +29,9 @@ from stack.airflow import CHECKOUT
 from stack.opensearch.security import User
 from tests.real.secured import ROLES_API, Connect, Secured
 
-INDEX = "articles-secured"
+INDEX, NEW, ALIAS = "articles-secured", "articles-secured-new", "articles-secured-live"
 FIELDS = VectorFields("vector", "vector_provenance", "model", "run")
+TEXTS = Fields(["body"], "vector", "vector_provenance")
 [(ROLE, PERMISSIONS)] = yaml.safe_load((CHECKOUT / "docs" / "roles" / "index.yml").read_text()).items()
 WRITER = User(
     "writer",
@@ -61,7 +69,10 @@ def index(secured: Secured) -> Iterator[Secured]:
     user = {"hash": WRITER.hash, "opendistro_security_roles": [ROLE]}
     secured.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", PERMISSIONS)
     secured.cluster.ok("PUT", f"/_plugins/_security/api/internalusers/{WRITER.name}", user)
-    secured.cluster.ok("PUT", f"/{INDEX}", {"mappings": {"dynamic": "strict", "properties": MAPPED}})
+    aliases: dict[str, Any] = {ALIAS: {}}
+    secured.cluster.ok(
+        "PUT", f"/{INDEX}", {"mappings": {"dynamic": "strict", "properties": MAPPED}, "aliases": aliases}
+    )
     yield secured
     secured.cluster.ok("DELETE", f"/{INDEX}")
 
@@ -90,6 +101,33 @@ def fill(send: Any) -> int:
     return written
 
 
+def change(index: Secured, send: Any) -> str:
+    """Fill a new index beside, move the alias there and back, and remove the new index. The server has no k-NN."""
+    source = whole_state(send, INDEX, send(documents.describe_indices(INDEX))[INDEX])
+    meta = with_note(None, IndexNote(Made(ALIAS, "run", source)))
+    send(documents.create_index(NEW, {"mappings": {"dynamic": "strict", "properties": MAPPED, "_meta": meta}}))
+    new = whole_state(send, NEW, send(documents.describe_indices(NEW))[NEW])
+    copy_documents(send, source, new, TEXTS)
+    index.cluster.ok("PUT", f"/{INDEX}/_doc/0", {"body": "another text"})
+    index.cluster.ok("DELETE", f"/{INDEX}/_doc/1")
+    done = move(send, Move(ALIAS, "run", source, new, TEXTS), lambda carried, until: None)
+    assert (done.before.written, done.before.deleted) == (1, 1)
+    move(send, way_back(send, ALIAS, "back", TEXTS, carries=True), lambda carried, until: None)
+    return " ".join(older.remove(send, [NEW]))
+
+
+def fill_and_change(index: Secured, send: Any) -> None:
+    fill(send)
+    change(index, send)
+
+
+def as_before(index: Secured) -> None:
+    index.cluster.client.delete(f"/{NEW}")
+    index.cluster.ok("POST", "/_aliases", {"actions": [{"add": {"index": INDEX, "alias": ALIAS}}]})
+    for number in range(20):
+        index.cluster.ok("PUT", f"/{INDEX}/_doc/{number}", {"body": f"text {number}"})
+
+
 def test_the_role_fills_an_index(send: MLCommonsHook) -> None:
     assert fill(send) == 40
 
@@ -113,6 +151,10 @@ def test_the_role_erases(send: MLCommonsHook) -> None:
     assert erase("7") == [1, 0]
 
 
+def test_the_role_changes_the_model(index: Secured, send: Any) -> None:
+    assert change(index, send) == NEW
+
+
 @pytest.mark.parametrize("line", [line for line in LINES if line not in LOOKED])
 def test_each_line_is_needed_and_its_refusal_names_it(index: Secured, send: Any, line: str, caplog: Any) -> None:
     try:
@@ -122,9 +164,10 @@ def test_each_line_is_needed_and_its_refusal_names_it(index: Secured, send: Any,
                 send(documents.close_point_in_time(send(documents.open_point_in_time(INDEX))))
         else:
             with pytest.raises(BatchError, match=line.replace("[", r"\[")):
-                erase("7") if line == ERASING else fill(send)
+                erase("7") if line == ERASING else fill_and_change(index, send)
     finally:
         index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", PERMISSIONS)
+        as_before(index)
     assert fill(send) == 40
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType, field
 
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.beside import Swapped
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, RemoteState
 from opensearch_batch.flow.landed import Example, Landed
@@ -82,6 +83,8 @@ class Report(Value, frozen=True):
     """What became of the vectors in the index; unset where nothing is written back."""
     parity: Parity | UnsetType = UNSET
     """A sample of the index's vectors against the model's online answers; unset where none was to be compared."""
+    swapped: Swapped | UnsetType = UNSET
+    """The alias that moved to the index of these vectors; unset where none has."""
 
     @property
     def all_landed(self) -> bool:
@@ -122,7 +125,7 @@ class Report(Value, frozen=True):
         if self.reused:
             repaired += f" ({self.reused} with the vector of an earlier run)"
         back = f"; {counted(self.twins, 'row')} with the text of another row, which was sent once" if self.twins else ""
-        back += "".join(f"; {part}" for part in (self.written, self.parity) if part)
+        back += "".join(f"; {part}" for part in (self.written, self.parity, self.swapped) if part)
         return (
             f"manifest {self.manifest}: {self.answered} of {self.records} rows answered{repaired}, "
             f"{self.failed} failed{bad}, {self.missing} missing{extra}; {jobs}, {used}{money}{back}"

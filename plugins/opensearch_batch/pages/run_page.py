@@ -106,9 +106,29 @@ def _report(report: Values | None) -> Iterator[str]:
     )
     yield from _written(report.get("written"))
     yield from _compared(report.get("parity"))
+    yield from _swapped(report.get("swapped"))
     yield from _list("Results", report["results"])
     yield from _list("Failures", report["failures"])
     yield from _rows("First failed rows", ("id", "code", "message"), report["examples"])
+
+
+def _swapped(swapped: Values | None) -> Iterator[str]:
+    """Where the alias leads."""
+    if not swapped:
+        return
+    parts = (swapped["carried"], swapped["after"])
+    yield "<h3>Alias</h3>"
+    yield _table(
+        {
+            swapped["alias"]: f"leads to {swapped['index']}",
+            "kept for a rollback": swapped["kept"],
+            "documents": swapped["documents"],
+            "without a vector": swapped["without_vector"],
+            "edits carried over": sum(part["written"] for part in parts),
+            "deletions carried over": sum(part["deleted"] for part in parts),
+            "no longer needed": ", ".join(swapped["older"]),
+        }
+    )
 
 
 def _written(written: Values | None) -> Iterator[str]:

@@ -97,6 +97,8 @@ def _wrong_vector_field(
     name = section.vector_field
     if str(settings.get("knn")) != "true":
         yield f"{index} was made without index.knn: true, which cannot be set later. Make a new index"
+    elif found is None and section.is_beside:
+        return  # it is mapped with the first vectors, whose length is the model's own
     elif found is None:
         length = dimensions or "LENGTH_OF_THE_MODELS_VECTORS"
         field = {"type": "knn_vector", "dimension": length, "method": METHOD}

@@ -201,7 +201,7 @@ def _documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDocuments
     """Raise SpecError for an index that cannot be read or written as the spec says."""
     documents = ChangedDocuments.of(spec)
     refuse_unreadable(documents.described, documents.fields)
-    if spec.write_back:
+    if spec.write_back and not (spec.dry_run and spec.write_back.is_beside):  # that one makes no index to look at
         if asked.vectors is False:
             raise SpecError(f"write_back takes vectors, and {spec.model.endpoint} answers with text")
         if chunks := spec.input.chunks:

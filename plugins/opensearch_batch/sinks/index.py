@@ -120,6 +120,12 @@ def write_updates(
     return added(sink.parts)
 
 
+def first_length(lines: Iterable[bytes]) -> int | None:
+    """Count the numbers of the first vector of a file of results; None in an empty file."""
+    first = next(iter(lines), None)
+    return None if first is None else len(msgspec.json.decode(msgspec.json.decode(first, type=_Line).embedding))
+
+
 def _updates(lines: Iterable[bytes], fields: VectorFields, known: Container[str]) -> Iterator[Update]:
     decoder = msgspec.json.Decoder(_Line)
     for raw in lines:
@@ -234,7 +240,7 @@ class _Sink:
         try:
             items: list[BulkItem] = self._send(documents.bulk(b"".join(update.lines for update in batch)))
         except BatchError as error:
-            if not _is_of_the_request(error):
+            if not is_of_the_request(error):
                 raise
             if len(batch) == 1:
                 return [(batch[0], BulkItem(error.status or 0, "request_refused", str(error)))]
@@ -271,7 +277,7 @@ class _Sink:
             self.parts = [added([*self.parts, part])]
 
 
-def _is_of_the_request(error: BatchError) -> bool:
+def is_of_the_request(error: BatchError) -> bool:
     """Whether a smaller request, or a request without a certain line, may be taken."""
     return error.status in (400, TOO_LARGE) or TOO_LARGE_FOR_THE_HEAP in str(error)
 

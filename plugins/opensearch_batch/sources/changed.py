@@ -30,7 +30,10 @@ class ChangedDocuments:
         self._source, self._read = source, spec.input
         self._model = hash_of_documents(spec)
         self._texts = text_leaves_of(spec)
-        self._hash_field = spec.write_back.hash_field if spec.write_back else None
+        is_plan = (
+            spec.dry_run and spec.write_back is not None and spec.write_back.is_beside
+        )  # of an index without vectors
+        self._hash_field = spec.write_back.hash_field if spec.write_back and not is_plan else None
         self.question = question_of(spec, source.queries)
         self._after = read_checkpoint(spec, self.question)
         self.unchanged = self.empty = 0

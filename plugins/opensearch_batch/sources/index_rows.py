@@ -56,6 +56,8 @@ class IndexSource:
     states: tuple[IndexState, ...]
     query: Mapping[str, Any] | None
     fields: Sequence[str]
+    asked: Any = None
+    """Filter of _source, instead of `fields`; hits then have their version."""
 
     @property
     def queries(self) -> list[Mapping[str, Any]]:
@@ -76,6 +78,12 @@ class IndexSource:
                 for hit in self._shard(state, shard, since, left):
                     number += 1
                     yield self._row(hit, number)
+
+    def hits(self, since: IndexState | None = None) -> Iterator[dict[str, Any]]:
+        """Yield each document as it is found; with `since` each that was written after that state of its index."""
+        for state in self.states:
+            for shard in sorted(state.checkpoints, key=int):
+                yield from self._shard(state, shard, since.checkpoints.get(shard, -1) if since else -1, ())
 
     def _row(self, hit: Mapping[str, Any], number: int) -> Row:
         source = hit.get("_source") or {}
@@ -146,8 +154,9 @@ class _Pages:
             "query": {"bool": {"filter": [within, *self._filters]}},
             "sort": ["_seq_no"],
             "size": size,
-            "_source": list(self._source.fields),
+            "_source": list(self._source.fields) if self._source.asked is None else self._source.asked,
             "seq_no_primary_term": True,
+            "version": self._source.asked is not None,
             "track_total_hits": False,
             **self._slice,
         }

@@ -38,6 +38,8 @@ def tell_assets(context: Context, report: Report, spec_name: str) -> None:
         extra |= {name: getattr(report.written, name) for name in ("written", "superseded", "deleted")}
     if report.parity:
         extra["parity"] = {name: getattr(report.parity, name) for name in COMPARED}
+    if report.swapped:
+        extra["index"] = report.swapped.index
     for outlet in getattr(context["task"], "outlets", []):
         if isinstance(outlet, Asset):
             context["outlet_events"][outlet].extra = extra

@@ -15,6 +15,7 @@ from opensearch_batch.prepare.parameters import unknown_parameters
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import try_writing
 from opensearch_batch.submit.admission import pool_command, pool_name
+from opensearch_batch.tasks.beside import SwapAliasOperator
 from opensearch_batch.tasks.check_parity import CheckParityOperator
 from opensearch_batch.tasks.submit import SubmitBatchOperator
 from opensearch_batch.tasks.turns import SubmitRules, limits_of
@@ -76,6 +77,13 @@ def check_write_back(spec: BatchSpec, following: Collection[Any]) -> None:
     """
     chunks = spec.input.chunks is not None
     writers = [task for task in following if _is_a(WriteChunksOperator if chunks else WriteBackOperator, task)]
+    is_beside = spec.write_back is not None and spec.write_back.is_beside
+    if following and is_beside != any(_is_a(SwapAliasOperator, task) for task in following):
+        raise SpecError(
+            f"the spec's write_back.mode is {spec.write_back.mode if spec.write_back else 'not given'}, and the tasks "
+            'of this DAG are for another: give batch_inference the BatchSpec itself, or write_back="beside" beside a '
+            "template. Nothing was sent."
+        )
     if spec.reuse and not chunks and writers and not any(getattr(task, "landed", ...) is None for task in writers):
         raise SpecError(
             "the spec has reuse, and this DAG has no task that writes copied vectors: give reuse in the BatchSpec "

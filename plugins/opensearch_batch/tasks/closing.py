@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from opensearch_batch.errors import Terminal
+from opensearch_batch.flow.beside import Swapped
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
@@ -89,12 +90,13 @@ def close_run(
     written: Sequence[Written] | None = None,
     reused: DataFile | None = None,
     parity: Parity | None = None,
+    swapped: Swapped | None | UnsetType = UNSET,
 ) -> Report:
     """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow.
 
     Raise Terminal for a hole, or for more failed rows than allowed. After a failed task `landed` may come from an
     earlier try. The manifest of an earlier try that landed every shard then stands. `written` is None where nothing is
-    written back.
+    written back, `swapped` where an alias should have moved and has not.
     """
     manifest_of_run = manifest_uri(output_uri, plan.run_key)
     report = with_unlanded(sum_up(plan, landed, manifest_of_run, left, bad, reused), plan, unlanded)
@@ -102,6 +104,8 @@ def close_run(
         report = replace(report, written=added(written))
     if parity is not None:
         report = replace(report, parity=parity)
+    if swapped:
+        report = replace(report, swapped=swapped)
     run, followed = context["dag_run"], followed_uri(report.manifest)
     failed = failed_before(context)[:NAMED]
     if failed and any(landed_before(uri, run.dag_id, run.run_id) for uri in (report.manifest, followed)):
@@ -126,7 +130,10 @@ def close_run(
     log.info("%s", report)
     for row in report.examples:
         log.warning("%s failed: %s: %s", row.id, row.code, row.message)
-    if why := _why_not_complete(report, landed, failed, max_failed_fraction):
+    why = _why_not_complete(report, landed, failed, max_failed_fraction)
+    if why is None and swapped is None:
+        why = _why_not_swapped(failed)
+    if why:
         raise Terminal(f"{why} {incomplete(before, manifest)}")
     _move(before, manifest, plan.run_key, may_shrink=may_shrink)
     tell_assets(context, report, spec.get("name") or run.dag_id)
@@ -167,6 +174,14 @@ def _why_not_complete(
             f"{', '.join(report.failures)}.{cause if report.left else ''} {what_now(landed)}".rstrip()
         )
     return None
+
+
+def _why_not_swapped(failed: Sequence[str]) -> str:
+    cause = f"{', '.join(failed)} failed, see the log there." if failed else "A task before the swap did not run."
+    return (
+        f"all vectors are in the new index, and the alias was not moved. {cause} Clear that task, and it goes on; "
+        "nothing is sent to the provider again."
+    )
 
 
 def _why_not_written(report: Report, written: Written, failed: Sequence[str]) -> str | None:

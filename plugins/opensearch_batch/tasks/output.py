@@ -131,6 +131,7 @@ class ReportOperator(BatchOperator):
     :param written_by: task ids of the WriteBackOperators or WriteChunksOperators: a run whose vectors are not all in
         the index fails.
     :param compared_by: task id of a CheckParityOperator: a run whose vectors are too far from the model's fails.
+    :param swapped_by: task id of the SwapAliasOperator: a run whose alias has not moved fails.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
@@ -147,6 +148,7 @@ class ReportOperator(BatchOperator):
         waited_by: Sequence[str] = (),
         written_by: Sequence[str] = (),
         compared_by: str = "",
+        swapped_by: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -156,8 +158,10 @@ class ReportOperator(BatchOperator):
         self.repaired_by = repaired_by
         self.submitted_by, self.waited_by, self.written_by = submitted_by, waited_by, written_by
         self.compared_by = compared_by
+        self.swapped_by = swapped_by
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
+        from opensearch_batch.flow.beside import Swapped
         from opensearch_batch.flow.jobs import Job, Outcome
         from opensearch_batch.flow.written import Written
         from opensearch_batch.land.bad_rows import land_bad_rows
@@ -196,6 +200,7 @@ class ReportOperator(BatchOperator):
             if part.results in files or part.chunks is not UNSET
         ]
         reused = land_reused(plan, output_uri)
+        swaps = self.swapped_by and (plan.records or reused)
         if spec.reuse:
             keep_for_later(spec.reuse, _results(landed, reused))
         report = close_run(
@@ -212,8 +217,10 @@ class ReportOperator(BatchOperator):
             written=written if self.written_by else None,
             reused=reused,
             parity=self._parity(context),
+            swapped=next(iter(self._pulled(context, [self.swapped_by], Swapped)), None) if swaps else UNSET,
         )
-        if report.written and plan.indices and plan.question and spec.input.max_records is None:
+        is_beside = spec.write_back is not None and spec.write_back.is_beside
+        if report.written and not is_beside and plan.indices and plan.question and spec.input.max_records is None:
             keep_checkpoint(spec, plan.question, plan.indices, report)
         if not plan.records and not reused:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")

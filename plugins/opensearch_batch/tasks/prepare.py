@@ -22,6 +22,7 @@ from opensearch_batch.tasks.before_paying import (
     check_spec,
     check_write_back,
 )
+from opensearch_batch.tasks.beside import SwapAliasOperator
 from opensearch_batch.tasks.closing import instance, run_key, run_name
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
@@ -150,11 +151,11 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
 
     def _skip_what_follows(self, ti: Any, *, writing: bool) -> None:
         """Skip the following tasks, but for tasks that run whatever happens, and where rows have vectors of earlier
-        runs for `writing` these. Skipping raises: the return value is pushed before.
+        runs for `writing` these, and the alias's move. Skipping raises: the return value is pushed before.
         """
         ti.xcom_push(key="return_value", value=[])
         following = self.get_direct_relatives(upstream=False)
-        writers = [task for task in following if writing and isinstance(task, WriteBackOperator)]
+        writers = [task for task in following if writing and isinstance(task, WriteBackOperator | SwapAliasOperator)]
         skipped = [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS and task not in writers]
         self.skip(ti, skipped)
 

@@ -28,17 +28,18 @@ class WriteBackOperator(BatchOperator):
     A vector is written only over the version of the document that was read. Repeating is safe: a vector that is there
     counts as written. Fails where the index is no longer the one that was read.
 
+    :param new_index: XCom `new_index` of a MakeIndexOperator: the index that waits for the length of the vectors.
     :param plan: XCom `plan` of the PrepareInputOperator, with the state of the indices at reading.
     :param landed: the output of a FetchOutputOperator; without it the vectors of earlier runs are written that the
         preparation has found (`reuse` of the spec), and the task is skipped where there are none.
     """
 
-    template_fields: Sequence[str] = (*BatchOperator.template_fields, "landed", "plan")
-    template_fields_renderers = {"landed": "json", "plan": "json", "spec": "json"}
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "landed", "plan", "new_index")
+    template_fields_renderers = {"landed": "json", "plan": "json", "spec": "json", "new_index": "json"}
 
-    def __init__(self, *, plan: Any, landed: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, plan: Any, landed: Any = None, new_index: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.plan, self.landed = plan, landed
+        self.plan, self.landed, self.new_index = plan, landed, new_index
 
     @property
     def index_name(self) -> str:
@@ -51,6 +52,7 @@ class WriteBackOperator(BatchOperator):
         from opensearch_batch.sinks.index import VectorFields, write_vectors
         from opensearch_batch.sources.index_rows import address_of, refuse_another
         from opensearch_batch.storage import connect, open_binary
+        from opensearch_batch.tasks.beside import map_vector_field
         from opensearch_batch.tasks.side_by_side import side_by_side
 
         spec = settings.spec
@@ -70,6 +72,8 @@ class WriteBackOperator(BatchOperator):
         )
         files = self._files(plan)
         connect([file.uri for file in files])
+        if spec.write_back.is_beside:
+            map_vector_field(send, spec.write_back, self.new_index, files)
 
         def written_of(file: DataFile) -> Written:
             with open_binary(file.uri) as lines:

@@ -1,0 +1,159 @@
+"""The new index: made after the alias's index, with a vector field for this model, and found again by a later try."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from opensearch_batch.beside.aliased import About, Send, the_index
+from opensearch_batch.beside.notes import note_of, with_note
+from opensearch_batch.cluster import documents
+from opensearch_batch.dotted import value_at
+from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
+from opensearch_batch.flow.beside import IndexNote, Made, NewIndex
+from opensearch_batch.flow.documents import IndexState
+from opensearch_batch.prepare.index_mapping import METHOD, PROVENANCE, field_at
+from opensearch_batch.sources.index_rows import read_states
+from opensearch_batch.write_back_section import WriteBackSection
+
+PRIVATE = frozenset(
+    {"uuid", "creation_date", "creation_date_string", "provided_name", "version", "history", "resize", "remote_store"}
+)
+"""Settings that the server writes."""
+OF_THE_OLD = frozenset({"blocks", "verified_before_close", "knn.derived_source", "default_pipeline", "final_pipeline"})
+"""Settings that a new index does not take over, or not while it is filled: a pipeline would change the copies, and may
+pay for vectors.
+"""
+PIPELINES = ("default_pipeline", "final_pipeline")
+MOST_NAME_BYTES = 255
+
+
+def index_name(alias: str, run_key: str) -> str:
+    """The same for every try of a run. Raise SpecError for an alias too long."""
+    name = f"{alias.lower()}-{run_key}"
+    if len(name.encode()) > MOST_NAME_BYTES:
+        raise SpecError(f"the new index would be named {name!r}, and the server takes {MOST_NAME_BYTES} bytes")
+    return name
+
+
+def make_index(
+    send: Send, alias: str, name: str, run: str, section: WriteBackSection, dimensions: int | None
+) -> NewIndex:
+    """Make the index of a run, or find it again. Without `dimensions` its vector field waits for the first vectors.
+
+    Raise SpecError for an alias that cannot be moved or an index whose documents are not all there to copy, Refused for
+    an index of that name which is not this run's, Unavailable for a red one.
+    """
+    source, about = the_index(send, alias)
+    if source == name:
+        return _found(send, name, about, alias, run)
+    _refuse_incomplete(source, about)
+    state = whole_state(send, source, about)
+    note = IndexNote(made=Made(alias, run, state))
+    try:
+        send(documents.create_index(name, body_of(about, section, dimensions, note)))
+    except BatchError as error:
+        if "resource_already_exists_exception" not in str(error):
+            raise
+    made = send(documents.describe_indices(name))[name]
+    found = _found(send, name, made, alias, run)
+    if found.made.source.index != source or not found.made.source.is_same_index(state):
+        raise Refused(
+            f"{name} was made from {found.made.source.index}, and alias {alias} leads to {source} now, or to another "
+            f"index of that name. DELETE {name} and clear make_index, and it is made again"
+        )
+    return found
+
+
+def _found(send: Send, name: str, about: About, alias: str, run: str) -> NewIndex:
+    made = note_of(about).made
+    if made is None or (made.alias, made.run) != (alias, run):
+        raise Refused(
+            f"an index {name} exists, and this run did not make it. If nobody needs it, DELETE {name}, and clear "
+            "this task"
+        )
+    if others := sorted(set(about["aliases"]) - ({alias} if note_of(about).moved else set())):
+        raise Refused(
+            f"{name} was made with the alias {', '.join(others)}, which an index template gives: searches would find "
+            f"the copies too. DELETE {name}, take the alias out of the template, and clear this task"
+        )
+    return NewIndex(made, whole_state(send, name, about))
+
+
+def whole_state(send: Send, index: str, about: About) -> IndexState:
+    """Raise Unavailable where not every shard has a primary: the index is red."""
+    state = next(read_states(send, [index]))
+    shards = int(about["settings"]["index"]["number_of_shards"])
+    if len(state.histories) < shards:
+        raise Unavailable(
+            f"{index} is red: only {len(state.histories)} of {shards} shards answer. "
+            "GET _cluster/allocation/explain says why"
+        )
+    return state
+
+
+def body_of(about: About, section: WriteBackSection, dimensions: int | None, note: IndexNote) -> dict[str, Any]:
+    """The request that makes the new index: settings and mapping of the old, and this model's vector field."""
+    settings = {
+        name: value
+        for name, value in about["settings"]["index"].items()
+        if name not in PRIVATE and name not in OF_THE_OLD
+    }
+    settings |= {"knn": "true", **dict.fromkeys(PIPELINES, "_none")}
+    mapping = copy.deepcopy(dict(about["mappings"]))
+    mapping["_meta"] = with_note(mapping.get("_meta"), note)
+    set_field(mapping, section.provenance, {"properties": PROVENANCE})
+    set_field(
+        mapping, section.vector_field, vector_field(about["mappings"], section, dimensions) if dimensions else None
+    )
+    return {"settings": {"index": settings}, "mappings": mapping}
+
+
+def vector_field(old: Mapping[str, Any], section: WriteBackSection, dimensions: int) -> dict[str, Any]:
+    """The mapping of the vector field: as in the old mapping, but for the length and a method of the spec."""
+    found = field_at(old, section.vector_field) or {}
+    if section.method is not None:
+        return {"type": "knn_vector", "dimension": dimensions, "method": section.method}
+    if found.get("type") != "knn_vector" or "model_id" in found:
+        return {"type": "knn_vector", "dimension": dimensions, "method": METHOD}
+    return {**found, "dimension": dimensions}
+
+
+def set_field(mapping: dict[str, Any], path: str, field: dict[str, Any] | None) -> None:
+    """Put a field into a mapping at a dotted path, or take it out."""
+    *objects, last = path.split(".")
+    inner = mapping
+    for name in objects:
+        inner = inner.setdefault("properties", {}).setdefault(name, {})
+    fields = inner.setdefault("properties", {})
+    if field is None:
+        fields.pop(last, None)
+    else:
+        fields[last] = field
+
+
+def map_vectors(send: Send, made: Made, index: str, section: WriteBackSection, dimensions: int) -> None:
+    """Give the new index the vector field that waited for the length of the model's own vectors."""
+    mapping = send(documents.describe_indices(index))[index]["mappings"]
+    if field_at(mapping, section.vector_field) is None:
+        old = send(documents.describe_indices(made.source.index))[made.source.index]["mappings"]
+        field: dict[str, Any] = vector_field(old, section, dimensions)
+        whole: dict[str, Any] = {}
+        set_field(whole, section.vector_field, field)
+        send(documents.put_mapping(index, whole))
+
+
+def _refuse_incomplete(index: str, about: About) -> None:
+    kept_out = about["mappings"].get("_source") or {}
+    if kept_out.get("enabled") is False or kept_out.get("excludes") or kept_out.get("includes"):
+        raise SpecError(
+            f"{index} does not keep all of _source ({kept_out}), so its documents cannot be copied. Fill a new index "
+            "from where they came from. Nothing was sent."
+        )
+
+
+def pipelines_of(about: About) -> dict[str, str | None]:
+    """The pipelines of an index as settings; None for one that it does not have."""
+    found = about["settings"]["index"]
+    return {f"index.{name}": value_at(found, name) for name in PIPELINES}
