@@ -24,6 +24,7 @@ LONGEST_FIRST = {
     "tests/e2e/test_assets.py": "a stack",
     "tests/e2e/test_bundles.py": "a stack",
     "tests/e2e/test_fill.py": "a stack",
+    "tests/e2e/test_change.py": "a stack",
     "tests/e2e/test_repair.py": "a stack",
     "tests/e2e/test_odd_answers.py": "a stack",
     "tests/e2e/test_stack.py": "a stack",

@@ -87,7 +87,7 @@ def test_the_name_is_the_runs() -> None:
 
 def test_a_data_stream_is_refused() -> None:
     """The server describes what lies behind its name, which is no alias."""
-    described = {".ds-logs-000001": {"aliases": {}, "mappings": {}, "settings": {}}}
+    described: dict[str, Any] = {".ds-logs-000001": {"aliases": {}, "mappings": {}, "settings": {}}}
     with pytest.raises(SpecError, match=r"'logs' is a data stream or a pattern \(.ds-logs-000001\)"):
         the_index(lambda call: described, "logs")
 
