@@ -153,8 +153,8 @@ def _conditional(
 ) -> Action:
     if is_alone:  # a vector's write counts as a version of its own there
         return _external(index, hit, source, max(hit["_version"], there.version), "external_gte")
-    if there.source is None:
-        return index_action(index, hit["_id"], hit.get("_routing"), source, op_type="create")
+    if there.source is None:  # a deletion leaves a version behind for a minute: one that came later stays
+        return _external(index, hit, source, 1)
     term = {"if_seq_no": there.seq_no, "if_primary_term": there.primary_term}
     return index_action(index, hit["_id"], hit.get("_routing"), source, **term)
 
