@@ -88,7 +88,7 @@ def test_a_version_of_the_writers_own_is_kept(aliased: Index, change: Change) ->
     run = change()
     run.through()
     stale = cluster.http.put(f"/{ALIAS}/_doc/a0?version=69&version_type=external", json={"body": "an older text"})
-    assert stale.status_code == 409
+    assert stale.status_code == 409, stale.text
     assert cluster.ok("GET", f"/{ALIAS}/_doc/a0")["_version"] in (70, 71)
 
 

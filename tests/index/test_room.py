@@ -128,7 +128,7 @@ def test_a_closed_index(cluster: Cluster, index: Index, night: Night) -> None:
 def test_a_red_index_is_tried_again(cluster: Cluster, night: Night) -> None:
     if cluster.is_sandbox:
         pytest.skip("the sandbox's shards are all there")
-    nowhere = {"number_of_replicas": 0, "routing.allocation.require._name": "nobody"}
+    nowhere = {"knn": True, "number_of_replicas": 0, "routing.allocation.require._name": "nobody"}
     cluster.names.append("red")
     cluster.ok("PUT", "/red?wait_for_active_shards=0", {"settings": nowhere, "mappings": {"properties": FIELDS}})
     with pytest.raises(Unavailable, match="red is red: no shard of it answers. GET _cluster/allocation/explain"):
