@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch.operators import ReportOperator
 from sandbox import embedding
 from tests.sandbox.bench import Run, Server, lines_of
 from tests.sandbox.test_repair import Rounds, sent, sent_texts
@@ -143,3 +144,19 @@ def test_the_next_run_finds_the_vector_for_each_row(server: Server, model_id: st
 def test_reuse_is_refused_where_a_model_answers_with_text(run: Run) -> None:
     with pytest.raises(AirflowFailException, match="reuse copies vectors, and /v1/chat/completions answers with text"):
         run.prepare(ROWS, endpoint="/v1/chat/completions", model="gpt-4o-mini", model_parameters={}, **reuse(run))
+
+
+def test_a_run_that_is_prepared_again_makes_the_same_shards(server: Server, model_id: str, run: Run) -> None:
+    """Its own vectors are in the record by then; other shards would be other jobs, and paid twice."""
+    settings = {"output_uri": f"file://{run.out}", "max_requests": 2, **reuse(run)}
+    shards = run.prepare(ROWS, **settings)
+    outcomes = [run.wait(run.submit(model_id, each)) for each in shards]
+    fetched = [
+        run.fetch(each, task_id=f"fetch_{number}", final=False, dag=run.dag) for number, each in enumerate(outcomes)
+    ]
+    run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=[fetched]))
+    again = run.prepare(ROWS, **settings)
+    assert run.xcoms["prepare", "plan"].get("reused_rows", 0) == 0
+    assert again == shards
+    run.submit(model_id, again[0])
+    assert len(server.ledger) == 2

@@ -74,7 +74,7 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
             write_note(folder, note)
         with (
             collected(f"{folder}/{BAD_ROWS_FILE}", kept, spec.input.bad_rows == "skip") as bad,
-            _reuse(spec, f"{folder}/{REUSED_FILE}") as reuse,
+            _reuse(spec, f"{folder}/{REUSED_FILE}", run_key) as reuse,
         ):
             asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
             if reuse and asked.vectors is False:
@@ -188,13 +188,13 @@ def _requests(
 
 
 @contextmanager
-def _reuse(spec: BatchSpec, uri: str) -> Generator[Reuse | None, None, None]:
+def _reuse(spec: BatchSpec, uri: str, run_key: str) -> Generator[Reuse | None, None, None]:
     """With the results file of the rows that are not sent; a dry run writes none."""
     if spec.reuse is None:
         yield None
         return
     with temporary_database() as db, nullcontext() if spec.dry_run else JsonLines(uri) as out:
-        yield Reuse(spec.reuse, db, out)
+        yield Reuse(spec.reuse, db, out, run_key)
 
 
 def _documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDocuments:

@@ -25,10 +25,13 @@ PAID_DAY = "_paid_day"
 class Reuse:
     """`count` rows are answered with a vector of an earlier run; they lie in `out`, unless that is None (a dry run).
     `db` is an empty database, which the twins of the other rows are read from.
+
+    What the run of `run_key` itself has landed is no earlier run's: prepared again, the run makes the same shards,
+    whose jobs are found.
     """
 
-    def __init__(self, section: ReuseSection, db: sqlite3.Connection, out: JsonLines | None) -> None:
-        self._section, self._waiting, self._out = section, WaitingRows(db), out
+    def __init__(self, section: ReuseSection, db: sqlite3.Connection, out: JsonLines | None, run_key: str) -> None:
+        self._section, self._waiting, self._out, self._run_key = section, WaitingRows(db), out, run_key
         self.count = 0
 
     def keep(self) -> DataFile | None:
@@ -41,7 +44,7 @@ class Reuse:
             self._waiting.add(record)
         for asked in self._waiting.hashes(ASKED_AT_ONCE):
             for entries in find(self._section.uri, asked, oldest_day=oldest_day(self._section)):
-                for paid in vectors_of(entries, self._waiting.has):
+                for paid in vectors_of(entries, self._waiting.has, self._run_key):
                     line = {PAID_DAY: paid.day, "embedding": orjson.Fragment(paid.vector)}
                     for row_id, fields in self._waiting.taken(paid.text_hash):
                         self.count += 1
