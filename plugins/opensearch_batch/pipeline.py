@@ -206,6 +206,7 @@ class NewIndex:
         for task in written:
             task >> over
         for gate in gates:
+            gate.trigger_rule = TriggerRule.ALL_SUCCESS
             over >> gate >> swap
         return swap
 

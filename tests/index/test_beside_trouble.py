@@ -54,6 +54,27 @@ def test_an_alias_of_several_indices_is_refused(aliased: Index, change: Change) 
     assert change().make()
 
 
+def test_a_query_is_refused(aliased: Index, change: Change) -> None:
+    """The documents that it leaves out would have no vector behind the alias."""
+    run = change(input={"query": {"term": {"day": "2026-01-02"}}})
+    assert "those that the query leaves out would have no vector" in refusal(run.make)
+
+
+def test_a_filter_with_a_placeholder_of_specs_is_refused_before_an_index_is_made(
+    aliased: Index, change: Change
+) -> None:
+    lead(aliased.cluster, ALIAS, aliased, filter={"regexp": {"title": "[a-z]{3}"}})
+    run = change()
+    assert "the filter of alias live has {3}" in refusal(run.make)
+    assert run.new is None
+
+
+def test_a_copy_that_is_cleared_after_the_swap_brings_nothing_back(aliased: Index, change: Change) -> None:
+    run = change()
+    run.through()
+    assert run.copy() == {"copied": 0, "there": 0}
+
+
 def test_an_alias_that_is_not_there_is_refused(change: Change) -> None:
     assert "there is no alias 'absent'" in refusal(change(input={"uri": "opensearch://corpus/absent"}).make)
 

@@ -52,7 +52,7 @@ def refuse_too_few(send: Send, source: IndexState, target: IndexState) -> int:
             if counts[0] != counts[1]:
                 raise Refused(
                     f"{source.index} has {counts[0]} documents and {target.index} {counts[1]}: the alias stays where "
-                    "it is. Clear copy_documents and what follows; what has its vector is not sent again"
+                    "it is. Clear copy_documents alone, then carry_over with what follows; nothing is sent"
                 )
             break
     return there

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +60,19 @@ class MakeIndexOperator(BatchOperator):
         resolved = spec.resolve(**placeholders(context, spec.input.partition_format))
         if spec.input.chunks:
             raise SpecError("input.chunks and write_back.mode: beside do not go together yet. Nothing was sent.")
+        if resolved.input.query:
+            raise SpecError(
+                "input.query and write_back.mode: beside do not go together: all documents move to the new index, and "
+                "those that the query leaves out would have no vector there. Nothing was sent."
+            )
         if spec.dry_run:
             return given
         connection, alias = address_of(resolved.input.uri)
         send = cluster(connection)
         name = index_name(alias, run_key(self.dag_id, context["dag_run"].run_id))
         about = _the_index(send, alias)
+        [alias_of] = (each["aliases"].get(alias) or {} for each in about.values())
+        _refuse_braces(alias, alias_of.get("filter"))
         refuse_unreadable(about, [leaf for leaf in leaves_of(spec) if leaf != section.hash_field])
         provider = providers.get(spec.model.provider)
         asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
@@ -72,10 +81,7 @@ class MakeIndexOperator(BatchOperator):
         made = make_index(send, alias, name, run_name(context), section, asked.dimensions)
         context["ti"].xcom_push(key="new_index", value=made.to_dict())
         self.log.info("%s is filled beside %s, to which alias %s leads", name, made.made.source.index, alias)
-        [alias_of] = (each["aliases"].get(alias) or {} for each in about.values())
-        chosen = [query for query in (resolved.input.query, alias_of.get("filter")) if query]
-        query = {"bool": {"filter": chosen}} if chosen else None
-        return {**given, "input.uri": f"{SCHEME}{connection}/{name}", "input.query": query}
+        return {**given, "input.uri": f"{SCHEME}{connection}/{name}", "input.query": alias_of.get("filter")}
 
 
 class CopyDocumentsOperator(BatchOperator):
@@ -95,6 +101,7 @@ class CopyDocumentsOperator(BatchOperator):
         self.new_index = new_index
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, int]:
+        from opensearch_batch.beside.aliased import indices_of
         from opensearch_batch.beside.carrying import copy_documents
         from opensearch_batch.sources.index_rows import refuse_another
 
@@ -102,6 +109,9 @@ class CopyDocumentsOperator(BatchOperator):
         if self.new_index is None:
             return {"copied": 0, "there": 0}
         send, new = _opened(spec, self.new_index)
+        if indices_of(send, new.made.alias).keys() == {new.state.index}:
+            self.log.info("an earlier try has moved the alias to %s: people write there now", new.state.index)
+            return {"copied": 0, "there": 0}
         refuse_another(send, [new.made.source])
         copied, there = copy_documents(send, new.made.source, new.state, fields_of(spec, section))
         self.log.info("%d documents copied into %s, %d were there", copied, new.state.index, there)
@@ -259,3 +269,12 @@ def _the_index(send: Send, alias: str) -> dict[str, Any]:
 
     index, about = the_index(send, alias)
     return {index: about}
+
+
+def _refuse_braces(alias: str, query: Any) -> None:
+    """Raise SpecError for an alias's filter with placeholders of a spec: the filter becomes the query, filled in."""
+    if found := re.search(r"\{\w+\}", json.dumps(query or {})):
+        raise SpecError(
+            f"the filter of alias {alias} has {found[0]}, which a spec takes for a placeholder. Say it without braces, "
+            "or fill in place. Nothing was sent."
+        )
