@@ -163,3 +163,19 @@ def test_the_command_plans_first(run: Run, model_id: str, tmp_path: Path, capsys
     assert "erased" in capsys.readouterr().out
     assert main([str(path), "", "--remove"]) == 1
     assert "an id is empty" in capsys.readouterr().err
+
+
+def test_a_report_that_is_cleared_after_an_erasure_removes_nothing(run: Run, model_id: str, tmp_path: Path) -> None:
+    """The rows of the others are in a file of another name by then, which only the manifest names."""
+    spec = spec_of(run, run.write(with_person()))
+    shards = run.execute(PrepareInputOperator(task_id="prepare", spec=spec, dag=run.dag))
+    landed = run.fetch(
+        run.wait(run.submit(model_id, shards)), spec=run.xcoms["prepare", "spec"], output_uri="", final=False
+    )
+    report = ReportOperator(task_id="report", planned_by="prepare", landed=[landed])
+    run.execute(report)
+    erase(tmp_path, spec)
+    with pytest.raises(AirflowFailException, match="has landed and is there no more .1 of 1 files.: an erasure wrote"):
+        run.execute(report)
+    [manifest] = (tmp_path / "out").glob("*/manifest.json")
+    assert len(results.open(f"file://{manifest}")) == 20

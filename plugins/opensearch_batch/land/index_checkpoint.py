@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -29,12 +29,23 @@ def keep_checkpoint(spec: BatchSpec, question: str, states: tuple[IndexState, ..
     """
     failed = _failed_ids(report.failures)
     if spec.input.chunks:
-        failed = dict.fromkeys(map(row_of, failed))
+        failed = _each_once(map(row_of, failed))
     left = _by_index(failed, [state.index for state in states])
     if not move_checkpoint(spec, question, states, left):
         log.warning(
             "more than %d documents have no vector yet: the next run reads the index from where this did", MOST_LEFT
         )
+
+
+def _each_once(row_ids: Iterable[str]) -> Iterator[str]:
+    """At most one more than a checkpoint keeps."""
+    seen: set[str] = set()
+    for row_id in row_ids:
+        if len(seen) > MOST_LEFT:
+            return
+        if row_id not in seen:
+            seen.add(row_id)
+            yield row_id
 
 
 def _failed_ids(uris: Iterable[str]) -> Iterable[str]:

@@ -34,6 +34,7 @@ from opensearch_batch.land.reconcile import NAMED, Left
 from opensearch_batch.land.report import Report, shards_named, sum_up
 from opensearch_batch.land.unlanded import with_unlanded
 from opensearch_batch.prepare.plan import Plan
+from opensearch_batch.storage import size_of
 from opensearch_batch.tasks.assets import tell_assets
 from opensearch_batch.tasks.base import flat
 
@@ -123,6 +124,11 @@ def close_run(
         report=report,
         files=files_of(landed, [*left, *([bad] if bad else [])], reused),
     )
+    if gone := [entry.uri for entry in manifest.files if size_of(entry.uri) is None]:
+        raise Terminal(
+            f"{gone[0]} has landed and is there no more ({len(gone)} of {len(manifest.files)} files): an erasure wrote "
+            f"it anew, or somebody removed it. What stands at {report.manifest} stays as it is"
+        )
     write_manifest(manifest)
     context["ti"].xcom_push(key="report", value=report.to_dict())  # for the page of the run, failed or not
     before = followed_at(followed)
