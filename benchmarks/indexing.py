@@ -22,7 +22,7 @@ from benchmarks.venvs import python_with
 if TYPE_CHECKING:
     from benchmarks.child import Work
     from opensearch_batch.cluster.ml_commons import Call
-    from opensearch_batch.sinks.index import Send
+    from opensearch_batch.sinks.bulk import Send
     from opensearch_batch.spec import BatchSpec
 
 CLIENT = "opensearch-py==3.0.0"

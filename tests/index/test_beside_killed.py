@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opensearch_batch.beside import carrying
-from opensearch_batch.sinks import index as sink
+from opensearch_batch.sinks import bulk as sink
 from opensearch_batch.sources import index_rows
 from tests.index.bench import Cluster, Index, articles
 from tests.index.beside import OLD, Beside, behind, lead

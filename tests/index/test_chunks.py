@@ -13,8 +13,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from opensearch_batch.fill import fill_embeddings
+from opensearch_batch.sinks import bulk as sink
 from opensearch_batch.sinks import chunks as chunk_sink
-from opensearch_batch.sinks import index as sink
 from tests.index.bench import DIMENSIONS, FIELDS, Cluster, Fill, Index
 from tests.index.chunks import CHUNK_FIELDS, CHUNKS, essay, essays
 from tests.index.test_fill import embedded

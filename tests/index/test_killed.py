@@ -10,7 +10,7 @@ import pytest
 
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.cluster.ml_commons import Call
-from opensearch_batch.sinks import index as sink
+from opensearch_batch.sinks import bulk as sink
 from opensearch_batch.sources import index_rows
 from tests.index.bench import Cluster, Fill, Index, articles
 from tests.sandbox.bench import Run, Server

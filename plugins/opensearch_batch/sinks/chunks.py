@@ -19,7 +19,8 @@ from opensearch_batch.flow.chunks import Chunk
 from opensearch_batch.flow.documents import DocumentVersion, IndexState
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.flow.written import NAMED, Written, added
-from opensearch_batch.sinks.index import Check, Send, Update, update_of, write_updates
+from opensearch_batch.sinks.bulk import Send
+from opensearch_batch.sinks.index import Check, Update, update_of, write_updates
 from opensearch_batch.temporary_database import temporary_database
 
 MOST_BYTES = 100 << 20

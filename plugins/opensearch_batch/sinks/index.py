@@ -9,38 +9,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import orjson
-import tenacity
 
 from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.documents import BulkItem, Found
-from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at, with_dotted
-from opensearch_batch.errors import BatchError, Refused, Throttled, Transient, Unavailable
+from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.flow.documents import DocumentVersion, IndexState
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.flow.written import NAMED, Written, added
+from opensearch_batch.sinks.bulk import CONFLICT, NOT_FOUND, Send, send_all
 
-REQUEST_BYTES = 4 << 20
-"""Of a bulk request. A node takes a tenth of its heap in all requests together."""
-AT_ONCE = 3
-"""Bulk requests under way."""
-PATIENCE_SECONDS = 600.0
-"""So long a request is sent again to a busy cluster; then the task fails, and its next try goes on."""
-
-FORBIDDEN, NOT_FOUND, CONFLICT, TOO_LARGE, TOO_MANY, SERVER_ERROR = 403, 404, 409, 413, 429, 500
-TOO_LARGE_FOR_THE_HEAP = "coordinating_operation_bytes"
-"""In a 429 that no waiting cures: https://docs.opensearch.org/latest/tuning-your-cluster/availability-and-recovery/
-shard-indexing-backpressure/
-"""
-BLOCKED = "cluster_block_exception"
-
-Send = Callable[[Call], Any]
 Check = Callable[[Sequence[IndexState]], None]
 
 
@@ -62,6 +44,10 @@ class Update:
     document: DocumentVersion
     text_hash: str
     lines: bytes
+
+    @property
+    def index(self) -> str:
+        return self.document.index
 
 
 @dataclass(frozen=True)
@@ -100,23 +86,8 @@ def write_updates(
     updates: Iterator[Update], hash_path: str, known: Mapping[str, IndexState], send: Send, check: Check
 ) -> Written:
     """Write updates, as write_vectors does; `known` are the states of their indices."""
-    stopped = threading.Event()
-    sink = _Sink(hash_path, send, lambda indices: check([known[index] for index in indices]), stopped)
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bulk") as pool:
-        running: set[Future[None]] = set()
-        try:
-            for batch in _batches(updates):
-                running.add(pool.submit(sink.write, batch))
-                if len(running) >= AT_ONCE:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for ended in done:
-                        ended.result()
-            for ended in running:
-                ended.result()
-        except BaseException:
-            stopped.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    sink = _Sink(hash_path, send, lambda indices: check([known[index] for index in indices]))
+    send_all(updates, send, sink.check, sink.take)
     return added(sink.parts)
 
 
@@ -150,79 +121,32 @@ def update_of(document: DocumentVersion, text_hash: str, body: bytes, known: Con
     return Update(document, text_hash, b"%b\n%b\n" % (head, body))
 
 
-def _batches(updates: Iterator[Update]) -> Iterator[list[Update]]:
-    batch: list[Update] = []
-    size = 0
-    for update in updates:
-        if batch and size + len(update.lines) > REQUEST_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(update)
-        size += len(update.lines)
-    if batch:
-        yield batch
-
-
 class _Sink:
-    """Writes batches, from several threads."""
+    """Counts what becomes of updates, from several threads."""
 
-    def __init__(self, hash_path: str, send: Send, check: Callable[[set[str]], None], stopped: threading.Event) -> None:
-        self._hash_path, self._send, self._check, self._stopped = hash_path, send, check, stopped
+    def __init__(self, hash_path: str, send: Send, check: Callable[[set[str]], None]) -> None:
+        self._hash_path, self._send, self.check = hash_path, send, check
         self._turn = threading.Lock()
         self.parts: list[Written] = []
 
-    def write(self, batch: Sequence[Update]) -> None:
-        """Write until each vector has an end; what the cluster had no place for is sent again, later."""
-        left = batch
-
-        def attempt() -> None:
-            nonlocal left
-            self._check({update.document.index for update in left})
-            left = self._once(left)
-            if left:
-                raise Throttled(
-                    f"{left[0].document.index}: the cluster has no place for them now; {len(left)} vectors wait"
-                )
-
-        tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Transient),
-            stop=tenacity.stop_any(
-                tenacity.stop_after_delay(PATIENCE_SECONDS), tenacity.stop_when_event_set(self._stopped)
-            ),
-            sleep=tenacity.sleep_using_event(self._stopped),
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=30),
-            reraise=True,
-        )(attempt)
-
-    def _once(self, batch: Sequence[Update]) -> list[Update]:
-        """Send a batch; return the updates that the cluster had no place for."""
-        busy: list[Update] = []
+    def take(self, answered: list[tuple[Update, BulkItem]]) -> None:
         conflicts: list[Update] = []
         missing: list[DocumentVersion] = []
         refused: list[tuple[DocumentVersion, BulkItem]] = []
-        for update, item in self._answered(batch):
-            if item.status >= SERVER_ERROR:
-                busy.append(update)
-                continue
-            if item.type == BLOCKED:
-                raise Refused(f"{update.document.index}: {item.reason} Lift the block, and clear this task")
-            if item.status == FORBIDDEN:
-                raise Refused(f"{update.document.index}: {item.reason}. The role for it is docs/roles/index.yml")
-            if item.status == TOO_MANY:
-                busy.append(update)
-            elif item.status == CONFLICT:
+        for update, item in answered:
+            if item.status == CONFLICT:
                 conflicts.append(update)
             elif item.status == NOT_FOUND:
                 missing.append(update.document)
             elif item.status >= 400:
                 refused.append((update.document, item))
         if missing:
-            self._check(
+            self.check(
                 {document.index for document in missing}
             )  # an index that is gone answers the same as a document that is gone
         ours, edited, deleted = self._conflicting(conflicts)
         deleted += [document.id for document in missing]
-        ended = len(batch) - len(busy) - len(conflicts) - len(missing) - len(refused)
+        ended = len(answered) - len(conflicts) - len(missing) - len(refused)
         self._count(
             Written(
                 ended + ours,
@@ -233,20 +157,6 @@ class _Sink:
                 [Example(document.id, item.type, item.reason) for document, item in refused[:NAMED]],
             )
         )
-        return busy
-
-    def _answered(self, batch: Sequence[Update]) -> list[tuple[Update, BulkItem]]:
-        """Send a batch, in halves where a whole request is refused: for its size, or for a line in it."""
-        try:
-            items: list[BulkItem] = self._send(documents.bulk(b"".join(update.lines for update in batch)))
-        except BatchError as error:
-            if not is_of_the_request(error):
-                raise
-            if len(batch) == 1:
-                return [(batch[0], BulkItem(error.status or 0, "request_refused", str(error)))]
-            middle = len(batch) // 2
-            return [*self._answered(batch[:middle]), *self._answered(batch[middle:])]
-        return list(zip(batch, items, strict=True))
 
     def _conflicting(self, conflicts: Sequence[Update]) -> tuple[int, list[str], list[str]]:
         """Tell our own earlier writes, whose answer was lost or whose task was killed, from edits and deletions."""
@@ -275,11 +185,6 @@ class _Sink:
     def _count(self, part: Written) -> None:
         with self._turn:
             self.parts = [added([*self.parts, part])]
-
-
-def is_of_the_request(error: BatchError) -> bool:
-    """Whether a smaller request, or a request without a certain line, may be taken."""
-    return error.status in (400, TOO_LARGE) or TOO_LARGE_FOR_THE_HEAP in str(error)
 
 
 def _counted(types: Iterable[str]) -> dict[str, int]:
