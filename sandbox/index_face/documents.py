@@ -64,7 +64,8 @@ class Shard:
         self.documents: dict[str, Document] = {}
         self._deleted: dict[str, tuple[int, float]] = {}
         self._snapshot = Snapshot([])
-        self._is_changed = False
+        self._changed_at: float | None = None
+        """Of the first write that no search sees."""
 
     def take_seq_no(self) -> int:
         self.next_seq += 1
@@ -74,12 +75,12 @@ class Shard:
         self.documents.pop(document.id, None)
         self.documents[document.id] = document
         self._deleted.pop(document.id, None)
-        self._is_changed = True
+        self._change()
 
     def remove(self, id: str, version: int) -> None:
         self._deleted[id] = (version, time.monotonic())
         if self.documents.pop(id, None):
-            self._is_changed = True
+            self._change()
 
     def deleted_version(self, id: str, keep_seconds: float) -> int | None:
         """Of a document that was deleted a moment ago: its version goes on counting."""
@@ -91,10 +92,15 @@ class Shard:
             return None
         return found[0]
 
-    def refresh(self) -> None:
-        if self._is_changed:
+    def _change(self) -> None:
+        if self._changed_at is None:
+            self._changed_at = time.monotonic()
+
+    def refresh(self, after_seconds: float = 0) -> None:
+        """Show writes to searches, if the first of them was made so long ago."""
+        if self._changed_at is not None and time.monotonic() - self._changed_at >= after_seconds:
             self._snapshot = Snapshot(list(self.documents.values()))
-            self._is_changed = False
+            self._changed_at = None
 
     @property
     def snapshot(self) -> Snapshot:

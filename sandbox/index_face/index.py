@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from sandbox.index_face import mappings, settings
 from sandbox.index_face.documents import Document, Shard
-from sandbox.index_face.errors import Problem
+from sandbox.index_face.errors import Problem, illegal_argument
 from sandbox.index_face.hashing import shard_of
 from sandbox.index_face.mappings import Fields, Mapping
 
@@ -67,10 +67,6 @@ class Index:
         """Vectors are given back as float32, out of the index."""
         return self.settings.get("index.knn.derived_source.enabled") == "true"
 
-    @property
-    def refreshes_itself(self) -> bool:
-        return self.settings.get("index.refresh_interval") != "-1"
-
     def shard_for(self, id: str, routing: str | None) -> Shard:
         return self.shards[self.number_for(routing if routing is not None else id)]
 
@@ -82,9 +78,15 @@ class Index:
         self.mapping = mappings.grown(self.mapping, change, knn=knn, is_3x=is_3x, limits=settings.limits(self.settings))
         self.fields = Fields(self.mapping)
 
-    def refresh(self) -> None:
+    def refresh(self, after_seconds: float = 0) -> None:
         for shard in self.shards:
-            shard.refresh()
+            shard.refresh(after_seconds)
+
+    def refresh_as_set(self) -> None:
+        """As a server does by itself, a second after a write if nothing else is set."""
+        interval = self.settings.get("index.refresh_interval", "1s")
+        if interval != "-1":
+            self.refresh(settings.seconds(interval, lambda: illegal_argument(f"refresh_interval [{interval}]")))
 
     def blocked(self, *, of_documents: bool = True) -> Problem | None:
         """Why nothing can be written: a document, or else the index's own aliases, which a block of writes leaves."""

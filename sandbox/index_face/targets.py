@@ -32,7 +32,7 @@ def targets(
     *,
     ignore_missing: bool = False,
 ) -> list[Target]:
-    """By index and shard; an index that refreshes by itself is refreshed."""
+    """By index and shard; an index whose refresh is due is refreshed."""
     found = []
     names = expression.split(",")
     for index in catalog.named(expression, ignore_missing=ignore_missing):
@@ -40,8 +40,7 @@ def targets(
             if "*" in expression or expression in ("", "_all"):
                 continue
             raise closed(index.name, index.uuid)
-        if index.refreshes_itself:
-            index.refresh()
+        index.refresh_as_set()
         rule = _rule(index, names)
         chosen = _chosen(index, routing or rule.get("search_routing"), preference)
         found += [Target(index, shard, index.shards[shard].snapshot, rule.get("filter")) for shard in chosen]

@@ -88,6 +88,10 @@ class Index:
     def edit(self, document_id: str, **fields: Any) -> None:
         self.cluster.ok("POST", f"/{self.name}/_update/{document_id}", {"doc": fields})
 
+    def never_refresh(self) -> None:
+        """No search sees a write from now on, until somebody asks for a refresh."""
+        self.cluster.ok("PUT", f"/{self.name}/_settings", {"index.refresh_interval": "-1"})
+
     def remove(self, document_id: str) -> None:
         self.cluster.ok("DELETE", f"/{self.name}/_doc/{document_id}")
 

@@ -53,6 +53,21 @@ def test_edits_made_meanwhile_are_in_the_new_index(aliased: Index, change: Chang
     assert swapped["without_vector"] == 2
 
 
+def test_edits_that_no_search_sees_yet_are_in_the_new_index(aliased: Index, change: Change) -> None:
+    """The copy begins behind a state that counts them: whoever passes them over never comes back."""
+    aliased.never_refresh()
+    aliased.edit("a0", body="edited before the copy")
+    aliased.remove("a3")
+    run = change(write_back=LOOSE)
+    run.through(lambda: aliased.edit("a1", body="edited before the carry-over"), lambda: aliased.remove("a4"))
+    hits = run.new_index.hits
+    assert set(hits) == set(aliased.hits)
+    assert [hits[name]["_source"]["body"] for name in ("a0", "a1")] == [
+        "edited before the copy",
+        "edited before the carry-over",
+    ]
+
+
 def test_edits_made_between_the_carry_over_and_the_swap_are_in_the_new_index(aliased: Index, change: Change) -> None:
     def meanwhile() -> None:
         aliased.edit("a0", body="edited once")

@@ -40,6 +40,14 @@ def test_each_document_comes_once(index: Index, shards: int) -> None:
     assert sorted(found) == sorted(articles(200))
 
 
+def test_a_write_that_no_search_sees_yet_comes_too(index: Index) -> None:
+    index.add(articles(20))
+    index.never_refresh()
+    index.edit("a3", body="edited a moment ago")
+    found = {row.fields["_id"]: row.fields["body"] for row in source_of(index).rows()}
+    assert (len(found), found["a3"]) == (20, "edited a moment ago")
+
+
 def test_writers_take_no_document_away_that_they_leave_alone(index: Index) -> None:
     """Edited documents may come as they were, or not at all: they belong to the next run."""
     index.add(articles(200))

@@ -16,14 +16,14 @@ from typing import Any
 from msgspec.structs import replace as with_fields
 
 from opensearch_batch.beside.aliased import Send
-from opensearch_batch.cluster import documents, indices
+from opensearch_batch.cluster import indices
 from opensearch_batch.cluster.indices import Held
 from opensearch_batch.dotted import value_at, with_dotted
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.flow.beside import NAMED, Carried
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.sinks.index_writes import Action, Sent, delete_action, index_action, send_actions
-from opensearch_batch.sources.index_rows import IndexSource, refuse_another
+from opensearch_batch.sources.index_rows import IndexSource, refuse_another, show_writes
 from opensearch_batch.temporary_database import temporary_database
 
 AT_ONCE = 200
@@ -48,6 +48,7 @@ class Fields:
 
 def reader(send: Send, state: IndexState, asked: Any) -> IndexSource:
     """Reads the documents of one index up to a state; `asked` is a filter of _source."""
+    show_writes(send, state)
     uri = f"opensearch://{state.index}"
     about: dict[str, Any] = {state.index: {"aliases": {}}}
     return IndexSource(uri, state.index, send, about, (state,), None, (), asked)
@@ -62,11 +63,12 @@ def copy_documents(send: Send, source: IndexState, target: IndexState, fields: F
 
     def actions() -> Iterator[Action]:
         nonlocal seen
-        for hit in _hits(send, source, None, fields):
+        for hit in hits:
             seen += 1
             yield _external(target.index, hit, hit["_source"], hit["_version"])
 
-    sent = _sent(send, target, actions())
+    with closing(_hits(send, source, None, fields)) as hits:
+        sent = _sent(send, target, actions())
     return sent.done, seen - sent.done
 
 
@@ -85,7 +87,6 @@ def carry(
     later, and stays. `bare` grows by the documents that have a text without its vector: a document that is written all
     the time counts once.
     """
-    send(documents.refresh(source.index))
     total, found = Carried(), 0
     with closing(_hits(send, source, since, fields)) as hits:
         while some := list(islice(hits, AT_ONCE)):
@@ -175,7 +176,6 @@ def _held(send: Send, hits: Sequence[Mapping[str, Any]], target: IndexState, fie
 
 def _written_since(send: Send, target: IndexState, behind: IndexState) -> frozenset[Key]:
     """Read after the documents' own numbers: a later write changes these, and the condition no longer holds."""
-    send(documents.refresh(target.index))
     now = with_fields(behind, checkpoints=dict.fromkeys(behind.checkpoints, MOST_SEQ_NO))
     return frozenset(key_of(hit) for hit in reader(send, now, False).hits(behind))
 
@@ -185,7 +185,6 @@ MOST_SEQ_NO = (1 << 63) - 1
 
 def _without_deleted(send: Send, source: IndexState, target: IndexState, behind: IndexState | None) -> Carried:
     """Delete from the target what the source no longer has. Ids are compared in a database on disk."""
-    send(documents.refresh(target.index))
     everything = dict.fromkeys(target.checkpoints, MOST_SEQ_NO)
     there = behind or with_fields(target, checkpoints=everything)
     all_of_source = with_fields(source, checkpoints=dict.fromkeys(source.checkpoints, MOST_SEQ_NO))
@@ -195,13 +194,14 @@ def _without_deleted(send: Send, source: IndexState, target: IndexState, behind:
         db.executemany("INSERT OR IGNORE INTO ids VALUES (?, ?)", rows)
 
         def actions() -> Iterator[Action]:
-            for hit in reader(send, there, False).hits():
+            for hit in hits:
                 key = (hit["_id"], hit.get("_routing", ""))
                 if db.execute("SELECT 1 FROM ids WHERE id = ? AND routing = ?", key).fetchone() is None:
                     term = {"if_seq_no": hit["_seq_no"], "if_primary_term": hit["_primary_term"]}
                     yield delete_action(target.index, hit["_id"], hit.get("_routing"), **term)
 
-        sent = _sent(send, target, actions())
+        with closing(reader(send, there, False).hits()) as hits:
+            sent = _sent(send, target, actions())
     return Carried(0, sent.done, 0, len(sent.conflicts), sent.conflicts[:NAMED])
 
 

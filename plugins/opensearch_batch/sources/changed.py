@@ -5,7 +5,7 @@ another model.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Self
 
 from opensearch_batch.cluster.documents import count_documents
@@ -80,21 +80,26 @@ class ChangedDocuments:
 
     def rows(self) -> Generator[Row | BadRow, None, None]:
         """Yield the rows to send, each with its text's hash, and rows that cannot be sent."""
+        with closing(self._source.rows(self._after)) as rows:
+            for row in rows:
+                if (made := self._to_send(row)) is not None:
+                    yield made
+
+    def _to_send(self, row: Row) -> Row | BadRow | None:
+        """Return the row as it is sent; None for one that is counted as unchanged, or as empty."""
         read = self._read
-        for row in self._source.rows(self._after):
-            if isinstance(made := self._with_texts(row), BadRow):
-                yield made
-                continue
-            if made is None:
-                self.empty += 1
-                continue
-            with suppress(WrongRow):
-                hashed = text_hash(self._model, text_of(made.fields, read.text_field, read.prompt))
-                if self._hash_field and value_at(made.fields, self._hash_field) == hashed:
-                    self.unchanged += 1
-                    continue
-                made.fields[TEXT_HASH] = hashed
-            yield made
+        made = self._with_texts(row)
+        if made is None:
+            self.empty += 1
+        if not isinstance(made, Row):
+            return made
+        with suppress(WrongRow):
+            hashed = text_hash(self._model, text_of(made.fields, read.text_field, read.prompt))
+            if self._hash_field and value_at(made.fields, self._hash_field) == hashed:
+                self.unchanged += 1
+                return None
+            made.fields[TEXT_HASH] = hashed
+        return made
 
     def _with_texts(self, row: Row) -> Row | BadRow | None:
         """Return the row with all fields of its text, None where none has a text, a BadRow where one holds no text."""

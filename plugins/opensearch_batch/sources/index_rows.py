@@ -79,7 +79,7 @@ class IndexSource:
                     number += 1
                     yield self._row(hit, number)
 
-    def hits(self, since: IndexState | None = None) -> Iterator[dict[str, Any]]:
+    def hits(self, since: IndexState | None = None) -> Generator[dict[str, Any], None, None]:
         """Yield each document as it is found; with `since` each that was written after that state of its index."""
         for state in self.states:
             for shard in sorted(state.checkpoints, key=int):
@@ -99,7 +99,9 @@ class IndexSource:
         fields[DOCUMENT] = version
         return Row(fields, Place(self.uri, number, "document"))
 
-    def _shard(self, state: IndexState, shard: str, since: int, left: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def _shard(
+        self, state: IndexState, shard: str, since: int, left: Sequence[str]
+    ) -> Generator[dict[str, Any], None, None]:
         """Documents written later than the state come with the next run: after a lost point in time a document that
         was edited meanwhile would come twice.
         """
@@ -215,8 +217,15 @@ def open_index(uri: str, query: Mapping[str, Any] | None, fields: Sequence[str])
         shards = int(described[state.index]["settings"]["index"]["number_of_shards"])
         if len(state.histories) < shards:
             raise Unavailable(f"{state.index}: only {len(state.histories)} of {shards} shards answer. Nothing was sent")
-        send(documents.refresh(state.index))  # else vectors of a run a moment ago are not seen, and paid again
+        show_writes(send, state)
     return IndexSource(uri, name, send, described, states, query, fields)
+
+
+def show_writes(send: Send, state: IndexState) -> None:
+    """Make searches see what a state counts. Before a refresh a walk passes the last writes over for good, and vectors
+    that were written a moment ago are paid again.
+    """
+    send(documents.refresh(state.index))
 
 
 def address_of(uri: str) -> tuple[str, str]:
