@@ -120,12 +120,13 @@ def batch_inference(
         plan = XComArg(prepare, key="plan")
         written.append(WriteBackOperator(task_id="write_reused", spec=resolved, plan=plan, doc_md=REUSED, **into))
     landed = [round_of("shard", prepare.output, last=not rounds)]
-    repairs, groups = [], ["shard"]
+    repairs, groups = list[str](), ["shard"]
     for number in range(1, rounds + 1):
         repair = PrepareRepairOperator(
             task_id=f"prepare_repair_{number}",
             spec=resolved,
             landed=landed[-1],
+            planned_by=[prepare.task_id, *repairs][-1],
             trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
             doc_md=SKIPPED,
         )
@@ -138,6 +139,7 @@ def batch_inference(
                 task_id="write_chunks",
                 planned_by=prepare.task_id,
                 landed=landed,
+                repaired_by=repairs,
                 trigger_rule=TriggerRule.ALL_DONE,
                 doc_md=CHUNKS,
             )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.errors import Terminal, UnknownAnswer
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job
@@ -351,3 +351,8 @@ def test_the_same_shard_landed_twice_cannot_hide_a_hole() -> None:
     """Two bundles that both bring shard 0 must not make up for a shard 1 that never came."""
     report = sum_up(plan(20, 2), [landed(0), landed(0)], "file:///out/manifest.json")
     assert report.problems
+
+
+def test_more_ends_than_rows_are_no_report() -> None:
+    with pytest.raises(Terminal, match="10 rows were planned, and 20 have an end"):
+        sum_up(plan(10, 1), [landed(0), landed(1)], "file:///out/manifest.json")

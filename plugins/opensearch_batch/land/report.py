@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType, field
 
+from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.beside import Swapped
 from opensearch_batch.flow.data_files import DataFile
@@ -154,7 +155,7 @@ def sum_up(
     reused: DataFile | None = None,
 ) -> Report:
     """Sum up the landed shards against the plan: a shard that never landed is a hole of all the shard's rows. `bad` are
-    the bad rows of the input, `reused` the rows that were not sent.
+    the bad rows of the input, `reused` the rows that were not sent. Raise Terminal for more ends than rows.
     """
     unsent = [*left, *([bad] if bad else [])]
     once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
@@ -166,6 +167,11 @@ def sum_up(
     total["answered"] += reused.rows if reused else 0
     records = plan.records + (plan.twins or 0) + (bad.tally.failed if bad else 0) + (reused.rows if reused else 0)
     total["missing"] = records - total["answered"] - total["failed"]
+    if total["missing"] < 0:
+        raise Terminal(
+            f"{records} rows were planned, and {total['answered'] + total['failed']} have an end: some landed are not "
+            "of this plan, so the run cannot be judged. Clear what lands its answers, with what follows"
+        )
     return Report(
         records=records,
         shards=plan.shards,

@@ -20,6 +20,7 @@ from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.parity import Parity
+from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.written import Written, added
 from opensearch_batch.land.followed import Followed, follow, followed_at, followed_uri, incomplete, landed_less
 from opensearch_batch.land.manifest import (
@@ -30,7 +31,9 @@ from opensearch_batch.land.manifest import (
     remove_strays,
     write_manifest,
 )
+from opensearch_batch.land.planned import Planned, planned
 from opensearch_batch.land.reconcile import NAMED, Left
+from opensearch_batch.land.repair import Taken
 from opensearch_batch.land.report import Report, shards_named, sum_up
 from opensearch_batch.land.unlanded import with_unlanded
 from opensearch_batch.prepare.plan import Plan
@@ -66,14 +69,11 @@ def landed_plan(landed: list[Landed], key: str) -> Plan:
     return Plan(key, sum(part.records for part in landed), len(landed), 0, 0, None, None, None)
 
 
-def of_this_preparation(landed: list[Landed], bundles: Any) -> list[Landed]:
-    """Leave out shards of an earlier preparation: Airflow keeps what a mapped task gave that is there no more.
-    `bundles` are what the preparation returned, None where it is not known.
-    """
-    if bundles is None:
-        return landed
-    planned = {shard["sha256"] for shard in flat(bundles)}
-    return [part for part in landed if not part.job.shard or part.job.round or part.job.shard.sha256 in planned]
+def of_this_preparation(ti: Any, landed: Sequence[Landed], planned_by: str, repaired_by: Sequence[str] = ()) -> Planned:
+    """Leave out what an earlier preparation of the run has left in Airflow's database (land/planned.py)."""
+    rounds = [ti.xcom_pull(task_ids=task_id, key="taken") for task_id in repaired_by]
+    shards = [Shard.from_dict(shard) for shard in flat(ti.xcom_pull(task_ids=planned_by) or [])]
+    return planned(landed, shards, [[Taken.from_dict(group) for group in groups or []] for groups in rounds])
 
 
 def close_run(

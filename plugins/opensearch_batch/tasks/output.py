@@ -124,8 +124,8 @@ class ReportOperator(BatchOperator):
     :param landed: the output of all fetches, of all rounds.
     :param skip_without_plan: skip, where `planned_by` failed, instead of failing: for DAGs in which another task fails
         then, and makes the run a failure.
-    :param repaired_by: task ids of the PrepareRepairOperators. A row that was handed on and landed in no later round is
-        a failure, with the earlier reason.
+    :param repaired_by: task ids of the PrepareRepairOperators, in the order of the rounds. A row that was handed on and
+        landed in no later round is a failure, with the earlier reason.
     :param submitted_by: task ids of the SubmitBatchOperators, and
     :param waited_by: of the BatchSensors: jobs that did not land are counted, and their tokens paid.
     :param written_by: task ids of the WriteBackOperators or WriteChunksOperators: a run whose vectors are not all in
@@ -166,7 +166,7 @@ class ReportOperator(BatchOperator):
         from opensearch_batch.flow.written import Written
         from opensearch_batch.land.bad_rows import land_bad_rows
         from opensearch_batch.land.index_checkpoint import keep_checkpoint
-        from opensearch_batch.land.repair import Taken, leave
+        from opensearch_batch.land.repair import leave
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.land.reused import keep_for_later, land_reused
         from opensearch_batch.land.unlanded import unlanded
@@ -183,16 +183,15 @@ class ReportOperator(BatchOperator):
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}. To send it, start a run without dry_run")
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
-        landed = of_this_preparation(landed, context["ti"].xcom_pull(task_ids=self.planned_by))
+        planned = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by)
+        landed = planned.landed
         output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
-        rounds = [context["ti"].xcom_pull(task_ids=task_id, key="taken") for task_id in self.repaired_by]
-        taken = [Taken.from_dict(group) for groups in rounds for group in groups or []]
-        left = leave(landed, taken, vendor, output_uri, plan.run_key)
+        left = leave(landed, planned.taken, vendor, output_uri, plan.run_key)
         bad = land_bad_rows([plan.bad_rows_uri] if plan.bad_rows_uri else [], output_uri, plan.run_key)
         limit, shrink = spec.limits.max_failed_fraction, spec.output.may_shrink or spec.write_back is not None
-        paid = unlanded(
-            self._pulled(context, self.submitted_by, Job), self._pulled(context, self.waited_by, Outcome), landed
-        )
+        submitted = [job for job in self._pulled(context, self.submitted_by, Job) if planned.has(job)]
+        waited = [end for end in self._pulled(context, self.waited_by, Outcome) if planned.has(end.job)]
+        paid = unlanded(submitted, waited, landed)
         files = {part.results.uri for part in landed if part.results} | {plan.reused.uri if plan.reused else ""}
         written = [
             part

@@ -17,6 +17,8 @@ from opensearch_batch.tasks.settings import TaskSettings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from opensearch_batch.flow.landed import Landed
+
 
 class PrepareRepairOperator(BatchOperator):
     """Gather the rows that FetchOutputOperator(repair=True) handed on into shards; return the bundles, a bundle for
@@ -26,6 +28,9 @@ class PrepareRepairOperator(BatchOperator):
     trigger_rule="all_done_min_one_success", so that a failed shard does not keep the other shards from repair.
 
     :param landed: the output of the fetches of the round before.
+    :param planned_by: task id of the PrepareInputOperator or PrepareRepairOperator that made the bundles of the round
+        before. Rows of other bundles, which an earlier preparation may have left, do not go again; without a task id
+        all rows do.
     :param max_requests: rows a shard; default: the spec's, else the provider's.
     :param max_bytes: bytes a shard; the same.
     """
@@ -33,19 +38,31 @@ class PrepareRepairOperator(BatchOperator):
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "landed")
 
     def __init__(
-        self, *, landed: Any, max_requests: int | None = None, max_bytes: int | None = None, **kwargs: Any
+        self,
+        *,
+        landed: Any,
+        planned_by: str = "",
+        max_requests: int | None = None,
+        max_bytes: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.landed = landed
+        self.planned_by = planned_by
         self.max_requests = max_requests
         self.max_bytes = max_bytes
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[list[dict[str, Any]]]:
+        from opensearch_batch.flow.shards import Shard
+        from opensearch_batch.land.planned import of_bundles
         from opensearch_batch.land.repair import handed_on_by, prepare_repair
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.prepare.preparation import shard_limits
 
-        fetched = [Fetched.from_dict(one).landed for one in flat(self.landed or [])]
+        fetched: Sequence[Sequence[Landed]] = [Fetched.from_dict(one).landed for one in flat(self.landed or [])]
+        if self.planned_by:
+            made = context["ti"].xcom_pull(task_ids=self.planned_by) or []
+            fetched = of_bundles(fetched, [[Shard.from_dict(shard) for shard in flat(bundle)] for bundle in made])
         sources = handed_on_by([part for parts in fetched for part in parts])
         if not sources:
             raise AirflowSkipException("not needed: no row of the round before may be answered by another try")

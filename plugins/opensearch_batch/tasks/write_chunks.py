@@ -27,14 +27,15 @@ class WriteChunksOperator(BatchOperator):
 
     :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
     :param landed: the output of all FetchOutputOperators, of all rounds.
+    :param repaired_by: task ids of the PrepareRepairOperators, in the order of the rounds.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
     template_fields_renderers = {"landed": "json", "spec": "json"}
 
-    def __init__(self, *, planned_by: str, landed: Any, **kwargs: Any) -> None:
+    def __init__(self, *, planned_by: str, landed: Any, repaired_by: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.planned_by, self.landed = planned_by, landed
+        self.planned_by, self.landed, self.repaired_by = planned_by, landed, repaired_by
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
         from opensearch_batch.land.report import Fetched
@@ -51,7 +52,7 @@ class WriteChunksOperator(BatchOperator):
         if spec.write_back is None:
             raise SpecError("WriteChunksOperator needs a spec with write_back")
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
-        landed = of_this_preparation(landed, context["ti"].xcom_pull(task_ids=self.planned_by))
+        landed = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by).landed
         uris = [part.results.uri for part in landed if part.results] + ([plan.reused.uri] if plan.reused else [])
         if not uris:
             raise AirflowSkipException("no chunk has a vector")
