@@ -219,6 +219,9 @@ class Killed(BatchTrigger):
     [
         ("failed", True, True),
         ("success", True, True),
+        ("skipped", True, True),
+        ("upstream_failed", True, True),
+        ("removed", True, True),
         ("failed", False, False),
         ("deferred", True, False),
         ("running", True, False),

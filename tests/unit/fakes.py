@@ -68,6 +68,9 @@ class World:
     job_in_answer: bool = True
     lists_lag: bool = False
     cluster_is_down: bool = False
+    search_is_down: bool = False
+    types: dict[str, str] = field(default_factory=dict)
+    """By task id, where a task is no batch."""
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What a list of the files says more, by file id; `bytes` is 100 where it is silent."""
 
@@ -100,10 +103,12 @@ class World:
 
     def _search(self, call: Call) -> list[Hit]:
         assert call.body is not None
+        if self.search_is_down:
+            raise Unavailable("no answer to the search")
         wanted = call.body["query"].get("term", {}).get("remote_job.input_file_id")
         found = [(key, job) for key, job in self.tasks.items() if wanted in (None, job["input_file_id"])]
-        kept = {"task_type": "BATCH_PREDICTION", "state": "RUNNING"}
-        return [Hit(key, {**kept, "remote_job": dict(job)}) for key, job in found]
+        types = {key: self.types.get(key, "BATCH_PREDICTION") for key, _ in found}
+        return [Hit(key, {"task_type": types[key], "state": "RUNNING", "remote_job": dict(job)}) for key, job in found]
 
     def new_job(self, file_id: str, status: str = "validating", **more: Any) -> dict[str, Any]:
         job = {"id": f"batch_{len(self.jobs) + 1}", "status": status, "input_file_id": file_id, **more}
