@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.errors import Unavailable
 from tests.index.bench import FIELDS, VECTOR, Cluster, Fill, Index, articles
+from tests.index.beside import Beside, behind, lead
 from tests.sandbox.bench import Server
 
 Night = Callable[..., Fill]
@@ -98,6 +101,64 @@ def test_a_read_only_cluster(cluster: Cluster, index: Index, night: Night) -> No
     with settings(cluster, transient={"cluster.blocks.read_only": True}):
         said = refusal(night())
     assert "the cluster is read-only (cluster.blocks.read_only): PUT _cluster/settings" in said
+
+
+def test_vectors_of_an_earlier_run_take_room_too(
+    cluster: Cluster, index: Index, night: Night, server: Server, tmp_path: Path
+) -> None:
+    settings_of_both = {"reuse": {"uri": f"file://{tmp_path}/paid-for"}}
+    index.add(articles(100))
+    night(**settings_of_both).through()
+    copy = cluster.index("copy")
+    copy.add(articles(100))
+    jobs = len(server.ledger)
+    with settings(cluster, transient={f"{DISK}.threshold_enabled": True, **WATERMARKS}):
+        said = refusal(of(night("night-2", **settings_of_both), copy))
+    assert "copy: 100 vectors, and their documents written again, take about" in said
+    assert len(server.ledger) == jobs
+    run = of(night("night-3", **settings_of_both), copy)
+    assert (run.through()["reused"], copy.vectors) == (100, set(articles(100)))
+
+
+def test_a_second_index_needs_room_before_it_is_made(
+    cluster: Cluster, aliased: Index, change: Callable[..., Beside]
+) -> None:
+    run = change()
+    with (
+        settings(cluster, transient={f"{DISK}.threshold_enabled": True, **WATERMARKS}),
+        pytest.raises(
+            AirflowFailException, match="40 vectors, and their documents written again, take about"
+        ) as refused,
+    ):
+        run.make()
+    name = re.findall(r"live-\w+", str(refused.value))[0]
+    assert cluster.http.head(f"/{name}").status_code == 404
+    run.through()
+    assert behind(cluster) == {name}
+
+
+def test_a_second_index_has_graphs_beside_those_of_the_first(cluster: Cluster, change: Callable[..., Beside]) -> None:
+    method = {"name": "hnsw", "engine": "faiss", "space_type": "l2"}
+    index = cluster.index("articles-native", fields={**FIELDS, "vector": {**VECTOR, "method": method}})
+    index.add(articles(100))
+    lead(cluster, "native", index)
+    run = change()
+    run.index, run.alias = index, "native"
+    with settings(cluster, persistent={LIMIT: "1kb"}):
+        with pytest.raises(AirflowFailException, match="the graphs of 100 vectors × 8 .faiss, m 16, 1 copies. take"):
+            run.make()
+        passing = change("change-2", write_back={"when_too_large": "pass"})
+        passing.index, passing.alias = index, "native"
+        assert passing.make()["input.uri"].startswith("opensearch://corpus/native-")
+
+
+def test_a_next_try_finds_its_index_however_full_the_disk_is_by_then(
+    cluster: Cluster, aliased: Index, change: Callable[..., Beside]
+) -> None:
+    run = change()
+    made = run.make()
+    with settings(cluster, transient={f"{DISK}.threshold_enabled": True, **WATERMARKS}):
+        assert run.make() == made
 
 
 def test_what_may_not_be_asked_for_is_not_judged(index: Index, night: Night, caplog: pytest.LogCaptureFixture) -> None:

@@ -61,6 +61,17 @@ def the_index(send: Send, alias: str) -> tuple[str, About]:
     return index, about
 
 
+def described(send: Send, index: str) -> About | None:
+    """Describe one index by its own name; None where there is none."""
+    try:
+        found: dict[str, About] = send(documents.describe_indices(index))
+    except BatchError as error:
+        if error.status != NOT_FOUND:
+            raise
+        return None
+    return found.get(index)
+
+
 def removal(alias: str, index: str) -> str:
     """The line that takes an alias off an index."""
     action = {"remove": {"index": index, "alias": alias, "must_exist": True}}

@@ -6,8 +6,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from opensearch_batch.beside.aliased import About, Send, the_index
+from opensearch_batch.beside.aliased import About, Send, described, the_index
 from opensearch_batch.beside.notes import note_of, with_note
+from opensearch_batch.beside.room import refuse_no_room
 from opensearch_batch.cluster import documents
 from opensearch_batch.dotted import value_at
 from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
@@ -42,14 +43,17 @@ def make_index(
 ) -> NewIndex:
     """Make the index of a run, or find it again. Without `dimensions` its vector field waits for the first vectors.
 
-    Raise SpecError for an alias that cannot be moved or an index whose documents are not all there to copy, Refused for
-    an index of that name which is not this run's, Unavailable for a red one.
+    Raise SpecError for an alias that cannot be moved, an index whose documents are not all there to copy, or want of
+    room; Refused for an index of that name which is not this run's; Unavailable for a red one.
     """
     source, about = the_index(send, alias)
     if source == name:
         return _found(send, name, about, alias, run)
     _refuse_incomplete(source, about)
     state = whole_state(send, source, about)
+    if described(send, name) is None:  # else documents of an earlier try are counted in the room already
+        mapping = vector_field(about["mappings"], section, dimensions) if dimensions else None
+        refuse_no_room(send, source, name, about, section, mapping)
     note = IndexNote(made=Made(alias, run, state))
     try:
         send(documents.create_index(name, body_of(about, section, dimensions, note)))

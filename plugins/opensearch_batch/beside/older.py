@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import logging
 
-from opensearch_batch.beside.aliased import About, Send
+from opensearch_batch.beside.aliased import Send, described
 from opensearch_batch.beside.notes import note_of
-from opensearch_batch.cluster import documents, indices
-from opensearch_batch.errors import BatchError
+from opensearch_batch.cluster import indices
 from opensearch_batch.sources.index_rows import read_states
 
 log = logging.getLogger(__name__)
 
-NOT_FOUND = 404
-
 
 def older_than(send: Send, kept: str) -> list[str]:
     """Return the index that the kept one has replaced, where it is still the same and under no alias at all."""
-    about = _described(send, kept)
+    about = described(send, kept)
     moved = note_of(about).moved if about else None
     if moved is None or moved.back:
         return []
-    older = _described(send, moved.left.index)
+    older = described(send, moved.left.index)
     if older is None or older["aliases"]:
         return []
     return [moved.left.index] if next(read_states(send, [moved.left.index])).is_same_index(moved.left) else []
@@ -33,13 +30,3 @@ def remove(send: Send, names: list[str]) -> list[str]:
         send(indices.delete_index(name))
         log.info("%s was deleted, as write_back.remove_older says", name)
     return names
-
-
-def _described(send: Send, index: str) -> About | None:
-    try:
-        found: dict[str, About] = send(documents.describe_indices(index))
-    except BatchError as error:
-        if error.status != NOT_FOUND:
-            raise
-        return None
-    return found.get(index)

@@ -23,7 +23,11 @@ def refuse_without_room(send: Send, indices: Sequence[str], field: str, written:
     """Raise SpecError, with figures and what to do, where the indices' graphs do not fit in memory, or `written`
     vectors more on disk; with `when` "pass" only say so. What this user may not ask for is not judged.
     """
-    needed = list(_needed(send, indices, field, written))
+    refuse_lacking(send, list(_needed(send, indices, field, written)), when)
+
+
+def refuse_lacking(send: Send, needed: Sequence[Needed], when: str = "error") -> None:
+    """As refuse_without_room, for what is known to be needed."""
     for each in needed:
         log.info("%s", words_of(each))
     found = Room(_asked(send, room.data_nodes()), _asked(send, room.room_settings()))
@@ -53,10 +57,10 @@ def _needed(send: Send, indices: Sequence[str], field: str, written: int) -> Ite
             continue
         share = math.ceil(written * size.documents / total) if total else written
         shards, copies = int(settings["number_of_shards"]), 1 + int(settings["number_of_replicas"])
-        yield Needed(index, vector, size, shards, copies, share, _is_derived(settings))
+        yield Needed(index, vector, size, shards, copies, share, is_derived(settings))
 
 
-def _is_derived(settings: Any) -> bool:
+def is_derived(settings: Any) -> bool:
     """Told as a tree or, where index.knn is a value itself, by the rest of the name."""
     told = settings.get("knn.derived_source") or {}
     return str(told.get("enabled")) == "true"

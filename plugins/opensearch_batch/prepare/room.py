@@ -97,7 +97,7 @@ def _disk_too_small(needed: Sequence[Needed], nodes: Sequence[DataNode], setting
         yield (
             f"{names}: {sum(each.written for each in needed)} vectors, and their documents written again, take about "
             f"{shown(taken)} on disk, and the data nodes have {shown(free)} free until {FLOOD_STAGE} ({stage}), where "
-            "OpenSearch blocks all writes. Free disk, add a node, or send less in a run (input.max_records)"
+            "OpenSearch blocks all writes. Free disk, add a node, or in place send less in a run (input.max_records)"
         )
 
 

@@ -126,9 +126,11 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         plan, bundles = prepare(spec, key, folder, run_name(context))
         ti.xcom_push(key="spec", value=spec.to_dict())
         ti.xcom_push(key="plan", value=plan.to_dict())
-        if plan.records and not plan.dry_run:
+        if not plan.dry_run:
             try:
-                ti.xcom_push(key="preflight", value=self._preflight(spec, plan, settings).to_dict())
+                if plan.records:
+                    ti.xcom_push(key="preflight", value=self._preflight(spec, plan, settings).to_dict())
+                self._refuse_without_room(spec, plan)
             except BaseException:
                 remove(folder, recursive=True)
                 raise
@@ -177,17 +179,16 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             max_enqueued_tokens=limits.max_enqueued_tokens,
         )
         self.log.info("preflight: %s", found)
-        self._refuse_without_room(spec, plan)
         return found
 
     def _refuse_without_room(self, spec: BatchSpec, plan: Plan) -> None:
         from opensearch_batch.prepare.index_room import refuse_without_room
         from opensearch_batch.sources.index_rows import address_of
 
-        if spec.write_back is None or not plan.indices:
+        written = plan.records + (plan.reused_rows or 0) + (plan.twins or 0)
+        if spec.write_back is None or not plan.indices or not written:
             return
-        indices = [state.index for state in plan.indices]
-        section, written = spec.write_back, plan.records + (plan.reused_rows or 0) + (plan.twins or 0)
+        indices, section = [state.index for state in plan.indices], spec.write_back
         send = cluster(address_of(spec.input.uri)[0])
         refuse_without_room(send, indices, section.vector_field, written, section.when_too_large)
 
