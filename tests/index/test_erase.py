@@ -19,6 +19,7 @@ from opensearch_batch.providers.openai.store import OpenAIFiles
 from opensearch_batch.reuse import moved
 from opensearch_batch.storage import ObjectWriter
 from tests.index.bench import Cluster, Fill, Index, articles
+from tests.index.beside import Beside
 from tests.sandbox.bench import KEY, Run, Server
 
 Night = Callable[..., Fill]
@@ -208,11 +209,43 @@ def test_another_document_of_the_same_text_keeps_its_vector(
     night(**settings).through()
     proof = erase(night("night-2", **settings), [person])
     assert proof["state"] == "erased"
+    report = results.open(f"file://{tmp_path}/out/manifest.json").manifest.report
+    assert (report.records, report.answered, report.twins) == (6, 6, 0)
     assert files_with(tmp_path, SECRET) == files_with(tmp_path, f'"{person}"') == []
     assert "m-twin" in index.vectors
     assert any("vectors of the same texts" in each["what"] for each in proof["not_removed"])
     index.add({"third": {"title": "another", "body": "the same"}})
     assert night("night-3", **settings).through()["reused"] == 1
+
+
+def test_twins_are_counted_without_those_that_went(index: Index, night: Night, reuse: Any, tmp_path: Path) -> None:
+    same = {name: {"title": "t", "body": "the same"} for name in ("a", "b", "c", "d")}
+    index.add({**articles(3), **same})
+    run = night(reuse=reuse)
+    assert run.through()["twins"] == 3
+    assert erase(night("night-2", reuse=reuse), ["a", "c"])["state"] == "erased"
+    report = results.open(f"file://{tmp_path}/out/manifest.json").manifest.report
+    assert (report.records, report.twins) == (5, 1)
+    assert erase(night("night-2", reuse=reuse), ["b", "d"], "erasure-2")["state"] == "erased"
+    report = results.open(f"file://{tmp_path}/out/manifest.json").manifest.report
+    assert (report.records, report.twins) == (3, 0)
+
+
+def test_indices_that_swaps_have_kept_are_looked_in_too(
+    aliased: Index, change: Callable[..., Beside], tmp_path: Path
+) -> None:
+    first, second = change(), change("change-2", write_back={"on_model_change": "replace"})
+    first.through()
+    second.through()
+    proof = erase(second, ["a3"])
+    looked = {place["at"]: place["found"] for place in proof["places"] if place["kind"] == "index"}
+    names = [aliased.name, first.new_index.name, second.new_index.name]
+    assert looked == {f"opensearch://corpus/{name}": 1 for name in names}
+    assert proof["state"] == "erased"
+    for each in (aliased, first.new_index, second.new_index):
+        assert set(each.hits) == set(articles(40)) - {"a3"}
+    aliased.cluster.delete(aliased.name)
+    assert erase(second, ["a4"], "erasure-2")["state"] == "erased"
 
 
 class Killed(BaseException):

@@ -12,9 +12,11 @@ import orjson
 from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
+from opensearch_batch.erase.kept import kept_indices
 from opensearch_batch.erase.proof import Forget, Place
 from opensearch_batch.errors import InputError, Refused, Unavailable
-from opensearch_batch.flow.text_hash import text_hash
+from opensearch_batch.flow.text_hash import is_text_hash, text_hash
+from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.sources.columns import text_leaves_of
 from opensearch_batch.sources.hashed import hash_of_model
 from opensearch_batch.sources.index_rows import DOCUMENT, ID, address_of, open_index
@@ -54,13 +56,18 @@ def _names_of_one(spec: BatchSpec) -> bool:
 
 
 class Indices:
-    """The concrete indices to look in: those of the spec's input, and `others` that were it or are its copies."""
+    """The concrete indices to look in: those of the spec's input, `others` that were it or are its copies, and those of
+    which the manifests of earlier runs tell.
+    """
 
-    def __init__(self, spec: BatchSpec, others: Sequence[str], forget: Forget) -> None:
+    def __init__(
+        self, spec: BatchSpec, others: Sequence[str], forget: Forget, manifests: Sequence[Manifest] = ()
+    ) -> None:
         self._spec, self._forget = spec, forget
         self._connection, name = address_of(spec.input.uri)
         self._own = sorted(open_index(spec.input.uri, None, []).described)
-        self.names = [*self._own, *(each for each in others if each not in self._own)]
+        others = [*others, *kept_indices(manifests, self._connection, self._send)]
+        self.names = list(dict.fromkeys([*self._own, *others]))
         self._texts = text_leaves_of(spec)
         self._back = spec.write_back
 
@@ -92,12 +99,12 @@ class Indices:
         for row in open_index(self.uri(index), named, [*self._texts, *hash_field]).rows():
             document = row.fields[DOCUMENT]
             fields = [name for name in self._texts if _value(row.fields, name) is not None]
-            hashes = {str(each) for name in hash_field if (each := value_at(row.fields, name))}
-            if self._back and hashes:
+            noted = [each for name in hash_field if (each := value_at(row.fields, name))]
+            if self._back and noted:
                 fields.append(self._back.provenance)
             if self._back and document["id"] in with_vector:
                 fields.append(self._back.vector_field)
-            hashes |= set(_hash_of(self._spec, model, row.fields))
+            hashes = {each for each in noted if is_text_hash(each)} | set(_hash_of(self._spec, model, row.fields))
             yield Indexed(index, document["id"], document.get("routing"), tuple(fields), frozenset(hashes))
 
     def _with_vectors(self, index: str, named: Mapping[str, Any]) -> set[str]:

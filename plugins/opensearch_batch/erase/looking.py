@@ -83,7 +83,7 @@ def look(order: Order, ids: frozenset[str], open_store: OpenStore, hashes: Itera
         looked.hashes |= {each for scanned in folder.with_rows for each in scanned.hashes}
     _look_at_work(looked, named)
     if spec.input.is_index:
-        looked.indices = Indices(spec, order.indices, order.forget)
+        looked.indices = Indices(spec, order.indices, order.forget, [manifest for _, manifest in named])
         for place, found in looked.indices.look(ids):
             looked.places.append(place)
             looked.indexed += found

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
 
-from opensearch_batch.erase.rows import Scanned
+from opensearch_batch.erase.rows import Cut, Scanned
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.flow.written import Written
@@ -16,8 +17,23 @@ from opensearch_batch.land.reconcile import MISSING
 from opensearch_batch.land.report import Report
 from opensearch_batch.prepare.bad_rows import BAD_ROW
 
-Change = tuple[Scanned, DataFile | None]
-"""A file with wanted rows, and the file without; None where no row is left."""
+
+@dataclass(frozen=True)
+class Change:
+    """A file with wanted rows, and `new`, the file without; None where no row is left. `spare` are lines of the new
+    file by the hash of their text, for texts of the wanted rows.
+    """
+
+    old: Scanned
+    new: DataFile | None
+    spare: Mapping[bytes, Cut] = field(default_factory=dict)
+
+    @property
+    def twins(self) -> int:
+        """How many of the wanted rows were answered as another row with the same text was. Of rows with one text, of
+        which one was sent, all but one are twins.
+        """
+        return sum(count if bytes.fromhex(each) in self.spare else count - 1 for each, count in self.old.hashes.items())
 
 
 def mentions(manifest: Manifest, ids: Collection[str]) -> int:
@@ -42,7 +58,7 @@ def _name(uri: str) -> str:
 def _entry(entry: ManifestFile, changed: Mapping[str, Change]) -> ManifestFile | None:
     if _name(entry.uri) not in changed:
         return entry
-    new = changed[_name(entry.uri)][1]
+    new = changed[_name(entry.uri)].new
     return ManifestFile(kind=entry.kind, **{**new.to_dict(), "uri": _beside(entry.uri, new)}) if new else None
 
 
@@ -52,12 +68,15 @@ def _beside(uri: str, new: DataFile) -> str:
 
 
 def _report(report: Report, touched: Collection[Change], changed: Mapping[str, Change], ids: Collection[str]) -> Report:
-    answered = failed = missing = bad = reused = 0
+    answered = failed = missing = bad = reused = twins = 0
     codes = dict(report.codes)
-    for scanned, _ in touched:
+    for change in touched:
+        scanned = change.old
         if scanned.name.startswith("results-"):
+            is_reused = "-reused-" in scanned.name
             answered += scanned.found
-            reused += scanned.found * ("-reused-" in scanned.name)
+            reused += scanned.found * is_reused
+            twins += 0 if is_reused else change.twins
             continue
         missing += scanned.codes[MISSING]
         failed += scanned.found - scanned.codes[MISSING]
@@ -78,6 +97,8 @@ def _report(report: Report, touched: Collection[Change], changed: Mapping[str, C
         fields["bad_rows"] = report.bad_rows - bad
     if report.reused:
         fields["reused"] = report.reused - reused
+    if report.twins:  # failures do not tell their texts
+        fields["twins"] = max(0, min(report.twins - twins, fields["records"] - 1))
     if written := report.written:
         examples = _examples(written.examples, ids)
         named = [each for each in written.named if each not in ids]
@@ -98,6 +119,6 @@ def _uris(uris: Collection[str], changed: Mapping[str, Change]) -> list[str]:
     for uri in uris:
         if _name(uri) not in changed:
             found.append(uri)
-        elif new := changed[_name(uri)][1]:
+        elif new := changed[_name(uri)].new:
             found.append(_beside(uri, new))
     return found

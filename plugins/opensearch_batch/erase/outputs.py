@@ -65,7 +65,7 @@ class OutputFolder:
 
     def write_others(self) -> dict[str, Change]:
         """Write the files without the wanted rows, beside the old ones; by the old names."""
-        return {each.name: (each, without_rows(each)) for each in self.with_rows if each.name in self.named}
+        return {each.name: _changed(each) for each in self.with_rows if each.name in self.named}
 
     def finish(self, changed: dict[str, Change], ids: Collection[str]) -> None:
         """Name the new files in the manifests, and remove the old ones. What readers follow comes last."""
@@ -81,10 +81,14 @@ def moved_by(folders: Sequence[OutputFolder], changes: Sequence[dict[str, Change
     """Return where the lines of changed files are, by the files' old URIs; lines of an unnamed file are nowhere."""
     moved = {each.uri: Moved(None, each.cut) for folder in folders for each in folder.with_rows}
     for changed in changes:
-        for scanned, new in changed.values():
-            spare = lines_of_texts(new.uri, scanned.hashes) if new else {}
-            moved[scanned.uri] = Moved(new.uri if new else None, scanned.cut, spare)
+        for each in changed.values():
+            moved[each.old.uri] = Moved(each.new.uri if each.new else None, each.old.cut, each.spare)
     return moved
+
+
+def _changed(scanned: Scanned) -> Change:
+    new = without_rows(scanned)
+    return Change(scanned, new, lines_of_texts(new.uri, scanned.hashes) if new else {})
 
 
 def folders_of(pattern: str) -> list[str]:

@@ -24,14 +24,14 @@ Cut = tuple[int, int]
 @dataclass(frozen=True)
 class Scanned:
     """A file of rows. `cut` are the lines of wanted rows, in order; of Parquet their numbers, with length 1. `codes`
-    counts the wanted failures; `hashes` are those of the wanted rows' texts.
+    counts the wanted failures, `hashes` the wanted rows by the hash of their text.
     """
 
     uri: str
     rows: int
     cut: tuple[Cut, ...] = ()
     codes: Counter[str] = field(default_factory=Counter)
-    hashes: frozenset[str] = frozenset()
+    hashes: Counter[str] = field(default_factory=Counter)
 
     @property
     def name(self) -> str:
@@ -65,7 +65,7 @@ def _scan_lines(uri: str, ids: Collection[str]) -> Scanned:
     decoder = msgspec.json.Decoder(_Line)
     cut: list[Cut] = []
     codes: Counter[str] = Counter()
-    hashes: set[str] = set()
+    hashes: Counter[str] = Counter()
     rows = offset = 0
     with open_binary(uri) as source:
         for rows, raw in enumerate(source, start=1):
@@ -78,7 +78,7 @@ def _scan_lines(uri: str, ids: Collection[str]) -> Scanned:
                 codes[line.code] += bool(line.code)
                 hashes.update([line.text_hash] if line.text_hash else [])
             offset += len(raw)
-    return Scanned(uri, rows, tuple(cut), codes, frozenset(hashes))
+    return Scanned(uri, rows, tuple(cut), codes, hashes)
 
 
 def _scan_parquet(uri: str, ids: Collection[str]) -> Scanned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,3 +25,8 @@ def model_hash(provider: str, name: str, endpoint: str, parameters: Mapping[str,
 def text_hash(model: bytes, text: str) -> str:
     """Return 32 hexadecimal digits; `model` is a model_hash."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=model).hexdigest()
+
+
+def is_text_hash(value: Any) -> bool:
+    """Whether it looks like one: the field of a document may be somebody else's."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{32}", value) is not None
