@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import Unavailable
+from opensearch_batch.operators import PrepareInputOperator, SwapAliasOperator, WriteBackOperator
 from opensearch_batch.pipeline import batch_inference
 from opensearch_batch.spec import BatchSpec
 from tests.index.bench import Cluster, Index, articles
@@ -232,6 +233,26 @@ def test_a_dag_wired_for_the_other_mode_is_refused(aliased: Index, change: Chang
     assert f"write_back.mode is {mode}, and the tasks of this DAG are for another" in refusal(
         lambda: run.run.execute(prepare)
     )
+
+
+def test_a_task_that_writes_and_knows_no_new_index_is_refused(aliased: Index, change: Change, server: Server) -> None:
+    run = change()
+    run.make()
+    run.copy()
+    landed = run.land(run.prepare())
+    blind = WriteBackOperator(task_id="write_back", spec=run.resolved, landed=landed, plan=run.plan)
+    assert "mode: beside needs new_index=, the XCom new_index of the MakeIndexOperator" in refusal(
+        lambda: run.run.execute(blind)
+    )
+    jobs = len(server.ledger)
+    with DAG("by_hand", schedule=None) as dag:
+        prepare = PrepareInputOperator(task_id="prepare", spec=run.spec, overrides=run.made)
+        write = WriteBackOperator(task_id="write_back", spec=run.spec, landed=[], plan={})
+        swap = SwapAliasOperator(task_id="swap", spec=run.spec, new_index={}, carried_over={}, plan={})
+        prepare >> write >> swap
+    assert dag.get_task("prepare") is prepare
+    assert "needs new_index=" in refusal(lambda: run.run.execute(prepare))
+    assert len(server.ledger) == jobs
 
 
 def test_a_red_index_is_not_copied(aliased: Index, change: Change, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from opensearch_batch.errors import Unavailable
-from opensearch_batch.operators import ReportOperator
+from opensearch_batch.operators import PrepareInputOperator, ReportOperator
 from tests.sandbox.bench import Run, Server, lines_of, rows_of
 
 ROWS = 10
@@ -228,6 +228,14 @@ def test_a_file_that_is_gone_at_the_provider(server: Server, model_id: str, run:
     assert run.files() == []
 
 
+BY_SPEC: dict[str, Any] = {
+    "name": "by_spec",
+    "model": {"name": "text-embedding-3-small", "parameters": {"dimensions": 8}},
+    "input": {"uri": "file:///in.jsonl"},
+    "output": {"uri": "file:///out"},
+}
+
+
 def test_the_report_of_a_run_whose_shard_never_arrived_is_a_hole(server: Server, model_id: str, run: Run) -> None:
     spec = {
         "name": "by_spec",
@@ -281,6 +289,20 @@ def test_a_report_does_not_judge_by_what_an_earlier_try_prepared(server: Server,
     skips = ReportOperator(task_id="report", planned_by="prepare", landed=[fetched], skip_without_plan=True)
     with pytest.raises(AirflowSkipException, match="prepare failed, and its log says why"):
         run.execute(skips)
+
+
+def test_a_report_names_what_failed_before_the_preparation(server: Server, model_id: str, run: Run) -> None:
+    """Airflow keeps what an earlier try has prepared of a task that this try does not reach."""
+    run.execute(
+        PrepareInputOperator(
+            task_id="prepare", spec={**BY_SPEC, "dry_run": True}, input_uri=run.write(rows_of(3)),
+            overrides={"output.uri": f"file://{run.out}"}, dag=run.dag,
+        )
+    )  # fmt: skip
+    run.task_states = {"make_index": "failed", "copy_documents": "upstream_failed", "prepare": "upstream_failed"}
+    report = ReportOperator(task_id="report", planned_by="prepare", landed=[], skip_without_plan=True)
+    with pytest.raises(AirflowFailException, match="make_index failed, and its log says why; prepare did not run"):
+        run.execute(report)
 
 
 def test_a_report_without_a_plan_says_where_to_look(run: Run) -> None:

@@ -123,6 +123,14 @@ def test_what_is_not_ok_says_what_to_do(checked: Any, what: str, sections: Any, 
     assert says in found[what][1]
 
 
+def test_how_texts_are_cut_is_said_and_what_cannot_be_cut_so(checked: Any) -> None:
+    cut = {"size": 100, "unit": "characters", "overlap": 10}
+    _, found = checked("--spec-only", input={"uri": "file:///in.jsonl", "chunks": cut})
+    assert found["input.chunks"] == ("ok", "at most 100 characters, 10 overlap; with their texts in results")
+    _, found = checked("--spec-only", input={"uri": "file:///in.jsonl", "chunks": {"size": 9000}})
+    assert found["input.chunks"] == ("NOT OK", "input.chunks.size is 9000 tokens, and the model takes 8192")
+
+
 def test_a_key_that_the_provider_does_not_take(checked: Any, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {"conn_type": "http", "host": f"{server.url}/v1", "password": "sk-wrong"}
     monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", json.dumps(wrong))

@@ -325,6 +325,15 @@ def test_rounds_add_up_and_each_row_counts_once() -> None:
     assert Report.from_dict(report.to_dict()) == report
 
 
+def test_a_row_that_two_rounds_handed_on_makes_up_for_no_line_of_another_job() -> None:
+    first = landed(0, answered=9, passing={MISSING: 1})
+    again = landed(0, 1, 1, answered=0, passing={MISSING: 1})
+    last = landed(0, 1, 2, unreadable=2)
+    report = sum_up(plan(10, 1), [first, again, last], "file:///out/manifest.json")
+    assert (report.answered, report.missing, report.passing) == (10, 0, {MISSING: 2})
+    assert report.problems == ["2 unreadable"]
+
+
 def test_rows_that_a_lost_round_leaves_keep_their_earlier_reason() -> None:
     first = landed(0, answered=7, passing={"batch_expired": 2, MISSING: 1})
     tally = Tally()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from opensearch_batch import providers
 from opensearch_batch.check.lines import CannotKnow, Check
 from opensearch_batch.errors import BudgetExceeded
+from opensearch_batch.prepare.chunks import splitter_of
 from opensearch_batch.prepare.lengths import text_limit
 from opensearch_batch.prepare.libraries import require_libraries
 from opensearch_batch.prepare.parameters import unknown_parameters
@@ -17,6 +18,7 @@ def spec_checks(spec: BatchSpec) -> list[list[Check]]:
         [Check("libraries", lambda: _libraries(spec)), Check("model.parameters", lambda: _parameters(spec))],
         [Check("price", lambda: _price(spec))],
         [Check("length of a text", lambda: _length(spec))],
+        *([[Check("input.chunks", lambda: _chunks(spec))]] if spec.input.chunks else []),
     ]
 
 
@@ -52,3 +54,12 @@ def _length(spec: BatchSpec) -> str:
         raise CannotKnow(f"the limit of {spec.model.name} is not known; input.max_text_tokens gives one")
     counted = "told by bytes" if vendor.tokenizer(spec.model.name) is None else "counted with the model's tokenizer"
     return f"{limit.tokens} tokens, {counted}; longer ones: {spec.input.too_long}"
+
+
+def _chunks(spec: BatchSpec) -> str:
+    section = spec.input.chunks
+    assert section is not None
+    splitter_of(spec, section, providers.get(spec.model.provider))
+    counted = " of the model's own tokenizer" if section.unit == "tokens" else ""
+    beside = "with" if section.keep_text else "without"
+    return f"at most {section.size} {section.unit}{counted}, {section.overlap} overlap; {beside} their texts in results"

@@ -75,6 +75,10 @@ class Report(Value, frozen=True):
     truncated: int | UnsetType = UNSET
     unlanded: list[ReportedJob] | UnsetType = UNSET
     """Jobs whose answers did not land; unset where there are none."""
+    unexplained: int | UnsetType = UNSET
+    """Of the unreadable lines those in jobs with more of them than missing rows that were handed on; unset in manifests
+    of earlier versions.
+    """
     bad_rows: int | UnsetType = UNSET
     reused: int | UnsetType = UNSET
     """Rows answered with a vector of an earlier run: they count in `records` and `answered` too, and cost nothing."""
@@ -95,9 +99,11 @@ class Report(Value, frozen=True):
     @property
     def problems(self) -> list[str]:
         """Why the run cannot count as whole; empty when every planned row has an answer or a reason. A missing row
-        handed on makes up for an unreadable line.
+        handed on makes up for an unreadable line of the same job.
         """
-        unreadable = self.unreadable if self.unreadable > self.passing.get(MISSING, 0) else 0
+        unreadable = self.unexplained
+        if unreadable is UNSET:
+            unreadable = self.unreadable if self.unreadable > self.passing.get(MISSING, 0) else 0
         found = [f"{n} {kind}" for kind, n in ((MISSING, self.missing), ("unreadable", unreadable)) if n]
         if found and (ids := self.named.get(MISSING)):
             found[0] += f" ({', '.join(ids)}{', …' if self.missing > len(ids) else ''})"
@@ -192,6 +198,7 @@ def sum_up(
         actual_tokens=usage.input_tokens + usage.output_tokens,
         actual_usd=plan.price.of(usage) if plan.price else None,
         manifest=manifest,
+        unexplained=sum(part.unreadable for part in parts if part.unreadable > part.passing.get(MISSING, 0)),
         bad_rows=bad.tally.failed if bad else UNSET,
         **total,
     )

@@ -15,7 +15,7 @@ from opensearch_batch.prepare.parameters import unknown_parameters
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import try_writing
 from opensearch_batch.submit.admission import pool_command, pool_name
-from opensearch_batch.tasks.beside import SwapAliasOperator
+from opensearch_batch.tasks.beside import NO_NEW_INDEX, SwapAliasOperator
 from opensearch_batch.tasks.check_parity import CheckParityOperator
 from opensearch_batch.tasks.submit import SubmitBatchOperator
 from opensearch_batch.tasks.turns import SubmitRules, limits_of
@@ -73,7 +73,7 @@ def check_pools(spec: BatchSpec, following: Collection[Any]) -> None:
 
 def check_write_back(spec: BatchSpec, following: Collection[Any]) -> None:
     """Raise SpecError where the spec writes back and no task of the DAG does: its vectors would stay files; or has
-    reuse or parity without a task for either.
+    reuse or parity without a task for either; or writes beside, and a task that writes knows no new index.
     """
     chunks = spec.input.chunks is not None
     writers = [task for task in following if _is_a(WriteChunksOperator if chunks else WriteBackOperator, task)]
@@ -84,6 +84,8 @@ def check_write_back(spec: BatchSpec, following: Collection[Any]) -> None:
             'of this DAG are for another: give batch_inference the BatchSpec itself, or write_back="beside" beside a '
             "template. Nothing was sent."
         )
+    if is_beside and any(getattr(task, "new_index", ...) is None for task in writers):
+        raise SpecError(f"{NO_NEW_INDEX}. Nothing was sent.")
     if spec.reuse and not chunks and writers and not any(getattr(task, "landed", ...) is None for task in writers):
         raise SpecError(
             "the spec has reuse, and this DAG has no task that writes copied vectors: give reuse in the BatchSpec "

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from opensearch_batch.flow.data_files import DataFile
     from opensearch_batch.write_back_section import WriteBackSection
 
+NO_NEW_INDEX = (
+    "WriteBackOperator of a spec with write_back.mode: beside needs new_index=, the XCom new_index of the "
+    "MakeIndexOperator before it"
+)
+
 
 class MakeIndexOperator(BatchOperator):
     """Make the new index of a spec with `write_back.mode: beside`; return overrides of the spec that make the next
@@ -241,12 +246,16 @@ def fields_of(spec: BatchSpec, section: WriteBackSection) -> Fields:
 
 
 def map_vector_field(send: Send, section: WriteBackSection, new_index: Any, files: Sequence[DataFile]) -> None:
-    """Give the new index its vector field, where only the model knew the length; the first line of `files` tells."""
+    """Give the new index its vector field, where only the model knew the length; the first line of `files` tells. Raise
+    SpecError without a new index.
+    """
     from opensearch_batch.beside.making import map_vectors
     from opensearch_batch.flow.beside import NewIndex
     from opensearch_batch.sinks.index import first_length
     from opensearch_batch.storage import open_binary
 
+    if new_index is None:
+        raise SpecError(NO_NEW_INDEX)
     new = NewIndex.from_dict(new_index)
     for file in files:
         with open_binary(file.uri) as lines:

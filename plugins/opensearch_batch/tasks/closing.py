@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,7 @@ from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.storage import size_of
 from opensearch_batch.tasks.assets import tell_assets
 from opensearch_batch.tasks.base import flat
+from opensearch_batch.tasks.earlier_tasks import failed_before
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -209,15 +209,6 @@ def _why_not_written(report: Report, written: Written, failed: Sequence[str]) ->
 
 def _writer(written: Written) -> str:
     return "write_back" if written.chunks is UNSET else "write_chunks"
-
-
-def failed_before(context: Context) -> list[str]:
-    """Name the upstream tasks that failed in this run, e.g. "shard.submit_batch [3]", without upstream_failed tasks."""
-    names = sorted(context["task"].get_flat_relative_ids(upstream=True))
-    run = context["dag_run"]
-    states = context["ti"].get_task_states(dag_id=run.dag_id, task_ids=names, run_ids=[run.run_id])
-    failed = sorted(name for name, state in states.get(run.run_id, {}).items() if state == "failed")
-    return [name if name in names else re.sub(r"_(\d+)$", r" [\1]", name) for name in failed]
 
 
 def what_now(landed: Sequence[Landed]) -> str:

@@ -14,12 +14,12 @@ from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
 from opensearch_batch.tasks.closing import (
     close_run,
-    failed_before,
     instance,
     landed_plan,
     of_this_preparation,
     run_key,
 )
+from opensearch_batch.tasks.earlier_tasks import failed_before, was_not_reached
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.page_links import ReportLink
 from opensearch_batch.tasks.settings import TaskSettings
@@ -174,6 +174,11 @@ class ReportOperator(BatchOperator):
 
         if self.skip_without_plan and self.planned_by in failed_before(context):
             raise AirflowSkipException(f"{self.planned_by} failed, and its log says why; what landed before stays")
+        if was_not_reached(context, self.planned_by):
+            raise Terminal(
+                f"{', '.join(failed_before(context))} failed, and its log says why; {self.planned_by} did not run. "
+                "What landed before stays as it is"
+            )
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
         if not made["plan"]:
             raise SpecError(f"there is no plan: {self.planned_by} did not succeed, and its log says why")
