@@ -140,7 +140,7 @@ def erase(document_id: str) -> list[int]:
         "input": {"uri": f"opensearch://writer/{INDEX}", "text_field": "body"},
         "output": {"uri": "file:///nowhere"},
     }
-    indices = Indices(BatchSpec.check(spec), (), "document")
+    indices = Indices([BatchSpec.check(spec)], (), "document")
     [(place, found)] = indices.look({document_id})
     indices.remove(found)
     [(again, _)] = indices.look({document_id})

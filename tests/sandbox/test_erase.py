@@ -18,11 +18,11 @@ SECRET = "Plainly Fake Person, 1 Nowhere Street"
 
 
 def spec_of(run: Run, uri: str, **settings: Any) -> dict[str, Any]:
-    sections = {name: value for name, value in settings.items() if name not in ("model", "output")}
+    sections = {name: value for name, value in settings.items() if name not in ("model", "output", "input")}
     return {
         "name": "rows",
         "model": {"name": MODEL, "parameters": {"dimensions": 8}, **settings.get("model", {})},
-        "input": {"uri": uri},
+        "input": {"uri": uri, **settings.get("input", {})},
         "output": {"uri": f"file://{run.folder}/out/{{run_id}}", "include": ["text"], **settings.get("output", {})},
         "work_uri": f"file://{run.folder}/work",
         **sections,
@@ -84,6 +84,23 @@ def test_rows_of_every_run_and_format_go(
     assert (tmp_path / "out" / "erasures" / "erasure.json").exists()
 
 
+@pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
+def test_chunks_of_a_row_of_files_go_with_it(
+    run: Run, model_id: str, server: Server, tmp_path: Path, output_format: str
+) -> None:
+    text = " ".join(f"{SECRET}, sentence {number}." for number in range(6))
+    rows = [*rows_of(5), {"id": "person", "text": text}, {"id": "person#0", "text": "another row"}]
+    cut = {"uri": run.write(rows), "chunks": {"size": 60, "unit": "characters"}}
+    spec = through(run, model_id, rows, input=cut, output={"format": output_format})
+    proof = erase(tmp_path, spec)
+    assert (proof["state"], kinds(proof)) == ("erased", {"provider file", "work file", "results"})
+    assert sum(place["found"] for place in proof["places"] if place["kind"] == "results") == 6
+    [manifest] = (tmp_path / "out").glob("*/manifest.json")
+    left = {row["id"] for row in results.open(f"file://{manifest}")}
+    assert left == {*(f"row-{number}#0" for number in range(5)), "person#0#0"}
+    assert not provider_has(server, SECRET)
+
+
 def test_a_file_that_only_had_this_row_is_gone(run: Run, model_id: str, tmp_path: Path) -> None:
     spec = through(run, model_id, [{"id": "person", "text": SECRET}])
     erase(tmp_path, spec)
@@ -132,7 +149,6 @@ def test_a_repeated_erasure_keeps_its_proof(run: Run, model_id: str, tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"input": {"chunks": {"size": 9}}}, "does not find yet"),
         ({"ids": None}, "name ids, or give a query"),
         ({"ids": [7]}, "put numbers in quotes"),
         ({"ids": ["a", ""]}, "an id is empty"),

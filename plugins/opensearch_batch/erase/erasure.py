@@ -138,7 +138,7 @@ def _remove(order: Order, looked: Looked) -> None:
         for record in looked.records:
             move_entries(record, moved)
     for output, changed in zip(looked.folders, changes, strict=True):
-        output.finish(changed, looked.named_ids)
+        output.finish(changed, looked.names_in_manifests)
     for uri in looked.checkpoints:
         forget_left(uri, looked.ids)
 

@@ -13,6 +13,7 @@ from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
 from opensearch_batch.erase.kept import kept_indices
+from opensearch_batch.erase.made_fields import MadeFields, made_fields
 from opensearch_batch.erase.proof import Forget, Place
 from opensearch_batch.errors import InputError, Refused, Unavailable
 from opensearch_batch.flow.text_hash import is_text_hash, text_hash
@@ -61,15 +62,17 @@ class Indices:
     """
 
     def __init__(
-        self, spec: BatchSpec, others: Sequence[str], forget: Forget, manifests: Sequence[Manifest] = ()
+        self, specs: Sequence[BatchSpec], others: Sequence[str], forget: Forget, manifests: Sequence[Manifest] = ()
     ) -> None:
-        self._spec, self._forget = spec, forget
+        """`specs` are the present one and those of earlier runs, which may have written into other fields."""
+        self._spec, self._forget = specs[0], forget
+        spec = self._spec
         self._connection, name = address_of(spec.input.uri)
         self._own = sorted(open_index(spec.input.uri, None, []).described)
         others = [*others, *kept_indices(manifests, self._connection, self._send)]
         self.names = list(dict.fromkeys([*self._own, *others]))
         self._texts = text_leaves_of(spec)
-        self._back = spec.write_back
+        self._made = list(dict.fromkeys(made for each in specs if (made := made_fields(each))))
 
     def uri(self, index: str) -> str:
         return f"opensearch://{self._connection}/{index}"
@@ -93,24 +96,23 @@ class Indices:
 
     def _found(self, index: str, ids: Sequence[str]) -> Iterator[Indexed]:
         named = {"ids": {"values": list(ids)}}
-        hash_field = [self._back.hash_field] if self._back else []
-        with_vector = self._with_vectors(index, named)
+        leaves = [leaf for made in self._made for leaf in made.leaves]
+        source = open_index(self.uri(index), named, [*self._texts, *leaves])
+        mapping = source.described[index]["mappings"]
+        there = {made: self._with_vectors(index, named, made) for made in self._made if made.may_be_in(mapping)}
         model = hash_of_model(self._spec)
-        for row in open_index(self.uri(index), named, [*self._texts, *hash_field]).rows():
+        for row in source.rows():
             document = row.fields[DOCUMENT]
             fields = [name for name in self._texts if _value(row.fields, name) is not None]
-            noted = [each for name in hash_field if (each := value_at(row.fields, name))]
-            if self._back and noted:
-                fields.append(self._back.provenance)
-            if self._back and document["id"] in with_vector:
-                fields.append(self._back.vector_field)
-            hashes = {each for each in noted if is_text_hash(each)} | set(_hash_of(self._spec, model, row.fields))
-            yield Indexed(index, document["id"], document.get("routing"), tuple(fields), frozenset(hashes))
+            fields += [made.provenance for made in self._made if value_at(row.fields, made.hash)]
+            fields += [made.whole for made, with_vector in there.items() if document["id"] in with_vector]
+            noted = {each for made in self._made for each in made.hashes_in(row.fields) if is_text_hash(each)}
+            hashes = noted | set(_hash_of(self._spec, model, row.fields))
+            names = tuple(dict.fromkeys(fields))
+            yield Indexed(index, document["id"], document.get("routing"), names, frozenset(hashes))
 
-    def _with_vectors(self, index: str, named: Mapping[str, Any]) -> set[str]:
-        if not self._back:
-            return set()
-        query = {"bool": {"filter": [named, {"exists": {"field": self._back.vector_field}}]}}
+    def _with_vectors(self, index: str, named: Mapping[str, Any], made: MadeFields) -> set[str]:
+        query = {"bool": {"filter": [named, made.has_them]}}
         return {row.fields[DOCUMENT]["id"] for row in open_index(self.uri(index), query, []).rows()}
 
     def remove(self, found: Iterable[Indexed]) -> None:

@@ -12,11 +12,11 @@ from opensearch_batch import providers
 from opensearch_batch.erase.indexed import Indexed, Indices
 from opensearch_batch.erase.left_ids import look_at_checkpoint
 from opensearch_batch.erase.order import ANY, FOLDER, Order
-from opensearch_batch.erase.outputs import OutputFolder, folders_of, look_at_output, moved_by
+from opensearch_batch.erase.outputs import OutputFolder, folders_of, look_at_output, manifests_in, moved_by
 from opensearch_batch.erase.proof import Place
 from opensearch_batch.erase.provider_files import ProviderFile, Wanted, look_at_provider
+from opensearch_batch.erase.row_names import RowNames, has_chunks, names_of
 from opensearch_batch.erase.work import RunFolder, by_run, look_at_work, provider_of
-from opensearch_batch.errors import SpecError
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.store import ProviderStore
@@ -34,6 +34,7 @@ class Looked:
 
     specs: list[BatchSpec]
     ids: frozenset[str]
+    names: RowNames
     folders: list[OutputFolder] = field(default_factory=list)
     work: list[RunFolder] = field(default_factory=list)
     ended: list[RunFolder] = field(default_factory=list)
@@ -51,9 +52,9 @@ class Looked:
         return [each for each in self.work if each.uri not in settled and (each.found or each.may_have_more())]
 
     @property
-    def named_ids(self) -> frozenset[str]:
-        """Ids as manifests name them: of rows, and of documents."""
-        return self.ids | {each.partition("/")[2] for each in self.ids if "/" in each}
+    def names_in_manifests(self) -> RowNames:
+        """Of rows, and of documents."""
+        return self.names.and_ids(each.partition("/")[2] for each in self.ids if "/" in each)
 
     @property
     def provider_files(self) -> list[ProviderFile]:
@@ -75,15 +76,17 @@ def look(order: Order, ids: frozenset[str], open_store: OpenStore, hashes: Itera
     spec = order.every_run
     patterns = [spec.output.uri, *order.output_uris]
     uris = sorted({folder for pattern in patterns for folder in folders_of(pattern)})
-    folders = [look_at_output(uri, ids) for uri in uris if not uri.endswith(f"/{FOLDER}")]
-    named = [(name, manifest) for folder in folders for name, manifest in folder.manifests.items()]
-    looked = Looked([spec, *_specs(named)], ids, folders, hashes=set(hashes))
+    manifests = {uri: manifests_in(uri) for uri in uris if not uri.endswith(f"/{FOLDER}")}
+    named = [(name, manifest) for found in manifests.values() for name, manifest in found.items()]
+    names = names_of(spec, ids, (manifest for _, manifest in named))
+    folders = [look_at_output(uri, found, names) for uri, found in manifests.items()]
+    looked = Looked([spec, *_specs(named)], ids, names, folders, hashes=set(hashes))
     for folder in folders:
-        looked.places += folder.places(looked.named_ids)
+        looked.places += folder.places(looked.names_in_manifests)
         looked.hashes |= {each for scanned in folder.with_rows for each in scanned.hashes}
     _look_at_work(looked, named)
     if spec.input.is_index:
-        looked.indices = Indices(spec, order.indices, order.forget, [manifest for _, manifest in named])
+        looked.indices = Indices(looked.specs, order.indices, order.forget, [manifest for _, manifest in named])
         for place, found in looked.indices.look(ids):
             looked.places.append(place)
             looked.indexed += found
@@ -101,20 +104,14 @@ def _specs(named: Iterable[tuple[str, Manifest]]) -> Iterator[BatchSpec]:
         key = orjson.dumps(manifest.spec, option=orjson.OPT_SORT_KEYS)
         if manifest.spec and key not in seen:
             seen.add(key)
-            spec = BatchSpec.check(manifest.spec, manifest.report.manifest)
-            if spec.input.chunks:
-                raise SpecError(
-                    f"{manifest.report.manifest} is of a run with input.chunks, whose rows an erasure does not find "
-                    "yet. Nothing was removed"
-                )
-            yield spec
+            yield BatchSpec.check(manifest.spec, manifest.report.manifest)
 
 
 def _look_at_work(looked: Looked, named: list[tuple[str, Manifest]]) -> None:
     spec, manifests = looked.specs[0], by_run(named)
     provider = providers.get(spec.model.provider)
     for uri in sorted({each.work_uri.rstrip("/") for each in looked.specs if ANY not in each.work_uri}):
-        for folder in look_at_work(uri, spec.name, manifests, looked.ids, provider, hash_of_model(spec)):
+        for folder in look_at_work(uri, spec.name, manifests, looked.names, provider, hash_of_model(spec)):
             looked.work.append(folder)
             looked.places += folder.places()
             looked.hashes |= folder.hashes
@@ -133,9 +130,13 @@ def _look_at_providers(looked: Looked, named: list[tuple[str, Manifest]], open_s
     ]
     wanted = Wanted(
         names=looked.ids | {name for folder in looked.work for name in folder.names},
+        rows=looked.names,
         hashes=looked.hashes,
         keys=_keys(looked),
         known=known,
+        whole_rows={
+            job.key for _, manifest in named if manifest.spec and not has_chunks(manifest) for job in _jobs(manifest)
+        },
         model=hash_of_model(looked.specs[0]),
     )
     for spec in looked.specs:

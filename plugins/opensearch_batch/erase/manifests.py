@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
 
+from opensearch_batch.erase.row_names import RowNames
 from opensearch_batch.erase.rows import Cut, Scanned
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
@@ -36,19 +37,19 @@ class Change:
         return sum(count if bytes.fromhex(each) in self.spare else count - 1 for each, count in self.old.hashes.items())
 
 
-def mentions(manifest: Manifest, ids: Collection[str]) -> int:
+def mentions(manifest: Manifest, names: RowNames) -> int:
     """Count where a manifest names wanted rows: examples may quote a text."""
     report, written = manifest.report, manifest.report.written or Written()
-    named = [*(each for ids_of in report.named.values() for each in ids_of), *written.named]
-    examples = [each.id for each in (*report.examples, *written.examples)]
-    return sum(each in ids for each in (*named, *examples))
+    rows = [*(each for named in report.named.values() for each in named), *(each.id for each in report.examples)]
+    documents = [*written.named, *(each.id for each in written.examples)]
+    return sum(each in names for each in rows) + sum(each in names.ids for each in documents)
 
 
-def without(manifest: Manifest, changed: Mapping[str, Change], ids: Collection[str]) -> Manifest:
-    """`changed` by the files' names; `ids` are those of rows and of documents."""
+def without(manifest: Manifest, changed: Mapping[str, Change], names: RowNames) -> Manifest:
+    """`changed` by the files' names; `names` have those of documents too, which tell of what was written."""
     touched = [change for name, change in changed.items() if name in {_name(entry.uri) for entry in manifest.files}]
     files = [new for entry in manifest.files if (new := _entry(entry, changed))]
-    return replace(manifest, files=files, report=_report(manifest.report, touched, changed, ids))
+    return replace(manifest, files=files, report=_report(manifest.report, touched, changed, names))
 
 
 def _name(uri: str) -> str:
@@ -67,7 +68,7 @@ def _beside(uri: str, new: DataFile) -> str:
     return f"{uri.rsplit('/', 1)[0]}/{_name(new.uri)}"
 
 
-def _report(report: Report, touched: Collection[Change], changed: Mapping[str, Change], ids: Collection[str]) -> Report:
+def _report(report: Report, touched: Collection[Change], changed: Mapping[str, Change], names: RowNames) -> Report:
     answered = failed = missing = bad = reused = twins = 0
     codes = dict(report.codes)
     for change in touched:
@@ -88,8 +89,8 @@ def _report(report: Report, touched: Collection[Change], changed: Mapping[str, C
         "failed": report.failed - failed,
         "missing": report.missing - missing,
         "codes": {code: count for code, count in codes.items() if count > 0},
-        "named": _named(report.named, ids),
-        "examples": _examples(report.examples, ids),
+        "named": _named(report.named, names),
+        "examples": _examples(report.examples, names),
         "results": _uris(report.results, changed),
         "failures": _uris(report.failures, changed),
     }
@@ -100,17 +101,17 @@ def _report(report: Report, touched: Collection[Change], changed: Mapping[str, C
     if report.twins:  # failures do not tell their texts
         fields["twins"] = max(0, min(report.twins - twins, fields["records"] - 1))
     if written := report.written:
-        examples = _examples(written.examples, ids)
-        named = [each for each in written.named if each not in ids]
+        examples = _examples(written.examples, names.ids)
+        named = [each for each in written.named if each not in names.ids]
         fields["written"] = replace(written, named=named, examples=examples)
     return replace(report, **fields)
 
 
-def _named(named: Mapping[str, list[str]], ids: Collection[str]) -> dict[str, list[str]]:
+def _named(named: Mapping[str, list[str]], ids: Container[str]) -> dict[str, list[str]]:
     return {kind: [each for each in names if each not in ids] for kind, names in named.items()}
 
 
-def _examples(examples: Collection[Example], ids: Collection[str]) -> list[Example]:
+def _examples(examples: Collection[Example], ids: Container[str]) -> list[Example]:
     return [each for each in examples if each.id not in ids]
 
 

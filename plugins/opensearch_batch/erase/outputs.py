@@ -8,7 +8,7 @@ again.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ import orjson
 
 from opensearch_batch.erase.manifests import Change, mentions, without
 from opensearch_batch.erase.proof import BEGUN, Place
+from opensearch_batch.erase.row_names import RowNames
 from opensearch_batch.erase.rows import Scanned, lines_of_texts, scan, without_rows
 from opensearch_batch.land.followed import FOLLOWED
 from opensearch_batch.land.manifest import Manifest, as_json, read_manifest
@@ -51,7 +52,7 @@ class OutputFolder:
         own = {entry.uri.rsplit("/", 1)[-1] for entry in manifest.files}
         return any(each.name in own for each in self.with_rows)
 
-    def places(self, ids: Collection[str]) -> Iterator[Place]:
+    def places(self, names: RowNames) -> Iterator[Place]:
         for each in self.files:
             if each.name in self.named:
                 kind = "results" if each.name.startswith("results-") else "failures"
@@ -61,16 +62,16 @@ class OutputFolder:
         for name in self.begun:
             yield Place("unnamed file", f"{self.uri}/{name}", 0, 1, note=BEGUN)
         for name, manifest in self.manifests.items():
-            yield Place("manifest", f"{self.uri}/{name}", len(manifest.files), mentions(manifest, ids))
+            yield Place("manifest", f"{self.uri}/{name}", len(manifest.files), mentions(manifest, names.of(manifest)))
 
     def write_others(self) -> dict[str, Change]:
         """Write the files without the wanted rows, beside the old ones; by the old names."""
         return {each.name: _changed(each) for each in self.with_rows if each.name in self.named}
 
-    def finish(self, changed: dict[str, Change], ids: Collection[str]) -> None:
+    def finish(self, changed: dict[str, Change], names: RowNames) -> None:
         """Name the new files in the manifests, and remove the old ones. What readers follow comes last."""
         for name, manifest in sorted(self.manifests.items(), key=lambda each: each[0] == FOLLOWED):
-            new = without(manifest, changed, ids)
+            new = without(manifest, changed, names.of(manifest))
             if new != manifest:
                 write_object(f"{self.uri}/{name}", as_json(new))
         for name in [*self.begun, *(each.name for each in self.with_rows)]:
@@ -99,19 +100,26 @@ def folders_of(pattern: str) -> list[str]:
     return sorted({uri.rsplit("/", 1)[0] for uri in matches(f"{pattern}/*")})
 
 
-def look_at_output(folder: str, ids: Collection[str]) -> OutputFolder:
-    """Raise InputError for a manifest, or rows, of another version."""
-    names = [name for name in names_in(folder) if name]
-    manifests = {name: read_manifest(f"{folder}/{name}") for name in names if MANIFEST.fullmatch(name)}
-    files = [scan(f"{folder}/{name}", ids) for name in sorted(names) if ROWS.fullmatch(name)]
-    begun = [name for name in names if HIDDEN.fullmatch(name) and _may_have(f"{folder}/{name}", ids)]
+def look_at_output(folder: str, manifests: dict[str, Manifest], names: RowNames) -> OutputFolder:
+    """Raise InputError for rows of another version."""
+    there = [name for name in names_in(folder) if name]
+    by_file = {entry.uri.rsplit("/", 1)[-1]: manifest for manifest in manifests.values() for entry in manifest.files}
+    files = [scan(f"{folder}/{name}", names.of(by_file.get(name))) for name in sorted(there) if ROWS.fullmatch(name)]
+    begun = [name for name in there if HIDDEN.fullmatch(name) and _may_have(f"{folder}/{name}", names)]
     return OutputFolder(folder, manifests, files, begun)
 
 
-def _may_have(uri: str, ids: Collection[str]) -> bool:
+def manifests_in(folder: str) -> dict[str, Manifest]:
+    """Return the manifests by name. Raise InputError for a manifest of another version."""
+    return {name: read_manifest(f"{folder}/{name}") for name in names_in(folder) if MANIFEST.fullmatch(name)}
+
+
+def _may_have(uri: str, names: RowNames) -> bool:
     """Whether a begun file may have a wanted row: lines can be read before their file is complete."""
     if ".jsonl." not in uri:
         return True
-    wanted = [b'"id":%b' % orjson.dumps(each) for each in ids]
+    wanted = [b'"id":%b' % orjson.dumps(each) for each in names.ids]
+    if names.chunks:
+        wanted += [b'"id":%b#' % orjson.dumps(each)[:-1] for each in names.ids]
     with open_binary(uri) as lines:
         return any(each in line for line in lines for each in wanted)

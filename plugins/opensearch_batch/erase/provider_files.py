@@ -13,6 +13,7 @@ import orjson
 from msgspec.structs import replace
 
 from opensearch_batch.erase.proof import Place
+from opensearch_batch.erase.row_names import RowNames
 from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.flow.jobs import RemoteJob, ended
 from opensearch_batch.flow.text_hash import text_hash
@@ -32,14 +33,21 @@ ENDS_SECONDS = 60.0
 @dataclass(frozen=True)
 class Wanted:
     """What a wanted row is known by at a provider: `names` of requests, `hashes` of texts with the spec's model; `keys`
-    of jobs all of whose files go, and `known` those of this spec's runs.
+    of jobs all of whose files go, and `known` those of this spec's runs. Requests of other jobs than `whole_rows` may
+    be named as chunks of `rows` are.
     """
 
     names: Collection[str]
+    rows: RowNames
     hashes: Collection[str]
     keys: Collection[str]
     known: Collection[str]
+    whole_rows: Collection[str]
     model: bytes
+
+    def has(self, name: str, key: str) -> bool:
+        """Whether a request of a job is one of a wanted row."""
+        return name in self.names or (key not in self.whole_rows and name in self.rows)
 
 
 @dataclass
@@ -101,7 +109,7 @@ def _looked_into(store: ProviderStore, provider: Provider, wanted: Wanted, file_
     for raw in filter(None, map(bytes.strip, store.lines(file_id))):
         line = orjson.loads(raw)
         rows += 1
-        if provider.request_id(line) in wanted.names:
+        if wanted.has(provider.request_id(line), key):
             found += 1
             sure = sure or any(text_hash(wanted.model, text) in wanted.hashes for text in provider.texts(line))
     return ProviderFile(file_id, "", rows, found, sure)

@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
+from opensearch_batch.erase.row_names import ChunkOf, RowLine, RowNames
 from opensearch_batch.errors import InputError
+from opensearch_batch.flow.chunks import CHUNK
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.sinks.parquet import ArrowFile, arrow, parquet_writer
 from opensearch_batch.storage import ObjectWriter, open_binary
@@ -50,19 +52,13 @@ class Scanned:
         return f"{folder}/{re.sub('-e[0-9a-f]{8}$', '', stem)}-e{tag}.{suffix}"
 
 
-class _Line(msgspec.Struct):
-    id: str | None = None
-    code: str = ""
-    text_hash: str | None = msgspec.field(default=None, name="_text_hash")
-
-
-def scan(uri: str, ids: Collection[str]) -> Scanned:
+def scan(uri: str, names: RowNames) -> Scanned:
     """Raise InputError for a file of something else."""
-    return _scan_parquet(uri, ids) if uri.endswith(PARQUET) else _scan_lines(uri, ids)
+    return _scan_parquet(uri, names) if uri.endswith(PARQUET) else _scan_lines(uri, names)
 
 
-def _scan_lines(uri: str, ids: Collection[str]) -> Scanned:
-    decoder = msgspec.json.Decoder(_Line)
+def _scan_lines(uri: str, names: RowNames) -> Scanned:
+    decoder = msgspec.json.Decoder(RowLine)
     cut: list[Cut] = []
     codes: Counter[str] = Counter()
     hashes: Counter[str] = Counter()
@@ -73,7 +69,7 @@ def _scan_lines(uri: str, ids: Collection[str]) -> Scanned:
                 line = decoder.decode(raw)
             except msgspec.DecodeError as error:
                 raise InputError(f"{uri} line {rows}: no row of this package: {error}. Nothing was removed") from error
-            if line.id is not None and line.id in ids:
+            if line.is_of(names):
                 cut.append((offset, len(raw)))
                 codes[line.code] += bool(line.code)
                 hashes.update([line.text_hash] if line.text_hash else [])
@@ -81,12 +77,14 @@ def _scan_lines(uri: str, ids: Collection[str]) -> Scanned:
     return Scanned(uri, rows, tuple(cut), codes, hashes)
 
 
-def _scan_parquet(uri: str, ids: Collection[str]) -> Scanned:
+def _scan_parquet(uri: str, names: RowNames) -> Scanned:
     cut: list[Cut] = []
     rows = 0
-    for table in _groups(uri, ["id"]):
-        for row_id in table.column("id").to_pylist():
-            if row_id in ids:
+    for table in _groups(uri, ["id", CHUNK]):
+        chunks = table.column(CHUNK).to_pylist() if CHUNK in table.column_names else [None] * table.num_rows
+        for row_id, chunk in zip(table.column("id").to_pylist(), chunks, strict=True):
+            told = None if chunk is None else msgspec.json.decode(chunk, type=ChunkOf)
+            if RowLine(row_id, chunk=told).is_of(names):
                 cut.append((rows, 1))
             rows += 1
     return Scanned(uri, rows, tuple(cut))
@@ -111,7 +109,7 @@ def lines_of_texts(uri: str, hashes: Collection[str]) -> dict[bytes, Cut]:
     if uri.endswith(PARQUET) or not hashes:
         return {}
     found: dict[bytes, Cut] = {}
-    decoder, offset = msgspec.json.Decoder(_Line), 0
+    decoder, offset = msgspec.json.Decoder(RowLine), 0
     with open_binary(uri) as source:
         for raw in source:
             line = decoder.decode(raw)
@@ -150,6 +148,7 @@ def _groups(uri: str, columns: list[str] | None = None) -> Iterator[Any]:
         try:
             file = pyarrow.parquet.ParquetFile(source)
             for group in range(file.num_row_groups):
-                yield file.read_row_group(group, columns=columns)
+                known = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+                yield file.read_row_group(group, columns=known)
         except pyarrow.ArrowException as error:
             raise InputError(f"{uri}: no results of this package: {error}. Nothing was removed") from error

@@ -4,16 +4,19 @@ is removed whole, because nothing needs it; a run that has not ended would bring
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 import orjson
 
 from opensearch_batch import providers
 from opensearch_batch.erase.proof import BEGUN, Place
+from opensearch_batch.erase.row_names import RowLine, RowNames
 from opensearch_batch.errors import InputError
+from opensearch_batch.flow.chunks import CHUNK
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.prepare.grouping import group_name
@@ -108,7 +111,7 @@ def look_at_work(
     work_uri: str,
     spec_name: str,
     known: Mapping[str, Manifest],
-    ids: Collection[str],
+    names: RowNames,
     provider: Provider,
     model: bytes,
 ) -> Iterator[RunFolder]:
@@ -130,7 +133,7 @@ def look_at_work(
         sent_to = provider_of(manifest, provider) if manifest else provider
         others = {part for part, note in notes.items() if note.spec != spec_name}
         for part in ["", *(part for part in parts if part not in others)]:
-            _look_at_part(made, f"{folder}/{part}" if part else folder, ids, sent_to, model)
+            _look_at_part(made, f"{folder}/{part}" if part else folder, names.of(manifest), sent_to, model)
         yield made
 
 
@@ -141,7 +144,7 @@ def provider_of(manifest: Manifest, default: Provider) -> Provider:
     return providers.get(manifest.spec.get("model", {}).get("provider", providers.DEFAULT.NAME))
 
 
-def _look_at_part(made: RunFolder, folder: str, ids: Collection[str], provider: Provider, model: bytes) -> None:
+def _look_at_part(made: RunFolder, folder: str, wanted: RowNames, provider: Provider, model: bytes) -> None:
     names = sorted(names_in(folder))
     made.begun += [f"{folder}/{name}" for name in names if name.startswith(".") and name.endswith(".partial")]
     for name in names:
@@ -152,34 +155,37 @@ def _look_at_part(made: RunFolder, folder: str, ids: Collection[str], provider: 
             f"{folder}/{each}" for each in names if each.startswith(name.removesuffix(LINES) + ".") and each != name
         ]
         if name.startswith("shard-"):
-            made.files.append(_shard(made, uri, beside, ids, provider, model))
+            made.files.append(_shard(made, uri, beside, wanted, provider, model))
         else:
-            made.files.append(_rows(uri, ids))
+            made.files.append(_rows(uri, wanted))
 
 
-def _rows(uri: str, ids: Collection[str]) -> WorkFile:
+def _rows(uri: str, wanted: RowNames) -> WorkFile:
     rows = found = 0
+    decoder = msgspec.json.Decoder(RowLine)
     with open_binary(uri) as lines:
         for line in lines:
             rows += 1
-            found += orjson.loads(line).get("id") in ids
+            found += decoder.decode(line).is_of(wanted)
     return WorkFile(uri, rows, found)
 
 
 def _shard(
-    made: RunFolder, uri: str, beside: Sequence[str], ids: Collection[str], provider: Provider, model: bytes
+    made: RunFolder, uri: str, beside: Sequence[str], wanted: RowNames, provider: Provider, model: bytes
 ) -> WorkFile:
     rows = found = 0
+    fields_uris = [each for each in beside if each.endswith(FIELDS)]
+    names_rows = RowNames(wanted.ids, wanted.chunks and any(map(_is_of_chunks, fields_uris)))
     for name, row_ids, texts in _requests(uri, next((each for each in beside if each.endswith(IDS)), None), provider):
         rows += len(row_ids)
-        wanted = [at for at, row_id in enumerate(row_ids) if row_id in ids]
-        if wanted:
-            found += len(wanted)
+        ours = [at for at, row_id in enumerate(row_ids) if row_id in names_rows]
+        if ours:
+            found += len(ours)
             made.names.add(name)
-            made.hashes.update(text_hash(model, texts[at]) for at in wanted if at < len(texts))
-    for twin in (row_id for each in beside if each.endswith(FIELDS) for row_id in _twins(each)):
+            made.hashes.update(text_hash(model, texts[at]) for at in ours if at < len(texts))
+    for twin in (row_id for each in fields_uris for row_id in _twins(each)):
         rows += 1
-        found += twin in ids
+        found += twin in names_rows
     return WorkFile(uri, rows, found, tuple(beside))
 
 
@@ -190,6 +196,12 @@ def _twins(fields_uri: str) -> Iterator[str]:
             row_id, _, *first = orjson.loads(line)
             if first:
                 yield row_id
+
+
+def _is_of_chunks(fields_uri: str) -> bool:
+    """All rows of a run are chunks, or none is."""
+    with open_binary(fields_uri) as lines:
+        return CHUNK in orjson.loads(next(iter(lines), b"[0,{}]"))[1]
 
 
 def _requests(uri: str, ids_uri: str | None, provider: Provider) -> Iterator[tuple[str, list[str], list[str]]]:
