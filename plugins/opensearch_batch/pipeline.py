@@ -142,6 +142,7 @@ def batch_inference(
                 repaired_by=repairs,
                 trigger_rule=TriggerRule.ALL_DONE,
                 doc_md=CHUNKS,
+                **into,
             )
         )
     compared = _compared(spec, resolved) if writes else None
@@ -163,7 +164,8 @@ def batch_inference(
         task >> report
     if new:
         gates = [compared] if compared else []
-        new.put_in_place(resolved, XComArg(prepare, key="plan"), written, gates) >> report
+        before = [*written, *landed] if chunks else written  # write_chunks succeeds with what has landed
+        new.put_in_place(resolved, XComArg(prepare, key="plan"), before, gates) >> report
     elif compared:
         [model, *written] >> compared >> report
     prepare.output >> EmptyOperator(task_id="planned", doc_md=PLANNED)

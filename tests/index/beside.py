@@ -17,6 +17,7 @@ from opensearch_batch.operators import (
     RollbackOperator,
     SwapAliasOperator,
     WriteBackOperator,
+    WriteChunksOperator,
 )
 from tests.index.bench import DIMENSIONS, Cluster, Fill, Index
 
@@ -83,6 +84,12 @@ class Beside(Fill):
             )
         )
 
+    def write_chunks(self, landed: Any) -> Any:
+        operator = WriteChunksOperator(
+            task_id="write_chunks", planned_by="prepare", landed=[landed], new_index=self.new
+        )
+        return self.run.execute(operator)
+
     def write_reused(self) -> Any:
         return self.run.execute(
             WriteBackOperator(task_id="write_reused", spec=self.resolved, plan=self.plan, new_index=self.new)
@@ -107,7 +114,7 @@ class Beside(Fill):
             task_id="report",
             planned_by="prepare",
             landed=[landed] if landed else [],
-            written_by=["write_back", "write_reused"],
+            written_by=["write_back", "write_reused", "write_chunks"],
             swapped_by="swap",
         )
         found: dict[str, Any] = self.run.execute(operator)
@@ -119,6 +126,9 @@ class Beside(Fill):
         self.copy()
         shards = self.prepare()
         landed = self.land(shards) if shards else None
+        if "chunks" in self._of("input"):
+            self.write_chunks(landed)
+            return landed
         if landed:
             self.write(landed)
         if self.plan.get("reused"):

@@ -35,7 +35,9 @@ Key = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Fields:
-    """Dotted paths: of the leaves that a text is made of, and of what the model has made of it."""
+    """Dotted paths: of the leaves that a text is made of, and of what the model has made of it. `vector` may be the
+    nested field of chunks, each with its vector.
+    """
 
     texts: Sequence[str]
     vector: str

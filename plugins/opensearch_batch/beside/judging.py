@@ -80,8 +80,9 @@ def refuse_bare(over: CarriedOver, carried: Carried, spec: BatchSpec, failed: in
             "this task: the next run in place fills them. Or start a new run, with reuse it pays for these alone"
         )
     if failed > spec.limits.max_failed_fraction * planned:
+        rows = "documents" if spec.input.chunks else "rows"
         raise Refused(
-            f"{failed} of {planned} rows have no vector, and limits.max_failed_fraction allows "
+            f"{failed} of {planned} {rows} have no vector, and limits.max_failed_fraction allows "
             f"{spec.limits.max_failed_fraction:.2%}{_first(over.named)}. The alias stays where it is"
         )
     return bare

@@ -9,11 +9,13 @@ from typing import Any
 from opensearch_batch.beside.aliased import About, Send, described, the_index
 from opensearch_batch.beside.notes import note_of, with_note
 from opensearch_batch.beside.room import refuse_no_room
+from opensearch_batch.chunk_section import ChunkSection
 from opensearch_batch.cluster import documents
 from opensearch_batch.dotted import value_at
 from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
 from opensearch_batch.flow.beside import IndexNote, Made, NewIndex
 from opensearch_batch.flow.documents import IndexState
+from opensearch_batch.prepare.chunk_mapping import chunk_fields, refuse_flat
 from opensearch_batch.prepare.index_mapping import METHOD, PROVENANCE, field_at
 from opensearch_batch.sources.index_rows import read_states
 from opensearch_batch.write_back_section import WriteBackSection
@@ -39,7 +41,13 @@ def index_name(alias: str, run_key: str) -> str:
 
 
 def make_index(
-    send: Send, alias: str, name: str, run: str, section: WriteBackSection, dimensions: int | None
+    send: Send,
+    alias: str,
+    name: str,
+    run: str,
+    section: WriteBackSection,
+    dimensions: int | None,
+    chunks: ChunkSection | None = None,
 ) -> NewIndex:
     """Make the index of a run, or find it again. Without `dimensions` its vector field waits for the first vectors.
 
@@ -50,13 +58,15 @@ def make_index(
     if source == name:
         return _found(send, name, about, alias, run)
     _refuse_incomplete(source, about)
+    if chunks:
+        refuse_flat(source, section.chunks_field, field_at(about["mappings"], section.chunks_field))
     state = whole_state(send, source, about)
     if described(send, name) is None:  # else documents of an earlier try are counted in the room already
         mapping = vector_field(about["mappings"], section, dimensions) if dimensions else None
         refuse_no_room(send, source, name, about, section, mapping)
     note = IndexNote(made=Made(alias, run, state))
     try:
-        send(documents.create_index(name, body_of(about, section, dimensions, note)))
+        send(documents.create_index(name, body_of(about, section, dimensions, note, chunks)))
     except BatchError as error:
         if "resource_already_exists_exception" not in str(error):
             raise
@@ -97,8 +107,16 @@ def whole_state(send: Send, index: str, about: About) -> IndexState:
     return state
 
 
-def body_of(about: About, section: WriteBackSection, dimensions: int | None, note: IndexNote) -> dict[str, Any]:
-    """The request that makes the new index: settings and mapping of the old, and this model's vector field."""
+def body_of(
+    about: About,
+    section: WriteBackSection,
+    dimensions: int | None,
+    note: IndexNote,
+    chunks: ChunkSection | None = None,
+) -> dict[str, Any]:
+    """The request that makes the new index: settings and mapping of the old, and this model's vector field, or the
+    nested field of the chunks.
+    """
     settings = {
         name: value
         for name, value in about["settings"]["index"].items()
@@ -108,9 +126,10 @@ def body_of(about: About, section: WriteBackSection, dimensions: int | None, not
     mapping = copy.deepcopy(dict(about["mappings"]))
     mapping["_meta"] = with_note(mapping.get("_meta"), note)
     set_field(mapping, section.provenance, {"properties": PROVENANCE})
-    set_field(
-        mapping, section.vector_field, vector_field(about["mappings"], section, dimensions) if dimensions else None
-    )
+    field = vector_field(about["mappings"], section, dimensions) if dimensions else None
+    if chunks:
+        set_field(mapping, section.chunks_field, _nested_field(about["mappings"], section, chunks))
+    set_field(mapping, section.vector_field, field)
     return {"settings": {"index": settings}, "mappings": mapping}
 
 
@@ -122,6 +141,13 @@ def vector_field(old: Mapping[str, Any], section: WriteBackSection, dimensions: 
     if found.get("type") != "knn_vector" or "model_id" in found:
         return {"type": "knn_vector", "dimension": dimensions, "method": METHOD}
     return {**found, "dimension": dimensions}
+
+
+def _nested_field(old: Mapping[str, Any], section: WriteBackSection, chunks: ChunkSection) -> dict[str, Any]:
+    """The mapping of the chunks, as far as it is the old one's, as that says."""
+    found = copy.deepcopy(dict(field_at(old, section.chunks_field) or {}))
+    own = chunk_fields(keep_text=chunks.keep_text)
+    return {**found, "type": "nested", "properties": {**own, **found.get("properties", {})}}
 
 
 def set_field(mapping: dict[str, Any], path: str, field: dict[str, Any] | None) -> None:
@@ -144,6 +170,8 @@ def map_vectors(send: Send, made: Made, index: str, section: WriteBackSection, d
         old = send(documents.describe_indices(made.source.index))[made.source.index]["mappings"]
         field: dict[str, Any] = vector_field(old, section, dimensions)
         whole: dict[str, Any] = {}
+        if (field_at(mapping, section.chunks_field) or {}).get("type") == "nested":
+            set_field(whole, section.chunks_field, {"type": "nested"})
         set_field(whole, section.vector_field, field)
         send(documents.put_mapping(index, whole))
 

@@ -9,7 +9,6 @@ from typing import Any
 from opensearch_batch.beside.aliased import About, Send
 from opensearch_batch.cluster import documents, room
 from opensearch_batch.cluster.room import IndexSize
-from opensearch_batch.prepare.graphs import VectorField
 from opensearch_batch.prepare.graphs import vector_field as read_field
 from opensearch_batch.prepare.index_mapping import field_at
 from opensearch_batch.prepare.index_room import is_derived, refuse_lacking
@@ -35,16 +34,15 @@ def refuse_no_room(
     settings = about["settings"]["index"]
     shards, copies = int(settings["number_of_shards"]), 1 + int(settings["number_of_replicas"])
     size = send(room.index_size(source))
-    size = _without_vectors(send, source, size, section.vector_field, old, copies, derived=is_derived(settings))
+    if old:  # the documents are copied without their vectors
+        stored = old.disk(_vectors_in(send, source, size, about, section), is_derived=is_derived(settings)) * copies
+        size = IndexSize(size.documents, max(0, size.stored - stored))
     needed = Needed(name, new, size, shards, copies, size.documents, is_derived(settings))
     refuse_lacking(send, [needed], section.when_too_large)
 
 
-def _without_vectors(
-    send: Send, source: str, size: IndexSize, field: str, old: VectorField | None, copies: int, *, derived: bool
-) -> IndexSize:
-    """The documents are copied without their vectors."""
-    if old is None:
-        return size
-    count = send(documents.count_documents(source, {"exists": {"field": field}}))
-    return IndexSize(size.documents, max(0, size.stored - old.disk(count, is_derived=derived) * copies))
+def _vectors_in(send: Send, source: str, size: IndexSize, about: About, section: WriteBackSection) -> int:
+    """Nested objects count in the size as documents of their own, and a search does not count them."""
+    if (field_at(about["mappings"], section.chunks_field) or {}).get("type") == "nested":
+        return max(0, size.documents - int(send(documents.count_documents(source, {"match_all": {}}))))
+    return int(send(documents.count_documents(source, {"exists": {"field": section.vector_field}})))

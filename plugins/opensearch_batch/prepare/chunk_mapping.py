@@ -23,6 +23,17 @@ BESIDE: Mapping[str, Any] = {
 }
 
 
+def chunk_fields(*, keep_text: bool) -> dict[str, Any]:
+    """The mapping of a chunk's own fields, without the vector's."""
+    return {**(TEXT if keep_text else {}), **BESIDE}
+
+
+def refuse_flat(index: str, name: str, found: Mapping[str, Any] | None) -> None:
+    """Raise SpecError for the field of the chunks, by its mapping, where it is another's."""
+    if wrong := _not_nested(index, name, found):
+        raise SpecError(f"nothing was sent: {wrong}")
+
+
 def most_chunks(described: Described) -> int:
     """Return how many chunks a document of each of these indices may have."""
     return min(_limit(about, "nested_objects", MOST_CHUNKS) for about in described.values())
@@ -46,13 +57,14 @@ def _in_the_way(
     vector = section.vector_field.removeprefix(f"{name}.")
     length = dimensions or "LENGTH_OF_THE_MODELS_VECTORS"
     wanted = {
-        **(TEXT if keep_text else {}),
-        **BESIDE,
+        **chunk_fields(keep_text=keep_text),
         vector: {"type": "knn_vector", "dimension": length, "method": METHOD},
     }
+    if section.is_beside and dimensions is None:
+        del wanted[vector]  # it is mapped with the first vectors, whose length is the model's own
     found = field_at(mapping, name)
-    if found is not None and found.get("type") != "nested":
-        yield f"{index}: {name!r} is of type {found.get('type', 'object')}, not nested, which is final. Name another"
+    if wrong := _not_nested(index, name, found):
+        yield wrong
         return
     there = (found or {}).get("properties", {})
     if (hashed := there.get("text_hash", {}).get("type", "keyword")) != "keyword":
@@ -69,6 +81,12 @@ def _in_the_way(
             f"{index} has {limit} nested fields, and takes no more: PUT {index}/_settings "
             f'{{"index.mapping.nested_fields.limit": {limit + 1}}}'
         )
+
+
+def _not_nested(index: str, name: str, found: Mapping[str, Any] | None) -> str | None:
+    if found is None or found.get("type") == "nested":
+        return None
+    return f"{index}: {name!r} is of type {found.get('type', 'object')}, not nested, which is final. Name another"
 
 
 def _limit(about: Mapping[str, Any], name: str, default: int) -> int:

@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     from opensearch_batch.beside.aliased import Send
     from opensearch_batch.beside.carrying import Fields
     from opensearch_batch.flow.beside import NewIndex
-    from opensearch_batch.flow.data_files import DataFile
     from opensearch_batch.write_back_section import WriteBackSection
 
 NO_NEW_INDEX = (
-    "WriteBackOperator of a spec with write_back.mode: beside needs new_index=, the XCom new_index of the "
+    "a task that writes vectors of a spec with write_back.mode: beside needs new_index=, the XCom new_index of the "
     "MakeIndexOperator before it"
 )
 
@@ -63,8 +62,6 @@ class MakeIndexOperator(BatchOperator):
         }
         spec, section = beside_spec(settings.spec.override(given) if settings.spec else None, "MakeIndexOperator")
         resolved = spec.resolve(**placeholders(context, spec.input.partition_format))
-        if spec.input.chunks:
-            raise SpecError("input.chunks and write_back.mode: beside do not go together yet. Nothing was sent.")
         if resolved.input.query:
             raise SpecError(
                 "input.query and write_back.mode: beside do not go together: all documents move to the new index, and "
@@ -83,7 +80,7 @@ class MakeIndexOperator(BatchOperator):
         asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
         if asked.vectors is False:
             raise SpecError(f"write_back takes vectors, and {spec.model.endpoint} answers with text")
-        made = make_index(send, alias, name, run_name(context), section, asked.dimensions)
+        made = make_index(send, alias, name, run_name(context), section, asked.dimensions, spec.input.chunks)
         context["ti"].xcom_push(key="new_index", value=made.to_dict())
         self.log.info("%s is filled beside %s, to which alias %s leads", name, made.made.source.index, alias)
         return {**given, "input.uri": f"{SCHEME}{connection}/{name}", "input.query": alias_of.get("filter")}
@@ -203,6 +200,8 @@ class SwapAliasOperator(BatchOperator):
         over, plan = CarriedOver.from_dict(self.carried_over), Plan.from_dict(self.plan)
         failed = over.without_vector - over.carried.without_vector - (plan.bad_rows or 0)
         planned = plan.records + (plan.reused_rows or 0) + (plan.twins or 0)
+        if spec.input.chunks:  # rows are chunks, of which a document has many
+            planned = over.vectors + over.without_vector
         counts = {"documents": over.documents, "bare": over.without_vector}
 
         def judge(carried: Carried, until: IndexState) -> None:
@@ -242,11 +241,12 @@ def fields_of(spec: BatchSpec, section: WriteBackSection) -> Fields:
     from opensearch_batch.beside.carrying import Fields
     from opensearch_batch.sources.columns import text_leaves_of
 
-    return Fields(text_leaves_of(spec), section.vector_field, section.provenance)
+    vectors = section.chunks_field if spec.input.chunks else section.vector_field
+    return Fields(text_leaves_of(spec), vectors, section.provenance)
 
 
-def map_vector_field(send: Send, section: WriteBackSection, new_index: Any, files: Sequence[DataFile]) -> None:
-    """Give the new index its vector field, where only the model knew the length; the first line of `files` tells. Raise
+def map_vector_field(send: Send, section: WriteBackSection, new_index: Any, uris: Sequence[str]) -> None:
+    """Give the new index its vector field, where only the model knew the length; the first line of `uris` tells. Raise
     SpecError without a new index.
     """
     from opensearch_batch.beside.making import map_vectors
@@ -257,8 +257,8 @@ def map_vector_field(send: Send, section: WriteBackSection, new_index: Any, file
     if new_index is None:
         raise SpecError(NO_NEW_INDEX)
     new = NewIndex.from_dict(new_index)
-    for file in files:
-        with open_binary(file.uri) as lines:
+    for uri in uris:
+        with open_binary(uri) as lines:
             if length := first_length(lines):
                 map_vectors(send, new.made, new.state.index, section, length)
                 return

@@ -73,7 +73,7 @@ class WriteBackOperator(BatchOperator):
         files = self._files(plan)
         connect([file.uri for file in files])
         if spec.write_back.is_beside:
-            map_vector_field(send, spec.write_back, self.new_index, files)
+            map_vector_field(send, spec.write_back, self.new_index, [file.uri for file in files])
 
         def written_of(file: DataFile) -> Written:
             with open_binary(file.uri) as lines:

@@ -28,20 +28,30 @@ class WriteChunksOperator(BatchOperator):
     :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
     :param landed: the output of all FetchOutputOperators, of all rounds.
     :param repaired_by: task ids of the PrepareRepairOperators, in the order of the rounds.
+    :param new_index: XCom `new_index` of a MakeIndexOperator: the index that waits for the length of the vectors.
     """
 
-    template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
-    template_fields_renderers = {"landed": "json", "spec": "json"}
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed", "new_index")
+    template_fields_renderers = {"landed": "json", "spec": "json", "new_index": "json"}
 
-    def __init__(self, *, planned_by: str, landed: Any, repaired_by: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        planned_by: str,
+        landed: Any,
+        repaired_by: Sequence[str] = (),
+        new_index: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.planned_by, self.landed, self.repaired_by = planned_by, landed, repaired_by
+        self.planned_by, self.landed, self.repaired_by, self.new_index = planned_by, landed, repaired_by, new_index
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.prepare.plan import Plan
         from opensearch_batch.sinks.chunks import ChunkFields, write_chunks
         from opensearch_batch.sources.index_rows import address_of, refuse_another
+        from opensearch_batch.tasks.beside import map_vector_field
 
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
         if not made["plan"]:
@@ -58,6 +68,8 @@ class WriteChunksOperator(BatchOperator):
             raise AirflowSkipException("no chunk has a vector")
         send = cluster(address_of(spec.input.uri)[0])
         back = spec.write_back
+        if back.is_beside:
+            map_vector_field(send, back, self.new_index, uris)
         fields = ChunkFields(
             back.chunks_field,
             back.vector_field.rpartition(".")[2],
