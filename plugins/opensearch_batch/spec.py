@@ -309,8 +309,6 @@ class BatchSpec(Section):
     def _can_be_compared(self) -> BatchSpec:
         if self.parity is not None and self.write_back is None:
             raise SpecError("parity compares vectors of an index: say write_back")
-        if self.parity is not None and self.input.chunks is not None:
-            raise SpecError("parity compares one vector a document, and input.chunks makes several: leave one out")
         return self
 
     @model_validator(mode="after")

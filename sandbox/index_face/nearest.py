@@ -68,8 +68,8 @@ def scored_by_script(given: Any, within: Within, compiled: Compile) -> Score:
     query = numpy.array(params.get("query_value"), dtype=numpy.float32)
     owners, matrix = _matrix(within, path)
     found = scores(str(params.get("space_type", "l2")), matrix, query).tolist() if owners else []
-    by_id = {owner.document.id: score for owner, score in zip(owners, found, strict=True)}
-    return lambda view: None if inner(view) is None else by_id.get(view.document.id, 0.0)
+    by_place = {(owner.document.id, owner.offset): score for owner, score in zip(owners, found, strict=True)}
+    return lambda view: None if inner(view) is None else by_place.get((view.document.id, view.offset), 0.0)
 
 
 def _field(path: str, within: Within) -> dict[str, Any]:

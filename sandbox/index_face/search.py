@@ -111,7 +111,7 @@ class Search:
         found = self._kept(body, {n: target for n, target in enumerate(asked) if target not in gone}, point)
         failures = [*(shard_is_gone(target) for target in gone), *found.failures]
         self._check_failures(call, failures, len(asked), found.phase, bool(gone))
-        if "knn" in (body.get("query") or {}) and (fault := self._faults.take("neighbours_missed")):
+        if _is_of_neighbours(body.get("query") or {}) and (fault := self._faults.take("neighbours_missed")):
             found = replace(found, rows=found.rows[int(fault.number("count", 7)) :])
         if "search_after" in body:
             start = _start(found, body["search_after"], sort)
@@ -263,3 +263,8 @@ def _total(given: Any, count: int) -> dict[str, Any]:
     if given is True or count <= int(given):
         return {"total": {"value": count, "relation": "eq"}}
     return {"total": {"value": int(given), "relation": "gte"}}
+
+
+def _is_of_neighbours(query: dict[str, Any]) -> bool:
+    """Also of those of nested objects."""
+    return "knn" in query or "knn" in ((query.get("nested") or {}).get("query") or {})

@@ -184,12 +184,6 @@ def test_parity_needs_write_back() -> None:
         BatchSpec.check({**{name: SPEC[name] for name in ("name", "model", "input", "output")}, "parity": {}})
 
 
-def test_parity_compares_one_vector_a_document() -> None:
-    chunks = {"input": {**SPEC["input"], "chunks": {"size": 512}}, "write_back": {"vector_field": "chunks.embedding"}}
-    with pytest.raises(SpecError, match=r"input\.chunks makes several: leave one out"):
-        BatchSpec.check({**SPEC, **chunks, "parity": {}})
-
-
 def test_before_an_alias_moves_the_check_stands_between_the_last_edits_and_the_move() -> None:
     beside = {"write_back": {"vector_field": "v", "mode": "beside"}, "parity": {}}
     with DAG("changed", schedule=None) as dag:

@@ -11,8 +11,9 @@ NAMED = 20
 
 
 class Parity(Value, frozen=True, kw_only=True):
-    """`compared` documents were embedded again; `below` of them are further away than the spec allows, named worst
-    first. Cosines and `recall` (a share) are None where nothing was compared or searched for.
+    """`compared` documents were embedded again, or one chunk each of documents with chunks; `below` of them are further
+    away than the spec allows, named worst first. Cosines and `recall` (a share) are None where nothing was compared or
+    searched for.
 
     `left_out` counts sampled documents that were not compared, by reason; `left_out_ids` names some. `why_not` says
     why nothing could be compared; `shut` why the gate is shut, empty where it is open.

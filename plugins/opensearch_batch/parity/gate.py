@@ -15,6 +15,7 @@ from opensearch_batch.dotted import value_at
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.parity import Parity
 from opensearch_batch.parity.neighbours import recall_of, space_of
+from opensearch_batch.parity.nested import chunks_at, path_of_chunks
 from opensearch_batch.parity.online import embed
 from opensearch_batch.parity.sample import Sample, Sampled, draw
 from opensearch_batch.parity.verdict import Incomparable, cosine, judged
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 SEARCHES_AT_ONCE = 3
 FETCHED_AT_ONCE = 200
+WITH_CHUNKS_AT_ONCE = 5
+"""Documents, which are fetched with all of their vectors."""
 
 Send = Callable[[Call], Any]
 FindModel = Callable[[], str | None]
@@ -54,24 +57,28 @@ def check_parity(
     for index in indices:
         corpus(documents.refresh(index))  # else vectors written a moment ago are not in the sample
     sample = draw(corpus, spec, written, indices, section.sample, run)
-    stored = _vectors(corpus, written, sample)
+    path = path_of_chunks(spec, written)
+    stored = _vectors(corpus, written, sample, path)
     online, why_not = _online(models, spec, sample, find_model, pause)
     cosines = {each.name: cosine(stored[each.name], vector) for each, vector in online}
-    recalls = _recalls(corpus, written, section, online, indices)
+    recalls = _recalls(corpus, written, section, online, indices, path)
     return judged(cosines, recalls, sample.left_out, section, why_not=why_not, when_incomparable=when_incomparable)
 
 
-def _vectors(corpus: Send, written: WriteBackSection, sample: Sample) -> dict[str, list[float]]:
+def _vectors(corpus: Send, written: WriteBackSection, sample: Sample, path: str) -> dict[str, list[float]]:
     """Vectors by name, of the sampled documents only; one that was edited since is left out of the sample."""
     vectors = {}
     drawn = tuple(sample.documents)
-    for begin in range(0, len(drawn), FETCHED_AT_ONCE):
-        part = drawn[begin : begin + FETCHED_AT_ONCE]
-        found = corpus(documents.get_documents([_wanted(each, written) for each in part]))
+    at_once = WITH_CHUNKS_AT_ONCE if path else FETCHED_AT_ONCE
+    hash_field = f"{path}.text_hash" if path else written.hash_field
+    leaves = [written.vector_field, hash_field]
+    for begin in range(0, len(drawn), at_once):
+        part = drawn[begin : begin + at_once]
+        found = corpus(documents.get_documents([_wanted(each, leaves) for each in part]))
         for each, document in zip(part, found, strict=True):
             source = document.source or {}
-            vector = value_at(source, written.vector_field)
-            if value_at(source, written.hash_field) == each.text_hash and isinstance(vector, list):
+            vector, made_of = (_leaf(source, path, each.number, leaf) for leaf in leaves)
+            if made_of == each.text_hash and isinstance(vector, list):
                 vectors[each.name] = vector
             else:
                 sample.leave_out("edited", each.name)
@@ -79,8 +86,16 @@ def _vectors(corpus: Send, written: WriteBackSection, sample: Sample) -> dict[st
     return vectors
 
 
-def _wanted(each: Sampled, written: WriteBackSection) -> dict[str, Any]:
-    place = {"_index": each.index, "_id": each.id, "_source": [written.vector_field, written.hash_field]}
+def _leaf(source: Mapping[str, Any], path: str, number: int | None, leaf: str) -> Any:
+    """A field of the document, or of the chunk of that number."""
+    if number is None:
+        return value_at(source, leaf)
+    chunks = chunks_at(source, path)
+    return value_at(chunks[number], leaf.removeprefix(f"{path}.")) if number < len(chunks) else None
+
+
+def _wanted(each: Sampled, leaves: Sequence[str]) -> dict[str, Any]:
+    place = {"_index": each.index, "_id": each.id, "_source": leaves}
     return place | ({"routing": each.routing} if each.routing else {})
 
 
@@ -118,6 +133,7 @@ def _recalls(
     section: ParitySection,
     online: Sequence[tuple[Sampled, Sequence[float]]],
     indices: Sequence[str],
+    path: str,
 ) -> list[float]:
     asked = online[: section.queries]
     if not asked:
@@ -128,7 +144,7 @@ def _recalls(
 
     def recall(one: tuple[Sampled, Sequence[float]]) -> float:
         index = one[0].index
-        return recall_of(corpus, index, field, spaces[index], one[1], section.k)
+        return recall_of(corpus, index, field, spaces[index], one[1], section.k, path)
 
     with ThreadPoolExecutor(SEARCHES_AT_ONCE, thread_name_prefix="recall") as pool:
         return list(pool.map(recall, asked))

@@ -7,24 +7,27 @@ from typing import Any
 
 from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.parity.nested import nested_query
 from opensearch_batch.parity.verdict import NEIGHBOURS, recalled
 
 Send = Callable[[Call], Any]
 DEFAULT_SPACE = "l2"
 
 
-def recall_of(send: Send, index: str, field: str, space: str, vector: Sequence[float], k: int) -> float:
+def recall_of(send: Send, index: str, field: str, space: str, vector: Sequence[float], k: int, path: str = "") -> float:
     """Return the share of the nearest documents that the index finds for a vector; asks the index two or three times.
+    `path` is of the nested field, where documents have many vectors: the nearest of each counts.
 
     Exact search costs a look at every vector of the index. Raise BatchError.
     """
-    nearest = {"knn": {field: {"vector": list(vector), "k": k}}}
+    nearest = nested_query(path, {"knn": {field: {"vector": list(vector), "k": k}}})
+    every = nested_query(path, _exact(field, space, vector))
     found = list(_scores(send, index, nearest, NEIGHBOURS))
-    exact = _scores(send, index, _exact({"exists": {"field": field}}, field, space, vector), NEIGHBOURS)
+    exact = _scores(send, index, every, NEIGHBOURS)
     others = [name for name in found if name not in exact]
     scores = {}
     if others:
-        scores = _scores(send, index, _exact({"ids": {"values": others}}, field, space, vector), len(others))
+        scores = _scores(send, index, _of_ids(others, every), len(others))
     return recalled(found, exact, scores)
 
 
@@ -34,7 +37,13 @@ def space_of(mapping: Mapping[str, Any]) -> str:
     return str(method.get("space_type") or mapping.get("space_type") or DEFAULT_SPACE)
 
 
-def _exact(query: Mapping[str, Any], field: str, space: str, vector: Sequence[float]) -> dict[str, Any]:
+def _of_ids(names: Sequence[str], query: Mapping[str, Any]) -> dict[str, Any]:
+    """A filter adds nothing to a score."""
+    return {"bool": {"filter": [{"ids": {"values": names}}], "must": [query]}}
+
+
+def _exact(field: str, space: str, vector: Sequence[float]) -> dict[str, Any]:
+    query = {"exists": {"field": field}}
     params = {"field": field, "query_value": list(vector), "space_type": space}
     return {"script_score": {"query": query, "script": {"lang": "knn", "source": "knn_score", "params": params}}}
 

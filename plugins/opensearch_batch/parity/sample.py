@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +11,12 @@ from opensearch_batch import providers
 from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
+from opensearch_batch.flow.chunks import chunk_id
+from opensearch_batch.flow.text_hash import text_hash
+from opensearch_batch.parity.nested import chunks_at, nested_query, path_of_chunks
 from opensearch_batch.prepare.lengths import text_limit
 from opensearch_batch.sources.document_text import DocumentTexts
+from opensearch_batch.sources.hashed import hash_of_model
 from opensearch_batch.sources.records import WrongRow
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.write_back_section import WriteBackSection
@@ -29,8 +33,8 @@ Send = Callable[[Call], Any]
 
 @dataclass(frozen=True)
 class Sampled:
-    """A document: its place, and the text as a batch sends it. `name` is its id, with the index where several are
-    looked at.
+    """A document, or chunk `number` of it: its place, and the text as a batch sends it. `name` is that of its row, with
+    the index where several are looked at. `text_hash` is the one beside the vector.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Sampled:
     routing: str | None
     text: str
     text_hash: str
+    number: int | None = None
 
 
 @dataclass
@@ -54,12 +59,12 @@ class Sample:
 
 def draw(send: Send, spec: BatchSpec, section: WriteBackSection, indices: Sequence[str], size: int, run: str) -> Sample:
     """Draw up to `size` documents; the same run draws the same ones of an unchanged index. Raise BatchError."""
-    sample, texts = Sample(), _Texts(spec, section)
+    sample, texts = Sample(), _Texts(spec, section, run)
     page = min(size, MOST_A_PAGE)
     begin = 0
     while len(sample.documents) < size and begin < min(PAGES * size, RESULT_WINDOW):
         part = {"from": begin, "size": min(page, RESULT_WINDOW - begin)}
-        body = _question(section, spec.model.name, texts.leaves, run) | part
+        body = _question(section, spec.model.name, path_of_chunks(spec, section), texts.leaves, run) | part
         hits = send(documents.search_documents(",".join(indices), body)).hits
         for hit in hits:
             if len(sample.documents) < size:
@@ -75,8 +80,9 @@ def seed_of(run: str) -> int:
     return int.from_bytes(hashlib.blake2b(run.encode(), digest_size=4).digest()) >> 1
 
 
-def _question(section: WriteBackSection, model: str, leaves: Sequence[str], run: str) -> dict[str, Any]:
-    written = [{"term": {f"{section.provenance}.model": model}}, {"exists": {"field": section.vector_field}}]
+def _question(section: WriteBackSection, model: str, path: str, leaves: Sequence[str], run: str) -> dict[str, Any]:
+    exists = {"exists": {"field": section.vector_field}}
+    written = [{"term": {f"{section.provenance}.model": model}}, nested_query(path, exists)]
     random = {"random_score": {"seed": seed_of(run), "field": "_seq_no"}, "boost_mode": "replace"}
     return {
         "query": {"function_score": {"query": {"bool": {"filter": written}}, **random}},
@@ -86,13 +92,15 @@ def _question(section: WriteBackSection, model: str, leaves: Sequence[str], run:
 
 
 class _Texts:
-    def __init__(self, spec: BatchSpec, section: WriteBackSection) -> None:
+    def __init__(self, spec: BatchSpec, section: WriteBackSection, run: str) -> None:
         self._spec, self._section, self._texts = spec, section, DocumentTexts(spec)
+        self._path, self._model, self._run = path_of_chunks(spec, section), hash_of_model(spec), run
         self._limit = text_limit(spec, providers.get(spec.model.provider))
 
     @property
     def leaves(self) -> Sequence[str]:
-        return self._texts.leaves
+        chunks = [f"{self._path}.{name}" for name in ("text_hash", "start", "end")] if self._path else []
+        return [*self._texts.leaves, *chunks]
 
     def add(self, hit: dict[str, Any], sample: Sample, *, several: bool) -> None:
         """A hit, to the documents or to what is left out."""
@@ -106,6 +114,13 @@ class _Texts:
         if value_at(source, self._section.hash_field) != made_of:
             sample.leave_out("edited", name)
             return
+        number = None
+        if self._path:
+            if (drawn := self._drawn(name, text, source)) is None:
+                sample.leave_out("edited", name)
+                return
+            number, text, made_of = drawn
+            name = chunk_id(name, number)
         if self._limit and self._limit.excess(text):
             if self._spec.input.too_long != "truncate":
                 sample.leave_out("too long", name)
@@ -115,4 +130,14 @@ class _Texts:
             sample.leave_out("with ${…} in the text", name)
             return
         place = (hit["_index"], hit["_id"], hit.get("_routing"))
-        sample.documents.append(Sampled(name, *place, text, made_of))
+        sample.documents.append(Sampled(name, *place, text, made_of, number))
+
+    def _drawn(self, name: str, text: str, source: Mapping[str, Any]) -> tuple[int, str, str] | None:
+        """Return number, text and hash of one of a document's chunks; None where it is not of this text."""
+        chunks = chunks_at(source, self._path)
+        if not chunks:
+            return None
+        number = seed_of(f"{self._run}|{name}") % len(chunks)
+        part = text[chunks[number]["start"] : chunks[number]["end"]]
+        made_of = text_hash(self._model, part)
+        return (number, part, made_of) if chunks[number]["text_hash"] == made_of else None

@@ -8,7 +8,7 @@ from typing import Any
 from opensearch_batch.dotted import value_at, with_dotted
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.columns import text_leaves_of
-from opensearch_batch.sources.hashed import hash_of_model
+from opensearch_batch.sources.hashed import hash_of_documents
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.spec import BatchSpec
 
@@ -17,11 +17,13 @@ class DocumentTexts:
     """Texts of documents as a spec's batches send them, before they are cut to the model's limit."""
 
     def __init__(self, spec: BatchSpec) -> None:
-        self._read, self._model = spec.input, hash_of_model(spec)
+        self._read, self._model = spec.input, hash_of_documents(spec)
         self.leaves = text_leaves_of(spec)
 
     def of(self, source: Mapping[str, Any]) -> tuple[str, str]:
-        """Return text and hash. Raise WrongRow for a document that no batch would send."""
+        """Return the whole text, and its hash as it is noted in the document. Raise WrongRow for a document that no
+        batch would send.
+        """
         fields = dict(source)
         fields |= {name: value_at(source, name) for name in self.leaves if "." in name and name not in fields}
         if (filled := filled_in(fields, self.leaves)) is None:
