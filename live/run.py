@@ -26,7 +26,8 @@ from opensearch_batch.land.report import Report
 from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.submit.submission import Submitter, file_name, shard_key
+from opensearch_batch.submit.names import file_name, shard_key
+from opensearch_batch.submit.submission import Submitter
 
 
 @dataclass

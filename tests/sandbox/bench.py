@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import httpx
 from airflow.sdk import DAG
@@ -107,6 +108,7 @@ class TaskInstance:
     """Remembers XComs by task and key."""
 
     map_index = -1
+    dag_version_id = UUID(int=1)
 
     def __init__(self, xcoms: dict[tuple[str, str], Any], task_id: str, states: dict[str, str] | None = None) -> None:
         self._xcoms, self.task_id, self._states = xcoms, task_id, states or {}

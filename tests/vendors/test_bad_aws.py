@@ -12,7 +12,7 @@ from opensearch_batch.errors import Throttled, Unavailable
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.operators import SubmitBatchOperator
-from opensearch_batch.submit.submission import file_name, shard_key
+from opensearch_batch.submit.names import file_name, shard_key
 from opensearch_batch.tasks.base import flat
 from opensearch_batch.tasks.settings import settings_of
 from tests.sandbox.bench import Run, Server, rows_of

@@ -5,7 +5,6 @@ whole, because nobody can edit a file at a provider.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -20,11 +19,10 @@ from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
-from opensearch_batch.submit.admission import UPLOADS
+from opensearch_batch.submit.names import key_of
 
 log = logging.getLogger(__name__)
 
-OURS = re.compile(rf"({UPLOADS}[0-9a-f]{{32}})-a\d+\.jsonl")
 NOT_FOUND = 404
 ENDS_SECONDS = 60.0
 """Pause before a cancelled job is looked at again."""
@@ -82,11 +80,11 @@ def look_at_provider(
     """
     seen, jobs = set(), set()
     for upload in store.recent_uploads(0.0):
-        match = OURS.fullmatch(upload["filename"])
-        if not match:
+        key = key_of(upload["filename"])
+        if key is None:
             continue
         seen.add(upload["id"])
-        made = _looked_into(store, provider, wanted, upload["id"], match[1])
+        made = _looked_into(store, provider, wanted, upload["id"], key)
         made.name = upload["filename"]
         if made.found:
             made.jobs = [provider.read_job(document) for document in store.find_jobs(made.id)]

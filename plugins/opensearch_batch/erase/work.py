@@ -23,10 +23,11 @@ from opensearch_batch.prepare.grouping import group_name
 from opensearch_batch.prepare.run_note import FILE, RunNote, read_note
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.storage import names_in, open_binary, remove
+from opensearch_batch.submit.claims import FOLDER as CLAIMS
 
 LINES, IDS, FIELDS = ".jsonl", ".ids.jsonl", ".fields.jsonl"
 OBJECTS = (LINES, ".json", ".partial")
-NO_RUN = ("checkpoints",)
+NO_RUN = ("checkpoints", CLAIMS)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,8 @@ time-outs must have passed; only then may the same file be submitted again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +30,7 @@ from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.submit.admission import UPLOADS, Admission
+from opensearch_batch.submit.names import attempt_of, file_name, hash_key, shard_key
 from opensearch_batch.submit.note import Memory, Note, noted
 from opensearch_batch.submit.task_limit import free_ended_tasks
 
@@ -70,7 +69,8 @@ class Submitter:
 
     `parameters` override the connector's own, as in any _batch_predict. `settle_seconds`: None asks the connector.
     `is_there` tells whether an object exists at a URI; without `is_there` no repair round is known to have a shard's
-    rows. `admission` is asked before any new upload or submission, and may raise MustWait.
+    rows. `admission` is asked before any new upload or submission, and may raise MustWait. `claim` is told the shard,
+    the key and the input file before each submission of a shard, and may raise.
     """
 
     send: Callable[[Call], Any]
@@ -84,6 +84,7 @@ class Submitter:
     admission: Admission | None = None
     look_seconds: float = 15.0
     is_there: Callable[[str], bool] = lambda uri: False
+    claim: Callable[[Shard, str, str], None] = lambda shard, key, file_id: None
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     _turn: threading.Lock = field(default_factory=threading.Lock)
@@ -117,6 +118,7 @@ class Submitter:
         self._admit(shard.name, shard.bytes, file_id)
         if not file_id:
             file_id = self.store.upload(shard, file_name(key, attempt))
+        self.claim(shard, key, file_id)
         return self._submit(_Target(key, attempt, file_id, shard))
 
     def submit_parameters(self) -> Job:
@@ -329,22 +331,3 @@ class _Target:
     @property
     def name(self) -> str:
         return self.shard.name if self.shard else f"file {self.file_id}"
-
-
-def shard_key(run: str, shard: Shard) -> str:
-    """Name a shard's job: the same rows in another run are another job, changed rows in the same run too."""
-    return hash_key(run, shard.sha256)
-
-
-def hash_key(run: str, content: str) -> str:
-    """Hash the run and the content into an opaque key: the provider sees nothing else of a job's owner."""
-    return UPLOADS + hashlib.sha256(f"{run}|{content}".encode()).hexdigest()[:32]
-
-
-def file_name(key: str, attempt: int) -> str:
-    return f"{key}-a{attempt}.jsonl"
-
-
-def attempt_of(name: str) -> int:
-    match = re.search(r"-a(\d+)\.jsonl$", name)
-    return int(match[1]) if match else 0

@@ -83,6 +83,7 @@ class SubmitBatchOperator(BatchOperator):
         from opensearch_batch.flow.shards import Shard
         from opensearch_batch.storage import connect, exists
         from opensearch_batch.submit.submission import Submitter
+        from opensearch_batch.tasks.claiming import claimant_of
         from opensearch_batch.tasks.side_by_side import OneAtATime, side_by_side
         from opensearch_batch.tasks.turns import SubmitRules, admission_of, limits_of, turn_trigger
 
@@ -99,6 +100,7 @@ class SubmitBatchOperator(BatchOperator):
             parameters=self.parameters or {},
             settle_seconds=self.settle_seconds,
             is_there=exists,
+            claim=claimant_of(context, settings, self.model_id, self.parameters or {}),
             admission=admission_of(settings, limits, store) if limits else None,
         )
         shards = [None] if self.shards is None else [Shard.from_dict(shard) for shard in flat(self.shards)]

@@ -1,0 +1,1 @@
+"""Jobs at the provider that no run owns."""
