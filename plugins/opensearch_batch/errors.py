@@ -5,6 +5,7 @@ BatchError
 │   ├── SpecError            the spec, or an operator's arguments, are wrong
 │   ├── InputError           rows of the input cannot be sent
 │   ├── BudgetExceeded       the plan costs more than the spec allows
+│   ├── PaidBefore           another run has paid for the same rows
 │   ├── Refused              the cluster or the provider refused, and will refuse again
 │   │   ├── NoRoute          the cluster does not know the path
 │   │   └── ReasonsUnread    the file of a job's refused rows cannot be read; the answers can
@@ -62,6 +63,14 @@ class BudgetExceeded(Terminal):
 
     Do: raise `limits.max_cost_usd`, or bound the rows with `input.max_records`; where the price is not known give
     `limits.usd_per_million_tokens`. Then clear `prepare_input`.
+    """
+
+
+class PaidBefore(Terminal):
+    """Another run has sent the same rows to the same model, and `limits.same_input` is `refuse`; nothing was sent.
+
+    Do: clear the named run, if its answers are only to land again. To pay a second time start a run with the conf
+    `{"force_resubmit": true}`.
     """
 
 

@@ -25,7 +25,7 @@ from opensearch_batch.submit.names import file_name, hash_key
 from tests.unit.fakes import World
 
 VERSION = str(UUID(int=7))
-CLAIM = Claim("batch-1", "nightly", "manual__1", "shard.submit_batch-0", VERSION, "file-1", 0.0)
+CLAIM = Claim("batch-1", "nightly", "manual__1", "shard.submit_batch-0", VERSION, "file-1", 0.0, 0.0)
 
 
 @dataclass

@@ -95,7 +95,7 @@ def test_a_conf_of_known_keys_is_taken(conf: dict[str, Any] | None) -> None:
 
 def test_a_mistyped_key_of_the_conf_is_refused_with_the_nearest_right_one() -> None:
     with pytest.raises(
-        SpecError, match="unknown key 'row', did you mean 'rows'\\? .*known: colour, dry_run, partition"
+        SpecError, match="unknown key 'row', did you mean 'rows'\\? .*known: colour, dry_run, force_resubmit, partition"
     ):
         refuse_unknown_conf(asked({"row": 5}))
     with pytest.raises(SpecError, match="unknown key 'date' .*a param of the DAG"):

@@ -18,15 +18,18 @@ import orjson
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
-from opensearch_batch.storage import matches, open_binary, write_object
+from opensearch_batch.storage import exists, matches, open_binary, write_object
 
 FOLDER = "jobs"
 """Below the work URI, beside the folders of the runs."""
 
+FRESH_SECONDS = 900.0
+"""So long a submission may be under way before its job shows: a guess on the safe side, as in submission.py."""
+
 
 class Claim(Value, frozen=True):
     """`dag_version` is the UUID of the DAG's version in Airflow's database: it tells one Airflow from another.
-    `input_file_id` is the latest attempt's, noted at `noted_at` (epoch seconds).
+    `input_file_id` is the latest attempt's, claimed first at `first_at` and last at `noted_at` (epoch seconds).
     """
 
     key: str
@@ -35,6 +38,7 @@ class Claim(Value, frozen=True):
     task: str
     dag_version: str
     input_file_id: str
+    first_at: float
     noted_at: float
 
     @property
@@ -44,19 +48,28 @@ class Claim(Value, frozen=True):
 
 @dataclass(frozen=True)
 class Claimant:
-    """Notes a run's claims. `paid_for` tells what is paid for beside the rows: vendor, account, model, parameters."""
+    """Notes a run's claims. `paid_for` tells what is paid for beside the rows: vendor, account, model, parameters.
+
+    `check` is asked after the claim was noted, before the submission, and may raise.
+    """
 
     dag_id: str
     run_id: str
     task: str
     dag_version: str
     paid_for: str
+    check: Callable[[Shard, Claim], None] = lambda shard, claim: None
     now: Callable[[], float] = time.time
 
     def __call__(self, shard: Shard, key: str, file_id: str) -> None:
-        claim = Claim(key, self.dag_id, self.run_id, self.task, self.dag_version, file_id, self.now())
-        folder = f"{claims_uri(work_uri_of(shard))}/{content_of(shard, self.paid_for)}"
-        write_object(f"{folder}/{key}.json", orjson.dumps(claim.to_dict()))
+        """A claim of long ago is made anew: another run may have come first meanwhile."""
+        uri, now = f"{content_uri(shard, self.paid_for)}/{key}.json", self.now()
+        before = read_claim(uri) if exists(uri) else None
+        goes_on = before and before.input_file_id == file_id and before.noted_at > now - FRESH_SECONDS
+        first_at = before.first_at if before and goes_on else now
+        claim = Claim(key, self.dag_id, self.run_id, self.task, self.dag_version, file_id, first_at, now)
+        write_object(uri, orjson.dumps(claim.to_dict()))
+        self.check(shard, claim)
 
 
 def work_uri_of(shard: Shard) -> str:
@@ -67,8 +80,10 @@ def claims_uri(work_uri: str) -> str:
     return f"{work_uri.rstrip('/')}/{FOLDER}"
 
 
-def content_of(shard: Shard, paid_for: str) -> str:
-    return hashlib.sha256(f"{paid_for}|{shard.sha256}".encode()).hexdigest()[:32]
+def content_uri(shard: Shard, paid_for: str) -> str:
+    """Return the folder of the claims of the same rows, paid for in the same way."""
+    content = hashlib.sha256(f"{paid_for}|{shard.sha256}".encode()).hexdigest()[:32]
+    return f"{claims_uri(work_uri_of(shard))}/{content}"
 
 
 def claims_of(work_uri: str, keys: Iterable[str]) -> dict[str, Claim]:

@@ -6,23 +6,40 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from opensearch_batch.submit.claims import Claimant
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.providers.store import ProviderStore
+from opensearch_batch.spec import BatchSpec
+from opensearch_batch.submit.claims import Claim, Claimant
+from opensearch_batch.submit.same_input import refuse_same
 from opensearch_batch.tasks.closing import instance
+from opensearch_batch.tasks.forced import force_word
 from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-def claimant_of(context: Context, settings: TaskSettings, model_id: str, parameters: Mapping[str, Any]) -> Claimant:
+def claimant_of(
+    context: Context,
+    settings: TaskSettings,
+    store: ProviderStore,
+    model_id: str,
+    parameters: Mapping[str, Any],
+) -> Claimant:
+    """Return the run's Claimant; it raises PaidBefore where the spec refuses what another run has paid for."""
     ti, run = context["ti"], context["dag_run"]
-    return Claimant(
-        dag_id=run.dag_id,
-        run_id=run.run_id,
-        task=instance(ti),
-        dag_version=str(ti.dag_version_id),
-        paid_for=paid_for(settings, model_id, parameters),
-    )
+    what = paid_for(settings, model_id, parameters)
+
+    def check(shard: Shard, claim: Claim) -> None:
+        if refuses(context, settings.spec):
+            refuse_same(shard, claim, what, store, settings.provider)
+
+    return Claimant(run.dag_id, run.run_id, instance(ti), str(ti.dag_version_id), what, check)
+
+
+def refuses(context: Context, spec: BatchSpec | None) -> bool:
+    """Tell whether rows that another run has paid for must not be sent."""
+    return spec is not None and spec.limits.same_input == "refuse" and not force_word(context)
 
 
 def paid_for(settings: TaskSettings, model_id: str = "", parameters: Mapping[str, Any] | None = None) -> str:

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_batch.dotted import unknown_key
 from opensearch_batch.errors import SpecError
+from opensearch_batch.tasks.forced import FORCE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+KEYS = frozenset({"partition", FORCE})
+"""Keys of a conf that every run understands."""
 
 NOT_OURS = frozenset({"openlineage"})
 """Keys that Airflow adds to a conf: TriggerDagRunOperator does, with the OpenLineage provider installed. Source:
@@ -23,12 +27,12 @@ BEYOND_ANY_SHIFT = timedelta(days=2)
 
 
 def refuse_unknown_conf(context: Context) -> None:
-    """Raise SpecError for a key of the run's conf that is no param of the DAG or the task, and not `partition`.
+    """Raise SpecError for a key of the run's conf that is no param of the DAG or the task, and none of KEYS.
 
     Airflow takes any key. A mistyped key would leave the param at the default, and the default may be to run
     everything.
     """
-    known = sorted({"partition", *context["dag"].params, *context["task"].params})
+    known = sorted({*KEYS, *context["dag"].params, *context["task"].params})
     for key in sorted(context["dag_run"].conf or {}):
         if key not in known and key not in NOT_OURS:
             raise SpecError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context, TriggerRule
@@ -30,6 +31,7 @@ from opensearch_batch.tasks.settings import TaskSettings
 from opensearch_batch.tasks.write_back import WriteBackOperator
 
 if TYPE_CHECKING:
+    from opensearch_batch.flow.shards import Shard
     from opensearch_batch.prepare.plan import Plan
     from opensearch_batch.prepare.preflight import Preflight
 
@@ -129,6 +131,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         if not plan.dry_run:
             try:
                 if plan.records:
+                    self._refuse_paid(context, spec, bundles, settings)
                     ti.xcom_push(key="preflight", value=self._preflight(spec, plan, settings).to_dict())
                 self._refuse_without_room(spec, plan)
             except BaseException:
@@ -160,6 +163,18 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         writers = [task for task in following if writing and isinstance(task, WriteBackOperator | SwapAliasOperator)]
         skipped = [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS and task not in writers]
         self.skip(ti, skipped)
+
+    def _refuse_paid(
+        self, context: Context, spec: BatchSpec, bundles: list[list[Shard]], settings: TaskSettings
+    ) -> None:
+        from opensearch_batch.submit.same_input import refuse_paid
+        from opensearch_batch.tasks.claiming import paid_for, refuses
+
+        if not refuses(context, spec):
+            return
+        shards = [shard for shards in bundles for shard in shards]
+        what, store = paid_for(replace(settings, spec=spec)), open_provider_store(settings)
+        refuse_paid(shards, what, run_name(context), store, settings.provider)
 
     def _preflight(self, spec: BatchSpec, plan: Plan, settings: TaskSettings) -> Preflight:
         from opensearch_batch.prepare.preflight import check

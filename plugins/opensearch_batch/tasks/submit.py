@@ -15,6 +15,7 @@ from opensearch_batch.flow.jobs import Job
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, open_provider_store
 from opensearch_batch.tasks.errors import airflow_errors
+from opensearch_batch.tasks.forced import FORCE, force_word
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import JobsLink, ProviderLink
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
@@ -100,7 +101,7 @@ class SubmitBatchOperator(BatchOperator):
             parameters=self.parameters or {},
             settle_seconds=self.settle_seconds,
             is_there=exists,
-            claim=claimant_of(context, settings, self.model_id, self.parameters or {}),
+            claim=claimant_of(context, settings, store, self.model_id, self.parameters or {}),
             admission=admission_of(settings, limits, store) if limits else None,
         )
         shards = [None] if self.shards is None else [Shard.from_dict(shard) for shard in flat(self.shards)]
@@ -126,8 +127,10 @@ class SubmitBatchOperator(BatchOperator):
         return self.linked_jobs
 
     def _run_name(self, context: Context, settings: TaskSettings) -> str:
-        """Name the run, so that jobs of the same rows differ between runs, tasks and models."""
+        """Name the run, so that jobs of the same rows differ between runs, tasks, models and deliberate payments."""
         name = f"{self.dag_id}|{context['dag_run'].run_id}|{self.task_id}"
+        if word := force_word(context):
+            name = f"{name}|{FORCE}={word}"
         if settings.provider.MODEL_IN_LINES:
             return name
         model = settings.spec.model if settings.spec else None

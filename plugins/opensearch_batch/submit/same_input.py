@@ -1,0 +1,89 @@
+"""Same input: whether another run has paid for the same rows with the same model, or is about to.
+
+Runs find each other by their claims (claims.py), and the provider tells what became of the job. Each run notes its own
+claim first and looks then, so that of two runs at once the later finds the earlier. Two clocks that differ by more than
+the time between their claims, and a list that lags more than FRESH_SECONDS, are what remains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from opensearch_batch.errors import PaidBefore, Unavailable
+from opensearch_batch.flow.jobs import is_spent
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.store import ProviderStore
+from opensearch_batch.storage import names_in
+from opensearch_batch.submit.claims import FRESH_SECONDS, Claim, content_uri, read_claim
+from opensearch_batch.submit.names import attempt_of
+
+LOOK_AGAIN_SECONDS = 300.0
+
+WHAT_NOW = (
+    "Clear that run, if its answers are only to land again; or start a run with the conf "
+    '{"force_resubmit": true}, and the rows are paid for again; limits.same_input: allow never asks.'
+)
+
+
+@dataclass(frozen=True)
+class Payment:
+    """What is known of another run's job over the same rows; `words` are empty while no job has been seen."""
+
+    claim: Claim
+    words: str = ""
+
+
+def refuse_paid(shards: Iterable[Shard], paid_for: str, run: str, store: ProviderStore, provider: Provider) -> None:
+    """Raise PaidBefore where another run than `run` has paid for one of the shards, before any is sent."""
+    shards = list(shards)
+    paid: list[tuple[Shard, Payment]] = []
+    for shard in shards:
+        found = [each for each in payments(shard, paid_for, run, store, provider, 0.0) if each.words]
+        paid += [(shard, found[0])] if found else []
+    if paid:
+        shard, first = paid[0]
+        raise PaidBefore(
+            f"{len(paid)} of {len(shards)} shards hold rows that another run has sent to the same model: {shard.name} "
+            f"is that of the run {first.claim.run}: {first.words}. Nothing was sent. {WHAT_NOW}"
+        )
+
+
+def refuse_same(shard: Shard, own: Claim, paid_for: str, store: ProviderStore, provider: Provider) -> None:
+    """Raise PaidBefore where another run has paid for the shard's rows, and Unavailable where the job of an earlier
+    claim may show yet.
+    """
+    for each in payments(shard, paid_for, own.run, store, provider, own.noted_at - FRESH_SECONDS):
+        if each.words:
+            raise PaidBefore(
+                f"{shard.name}: the run {each.claim.run} has sent the same rows to the same model: {each.words}. "
+                f"Nothing was sent. {WHAT_NOW}"
+            )
+        if (each.claim.first_at, each.claim.key) < (own.first_at, own.key):
+            raise Unavailable(
+                f"{shard.name}: the run {each.claim.run} may be sending the same rows at this moment; the next try "
+                "sees whether it has",
+                retry_after_seconds=LOOK_AGAIN_SECONDS,
+            )
+
+
+def payments(
+    shard: Shard, paid_for: str, run: str, store: ProviderStore, provider: Provider, since: float
+) -> Iterator[Payment]:
+    """Yield what runs other than `run` have paid for the shard's rows: jobs that have or may have answers, and
+    submissions noted after `since` (epoch seconds) whose job does not show.
+    """
+    folder = content_uri(shard, paid_for)
+    for name in sorted(names_in(folder)):
+        if not name.endswith(".json") or (claim := read_claim(f"{folder}/{name}")).run == run:
+            continue
+        uploads = store.find_uploads(claim.key)
+        file_id = uploads[max(uploads, key=attempt_of)] if uploads else claim.input_file_id
+        jobs = [provider.read_job(document) for document in store.find_jobs(file_id)]
+        if usable := [job for job in jobs if not is_spent(job)]:
+            yield Payment(claim, f"job {usable[0].id} ({usable[0].status})")
+        elif not jobs and store.file_bytes(file_id) is None:
+            yield Payment(claim, f"its input file {file_id} is gone, as after a clean-up of what has landed")
+        elif not jobs and claim.noted_at > since:
+            yield Payment(claim)
