@@ -180,6 +180,11 @@ KINDS: dict[str, Kind] = {
     "refuse_key": Kind(
         "A key that is right is refused, for so many calls (`times`) or `seconds`.", CALL | {"seconds", "status"}
     ),
+    "echo_key": Kind(
+        "The call is refused with this `status` (400), in words that show the key it came with (of AWS, which gets "
+        "none, this `key`): whole, reversed, in a URL, in base64 and in JSON.",
+        CALL | {"status", "every", "key"},
+    ),
     "gzip_download": Kind("A download comes compressed, where the client takes gzip.", CALL),
     "deploy_fail": Kind("The next deployment ends as DEPLOY_FAILED."),
     "deploy_partial": Kind("The next deployment ends as PARTIALLY_DEPLOYED."),

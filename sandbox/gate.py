@@ -9,6 +9,7 @@ import orjson
 
 from sandbox.calls import MAX_BODY_BYTES
 from sandbox.cluster_trouble import TROUBLES
+from sandbox.echoes import echo
 from sandbox.faults import called
 from sandbox.ids import opensearch_id
 from sandbox.odd_answers import CHANGES, Changes, Given
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox.faults import Fault
 
 LOST = frozenset({"lost_answer", "bulk_answer_lost"})
-ANSWERS = frozenset({"answer", *TROUBLES})
+ANSWERS = frozenset({"answer", "echo_key", *TROUBLES})
 
 
 class Gate:
@@ -135,6 +136,10 @@ class Visit:
         if trouble := TROUBLES.get(fault.name):
             answer = trouble.answer(self._method, self._path)
             body, status, given = answer.body, answer.status, answer.headers
+        elif fault.name == "echo_key":
+            status, key = int(fault.number("status", 400)), str(fault.params.get("key", ""))
+            answer = echo(self._path, self._headers, self._body, status, key)
+            body, given = answer.body, answer.headers
         else:
             body, status = fault.params.get("body", ""), int(fault.params.get("status", 500))
             given = fault.params.get("headers", {})

@@ -22,15 +22,17 @@ BatchError
 
 from __future__ import annotations
 
+from opensearch_batch.scrubbing import scrubbed
+
 
 class BatchError(Exception):
-    """Base of all errors of the package.
+    """Base of all errors of the package. The message holds no secret of a connection in use.
 
     `status` is the HTTP status of the reply, if any; `retry_after_seconds` the pause requested by the server, if any.
     """
 
     def __init__(self, message: str, *, status: int | None = None, retry_after_seconds: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(scrubbed(message))
         self.status = status
         self.retry_after_seconds = retry_after_seconds
 

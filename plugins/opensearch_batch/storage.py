@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import IO, Any, Self, cast
 
 from opensearch_batch.errors import BatchError, InputError, Refused, SpecError, Unavailable
+from opensearch_batch.scrubbing import remember_connection, scrubbed
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +76,9 @@ def lines_of(source: IO[bytes], name: str) -> Iterator[SourceLine]:
         except BatchError:
             raise
         except PermissionError as error:
-            raise _as_ours(f"read {name}", error) from error
+            raise _as_ours(f"read {name}", error) from None
         except Exception as error:  # every storage's library has errors of its own
-            raise _broke_off(name, number, at, size, f"{type(error).__name__}: {error}") from error
+            raise _broke_off(name, number, at, size, f"{type(error).__name__}: {error}") from None
         at += len(raw)
         if size is not None and at < size and not raw.endswith(b"\n"):
             raise _broke_off(name, number, at, size, "no more came")
@@ -207,7 +208,7 @@ class ObjectWriter:
         try:
             self._out.write(chunk)
         except Exception as error:  # a context manager here would cost each row
-            raise self._explained(error) from error
+            raise self._explained(error) from None
         self._digest.update(chunk)
         self.bytes += len(chunk)
         self.lines += 1
@@ -217,7 +218,7 @@ class ObjectWriter:
         try:
             self._complete()
         except Exception as error:
-            raise self._explained(error) from error
+            raise self._explained(error) from None
         self._committed = True
 
     def _complete(self) -> None:
@@ -252,7 +253,7 @@ class ObjectWriter:
             self._out.close()
             self._out.discard()
         except Exception as error:  # every storage's library has errors of its own
-            log.warning("%s: what was begun could not be discarded: %s: %s", self.uri, type(error).__name__, error)
+            log.warning("%s: what was begun could not be discarded: %s", self.uri, scrubbed(repr(error)))
 
     def _explained(self, error: Exception) -> Exception:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
@@ -278,7 +279,7 @@ def _told(what: str, *, left: Errors = (BatchError, FileNotFoundError, IsADirect
             "pip install 'opensearch-batch[amazon]')?"
         ) from error
     except Exception as error:  # every storage's library has errors of its own
-        raise _as_ours(what, error) from error
+        raise _as_ours(what, error) from None
 
 
 def _as_ours(what: str, error: Exception) -> BatchError:
@@ -337,7 +338,7 @@ def _require_connection(connection_id: str) -> None:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        BaseHook.get_connection(connection_id)
+        remember_connection(BaseHook.get_connection(connection_id))
     except AirflowNotFoundException as error:
         name = f"AIRFLOW_CONN_{connection_id.upper()}"
         raise SpecError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,18 @@ def test_answer(cluster: Cluster, provider: Provider) -> None:
         provider.start()
     assert caught.value.response.headers["retry-after"] == "7"
     assert provider.end(provider.start()).status == "completed"
+
+
+def test_echo_key(cluster: Cluster, provider: Provider) -> None:
+    cluster.fault("echo_key", method="POST", path="^/v1/batches$", status=401)
+    with pytest.raises(openai.AuthenticationError) as caught:
+        provider.start()
+    forms = (f"You sent Bearer {KEY}.", KEY[::-1], base64.b64encode(KEY.encode()).decode())
+    assert [form for form in forms if form not in caught.value.message] == []
+    cluster.fault("echo_key", path="/connectors/_create")
+    body = {"name": "n", "credential": {"key": "sk-another-fake-key"}}
+    status, _, reason = cluster.refused("POST", "/connectors/_create", body)
+    assert (status, "sk-another-fake-key" in reason) == (400, True)
 
 
 def test_answer_in_plain_text_is_relayed_by_ml_commons(cluster: Cluster) -> None:
@@ -273,7 +286,7 @@ def test_a_wrong_order_is_refused(cluster: Cluster, order: dict[str, Any]) -> No
 
 
 def test_every_fault_has_its_parameters_named() -> None:
-    assert len(KINDS) == 52
+    assert len(KINDS) == 53
 
 
 def _answers(cluster: Cluster, task_id: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.scrubbing import scrubbed
 
 KEEP_ALIVE = "10m"
 """Of a point in time, renewed by each page. The server closes an ended one within a minute."""
@@ -153,7 +154,7 @@ def _item(item: Mapping[str, Any]) -> BulkItem:
     error = item.get("error") or {}
     cause = (error.get("caused_by") or {}).get("reason")
     reason = f"{error.get('reason', '')}: {cause}" if cause else error.get("reason", "")
-    return BulkItem(item["status"], error.get("type", ""), reason)
+    return BulkItem(item["status"], error.get("type", ""), scrubbed(reason))
 
 
 def _found(answer: Any) -> list[Found]:
@@ -164,4 +165,4 @@ def _found(answer: Any) -> list[Found]:
 
 
 def _reason(error: Mapping[str, Any] | None) -> str:
-    return "" if error is None else f"{error.get('type')}: {error.get('reason')}"
+    return "" if error is None else scrubbed(f"{error.get('type')}: {error.get('reason')}")

@@ -27,6 +27,7 @@ from opensearch_batch.cluster.replies import lost, read_reply
 from opensearch_batch.cluster.sigv4 import Signer
 from opensearch_batch.cluster.tls import check_file, context
 from opensearch_batch.errors import BatchError, NoRoute, NotTaken, Terminal, Transient
+from opensearch_batch.scrubbing import remember_connection
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class MLCommonsHook(HttpHook):
 
     def get_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = super().get_connection(conn_id)
+        remember_connection(connection)
         self._options = _filled(connection.extra_dejson)
         return _without_own_options(connection, self._options)
 
@@ -159,6 +161,7 @@ class MLCommonsAsyncHook(HttpAsyncHook):
 
     async def aget_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = await super().aget_connection(conn_id)
+        remember_connection(connection)
         self.options = _filled(await get_async_extra_dejson(connection))
         return _without_own_options(connection, self.options)
 

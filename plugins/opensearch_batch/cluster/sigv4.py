@@ -11,6 +11,7 @@ from typing import Any
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.extras import imported_from
+from opensearch_batch.scrubbing import remember
 
 
 @dataclass(frozen=True)
@@ -60,5 +61,7 @@ class Signer:
         if body:
             sent["Content-Type"] = "application/json"
         request = AWSRequest(method=method, url=url, data=body, headers=sent)
-        SigV4Auth(self._credentials.get_frozen_credentials(), self.service, self.region).add_auth(request)
+        keys = self._credentials.get_frozen_credentials()
+        remember(keys.secret_key, keys.token)
+        SigV4Auth(keys, self.service, self.region).add_auth(request)
         return dict(request.headers.items())

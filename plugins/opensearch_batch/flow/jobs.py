@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
+from opensearch_batch.scrubbing import scrubbed
 
 RemoteState = Literal["running", "cancelling", "settling", "completed", "failed", "expired", "cancelled"]
 """`settling`: the vendor says that the job has ended, and names no file yet for the rows it says are answered."""
@@ -99,6 +100,8 @@ def is_spent(remote: RemoteJob) -> bool:
 
 
 def outcome(job: Job, remote: RemoteJob, seen_at: float | UnsetType = UNSET) -> Outcome:
+    """The outcome to be stored, without our keys in the vendor's words."""
+    code, message = remote.error_code, remote.error_message
     return Outcome(
         job=job,
         state=remote.state,
@@ -109,8 +112,8 @@ def outcome(job: Job, remote: RemoteJob, seen_at: float | UnsetType = UNSET) -> 
         requests_failed=remote.requests_failed,
         input_tokens=remote.usage.input_tokens,
         output_tokens=remote.usage.output_tokens,
-        error_code=None if remote.error_code is None else str(remote.error_code),  # some servers send a number
-        error_message=remote.error_message,
+        error_code=None if code is None else scrubbed(str(code)),  # some servers send a number
+        error_message=None if message is None else scrubbed(str(message)),
         instance_seconds=remote.usage.instance_seconds,
         seen_at=seen_at,
     )

@@ -18,6 +18,7 @@ from opensearch_batch.land.vectors import is_vector, is_zero, words_of
 from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import Provider, UnreadableLine
 from opensearch_batch.providers.reading import with_nulls
+from opensearch_batch.scrubbing import scrubbed
 
 REASONS_UNREAD = "reasons_unread"
 """Code of a row without an answer in a job whose file of reasons cannot be read."""
@@ -112,7 +113,7 @@ class Tally:
 
     def cannot_read(self, line: int, why: str) -> None:
         self.unreadable += 1
-        self.first_unreadable = self.first_unreadable or f"line {line}: {why}"
+        self.first_unreadable = self.first_unreadable or f"line {line}: {scrubbed(why)}"
 
     def name(self, trouble: str, row_id: str) -> None:
         if len(ids := self.named.setdefault(trouble, [])) < NAMED:
@@ -204,7 +205,7 @@ def join(
         readable += 1
         if (known := seen.get(answer.id)) is None:
             tally.foreign += 1
-            tally.name("foreign", answer.id)
+            tally.name("foreign", scrubbed(answer.id))
         elif known:
             tally.duplicates += 1
             tally.name("duplicates", answer.id)
@@ -253,7 +254,7 @@ def _dimensions_of(asked: Asked) -> int | None:
 def _without_answer(answer: Answer, asked: Asked) -> Failure | None:
     """Return the provider's reason, or say why the answer is no vector; None for an answer."""
     if not answer.answered:
-        return Failure(answer.id, answer.code, answer.message, answer.passing, answer.alone)
+        return Failure(answer.id, scrubbed(answer.code), scrubbed(answer.message), answer.passing, answer.alone)
     if is_vector(answer) or (answer.vector is None and not asked.vectors):
         return None
     words = words_of(answer, MESSAGE_CHARACTERS)

@@ -9,6 +9,7 @@ from typing import Any
 
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.providers.simd_json import Parser
+from opensearch_batch.scrubbing import scrubbed
 
 NOT_IN_NUMBERS = (b'"', b"n", b"t", b"f", b"{")
 """Bytes that begin all of JSON but numbers and lists: text, null, true, false, objects."""
@@ -24,6 +25,9 @@ doubles. IEEE 754: https://doi.org/10.1109/IEEESTD.2019.8766229
 
 GREATEST = 3.4028235677973366e38
 """From here on a double rounds to infinity in single precision."""
+
+WITHIN = 8192
+"""Characters read beyond those shown, so that no key is cut before its end; a header, so a key, is no longer."""
 
 
 _parser = Parser()
@@ -59,12 +63,12 @@ def is_zero(answer: Answer) -> bool:
 
 
 def words_of(answer: Answer, most: int) -> str:
-    """The begin of an answer as the provider gave the answer: `most` characters."""
+    """The begin of an answer as the provider gave the answer: `most` characters, without our keys."""
     if isinstance(answer.vector, array):
         return str(answer.vector[:most].tolist())[:most]
     if answer.vector is not None:
-        return answer.vector[: 4 * most].decode(errors="replace")[:most]
-    return (answer.output or "")[:most]
+        return scrubbed(answer.vector[: 4 * most + WITHIN].decode(errors="replace"))[:most]
+    return scrubbed((answer.output or "")[: most + WITHIN])[:most]
 
 
 def _is_list_of_numbers(text: bytes) -> bool:

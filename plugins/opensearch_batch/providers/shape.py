@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from opensearch_batch.errors import BatchError, Unavailable
+from opensearch_batch.scrubbing import scrubbed
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ def text(value: Any) -> str | None:
 
 
 def words(value: Any) -> str | None:
-    """What a vendor says to people: a text, or the text in whatever holds one."""
+    """What a vendor says to people: a text, or the text in whatever holds one, without our keys."""
     if isinstance(value, Mapping):
         named = [name for name in ("message", "error", "detail", "data", "text", "reason") if name in value]
         found = [value[name] for name in named if value[name]]
@@ -89,7 +90,7 @@ def words(value: Any) -> str | None:
         return "; ".join(said for each in value if (said := words(each))) or None
     if value is None or isinstance(value, bool):
         return None
-    return str(value).strip() or None
+    return scrubbed(str(value).strip()) or None
 
 
 def reason(error: Any) -> tuple[str | None, str]:
@@ -129,4 +130,5 @@ def epoch_seconds(value: Any) -> float | None:
 
 
 def _odd(what: str, answer: str) -> Unavailable:
-    return Unavailable(f"{what}: the answer has not the shape expected: {' '.join(answer.split())[:SHOWN]}")
+    shown = " ".join(scrubbed(answer).split())[:SHOWN]
+    return Unavailable(f"{what}: the answer has not the shape expected: {shown}")

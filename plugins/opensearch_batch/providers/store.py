@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.providers.contract import missing
+from opensearch_batch.scrubbing import remember_connection
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -116,6 +117,8 @@ class StoreClass(Protocol):
 
 
 def open_store(provider: Provider, connection: Connection, job: Mapping[str, Any] | None = None) -> ProviderStore:
+    """Open the vendor's store; no error or reason of the process shows the connection's keys from here on."""
+    remember_connection(connection)
     return store_class(provider).opened(connection, provider.BASE_URL, job or {})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from opensearch_batch.errors import BatchError, InputError, SpecError, Unavailable
 from opensearch_batch.extras import imported_from
+from opensearch_batch.scrubbing import remember_connection
 from opensearch_batch.sources.columns import refuse_missing
 from opensearch_batch.sources.rows import Place, Row
 
@@ -45,6 +46,7 @@ def _hook(connection_id: str) -> Any:
     with imported_from("sql", "an input from a database"):
         from airflow.providers.common.sql.hooks.sql import DbApiHook
     connection: Any = BaseHook.get_connection(connection_id)
+    remember_connection(connection)
     kind = f"connection {connection_id!r} is of type {connection.conn_type!r}"
     try:
         hook = connection.get_hook()
@@ -70,7 +72,7 @@ def _told(uri: str) -> Generator[None, None, None]:
     except exc.DBAPIError as error:
         said = f"{uri}: {type(error.orig).__name__}: {error.orig}".rstrip()
         if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.InternalError):
-            raise Unavailable(f"{said}. Nothing was sent; the next try asks again") from error
-        raise InputError(f"{said}. Correct input.query, or what the connection's user may read") from error
+            raise Unavailable(f"{said}. Nothing was sent; the next try asks again") from None
+        raise InputError(f"{said}. Correct input.query, or what the connection's user may read") from None
     except (exc.ArgumentError, exc.NoSuchModuleError) as error:
-        raise SpecError(f"{uri}: SQLAlchemy cannot reach this kind of database: {error}") from error
+        raise SpecError(f"{uri}: SQLAlchemy cannot reach this kind of database: {error}") from None

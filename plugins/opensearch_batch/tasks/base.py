@@ -6,13 +6,16 @@ import logging
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseOperator, Context, conf
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from opensearch_batch.errors import BatchError, SpecError
 from opensearch_batch.flow.jobs import Job, ended
+from opensearch_batch.scrubbing import remember_connection
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
@@ -60,10 +63,21 @@ class BatchOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         with airflow_errors():
-            return self.run_step(context, settings_of(self))
+            settings = settings_of(self)
+            know_keys(settings)
+            return self.run_step(context, settings)
 
     @abstractmethod
     def run_step(self, context: Context, settings: TaskSettings) -> Any: ...
+
+
+def know_keys(settings: TaskSettings) -> None:
+    """Read the keys that no error may show: the cluster relays the provider's words, so a task that asks the cluster
+    alone may meet the provider's key. A task that needs an absent connection says so itself.
+    """
+    for conn_id in (settings.opensearch_conn_id, settings.provider_conn_id):
+        with suppress(AirflowNotFoundException):
+            remember_connection(BaseHook.get_connection(conn_id))
 
 
 def open_provider_store(settings: TaskSettings) -> ProviderStore:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from airflow.sdk import BaseHook
@@ -13,6 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from opensearch_batch.errors import BatchError, SpecError, Terminal, Transient, UnknownAnswer
+from opensearch_batch.scrubbing import remember_connection, scrubbed
 
 VERSION = 1
 """Version of the arguments and the event: a wait begun before a deploy goes on after the deploy."""
@@ -45,12 +47,19 @@ class StoredTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         try:
+            await self._know_keys()
             event = await self.wait()
         except AirflowNotFoundException as error:
             event = {"error": str(error), "terminal": True}
         except Exception as error:  # without an event Airflow fails the task, and says nothing of the cause
             event = {"error": await self._told(error), "terminal": isinstance(error, Terminal)}
         yield TriggerEvent({"version": VERSION, **event})  # type: ignore[no-untyped-call]
+
+    async def _know_keys(self) -> None:
+        """Read the keys that no event may show: the cluster relays the provider's words."""
+        for name in self.CONNECTIONS:
+            with suppress(AirflowNotFoundException):
+                remember_connection(await BaseHook.aget_connection(getattr(self, name)))
 
     async def _told(self, error: Exception) -> str:
         """The error without passwords: events lie readable in Airflow's database, and a server may echo a refused key.
@@ -60,15 +69,12 @@ class StoredTrigger(BaseTrigger):
         kind = type(error).__name__
         if not isinstance(error, BatchError):
             self.log.error("The wait failed in an unforeseen way", exc_info=error)
-        text = f"{kind}: {error}"
         try:
-            for name in self.CONNECTIONS:
-                if secret := (await BaseHook.aget_connection(getattr(self, name))).password:
-                    text = text.replace(secret, "***")
+            await self._know_keys()
         except Exception as unread:
             self.log.warning("no connection to take secrets from: %s", type(unread).__name__)
             return kind
-        return text
+        return scrubbed(f"{kind}: {error}")
 
 
 def read_event(event: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 from opensearch_batch.errors import BatchError, Transient, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
 from opensearch_batch.submit.admission import MustWait
-from opensearch_batch.tasks.base import cancel_jobs, flat, worker_ask
+from opensearch_batch.tasks.base import cancel_jobs, flat, know_keys, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import JobsLink, ProviderLink
@@ -231,6 +231,7 @@ class BatchSensor(BaseSensorOperator):
         from opensearch_batch.tasks.turns import current_jobs
 
         settings = settings_of(self)
+        know_keys(settings)
         self.current = current_jobs(self._given, context["task_state_store"])
         self.told: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}

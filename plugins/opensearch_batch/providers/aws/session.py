@@ -18,6 +18,7 @@ from opensearch_batch.providers.credential import refuse_literal_credential
 from opensearch_batch.providers.refusals import refusal
 from opensearch_batch.providers.shape import count, from_sdk, inner, text, words
 from opensearch_batch.retry_after import pause_seconds
+from opensearch_batch.scrubbing import remember
 
 if TYPE_CHECKING:
     import boto3
@@ -116,9 +117,17 @@ def client_of(connection: Connection, service: str) -> Any:
     endpoint = connection.extra_dejson.get("endpoint_url")
     session, region = session_of(connection), region_of(connection)
     _read_any_time(session)
-    return from_aws(
+    client = from_aws(
         lambda: session.client(service, region_name=region, endpoint_url=endpoint, config=config), f"use {service}"
     )
+    client.meta.events.register_first("before-send", _remember_token)
+    return client
+
+
+def _remember_token(request: Any, **_: Any) -> None:
+    """The token of a request: an assumed role gets another each hour, from no connection."""
+    token = request.headers.get("X-Amz-Security-Token")
+    remember(token.decode() if isinstance(token, bytes) else token)
 
 
 def _read_any_time(session: boto3.Session) -> None:

@@ -1,0 +1,184 @@
+"""Secrets taken out of outside words: the cluster, vendors and storages echo keys in their errors, and Airflow masks
+logs only, not XComs, rendered fields, failures files, manifests and the texts of exceptions.
+
+`remember_connection` where a connection is read; `scrubbed` where outside words enter, before they are cut or stored.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+MASK = "***"
+
+LEAST = 8
+"""Characters of the shortest secret that is taken out, the least that OpenSearch's Security plugin accepts by default
+(plugins.security.restapi.password_min_length). A shorter one, such as `admin`, is an ordinary word of errors.
+"""
+
+MOST = 50
+"""So many secrets are remembered, those read last: a triggerer runs for months, and tokens last an hour."""
+
+SECRET_NAME = re.compile(r"(?i)(key|secret|token|passw(or)?d|passphrase|authorization|credentials?)$")
+"""Names of values in a connection's extra that are secret."""
+
+_known: dict[str, None] = {}
+_forms: tuple[str, ...] = ()
+_signs: tuple[str, ...] = ()
+"""Forms within which lies no other form of the secret: a text without these has none, and few texts have."""
+
+
+def remember_connection(connection: Any) -> None:
+    """Remember the secrets of an Airflow connection, for the life of the process."""
+    remember(*_secrets_of(connection))
+
+
+def remember(*secrets: str | None) -> None:
+    global _known, _forms, _signs
+    found = [secret for secret in secrets if secret and len(secret) >= LEAST]
+    if all(secret in _known for secret in found):
+        return
+    # New values in one step each: threads scrub meanwhile.
+    kept = [*(known for known in _known if known not in found), *found][-MOST:]
+    _known = dict.fromkeys(kept)
+    _forms = tuple(sorted({form for secret in kept for form in forms_of(secret)}, key=len, reverse=True))
+    _signs = tuple(sign for secret in kept for sign in _signs_of(secret))
+
+
+def scrubbed(text: str) -> str:
+    """Return the text with MASK for every remembered secret, in each of its forms."""
+    if any(sign in text for sign in _signs):
+        for form in _forms:
+            text = text.replace(form, MASK)
+    return text
+
+
+def _in_json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _in_json_of_utf8(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _in_json_of_gson(text: str) -> str:
+    """As the cluster writes JSON: https://github.com/google/gson escapes what HTML would take for its own."""
+    return re.sub(r"[<>&='\u2028\u2029]", lambda sign: f"\\u{ord(sign[0]):04x}", _in_json_of_utf8(text))
+
+
+def _in_json_of_php(text: str) -> str:
+    return _in_json(text).replace("/", "\\/")
+
+
+def _in_python(text: str) -> str:
+    return repr(text)[1:-1]
+
+
+def _in_url(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _in_path(text: str) -> str:
+    return quote(text)
+
+
+def _in_form(text: str) -> str:
+    return quote_plus(text)
+
+
+def _in_small_url(text: str) -> str:
+    return re.sub("%[0-9A-F]{2}", lambda sign: sign[0].lower(), _in_url(text))
+
+
+ESCAPES: tuple[Callable[[str], str], ...] = (
+    _in_json,
+    _in_json_of_utf8,
+    _in_json_of_gson,
+    _in_json_of_php,
+    _in_python,
+    _in_url,
+    _in_path,
+    _in_form,
+    _in_small_url,
+    html.escape,
+)
+
+
+@lru_cache(MOST)
+def forms_of(secret: str) -> frozenset[str]:
+    """Return the secret whole, reversed and in base64, each escaped too, and the secret in JSON within JSON."""
+    bare = {secret, secret[::-1], *_in_base64(secret)}
+    escaped = {escape(text) for text in bare for escape in ESCAPES}
+    nested = {within(_in_json_of_utf8(secret)) for within in (_in_json_of_utf8, _in_python)}
+    return frozenset(bare | escaped | nested)
+
+
+@lru_cache(MOST)
+def _signs_of(secret: str) -> frozenset[str]:
+    forms = forms_of(secret)
+    return frozenset(form for form in forms if not any(other in form for other in forms if other != form))
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """The signs of base64 that the secret alone decides, wherever it stands in what was encoded, as behind the login
+    in a Basic header; and the whole of it, padding included.
+    """
+    for encoding in ("utf-8", "latin-1"):
+        raw = secret.encode(encoding, errors="replace")
+        yield base64.b64encode(raw).decode()
+        yield base64.urlsafe_b64encode(raw).decode()
+        for before in range(3):
+            first, end = -(-8 * before // 6), 8 * (before + len(raw)) // 6
+            padded = bytes(before) + raw
+            yield base64.b64encode(padded).decode()[first:end]
+            yield base64.urlsafe_b64encode(padded).decode()[first:end]
+
+
+def _secrets_of(connection: Any) -> Iterator[str]:
+    if connection.password:
+        yield from _spoken(connection.password)
+        if connection.login:
+            yield f"{connection.login}:{connection.password}"
+    host = connection.host or ""
+    yield from _in_address(host if "://" in host else f"//{host}")
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except (TypeError, ValueError):
+        return
+    yield from _in_extra(extra, is_secret=False)
+
+
+def _in_extra(value: Any, *, is_secret: bool) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _in_extra(inner, is_secret=SECRET_NAME.search(str(name)) is not None)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _in_extra(inner, is_secret=is_secret)
+    elif isinstance(value, str):
+        yield from _spoken(value) if is_secret else _in_address(value)
+
+
+def _spoken(value: str) -> Iterator[str]:
+    """A key, or a header's value, which has the key behind a word such as Bearer."""
+    yield value
+    yield value.rpartition(" ")[2]
+
+
+def _in_address(text: str) -> Iterator[str]:
+    """The password in an address, as of a proxy."""
+    try:
+        parts = urlsplit(text)
+        named = parts.password
+    except ValueError:
+        return
+    if named:
+        yield named
+        yield unquote(named)
+        yield f"{unquote(parts.username or '')}:{unquote(named)}"
