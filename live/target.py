@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseHook
 
 from live.masking import Mask, basic
-from opensearch_batch.cluster.hook import OWN_OPTIONS, MLCommonsHook
+from opensearch_batch.cluster.address import OWN_OPTIONS
+from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import store_class
 
@@ -36,9 +37,9 @@ class Target:
 
 def read_target(opensearch_conn_id: str, provider_conn_id: str, vendor: Provider) -> Target:
     """Nothing is sent. Raise AirflowNotFoundException for a connection that environment and secrets backend lack."""
-    cluster = BaseHook.get_connection(opensearch_conn_id)
     provider = BaseHook.get_connection(provider_conn_id)
     hook = MLCommonsHook(opensearch_conn_id)
+    cluster = hook.get_connection(opensearch_conn_id)  # a login in its host is taken out
     hook.get_conn()
     provider_url = store_class(vendor).base_url(provider, vendor.BASE_URL)
     return Target(

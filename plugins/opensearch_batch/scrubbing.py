@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
+UNFIT = "\ufffd"
 
 LEAST = 8
 """Characters of the shortest secret that is taken out, the least that OpenSearch's Security plugin accepts by default
@@ -52,11 +53,13 @@ def remember(*secrets: str | None) -> None:
 
 
 def scrubbed(text: str) -> str:
-    """Return the text with MASK for every remembered secret, in each of its forms."""
+    """Return the text with MASK for every remembered secret, in each of its forms, and with a mark for what no database
+    of Airflow's takes: NUL, and halves of characters.
+    """
     if any(sign in text for sign in _signs):
         for form in _forms:
             text = text.replace(form, MASK)
-    return text
+    return text.replace("\0", UNFIT).encode(errors="surrogatepass").decode(errors="replace")
 
 
 def _in_json(text: str) -> str:

@@ -123,7 +123,7 @@ def test_airflow_and_the_hook_take_both_connections(env_file: Path, variables: d
     """The key travels to `opensearch` over plain http, which the hook refuses unless the connection allows it."""
     from airflow.sdk import Connection
 
-    from opensearch_batch.cluster.hook import refuse_plain_http
+    from opensearch_batch.cluster.address import refuse_plain_http
     from opensearch_batch.providers.keyed import base_url
 
     environment = services(env_file, variables=variables)["airflow-scheduler"]["environment"]

@@ -18,7 +18,7 @@ from opensearch_batch.errors import BatchError, Unavailable
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.jobs import Job, RemoteJob, outcome
 from opensearch_batch.land.reconcile import Fate, Tally, join
-from opensearch_batch.scrubbing import LEAST, MASK, MOST, remember, remember_connection, scrubbed
+from opensearch_batch.scrubbing import LEAST, MASK, MOST, UNFIT, remember, remember_connection, scrubbed
 
 KEY = 'sk-fake/MARKED+key="1"&<é\\>'
 PLAIN = "sk-fake-MARKED-key-1"
@@ -133,6 +133,10 @@ def test_the_secrets_read_last_are_known() -> None:
         remember(f"sk-fake-{number:08d}")
     assert scrubbed("sk-fake-00000000") == "sk-fake-00000000"
     assert scrubbed(f"sk-fake-00000001 sk-fake-{MOST:08d}") == f"{MASK} {MASK}"
+
+
+def test_what_no_database_of_airflows_takes_is_marked() -> None:
+    assert scrubbed("a\0b \ud800 é \U0001f600") == f"a{UNFIT}b {UNFIT * 3} é \U0001f600"
 
 
 def test_no_error_of_ours_shows_a_key() -> None:

@@ -50,7 +50,7 @@ def test_each_module_it_names_is_there(name: str) -> None:
 
 
 def test_the_fields_of_the_clusters_form_are_the_hooks_own_options() -> None:
-    from opensearch_batch.cluster.hook import OWN_OPTIONS
+    from opensearch_batch.cluster.address import OWN_OPTIONS
 
     assert set(TYPES["opensearch_ml"]["conn-fields"]) == set(OWN_OPTIONS) - {"use_ssl"}
 

@@ -11,8 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
@@ -20,21 +19,19 @@ import requests
 import tenacity
 from airflow.providers.common.compat.connection import get_async_extra_dejson
 from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook
-from airflow.sdk import Connection
 
+from opensearch_batch.cluster.address import OWN_TYPE, as_http, filled, refuse_plain_http
 from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS, Call, search_open_tasks
 from opensearch_batch.cluster.replies import lost, read_reply
 from opensearch_batch.cluster.sigv4 import Signer
 from opensearch_batch.cluster.tls import check_file, context
-from opensearch_batch.errors import BatchError, NoRoute, NotTaken, Terminal, Transient
+from opensearch_batch.errors import BatchError, NoRoute, NotTaken, Transient
 from opensearch_batch.scrubbing import remember_connection
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
-OWN_OPTIONS = (
-    "sigv4", "region", "service", "allow_plain_http", "use_ssl", "verify_certs", "ca_file", "backend_roles",
-)  # fmt: skip
-"""Keys of the connection's extra that are ours: HttpHook would send them as headers."""
+log = logging.getLogger(__name__)
 
 MAX_REPEATS = 100
 """Most repetitions of a call not taken by a node. Nodes receive submissions in turn, so a submission needs as many
@@ -53,7 +50,10 @@ class MLCommonsHook(HttpHook):
     - `allow_plain_http` lets a password or a key travel over http to a second machine.
     - `backend_roles` (a list) shares created objects with the roles, on a cluster with access control.
     - Type opensearch: `use_ssl`; `verify_certs`, true by default.
-    - Type opensearch_ml (the form is in provider_info.py): `verify_certs`, `ca_file`; https unless the scheme differs.
+    - Type opensearch_ml (the form is in provider_info.py): `verify_certs`, `ca_file`.
+
+    Where nothing says the scheme: https, but http to this machine (opensearch_ml: https too). Redirects are errors:
+    requests would send keys in headers of the extra, and the body, to another host.
 
     A call with the purpose `read` is tried four times over about four seconds, any different call once, with the task's
     retries for the rest. A call not taken by a node (NotTaken) is sent again within half a second, for up to a minute,
@@ -62,7 +62,7 @@ class MLCommonsHook(HttpHook):
 
     conn_name_attr = "opensearch_conn_id"
     default_conn_name = "opensearch_default"
-    conn_type = "opensearch_ml"
+    conn_type = OWN_TYPE
     hook_name = "OpenSearch ML Commons"
 
     def __init__(self, opensearch_conn_id: str = default_conn_name) -> None:
@@ -75,8 +75,8 @@ class MLCommonsHook(HttpHook):
     def get_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = super().get_connection(conn_id)
         remember_connection(connection)
-        self._options = _filled(connection.extra_dejson)
-        return _without_own_options(connection, self._options)
+        self._options = filled(connection.extra_dejson)
+        return as_http(connection, self._options)
 
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
@@ -142,6 +142,7 @@ class MLCommonsHook(HttpHook):
                 headers=headers,
                 timeout=timeout,
                 stream=False,
+                allow_redirects=False,
                 verify=session.verify,
                 auth=_as_signed if self._signer else None,
             )
@@ -162,8 +163,8 @@ class MLCommonsAsyncHook(HttpAsyncHook):
     async def aget_connection(self, conn_id: str) -> Connection:  # type: ignore[override]
         connection = await super().aget_connection(conn_id)
         remember_connection(connection)
-        self.options = _filled(await get_async_extra_dejson(connection))
-        return _without_own_options(connection, self.options)
+        self.options = filled(await get_async_extra_dejson(connection))
+        return as_http(connection, self.options)
 
     @asynccontextmanager
     async def sender(self) -> AsyncIterator[SendAsync]:
@@ -217,49 +218,6 @@ def shared(call: Call, options: dict[str, Any]) -> Call:
     if not roles or not call.makes_owned or "access_mode" in body:
         return call
     return replace(call, body={**body, "access_mode": "restricted", "backend_roles": list(roles)})
-
-
-def refuse_plain_http(base_url: str, options: dict[str, Any], *, secret: bool) -> None:
-    """Raise Terminal before a password or key would cross a network unencrypted."""
-    url = urlsplit(base_url)
-    if (
-        secret
-        and url.scheme == "http"
-        and url.hostname not in ("127.0.0.1", "localhost", "::1")
-        and not options.get("allow_plain_http")
-    ):
-        raise Terminal(
-            f"{base_url} is plain http, and a password or key would travel to it. Use https, or set "
-            '"allow_plain_http": true in the extra of the connection if that network is yours.'
-        )
-
-
-def _filled(extra: dict[str, Any]) -> dict[str, Any]:
-    """Without the fields of Airflow's form that nobody wrote anything into: they come as null, or as empty."""
-    given = {key: value for key, value in extra.items() if value is not None}
-    return {key: value for key, value in given.items() if key not in OWN_OPTIONS or value not in ("", [])}
-
-
-def _without_own_options(connection: Connection, extra: dict[str, Any]) -> Connection:
-    """A copy that HttpHook understands, whatever the connection's type."""
-    kept = {key: value for key, value in extra.items() if key not in OWN_OPTIONS}
-    schema, port = connection.schema, connection.port
-    if connection.conn_type == "opensearch":
-        schema, port = "https" if extra.get("use_ssl") else "http", port or 9200
-        kept.setdefault("verify", bool(extra.get("verify_certs", True)))
-    if connection.conn_type == MLCommonsHook.conn_type:
-        schema = schema or "https"
-        kept.setdefault("verify", bool(extra.get("verify_certs", True)) and extra.get("ca_file", True))
-    return Connection(
-        conn_id=connection.conn_id,
-        conn_type=connection.conn_type,
-        host=connection.host,
-        login=connection.login,
-        password=connection.password,
-        schema=schema,
-        port=port,
-        extra=orjson.dumps(kept).decode() if kept else None,
-    )
 
 
 def _encode(call: Call) -> tuple[bytes, dict[str, str]]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from opensearch_batch.cluster import advice
 from opensearch_batch.cluster.advice import setting
@@ -33,6 +34,9 @@ from opensearch_batch.retry_after import pause_seconds
 from opensearch_batch.scrubbing import scrubbed
 
 REMOTE = "Error from remote service: "
+
+TITLE_WITHIN = 4096
+"""Characters of a page that are searched for its title."""
 
 _CUT = "isconnected|ReadError|onnection reset"
 """Texts in errors of requests and httpx for a connection closed without a reply."""
@@ -202,11 +206,14 @@ def read_reply(call: Call, status: int, text: str, headers: Mapping[str, str]) -
     if 200 <= status < 300:
         try:
             return call.parse(json.loads(text))
-        except (ValueError, KeyError, TypeError) as error:
+        except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
             kind = OutcomeUnknown if call.purpose == "submit" else Unavailable
+            what = _page_in(text) or repr(error)
             raise kind(
-                f"{call.name}: HTTP {status} with an answer that is not ML Commons' ({error!r})", status=status
+                f"{call.name}: HTTP {status} with an answer that is not ML Commons' ({what})", status=status
             ) from None
+    if 300 <= status < 400:
+        raise Refused(f"{call.name}: HTTP {status}: {_sent_on(headers)}", status=status)
     reason = _reason(text)
     rule, match = next(found for rule in RULES if (found := _matched(rule, call, status, reason)))
     what_to_do = rule.advice if isinstance(rule.advice, str) else rule.advice(call, match)
@@ -242,10 +249,36 @@ def _reason(text: str) -> str:
     """Return the reasons of the error and of its root causes; the bare text where the reply is not OpenSearch's."""
     try:
         error = json.loads(text)["error"]
+    except (KeyError, RecursionError, TypeError, ValueError):
+        return _page_in(text) or text.strip()
+    try:
         causes = [cause.get("reason") for cause in error["root_cause"]]
-    except (ValueError, KeyError, TypeError):
-        if text.startswith("{") and '"no handler found' in text:
-            return str(json.loads(text)["error"])
-        return text.strip()
-    reasons = [f"{error.get('type')}: {error.get('reason')}", *(c for c in causes if c and c != error.get("reason"))]
-    return "; ".join(reasons)
+        reasons = [
+            f"{error.get('type')}: {error.get('reason')}",
+            *(c for c in causes if c and c != error.get("reason")),
+        ]
+        return "; ".join(map(str, reasons))
+    except (AttributeError, KeyError, TypeError):
+        return error if isinstance(error, str) and "no handler found" in error else text.strip()
+
+
+def _page_in(text: str) -> str:
+    """Describe a page of HTML, by its title; empty for any other text."""
+    if not re.match(r"(?i)\s*<(!doctype\s+html|html)\b", text):
+        return ""
+    title = re.search(r"(?is)<title[^>]*>(.{0,200}?)</title>", text[:TITLE_WITHIN])
+    named = f" titled {' '.join(title[1].split())!r}" if title else ""
+    return f"a page of HTML{named}, not OpenSearch: a proxy or a login page is in the way, or the host is another one"
+
+
+def _sent_on(headers: Mapping[str, str]) -> str:
+    """Name the host alone: what follows may be a signature."""
+    try:
+        place = urlsplit(headers.get("location") or "")
+        there = f"{place.scheme}://{place.hostname}{f':{place.port}' if place.port else ''}" if place.hostname else ""
+    except ValueError:
+        there = ""
+    return (
+        f"the call is redirected{f' to {there}' if there else ''}, and was not sent there: no key follows a redirect. "
+        "Give the cluster's own address as the connection's host."
+    )

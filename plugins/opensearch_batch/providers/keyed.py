@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.providers.credential import refuse_literal_credential
+from opensearch_batch.providers.credential import refuse_literal_credential, refuse_login_in
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -63,13 +63,19 @@ def credential(names: Mapping[str, Any], connection: Any) -> dict[str, str]:
 
 
 def base_url(connection: Connection, default: str, version_path: str = KeyedStore.VERSION_PATH) -> str:
-    """Return the server's base URL: the connection's host, if a URL (with /v1), else made from host and port; without a
-    host `default`, the vendor's own.
+    """Return the server's base URL: the connection's host, if a URL (with /v1) or one that lacks its scheme, else made
+    from host and port; without a host `default`, the vendor's own. The scheme is https where nothing says another.
+
+    Raise SpecError for a login in the host.
     """
-    host = (connection.host or "").rstrip("/")
+    host = (connection.host or "").strip().rstrip("/")
+    refuse_login_in(host, str(connection.conn_id))
     if not host:
         return default
     if "://" in host:
         return host
+    scheme = connection.schema or "https"
+    if "/" in host:
+        return f"{scheme}://{host}"
     port = f":{connection.port}" if connection.port else ""
-    return f"{connection.schema or 'https'}://{host}{port}{version_path}"
+    return f"{scheme}://{host}{port}{version_path}"

@@ -4,10 +4,14 @@ storage (storage.py).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import urlsplit
 
+from opensearch_batch.cluster.address import is_loopback
 from opensearch_batch.errors import SpecError
 from opensearch_batch.providers.contract import missing
 from opensearch_batch.scrubbing import remember_connection
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from opensearch_batch.flow.jobs import Outcome
     from opensearch_batch.flow.shards import Shard
     from opensearch_batch.providers.protocol import Provider
+
+
+log = logging.getLogger(__name__)
 
 
 class ProviderStore(Protocol):
@@ -119,7 +126,21 @@ class StoreClass(Protocol):
 def open_store(provider: Provider, connection: Connection, job: Mapping[str, Any] | None = None) -> ProviderStore:
     """Open the vendor's store; no error or reason of the process shows the connection's keys from here on."""
     remember_connection(connection)
-    return store_class(provider).opened(connection, provider.BASE_URL, job or {})
+    found = store_class(provider)
+    _say_where_unencrypted(str(connection.conn_id), found.base_url(connection, provider.BASE_URL))
+    return found.opened(connection, provider.BASE_URL, job or {})
+
+
+@cache
+def _say_where_unencrypted(conn_id: str, base_url: str) -> None:
+    """Once a process."""
+    address = urlsplit(base_url)
+    if address.scheme == "http" and not is_loopback(address.hostname):
+        log.warning(
+            "connection %r: plain http to %s: whoever is on the way can read keys and rows, and change answers",
+            conn_id,
+            address.hostname,
+        )
 
 
 def store_class(provider: Provider) -> StoreClass:

@@ -42,7 +42,7 @@ class S3Jobs:
 
     @classmethod
     def base_url(cls, connection: Connection, default_url: str) -> str:
-        return str(connection.extra_dejson.get("endpoint_url") or default_url).rstrip("/")
+        return str(aws.endpoint_of(connection) or default_url).rstrip("/")
 
     @classmethod
     def settings(cls, connection: Connection) -> dict[str, Any]:

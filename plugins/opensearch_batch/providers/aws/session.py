@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from opensearch_batch.errors import BatchError, KeyExpired, Refused, SpecError, Throttled, Unavailable
 from opensearch_batch.extras import imported_from
-from opensearch_batch.providers.credential import refuse_literal_credential
+from opensearch_batch.providers.credential import refuse_literal_credential, refuse_login_in
 from opensearch_batch.providers.refusals import refusal
 from opensearch_batch.providers.shape import count, from_sdk, inner, text, words
 from opensearch_batch.retry_after import pause_seconds
@@ -112,9 +112,9 @@ def client_of(connection: Connection, service: str) -> Any:
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         connect_timeout=10,
         read_timeout=TIMEOUT_SECONDS,
-        s3={"addressing_style": "path"} if connection.extra_dejson.get("endpoint_url") else None,
+        s3={"addressing_style": "path"} if endpoint_of(connection) else None,
     )
-    endpoint = connection.extra_dejson.get("endpoint_url")
+    endpoint = endpoint_of(connection)
     session, region = session_of(connection), region_of(connection)
     _read_any_time(session)
     client = from_aws(
@@ -128,6 +128,13 @@ def _remember_token(request: Any, **_: Any) -> None:
     """The token of a request: an assumed role gets another each hour, from no connection."""
     token = request.headers.get("X-Amz-Security-Token")
     remember(token.decode() if isinstance(token, bytes) else token)
+
+
+def endpoint_of(connection: Connection) -> str | None:
+    """Return the address of a server other than AWS's own. Raise SpecError for a login in the address."""
+    endpoint = connection.extra_dejson.get("endpoint_url") or None
+    refuse_login_in(str(endpoint or ""), str(connection.conn_id))
+    return endpoint
 
 
 def _read_any_time(session: boto3.Session) -> None:

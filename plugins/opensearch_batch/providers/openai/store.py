@@ -46,7 +46,9 @@ class OpenAIFiles(KeyedStore):
         from openai import DefaultHttpxClient, OpenAI
 
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the SDK's client says a line a request
-        client = DefaultHttpxClient(event_hooks={"request": [_key_in(auth_header, key)]}) if auth_header else None
+        client = (
+            DefaultHttpxClient(event_hooks={"request": [_key_in(auth_header, key, base_url)]}) if auth_header else None
+        )
         self._client: OpenAI = OpenAI(base_url=base_url, api_key=key, max_retries=4, timeout=120, http_client=client)
 
     @classmethod
@@ -232,10 +234,17 @@ def _auth_header(connection: Connection) -> str:
     return "" if named.lower() == "authorization" else named
 
 
-def _key_in(header: str, key: str) -> Callable[[Any], None]:
+def _key_in(header: str, key: str, base_url: str) -> Callable[[Any], None]:
+    """The client calls this for each redirect too, and itself takes only Authorization from one to another host."""
+    from httpx2 import URL
+
+    own = URL(base_url).origin
+
     def move(request: Any) -> None:
-        del request.headers["Authorization"]
-        request.headers[header] = key
+        for name in ("Authorization", header):
+            request.headers.pop(name, None)
+        if request.url.origin == own:
+            request.headers[header] = key
 
     return move
 
