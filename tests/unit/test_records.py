@@ -12,6 +12,7 @@ from opensearch_batch.sources.rows import BadRow
 from opensearch_batch.storage import SourceLine
 
 URI = "file:///in.jsonl"
+DEEP = b"[" * 1000 + b"]" * 1000
 
 
 def lines(*raws: bytes, uri: str = URI) -> Iterable[SourceLine]:
@@ -71,6 +72,11 @@ def test_whole_numbers_are_ids_and_other_fields_can_be_named() -> None:
         (b'{"id": 1.5, "text": "x"}', "line 2: the row has 1.5 as 'id'"),
         (b'{"id": true, "text": "x"}', "line 2: the row has True as 'id'"),
         (b'{"id": ["b"], "text": "x"}', "line 2: the row has ['b'] as 'id'"),
+        (b'{"id": "a\\u0000b", "text": "x"}', "line 2: the id in 'id' has a NUL"),
+        (b'{"id": %s, "text": "x"}' % DEEP, "line 2: the row has [[[[[[[...]]]]]]] as 'id'"),
+        (b'{"id": "b", "text": %s}' % DEEP, "line 2: the row has no text in 'text' (it is list)"),
+        (b'{"id": "b", "text": %s}' % (b"[" * 100_000), "line 2: not JSON: "),
+        (DEEP, "line 2: a row must be a JSON object, not list"),
         (b'{"id": "b", "body": "x"}', "line 2: the row has no text in 'text' (it has body, id)"),
         (b'{"id": "b", "text": 5}', "line 2: the row has no text in 'text' (it is int)"),
         (b'{"id": "b", "text": null}', "line 2: the row has no text in 'text' (it is NoneType)"),
@@ -118,6 +124,11 @@ def test_rows_come_as_they_are_read_and_go_on_after_a_wrong_one() -> None:
 def test_a_prompt_replaces_the_text() -> None:
     (record,) = read(b'{"id": "a", "title": "T", "n": 3}', prompt="Summarise {title} in {n} words")
     assert record.text == "Summarise T in 3 words"
+
+
+def test_a_prompt_over_a_field_nested_too_deeply_is_a_wrong_row() -> None:
+    (named,) = bad(b'{"id": "a", "about": %s}' % DEEP, prompt="About {about}")
+    assert "line 1: a field of the prompt is nested too deeply" in named
 
 
 @pytest.mark.parametrize("prompt", ["{titel}", "{title.nope}", "{title[3]}", "{tags[first]}"])

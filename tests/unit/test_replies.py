@@ -368,6 +368,8 @@ def test_a_pause_that_is_no_number_is_no_pause(value: str) -> None:
         ("submit", "<html>login</html>", OutcomeUnknown),
         ("submit", '["batch_1"]', OutcomeUnknown),
         ("look", "not json", Unavailable),
+        ("look", "[" * 100_000, Unavailable),
+        ("submit", '{"a":' * 100_000, OutcomeUnknown),
         ("read", "{}", Unavailable),
         ("write", "{}", Unavailable),
     ],
@@ -403,3 +405,40 @@ def test_good_answers_are_parsed() -> None:
 def test_ids_are_quoted_in_paths() -> None:
     assert ml_commons.get_task("a/../b?c").path == "/_plugins/_ml/tasks/a%2F..%2Fb%3Fc"
     assert re.fullmatch(r"/_plugins/_ml/tasks/t/_cancel", ml_commons.cancel_task("t").path)
+
+
+def test_a_page_of_html_is_named_by_its_title_whatever_the_status() -> None:
+    page = "<!DOCTYPE html>\n<html><head><title>\n Sign in </title></head><body>" + "<p>x</p>" * 1000 + "</body></html>"
+    for status, kind in ((200, Unavailable), (502, Unavailable), (404, Refused)):
+        with pytest.raises(kind, match=f"HTTP {status}.*a page of HTML titled 'Sign in', not OpenSearch") as caught:
+            read_reply(CALLS["read"], status, page, {})
+        assert "<p>" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location", ["https://other.example/path?signature=x", "https://user:pw@other.example", "/x", ""]
+)
+def test_a_redirect_is_named_by_its_host_alone(location: str) -> None:
+    with pytest.raises(Refused, match="HTTP 307: the call is redirected") as caught:
+        read_reply(CALLS["submit"], 307, "", {"location": location})
+    said = str(caught.value)
+    assert ("to https://other.example, " in said) == ("other" in location)
+    assert not any(part in said for part in ("signature", "pw", "user:"))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"error":' * 100_000, '{"error": {"root_cause": ["x"]}}', '{"error": []}']
+)
+def test_a_reply_of_any_shape_is_an_error_of_ours(text: str) -> None:
+    for status in (400, 500):
+        with pytest.raises(BatchError):
+            read_reply(CALLS["submit"], status, text, {})
+
+
+def test_what_no_database_takes_is_not_in_the_error() -> None:
+    with pytest.raises(BatchError) as caught:
+        read_reply(
+            CALLS["read"], 400, json.dumps({"error": {"root_cause": [], "type": "t", "reason": "a\0b\ud800"}}), {}
+        )
+    assert "\0" not in str(caught.value)
+    str(caught.value).encode()

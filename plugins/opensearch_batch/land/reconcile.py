@@ -50,6 +50,9 @@ UNREAD = (
 )
 """The end of an error about a job's output as a whole."""
 
+DEEP = 250
+"""So many levels of a line, and more, are beyond JSON libraries (orjson writes 254)."""
+
 EXAMPLES_A_CODE = 3
 MESSAGE_CHARACTERS = 300
 """Of the provider's words in an example; the failures file has the whole text."""
@@ -290,11 +293,20 @@ def _read(
         except UnreadableLine as error:
             tally.cannot_read(number, str(error))
         except Exception as error:  # whatever it is, a reader of ours or of another package is at fault, and no row
+            if _is_too_deep(error, raw):
+                tally.cannot_read(number, "it is nested too deeply")
+                continue
             kind = type(error).__name__
             raise UnknownAnswer(
                 f"{job_name}: the reader of provider {provider.NAME!r} failed at line {number} of the job's output: "
                 f"{kind}: {error}. That is a fault of the reader, not of a row. {UNREAD}"
             ) from error
+
+
+def _is_too_deep(error: Exception, raw: bytes) -> bool:
+    """Whether the line, and not the reader, is at fault for an end of the stack; orjson's own error is a TypeError."""
+    ended = isinstance(error, RecursionError) or "Recursion limit" in str(error)
+    return ended and raw.count(b"[") + raw.count(b"{") >= DEEP
 
 
 def _answers(raw: bytes, provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -104,11 +105,13 @@ class SeenIds:
 
 def _id(row: dict[str, Any], field: str) -> str:
     value = row.get(field)
+    if isinstance(value, str) and "\0" in value:
+        raise WrongRow(f"the id in {field!r} has a NUL, which no database of Airflow's takes")
     if isinstance(value, str | int | UUID) and not isinstance(value, bool) and str(value).strip():
         return str(value)
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return str(int(value))  # whole numbers of databases that have one type of number
-    what = "has no" if field not in row else f"has {repr(value)[:80]} as"
+    what = "has no" if field not in row else f"has {reprlib.repr(value)[:80]} as"
     raise WrongRow(f"the row {what} {field!r}; an id is text or a whole number")
 
 
@@ -135,5 +138,7 @@ def _included(row: Row, row_id: str, included: IncludedFields) -> bytes:
 def _filled(prompt: str, row: Mapping[str, Any]) -> str:
     try:
         return prompt.format_map(row)
+    except RecursionError:
+        raise WrongRow("a field of the prompt is nested too deeply to be written") from None
     except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
         raise WrongRow(f"the prompt asks for {error}, the row has {', '.join(sorted(row))}") from None
