@@ -9,6 +9,8 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch.cluster.hook import MLCommonsHook
+from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.pipeline import batch_inference
 from opensearch_batch.spec import BatchSpec
 from tests.index.bench import DIMENSIONS, FIELDS, PROVENANCE, VECTOR, Cluster, Fill, Index
@@ -86,6 +88,26 @@ def test_chunks_stay_where_the_text_does(aliased: Index, chunked: Change, tmp_pa
     )
     assert night.through()["written"]["written"] == 2
     assert is_cut(run.new_index, "e0", essay("another"))
+
+
+def test_documents_are_compared_with_few_chunks_in_memory(
+    aliased: Index, chunked: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, read = MLCommonsHook.send, list[int]()
+
+    def counted(hook: MLCommonsHook, call: Call) -> Any:
+        if call.name == "get documents with versions":
+            read.append(len((call.body or {})["docs"]))
+        return send(hook, call)
+
+    monkeypatch.setattr(MLCommonsHook, "send", counted)
+
+    def meanwhile() -> None:
+        for name in essays(10):
+            aliased.edit(name, title="another")
+
+    chunked().through(meanwhile)
+    assert read == [5, 5]
 
 
 def test_an_index_without_chunks_gets_them_nested(cluster: Cluster, chunked: Change, server: Server) -> None:

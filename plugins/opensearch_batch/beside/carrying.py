@@ -26,8 +26,8 @@ from opensearch_batch.sinks.index_writes import Action, Sent, delete_action, ind
 from opensearch_batch.sources.index_rows import IndexSource, refuse_another, show_writes
 from opensearch_batch.temporary_database import temporary_database
 
-AT_ONCE = 200
-"""Documents compared at once."""
+AT_ONCE, WITH_CHUNKS_AT_ONCE = 200, 5
+"""Documents compared at once: they are read with all of their vectors."""
 
 Key = tuple[str, str | None]
 """Id and routing: an index has documents of one id in several shards where their routings differ."""
@@ -42,10 +42,15 @@ class Fields:
     texts: Sequence[str]
     vector: str
     provenance: str
+    has_chunks: bool = False
 
     @property
     def made(self) -> tuple[str, str]:
         return self.vector, self.provenance
+
+    @property
+    def at_once(self) -> int:
+        return WITH_CHUNKS_AT_ONCE if self.has_chunks else AT_ONCE
 
 
 def reader(send: Send, state: IndexState, asked: Any) -> IndexSource:
@@ -91,7 +96,7 @@ def carry(
     """
     total, found = Carried(), 0
     with closing(_hits(send, source, since, fields)) as hits:
-        while some := list(islice(hits, AT_ONCE)):
+        while some := list(islice(hits, fields.at_once)):
             found += len(some)
             total += _carried(send, some, target, fields, bare, behind)
     if found < writes_between(since, source):

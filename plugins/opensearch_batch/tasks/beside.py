@@ -241,8 +241,9 @@ def fields_of(spec: BatchSpec, section: WriteBackSection) -> Fields:
     from opensearch_batch.beside.carrying import Fields
     from opensearch_batch.sources.columns import text_leaves_of
 
-    vectors = section.chunks_field if spec.input.chunks else section.vector_field
-    return Fields(text_leaves_of(spec), vectors, section.provenance)
+    has_chunks = spec.input.chunks is not None
+    vectors = section.chunks_field if has_chunks else section.vector_field
+    return Fields(text_leaves_of(spec), vectors, section.provenance, has_chunks)
 
 
 def map_vector_field(send: Send, section: WriteBackSection, new_index: Any, uris: Sequence[str]) -> None:
