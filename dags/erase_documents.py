@@ -23,7 +23,7 @@ PARAMS = {
     "unfinished": Param("refuse", enum=["refuse", "cancel"], title="Unfinished runs", description=UNFINISHED),
     "unknown": Param("refuse", enum=["refuse", "keep", "delete"], title="Unknown runs", description=UNKNOWN),
     "output_uris": Param(None, title="More outputs", description="Folders or globs, beside output.uri.", **LIST),
-    "indices": Param(None, title="More indices", description="E.g. the one kept for a rollback.", **LIST),
+    "indices": Param(None, title="More indices", description="E.g. a copy of the index.", **LIST),
 }
 REMOVE = "{{ not params.dry_run }}"
 WORDS = {name: f"{{{{ params.{name} }}}}" for name in ("forget", "unfinished", "unknown")}

@@ -34,7 +34,7 @@ class EraseOperator(BatchOperator):
         removed; these runs fail.
     :param unknown: "refuse" (default), "keep" or "delete" files with a wanted id, of a run that nobody knows.
     :param output_uris: further folders of results (globs), where output.uri was another before.
-    :param indices: further indices, e.g. the one that was kept for a rollback.
+    :param indices: further indices, e.g. a copy; those that runs have left beside an alias are looked in anyway.
     """
 
     template_fields: Sequence[str] = (
