@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from opensearch_batch.errors import Unavailable
 from tests.index.bench import FIELDS, VECTOR, Cluster, Fill, Index, articles
 from tests.index.beside import Beside, behind, lead
+from tests.patience import eventually
 from tests.sandbox.bench import Server
 
 Night = Callable[..., Fill]
@@ -26,13 +27,17 @@ WATERMARKS = {f"{DISK}.watermark.{stage}": "900tb" for stage in ("low", "high", 
 
 @contextmanager
 def settings(cluster: Cluster, **kinds: dict[str, Any]) -> Iterator[None]:
-    """Of the cluster, for so long; null gives them back."""
+    """Of the cluster, for so long; null gives them back. A server that looks at its disks meanwhile blocks all indices,
+    and takes that back when it looks again, half a minute later.
+    """
     cluster.ok("PUT", "/_cluster/settings", kinds)
     try:
         yield
     finally:
         away = {kind: dict.fromkeys(given) for kind, given in kinds.items()}
         cluster.ok("PUT", "/_cluster/settings", away)
+        if not cluster.is_sandbox:
+            eventually("no block is left", lambda: not cluster.ok("GET", "/_cluster/state/blocks")["blocks"])
 
 
 def refusal(run: Fill) -> str:
