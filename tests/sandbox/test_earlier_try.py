@@ -170,6 +170,15 @@ def test_as_many_repair_rows_whose_round_does_not_land(server: Server, tries: Tr
     assert len(run.landed("failures")) == 5
 
 
+def test_a_repair_of_a_whole_shard_is_not_taken_for_the_shard(server: Server, tries: Tries) -> None:
+    """They have the same content, and only the shard has landed."""
+    server.fault("expire", fraction=0)
+    tries.round(0, tries.prepare(rows(range(10))))
+    tries.prepare_repair()
+    report = tries.failed_report("10 of 10 rows failed")
+    assert (counts(report), report["left"], len(report["jobs"])) == ((10, 0, 10, 0), 10, 1)
+
+
 def test_what_was_handed_on_before_does_not_go_again(server: Server, tries: Tries) -> None:
     server.fault("expire", fraction=0.5, times=3)
     tries.whole(rows(range(30)))
