@@ -1,5 +1,5 @@
 """Secrets taken out of outside words: the cluster, vendors and storages echo keys in their errors, and Airflow masks
-logs only, not XComs, rendered fields, failures files, manifests and the texts of exceptions.
+whole keys in logs and rendered fields only, not XComs, failures files, manifests and the texts of exceptions.
 
 `remember_connection` where a connection is read; `scrubbed` where outside words enter, before they are cut or stored.
 """
@@ -10,7 +10,9 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -24,40 +26,89 @@ LEAST = 8
 """
 
 MOST = 50
-"""So many secrets are remembered, those read last: a triggerer runs for months, and tokens last an hour."""
+"""So many secrets beside those of connections are remembered, the last: a triggerer runs for months, and tokens last an
+hour.
+"""
 
-SECRET_NAME = re.compile(r"(?i)(key|secret|token|passw(or)?d|passphrase|authorization|credentials?)$")
-"""Names of values in a connection's extra that are secret."""
+SECRET_NAME = re.compile(
+    r"(?i)(key|secret|token|passw(or)?d|pass|pwd|passphrase|authorization|cookie|connection_string|credentials?)$"
+)
+"""Names of values that are secret, in a connection's extra and in a connector's credential."""
 
-_known: dict[str, None] = {}
-_forms: tuple[str, ...] = ()
-_signs: tuple[str, ...] = ()
-"""Forms within which lies no other form of the secret: a text without these has none, and few texts have."""
+FILE = re.compile(r"\.(pem|key|crt|p12|pfx|json)$")
+"""The end of a path under such a name, as `ssl_key`."""
+
+SPOKEN = re.compile(r"[A-Za-z-]+ (\S+)")
+"""A header's value that has the key behind a word, such as Bearer."""
+
+
+@dataclass
+class Memory:
+    """What this process takes out. Threads remember in turn, and scrub meanwhile: `searched` changes in one step."""
+
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    connections: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    others: dict[str, None] = field(default_factory=dict)
+    """Tokens, and what a connection had before: a wait may still use that."""
+    searched: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    """Signs and forms. A sign is a form within which lies no other form of the secret: a text without any sign has no
+    form, and few texts have.
+    """
+
+    def keep(self, secrets: tuple[str, ...]) -> None:
+        kept = {known: None for known in self.others if known not in secrets} | dict.fromkeys(secrets)
+        self.others = dict.fromkeys(list(kept)[-MOST:])
+
+    def renew(self) -> None:
+        known = {secret for secrets in (*self.connections.values(), tuple(self.others)) for secret in secrets}
+        signs = tuple(sign for secret in known for sign in _signs_of(secret))
+        self.searched = signs, tuple(sorted({form for each in known for form in forms_of(each)}, key=len, reverse=True))
+
+
+_memory = Memory()
 
 
 def remember_connection(connection: Any) -> None:
     """Remember the secrets of an Airflow connection, for the life of the process."""
-    remember(*_secrets_of(connection))
+    found, name = _long_enough(_secrets_of(connection)), str(connection.conn_id)
+    with _memory.turn:
+        if (before := _memory.connections.get(name, ())) != found:
+            _memory.keep(before)
+            _memory.connections[name] = found
+            _memory.renew()
 
 
 def remember(*secrets: str | None) -> None:
-    global _known, _forms, _signs
-    found = [secret for secret in secrets if secret and len(secret) >= LEAST]
-    if all(secret in _known for secret in found):
-        return
-    # New values in one step each: threads scrub meanwhile.
-    kept = [*(known for known in _known if known not in found), *found][-MOST:]
-    _known = dict.fromkeys(kept)
-    _forms = tuple(sorted({form for secret in kept for form in forms_of(secret)}, key=len, reverse=True))
-    _signs = tuple(sign for secret in kept for sign in _signs_of(secret))
+    """Remember secrets of a passing kind, as tokens: MOST of them."""
+    found = _long_enough(secrets)
+    with _memory.turn:
+        is_new = not all(secret in _memory.others for secret in found)
+        _memory.keep(found)
+        if is_new:
+            _memory.renew()
+
+
+def secret_values(named: Mapping[str, str]) -> list[str]:
+    """Return the values whose name says that they are secret: of a credential's, the role's ARN is none."""
+    return [value for name, value in named.items() if SECRET_NAME.search(name)]
+
+
+def names_a_secret(extra: Mapping[str, Any]) -> bool:
+    """Tell whether one of these headers, or options, is a key."""
+    return any(isinstance(value, str) and value and SECRET_NAME.search(name) for name, value in extra.items())
+
+
+def _long_enough(secrets: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(secret for secret in secrets if secret and len(secret) >= LEAST))
 
 
 def scrubbed(text: str) -> str:
     """Return the text with MASK for every remembered secret, in each of its forms, and with a mark for what no database
     of Airflow's takes: NUL, and halves of characters.
     """
-    if any(sign in text for sign in _signs):
-        for form in _forms:
+    signs, forms = _memory.searched
+    if any(sign in text for sign in signs):
+        for form in forms:
             text = text.replace(form, MASK)
     return text.replace("\0", UNFIT).encode(errors="surrogatepass").decode(errors="replace")
 
@@ -113,7 +164,7 @@ ESCAPES: tuple[Callable[[str], str], ...] = (
 )
 
 
-@lru_cache(MOST)
+@lru_cache(4 * MOST)
 def forms_of(secret: str) -> frozenset[str]:
     """Return the secret whole, reversed and in base64, each escaped too, and the secret in JSON within JSON."""
     bare = {secret, secret[::-1], *_in_base64(secret)}
@@ -122,7 +173,7 @@ def forms_of(secret: str) -> frozenset[str]:
     return frozenset(bare | escaped | nested)
 
 
-@lru_cache(MOST)
+@lru_cache(4 * MOST)
 def _signs_of(secret: str) -> frozenset[str]:
     forms = forms_of(secret)
     return frozenset(form for form in forms if not any(other in form for other in forms if other != form))
@@ -145,7 +196,7 @@ def _in_base64(secret: str) -> Iterator[str]:
 
 def _secrets_of(connection: Any) -> Iterator[str]:
     if connection.password:
-        yield from _spoken(connection.password)
+        yield connection.password
         if connection.login:
             yield f"{connection.login}:{connection.password}"
     host = connection.host or ""
@@ -165,13 +216,12 @@ def _in_extra(value: Any, *, is_secret: bool) -> Iterator[str]:
         for inner in value:
             yield from _in_extra(inner, is_secret=is_secret)
     elif isinstance(value, str):
-        yield from _spoken(value) if is_secret else _in_address(value)
-
-
-def _spoken(value: str) -> Iterator[str]:
-    """A key, or a header's value, which has the key behind a word such as Bearer."""
-    yield value
-    yield value.rpartition(" ")[2]
+        if not is_secret or FILE.search(value):
+            yield from _in_address(value)
+            return
+        yield value
+        if spoken := SPOKEN.fullmatch(value):
+            yield spoken[1]
 
 
 def _in_address(text: str) -> Iterator[str]:

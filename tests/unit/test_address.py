@@ -53,6 +53,26 @@ def test_the_address_of_a_cluster(made: Connection, url: str) -> None:
     assert read(made).host == url
 
 
+@pytest.mark.parametrize(
+    "host", ["https://user:word/sk-not-a-secret@search", "https://user:12/sk-not-a-secret@search", "user:a?b@search"]
+)
+def test_a_login_that_is_not_escaped_is_refused_and_not_shown(host: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        read(connection(host=host))
+    assert "sk-not-a-secret" not in f"{refused.value}{refused.value.__cause__}"
+
+
+def test_a_schema_that_is_none_is_refused_where_a_schema_counts() -> None:
+    with pytest.raises(SpecError, match="only https and http serve"):
+        read(connection(host="search.example.com", schema="articles"))
+    assert read(connection("opensearch", host="search", schema="articles")).host == "https://search:9200"
+
+
+def test_a_gateways_path_keeps_the_port() -> None:
+    made = connection(host="gateway.example.com/openai/v1", port=8443)
+    assert base_url(made, "https://vendor.example.com/v1") == "https://gateway.example.com:8443/openai/v1"
+
+
 @pytest.mark.parametrize("host", [f"http://user:{IN_URL}@127.0.0.1:9200", f"user:{IN_URL}@127.0.0.1:9200/"])
 def test_a_login_in_the_host_is_the_connections_and_leaves_the_address(host: str) -> None:
     found = read(connection(host=host))

@@ -18,7 +18,7 @@ from opensearch_batch.errors import BatchError, Unavailable
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.jobs import Job, RemoteJob, outcome
 from opensearch_batch.land.reconcile import Fate, Tally, join
-from opensearch_batch.scrubbing import LEAST, MASK, MOST, UNFIT, remember, remember_connection, scrubbed
+from opensearch_batch.scrubbing import LEAST, MASK, MOST, UNFIT, remember, remember_connection, scrubbed, secret_values
 
 KEY = 'sk-fake/MARKED+key="1"&<é\\>'
 PLAIN = "sk-fake-MARKED-key-1"
@@ -26,9 +26,7 @@ PLAIN = "sk-fake-MARKED-key-1"
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scrubbing, "_known", {})
-    monkeypatch.setattr(scrubbing, "_forms", ())
-    monkeypatch.setattr(scrubbing, "_signs", ())
+    monkeypatch.setattr(scrubbing, "_memory", scrubbing.Memory())
 
 
 def b64(text: str) -> str:
@@ -94,6 +92,7 @@ def test_the_shortest_secret() -> None:
 def connection(**values: Any) -> Any:
     extra = values.pop("extra", None)
     said = {"login": None, "password": None, "host": None, "extra": json.dumps(extra) if extra is not None else None}
+    said["conn_id"] = "a"
     return SimpleNamespace(**{**said, **values})
 
 
@@ -124,7 +123,42 @@ def test_what_is_no_secret_of_a_connection_stays() -> None:
 
 @pytest.mark.parametrize("extra", ["no JSON", "[]", "3", '"text"'])
 def test_an_extra_of_another_shape_is_no_error(extra: str) -> None:
-    remember_connection(SimpleNamespace(login=None, password=PLAIN, host="http://[broken", extra=extra))
+    remember_connection(SimpleNamespace(conn_id="a", login=None, password=PLAIN, host="http://[broken", extra=extra))
+    assert scrubbed(PLAIN) == MASK
+
+
+def test_the_key_of_a_connection_stays_known_however_many_there_are() -> None:
+    """A wait of days reads its connections once."""
+    remember_connection(connection(password=PLAIN))
+    for number in range(MOST):
+        remember_connection(connection(conn_id=f"c{number}", login="user", password=f"sk-fake-{number:08d}"))
+        remember(f"token-fake-{number:08d}")
+    assert scrubbed(PLAIN) == MASK
+
+
+def test_a_key_that_was_replaced_is_known_for_who_still_uses_it() -> None:
+    remember_connection(connection(password=PLAIN))
+    remember_connection(connection(password="sk-fake-of-today"))
+    assert scrubbed(f"{PLAIN} sk-fake-of-today") == f"{MASK} {MASK}"
+
+
+def test_a_password_of_several_words_takes_no_single_word_out() -> None:
+    remember_connection(connection(password="long live opensearch"))
+    assert scrubbed("opensearch said: long live opensearch") == f"opensearch said: {MASK}"
+
+
+def test_a_role_and_the_path_of_a_key_are_shown() -> None:
+    role = {"roleArn": "arn:aws:iam::123456789012:role/batch", "secret_key": PLAIN}
+    assert secret_values(role) == [PLAIN]
+    remember_connection(connection(extra={"ssl_key": "/etc/certs/client.pem"}))
+    assert scrubbed("/etc/certs/client.pem") == "/etc/certs/client.pem"
+
+
+def test_a_token_that_is_read_again_is_among_the_last() -> None:
+    remember(PLAIN)
+    for number in range(MOST):
+        remember(f"token-fake-{number:08d}")
+        remember(PLAIN)
     assert scrubbed(PLAIN) == MASK
 
 

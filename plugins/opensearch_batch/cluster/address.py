@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OWN_TYPE = "opensearch_ml"
+SCHEMES = ("https", "http")
 
 OWN_OPTIONS = (
     "sigv4", "region", "service", "allow_plain_http", "use_ssl", "verify_certs", "ca_file", "backend_roles",
@@ -93,13 +94,18 @@ def _parts_of(connection: Connection) -> SplitResult:
     try:
         parts = urlsplit(host if "://" in host else f"//[{host}]" if bare else f"//{host}")
         _ = parts.port
-    except ValueError as error:
+    except ValueError:  # its words show a part of the address, and a password may be in there
         raise SpecError(
             f"{_named(connection)}: its host is no address: a name, or a URL such as https://search.example.com:9200"
-        ) from error
+        ) from None
     if not parts.hostname:
         raise SpecError(f"{_named(connection)} has no host: name the cluster's")
-    if parts.scheme not in ("", "http", "https"):
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise SpecError(
+            f"{_named(connection)}: the login in its host is not escaped, so nobody can tell where it ends: write %2F "
+            "for /, %3F for ? and %23 for #, or give login and password in their own fields"
+        )
+    if parts.scheme not in ("", *SCHEMES):
         raise SpecError(f"{_named(connection)}: its host begins with {parts.scheme}://, and only https and http serve")
     return parts
 
@@ -110,8 +116,10 @@ def _scheme_of(connection: Connection, parts: SplitResult, extra: dict[str, Any]
         return parts.scheme
     if connection.conn_type == "opensearch" and "use_ssl" in extra:
         return "https" if extra["use_ssl"] else "http"
-    if connection.schema:
+    if connection.schema in SCHEMES:
         return str(connection.schema)
+    if connection.schema and connection.conn_type != "opensearch":  # whose schema means nothing
+        raise SpecError(f"{_named(connection)} has the schema {connection.schema!r}, and only https and http serve")
     plain = is_loopback(parts.hostname) or extra.get("allow_plain_http")
     return "http" if plain and connection.conn_type != OWN_TYPE else "https"
 

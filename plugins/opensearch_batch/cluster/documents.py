@@ -153,7 +153,8 @@ def _items(answer: Any) -> list[BulkItem]:
 def _item(item: Mapping[str, Any]) -> BulkItem:
     error = item.get("error") or {}
     cause = (error.get("caused_by") or {}).get("reason")
-    reason = f"{error.get('reason', '')}: {cause}" if cause else error.get("reason", "")
+    said = error.get("reason") or ""  # null where the server's exception had no words
+    reason = f"{said}: {cause}" if cause else said
     return BulkItem(item["status"], error.get("type", ""), scrubbed(reason))
 
 

@@ -26,7 +26,7 @@ from opensearch_batch.cluster.replies import lost, read_reply
 from opensearch_batch.cluster.sigv4 import Signer
 from opensearch_batch.cluster.tls import check_file, context
 from opensearch_batch.errors import BatchError, NoRoute, NotTaken, Transient
-from opensearch_batch.scrubbing import remember_connection
+from opensearch_batch.scrubbing import names_a_secret, remember_connection
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -108,6 +108,10 @@ class MLCommonsHook(HttpHook):
             return False, str(error)
         return True, f"{self.base_url} answers; it counts {len(open_tasks)} open batch tasks that this user may see."
 
+    def _shows_who(self, session: requests.Session) -> bool:
+        """Whether each request carries a password, or a key in a header."""
+        return session.auth is not None or names_a_secret(self._options)
+
     def _until_taken(self, call: Call) -> Any:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(NotTaken),
@@ -126,7 +130,7 @@ class MLCommonsHook(HttpHook):
 
     def _send_once(self, call: Call) -> Any:
         session = self.get_conn()
-        refuse_plain_http(self.base_url, self._options, secret=call.carries_secret or session.auth is not None)
+        refuse_plain_http(self.base_url, self._options, secret=call.carries_secret or self._shows_who(session))
         body, headers = _encode(shared(call, self._options))
         url = self.base_url + call.path
         self._signer = self._signer or Signer.from_options(self._options, has_login=session.auth is not None)
@@ -175,7 +179,7 @@ class MLCommonsAsyncHook(HttpAsyncHook):
         config = await self.config()
         extra = config.extra_options or {}
         auth = (config.auth.login, config.auth.password) if config.auth else None
-        refuse_plain_http(config.base_url, self.options, secret=auth is not None)
+        refuse_plain_http(config.base_url, self.options, secret=auth is not None or names_a_secret(self.options))
         signer = Signer.from_options(self.options, has_login=auth is not None)
         verify = context(extra.get("verify_ssl", True), extra.get("cert"))
         async with httpx.AsyncClient(

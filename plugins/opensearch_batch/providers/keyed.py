@@ -75,7 +75,6 @@ def base_url(connection: Connection, default: str, version_path: str = KeyedStor
     if "://" in host:
         return host
     scheme = connection.schema or "https"
-    if "/" in host:
-        return f"{scheme}://{host}"
     port = f":{connection.port}" if connection.port else ""
-    return f"{scheme}://{host}{port}{version_path}"
+    name, slash, path = host.partition("/")
+    return f"{scheme}://{name}{port}{slash}{path}" if slash else f"{scheme}://{name}{port}{version_path}"

@@ -30,8 +30,8 @@ def parquet_rows(source: IO[bytes], name: str, wanted: Sequence[str]) -> Iterato
                 number += 1
                 yield Row(fields, Place(name, number, "row"))
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        raise InputError(f"{name} cannot be read as Parquet: {type(error).__name__}: {error}") from error
+        raise InputError(f"{name} cannot be read as Parquet: {type(error).__name__}: {error}") from None
     except OSError as error:  # of the storage, and of pyarrow about pages that it cannot read
         raise Unavailable(
             f"{name}: the source broke off: {type(error).__name__}: {error}. Nothing was sent. Is the file whole?"
-        ) from error
+        ) from None

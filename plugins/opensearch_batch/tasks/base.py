@@ -76,7 +76,7 @@ def know_keys(settings: TaskSettings) -> None:
     alone may meet the provider's key. A task that needs an absent connection says so itself.
     """
     for conn_id in (settings.opensearch_conn_id, settings.provider_conn_id):
-        with suppress(AirflowNotFoundException):
+        with suppress(AirflowNotFoundException, PermissionError):  # a secrets backend may refuse what nobody needs here
             remember_connection(BaseHook.get_connection(conn_id))
 
 

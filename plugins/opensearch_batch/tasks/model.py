@@ -13,7 +13,7 @@ from opensearch_batch.cluster.connector_body import load_body, prepare_body
 from opensearch_batch.errors import SpecError
 from opensearch_batch.providers.credential import refuse_literal_credential
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.scrubbing import remember, remember_connection
+from opensearch_batch.scrubbing import remember, remember_connection, secret_values
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, cluster
 from opensearch_batch.tasks.before_paying import check_connections
@@ -87,8 +87,8 @@ class CreateConnectorOperator(BatchOperator):
         body = prepare_body(raw, moved)
         secrets = store.credential(raw.get("credential") or vendor.CREDENTIAL, connection)
         remember_connection(connection)
-        remember(*secrets.values())
-        for secret in secrets.values():
+        for secret in secret_values(secrets):
+            remember(secret)
             mask_secret(secret)
         on_change = self.on_change or (spec.model.on_change if spec else "error")
         renew = self._renews(secrets, vendor, on_change)

@@ -58,7 +58,7 @@ class StoredTrigger(BaseTrigger):
     async def _know_keys(self) -> None:
         """Read the keys that no event may show: the cluster relays the provider's words."""
         for name in self.CONNECTIONS:
-            with suppress(AirflowNotFoundException):
+            with suppress(AirflowNotFoundException, PermissionError):  # as in tasks
                 remember_connection(await BaseHook.aget_connection(getattr(self, name)))
 
     async def _told(self, error: Exception) -> str:
