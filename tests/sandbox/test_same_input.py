@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch import clean_provider
 from opensearch_batch.errors import Unavailable
+from opensearch_batch.submit import claims
+from tests.patience import until
 from tests.sandbox.bench import Run, Server, rows_of, sensor
+from tests.sandbox.test_admission import waiting
 
 ROWS = rows_of(5)
 
@@ -85,6 +89,14 @@ def test_a_clear_of_the_first_run_is_not_refused(server: Server, model_id: str, 
     assert len(server.ledger) == 2
 
 
+def test_runs_that_have_both_paid_find_their_own_jobs(server: Server, model_id: str, new_run: NewRun) -> None:
+    """The spec refuses since then. What a run has paid for is not sent again, whoever else has paid."""
+    runs = [new_run(name) for name in "ab"]
+    jobs = [submitted(run, model_id, same_input="allow") for run in runs]
+    assert [submitted(run, model_id) for run in runs] == jobs
+    assert len(server.ledger) == 4
+
+
 def test_with_the_deliberate_word_the_same_data_is_paid_again(server: Server, model_id: str, new_run: NewRun) -> None:
     jobs = submitted(new_run("a"), model_id)
     run = new_run("b", force_resubmit=True)
@@ -107,7 +119,7 @@ def test_a_job_that_ended_without_an_answer_is_no_payment(server: Server, model_
     first.wait(first.submit(model_id, prepared(first, spec := spec_of(first)), spec=spec))
     assert {job["status"] for job in server.ledger} == {"failed"}
     submitted(new_run("b"), model_id)
-    assert [job["status"] for job in server.ledger].count("completed") == 2
+    assert ([job["status"] for job in server.ledger].count("failed"), len(server.ledger)) == (2, 4)
 
 
 def test_what_has_landed_and_was_cleaned_up_is_still_paid(server: Server, model_id: str, new_run: NewRun) -> None:
@@ -129,7 +141,9 @@ def test_of_two_runs_prepared_at_once_the_later_submit_is_refused(
     specs = [spec_of(run) for run in runs]
     bundles = [prepared(run, spec) for run, spec in zip(runs, specs, strict=True)]
     runs[0].submit(model_id, bundles[0], spec=specs[0])
-    with pytest.raises(AirflowFailException, match=r"shard 0: the run by_hand/manual__a has sent the same rows"):
+    with pytest.raises(
+        AirflowFailException, match=r"shard 0 was not sent: the run by_hand/manual__a has sent the same rows"
+    ):
         runs[1].submit(model_id, bundles[1], spec=specs[1])
     assert len(server.ledger) == 2
 
@@ -150,6 +164,57 @@ def test_an_earlier_claim_without_a_job_is_waited_for_and_goes_first(
     assert len(server.ledger) == 2
 
 
+def test_at_a_first_look_no_claim_goes_first(server: Server, model_id: str, new_run: NewRun) -> None:
+    """A claim may have been read before this one could be: whoever has the earlier one goes on at the next look."""
+    runs = [new_run(name) for name in "ab"]
+    specs = [spec_of(run) for run in runs]
+    bundles = [prepared(run, spec) for run, spec in zip(runs, specs, strict=True)]
+    server.fault("answer", path="_batch_predict", status=503, body="busy", times=2)
+    with pytest.raises(Unavailable):
+        runs[0].submit(model_id, bundles[0], spec=specs[0])
+    for claim in runs[0].folder.glob("work/jobs/*/*.json"):
+        later = time.time() + 60
+        claim.write_text(json.dumps(json.loads(claim.read_text()) | {"first_at": later, "noted_at": later}))
+    with pytest.raises(Unavailable, match="may be sending the same rows at this moment"):
+        runs[1].submit(model_id, bundles[1], spec=specs[1])
+    assert server.ledger == []
+    jobs = runs[1].submit(model_id, bundles[1], spec=specs[1])
+    assert {job["id"] for job in server.ledger} == {*ids(jobs)}
+
+
+def test_the_next_try_after_a_claim_that_failed_waits_for_no_job(
+    server: Server, model_id: str, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run("a")
+    spec = spec_of(run)
+    bundles = prepared(run, spec)
+    with monkeypatch.context() as patched:
+        patched.setattr(claims, "write_object", unavailable)
+        with pytest.raises(Unavailable, match="no storage"):
+            run.submit(model_id, bundles, spec=spec)
+    assert (len(server.uploads()), server.ledger) == (2, [])
+    run.submit(model_id, bundles, spec=spec, settle_seconds=3600)
+    assert (len(server.uploads()), len(server.ledger)) == (2, 2)
+
+
+def unavailable(*given: Any) -> None:
+    raise Unavailable("no storage")
+
+
+def test_a_job_that_was_turned_away_goes_on_only_where_nobody_has_paid_meanwhile(
+    server: Server, model_id: str, new_run: NewRun
+) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded")
+    first = new_run("a")
+    spec = spec_of(first, ROWS[:3])
+    turned_away = first.submit(model_id, prepared(first, spec), spec=spec)
+    until(lambda: {job["status"] for job in server.ledger}, lambda found: found == {"failed"})
+    submitted(new_run("b"), model_id, rows=ROWS[:3])
+    until(lambda: server.ledger[-1]["status"], lambda found: found == "completed")
+    outcomes, _ = waiting(first, turned_away, spec=spec)
+    assert ([each["state"] for each in outcomes], len(server.ledger)) == (["failed"], 2)
+
+
 def test_a_claim_of_long_ago_without_a_job_holds_nobody(server: Server, model_id: str, new_run: NewRun) -> None:
     run = new_run("a")
     spec = spec_of(run)
@@ -160,7 +225,9 @@ def test_a_claim_of_long_ago_without_a_job_holds_nobody(server: Server, model_id
     for claim in run.folder.glob("work/jobs/*/*.json"):
         claim.write_text(json.dumps(json.loads(claim.read_text()) | {"first_at": 1.0, "noted_at": 1.0}))
     later = submitted(new_run("b"), model_id)
-    with pytest.raises(AirflowFailException, match="PaidBefore: .*shard 0: the run by_hand/manual__b has sent"):
+    with pytest.raises(
+        AirflowFailException, match="PaidBefore: .*shard 0 was not sent: the run by_hand/manual__b has sent"
+    ):
         run.submit(model_id, bundles, spec=spec)
     assert {job["id"] for job in server.ledger} == {*later}
 

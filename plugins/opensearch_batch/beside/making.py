@@ -170,8 +170,9 @@ def map_vectors(send: Send, made: Made, index: str, section: WriteBackSection, d
         old = send(documents.describe_indices(made.source.index))[made.source.index]["mappings"]
         field: dict[str, Any] = vector_field(old, section, dimensions)
         whole: dict[str, Any] = {}
-        if (field_at(mapping, section.chunks_field) or {}).get("type") == "nested":
-            set_field(whole, section.chunks_field, {"type": "nested"})
+        nested = field_at(mapping, section.chunks_field) or {}
+        if nested.get("type") == "nested":  # its own options, as include_in_parent, said again: a server keeps to them
+            set_field(whole, section.chunks_field, {key: nested[key] for key in nested if key != "properties"})
         set_field(whole, section.vector_field, field)
         send(documents.put_mapping(index, whole))
 

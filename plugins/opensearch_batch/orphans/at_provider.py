@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.errors import Unavailable, UnknownAnswer
 from opensearch_batch.flow.jobs import RemoteJob, ended, status_line
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
@@ -33,7 +33,7 @@ def running_jobs(store: ProviderStore, provider: Provider, now: float) -> Iterat
             continue
         try:
             remote: RemoteJob = provider.read_job(document)
-        except UnknownAnswer as error:
+        except (UnknownAnswer, Unavailable) as error:
             yield RunningJob(job_id, key, str(error))
             continue
         if not ended(remote):

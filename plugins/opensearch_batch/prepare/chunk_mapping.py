@@ -70,7 +70,7 @@ def _in_the_way(
     if (hashed := there.get("text_hash", {}).get("type", "keyword")) != "keyword":
         yield f"{index}: '{name}.text_hash' is of type {hashed}, not keyword. Name another nested field"
     if missing := {field: wanted[field] for field in wanted if field not in there}:
-        made = {"type": "nested", "properties": missing}
+        made = {**(found or {}), "type": "nested", "properties": missing}
         yield (
             f"{index} has no {', '.join(missing)} in the nested field {name!r}: PUT {index}/_mapping "
             f"{json.dumps(body_at(name, made))}"

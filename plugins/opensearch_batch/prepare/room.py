@@ -102,9 +102,10 @@ def _disk_too_small(needed: Sequence[Needed], nodes: Sequence[DataNode], setting
 
 
 def _on_disk(each: Needed) -> int:
-    """An update writes the whole document again; the old version goes with a merge."""
+    """An update writes the whole document again, once for all of its vectors; the old version goes with a merge."""
     document = each.size.stored // max(1, each.size.documents * each.copies)
-    return (each.vector.disk(1, is_derived=each.is_derived) + document) * each.written * each.copies
+    vectors = each.vector.disk(1, is_derived=each.is_derived) * each.written
+    return (vectors + document * min(each.written, each.size.documents)) * each.copies
 
 
 def graph_limit(node: DataNode, limit: str) -> int:

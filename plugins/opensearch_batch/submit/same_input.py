@@ -1,8 +1,8 @@
 """Same input: whether another run has paid for the same rows with the same model, or is about to.
 
 Runs find each other by their claims (claims.py), and the provider tells what became of the job. Each run notes its own
-claim first and looks then, so that of two runs at once the later finds the earlier. Two clocks that differ by more than
-the time between their claims, and a list that lags more than FRESH_SECONDS, are what remains.
+claim first and looks then; of two claims without a job neither is sent at the first look, and at the next one the
+earlier. A list that lags more than FRESH_SECONDS is what remains.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ def refuse_paid(shards: Iterable[Shard], paid_for: str, run: str, store: Provide
     shards = list(shards)
     paid: list[tuple[Shard, Payment]] = []
     for shard in shards:
-        found = [each for each in payments(shard, paid_for, run, store, provider, 0.0) if each.words]
-        paid += [(shard, found[0])] if found else []
+        found = [each for each in payments(shard, paid_for, store, provider, 0.0) if each.words]
+        if found and all(each.claim.run != run for each in found):  # what this run has paid for is not sent again
+            paid.append((shard, found[0]))
     if paid:
         shard, first = paid[0]
         raise PaidBefore(
@@ -51,16 +52,20 @@ def refuse_paid(shards: Iterable[Shard], paid_for: str, run: str, store: Provide
 
 
 def refuse_same(shard: Shard, own: Claim, paid_for: str, store: ProviderStore, provider: Provider) -> None:
-    """Raise PaidBefore where another run has paid for the shard's rows, and Unavailable where the job of an earlier
-    claim may show yet.
+    """Raise PaidBefore where another run has paid for the shard's rows, and Unavailable where the job of another claim
+    may show yet: at a first look any claim's, as another run may have looked before this claim could be read; later an
+    earlier claim's.
     """
-    for each in payments(shard, paid_for, own.run, store, provider, own.noted_at - FRESH_SECONDS):
+    is_first_look = own.first_at == own.noted_at
+    for each in payments(shard, paid_for, store, provider, own.noted_at - FRESH_SECONDS):
+        if each.claim.run == own.run:
+            continue
         if each.words:
             raise PaidBefore(
-                f"{shard.name}: the run {each.claim.run} has sent the same rows to the same model: {each.words}. "
-                f"Nothing was sent. {WHAT_NOW}"
+                f"{shard.name} was not sent: the run {each.claim.run} has sent the same rows to the same model: "
+                f"{each.words}. {WHAT_NOW}"
             )
-        if (each.claim.first_at, each.claim.key) < (own.first_at, own.key):
+        if is_first_look or (each.claim.first_at, each.claim.key) < (own.first_at, own.key):
             raise Unavailable(
                 f"{shard.name}: the run {each.claim.run} may be sending the same rows at this moment; the next try "
                 "sees whether it has",
@@ -68,16 +73,15 @@ def refuse_same(shard: Shard, own: Claim, paid_for: str, store: ProviderStore, p
             )
 
 
-def payments(
-    shard: Shard, paid_for: str, run: str, store: ProviderStore, provider: Provider, since: float
-) -> Iterator[Payment]:
-    """Yield what runs other than `run` have paid for the shard's rows: jobs that have or may have answers, and
-    submissions noted after `since` (epoch seconds) whose job does not show.
+def payments(shard: Shard, paid_for: str, store: ProviderStore, provider: Provider, since: float) -> Iterator[Payment]:
+    """Yield what runs have paid for the shard's rows: jobs that have or may have answers, and submissions noted after
+    `since` (epoch seconds) whose job does not show.
     """
     folder = content_uri(shard, paid_for)
     for name in sorted(names_in(folder)):
-        if not name.endswith(".json") or (claim := read_claim(f"{folder}/{name}")).run == run:
+        if not name.endswith(".json"):
             continue
+        claim = read_claim(f"{folder}/{name}")
         uploads = store.find_uploads(claim.key)
         file_id = uploads[max(uploads, key=attempt_of)] if uploads else claim.input_file_id
         jobs = [provider.read_job(document) for document in store.find_jobs(file_id)]

@@ -118,6 +118,10 @@ class Submitter:
         self._admit(shard.name, shard.bytes, file_id)
         if not file_id:
             file_id = self.store.upload(shard, file_name(key, attempt))
+            if (
+                note is None or note.job is None
+            ):  # nothing was sent yet: after a refused claim the next try need not wait
+                self.memory.set(key, Note(attempt, file_id).to_dict())
         self.claim(shard, key, file_id)
         return self._submit(_Target(key, attempt, file_id, shard))
 

@@ -24,16 +24,20 @@ from opensearch_batch.tasks.before_paying import (
     check_write_back,
 )
 from opensearch_batch.tasks.beside import SwapAliasOperator
+from opensearch_batch.tasks.check_parity import CheckParityOperator
 from opensearch_batch.tasks.closing import instance, run_key, run_name
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
-from opensearch_batch.tasks.settings import TaskSettings
+from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
 from opensearch_batch.tasks.write_back import WriteBackOperator
 
 if TYPE_CHECKING:
     from opensearch_batch.flow.shards import Shard
     from opensearch_batch.prepare.plan import Plan
     from opensearch_batch.prepare.preflight import Preflight
+
+FOR_REUSED = WriteBackOperator | CheckParityOperator | SwapAliasOperator
+"""What follows also where nothing is sent, and all vectors are those of earlier runs."""
 
 
 class PrepareInputOperator(BatchOperator, SkipMixin):
@@ -160,7 +164,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         """
         ti.xcom_push(key="return_value", value=[])
         following = self.get_direct_relatives(upstream=False)
-        writers = [task for task in following if writing and isinstance(task, WriteBackOperator | SwapAliasOperator)]
+        writers = [task for task in following if writing and isinstance(task, FOR_REUSED)]
         skipped = [task for task in following if task.trigger_rule == TriggerRule.ALL_SUCCESS and task not in writers]
         self.skip(ti, skipped)
 
@@ -173,8 +177,8 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         if not refuses(context, spec):
             return
         shards = [shard for shards in bundles for shard in shards]
-        what, store = paid_for(replace(settings, spec=spec)), open_provider_store(settings)
-        refuse_paid(shards, what, run_name(context), store, settings.provider)
+        wanted = settings_of_spec(spec) if settings.spec else replace(settings, spec=spec)
+        refuse_paid(shards, paid_for(wanted), run_name(context), open_provider_store(wanted), wanted.provider)
 
     def _preflight(self, spec: BatchSpec, plan: Plan, settings: TaskSettings) -> Preflight:
         from opensearch_batch.prepare.preflight import check

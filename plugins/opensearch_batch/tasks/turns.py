@@ -6,11 +6,11 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from opensearch_batch.errors import Refused, SpecError
+from opensearch_batch.errors import PaidBefore, Refused, SpecError
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
@@ -20,8 +20,12 @@ from opensearch_batch.submit.admission import Admission, Limits, MustWait, Wante
 from opensearch_batch.submit.note import Memory, Note, noted
 from opensearch_batch.submit.submission import Submitter
 from opensearch_batch.tasks.base import cluster, open_provider_store
+from opensearch_batch.tasks.claiming import claimant_of
 from opensearch_batch.tasks.settings import TaskSettings
 from opensearch_batch.tasks.turn_trigger import TurnTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 
@@ -100,22 +104,23 @@ def turned_away(outcomes: Sequence[Outcome], provider: Provider) -> list[Outcome
     return [each for each in outcomes if each.state == "failed" and each.error_code in codes and not each.outputs]
 
 
-def submit_again(settings: TaskSettings, rules: SubmitRules, memory: Memory, outcome: Outcome) -> bool:
+def submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, outcome: Outcome) -> bool:
     """Submit this job's rows anew and note the new job under the job's key. False: the job stands as the job ended.
 
     The job stands when the provider turned it away although nothing else was in flight, when the job has no shard, or
-    when a new job is refused: the bundle keeps the results of the other jobs. Raise MustWait until fewer jobs are in
+    when a new job is refused, or another run has paid for the rows meanwhile: the bundle keeps the results of the other
+    jobs. Raise MustWait until fewer jobs are in
     flight than when the provider turned the job away, for an hour at most.
     """
     try:
-        return _submit_again(settings, rules, memory, outcome)
-    except Refused as error:
+        return _submit_again(context, settings, rules, outcome)
+    except (Refused, PaidBefore) as error:
         log.warning("%s was turned away for want of room, and a new job was refused: %s", outcome.job.name, error)
         return False
 
 
-def _submit_again(settings: TaskSettings, rules: SubmitRules, memory: Memory, outcome: Outcome) -> bool:
-    job = outcome.job
+def _submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, outcome: Outcome) -> bool:
+    job, memory = outcome.job, context["task_state_store"]
     others: Any = memory.get(f"others-{job.provider_job_id}")
     if job.shard is None or others == 0:
         log.warning(
@@ -146,6 +151,7 @@ def _submit_again(settings: TaskSettings, rules: SubmitRules, memory: Memory, ou
         parameters=job.parameters or {},
         admission=admission,
         is_there=exists,
+        claim=claimant_of(context, settings, store, job.model_id, job.parameters or {}),
     )
     try:
         again = submitter.submit_again(job)

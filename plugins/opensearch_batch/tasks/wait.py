@@ -191,11 +191,11 @@ class BatchSensor(BaseSensorOperator):
         from opensearch_batch.tasks.turns import SubmitRules, limits_of, submit_again, turn_trigger, turned_away
 
         limits = limits_of(self.max_jobs_in_flight, self.max_enqueued_tokens, settings.spec)
-        rules, memory = SubmitRules(self.task_id, self.pool, limits), context["task_state_store"]
+        rules = SubmitRules(self.task_id, self.pool, limits)
         current = {job.provider_job_id for job in self.linked_jobs}
         try:
             submitted = [
-                each.job.provider_job_id not in current or submit_again(settings, rules, memory, each)
+                each.job.provider_job_id not in current or submit_again(context, settings, rules, each)
                 for each in turned_away(outcomes, settings.provider)
             ]
         except MustWait as full:

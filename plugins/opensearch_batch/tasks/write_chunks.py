@@ -62,6 +62,11 @@ class WriteChunksOperator(BatchOperator):
         if spec.write_back is None:
             raise SpecError("WriteChunksOperator needs a spec with write_back")
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
+        if not self.repaired_by and any(part.job.round for part in landed):
+            raise SpecError(
+                "WriteChunksOperator is given what repair rounds have landed, and not their tasks: name the "
+                "PrepareRepairOperators in repaired_by"
+            )
         landed = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by).landed
         uris = [part.results.uri for part in landed if part.results] + ([plan.reused.uri] if plan.reused else [])
         if not uris:
