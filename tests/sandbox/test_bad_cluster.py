@@ -212,9 +212,9 @@ def test_a_model_that_fails_to_deploy_once_is_deployed_again(server: Server, run
 
 def test_a_model_that_fails_to_deploy(server: Server, run: Run) -> None:
     connector_id = create(run)
-    server.fault("deploy_fail", times=2)
+    server.fault("deploy_fail", times=4)
     operator = RegisterModelOperator(task_id="model", name="m", connector_id=connector_id)
-    with pytest.raises(AirflowFailException, match=r"model \S+ failed to deploy, also once more; GET /_plugins"):
+    with pytest.raises(AirflowFailException, match=r"model \S+ failed to deploy, also when repeated; GET /_plugins"):
         run.execute(operator)
     assert server.ledger == []
     model_id = run.execute(operator)

@@ -126,18 +126,18 @@ def test_a_model_that_may_not_be_deployed_again_is_used_as_it_is(caplog: pytest.
     assert "deploying it once more failed: no permissions for" in caplog.text
 
 
-def test_a_failed_deployment_is_repeated_once(caplog: pytest.LogCaptureFixture) -> None:
-    nodes = Nodes(heals_after=1, idle="DEPLOY_FAILED")
+def test_a_failed_deployment_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    nodes = Nodes(heals_after=3, idle="DEPLOY_FAILED")
     wait_deployed(nodes.send, "m", sleep=lambda seconds: None)
-    assert nodes.sent.count("deploy model m") == 1
+    assert nodes.sent.count("deploy model m") == 3
     assert "model m was DEPLOY_FAILED, so it was deployed once more" in caplog.text
 
 
 def test_a_deployment_that_stays_failed_is_refused_and_a_slow_one_is_unavailable() -> None:
-    nodes = Nodes(heals_after=2, idle="DEPLOY_FAILED")
-    with pytest.raises(Refused, match="model m failed to deploy, also once more"):
+    nodes = Nodes(heals_after=4, idle="DEPLOY_FAILED")
+    with pytest.raises(Refused, match="model m failed to deploy, also when repeated"):
         wait_deployed(nodes.send, "m", sleep=lambda seconds: None)
-    assert nodes.sent.count("deploy model m") == 1
+    assert nodes.sent.count("deploy model m") == 3
     with pytest.raises(Unavailable, match="model m is still DEPLOYING after 1 s"):
         wait_deployed(states("DEPLOYING", "DEPLOYING"), "m", tries=2, sleep=lambda seconds: None)
 

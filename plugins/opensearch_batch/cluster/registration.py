@@ -36,8 +36,12 @@ HEAL_AT = (4, 14, 24)
 model made by a different run.
 """
 
-FAILED_LOOKS = 6
-"""Most looks at a failed deployment, with a repeated deployment after the first look."""
+REPEATED_AT = (1, 6, 14)
+"""Looks at a failed deployment after which the deployment is repeated: on a busy machine a node that has just started
+was seen to fail two within three seconds.
+"""
+FAILED_LOOKS = 20
+"""Most looks at a failed deployment."""
 
 USED_AS_IT_IS_AFTER = 10
 """Further looks, after the last number of HEAL_AT, until a model deployed on some nodes only is used as found."""
@@ -224,7 +228,8 @@ def wait_deployed(
 
     Raise Refused for a deployment that stays failed, Unavailable after the last look.
 
-    A failed deployment is repeated once: a node that has just started was seen to fail the first one.
+    A failed deployment is repeated, three times in seven seconds: a node that has just started was seen to fail the
+    first ones.
     A model that stays idle for the looks of HEAL_AT is deployed once more: either a node of several could not load the
     model, or the deployment requested with the registration never began (the cluster starts the deployment after the
     reply, and only logs a failure). A PARTIALLY_DEPLOYED model made by this run (`ours`) is undeployed first: otherwise
@@ -238,11 +243,11 @@ def wait_deployed(
         if state == "DEPLOYED":
             return
         failed += state == "DEPLOY_FAILED"
-        if state == "DEPLOY_FAILED" and failed == 1:
+        if state == "DEPLOY_FAILED" and failed in REPEATED_AT:
             why = _deploy_again(send, model_id, state, undeploy=False)
         if failed > FAILED_LOOKS:
             raise Refused(
-                f"model {model_id} failed to deploy, also once more; GET /_plugins/_ml/models/{model_id} and the "
+                f"model {model_id} failed to deploy, also when repeated; GET /_plugins/_ml/models/{model_id} and the "
                 f"cluster's log say why. {why}".rstrip()
             )
         idle += state in IDLE
