@@ -25,7 +25,7 @@ from opensearch_batch.errors import BatchError, InputError, Refused
 from opensearch_batch.land.manifest import Manifest, read_manifest
 from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.providers.store import ProviderStore, open_store
+from opensearch_batch.providers.store import ProviderStore, open_store_of
 from opensearch_batch.storage import matches, size_of
 
 GOOD, BAD = 0, 1
@@ -144,18 +144,9 @@ def _see_to(uri: str, given: argparse.Namespace) -> None:
 
 
 def _store_of(manifest: Manifest, conn_id: str | None) -> ProviderStore:
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
     vendor = providers.get(_spec(manifest).model.provider)
     conn_id = conn_id or _spec(manifest).connections.provider or vendor.CONNECTION
-    try:
-        return open_store(vendor, BaseHook.get_connection(conn_id))
-    except AirflowNotFoundException as error:
-        name = f"AIRFLOW_CONN_{conn_id.upper()}"
-        raise InputError(
-            f"{error}; define it in the environment ({name}=…), or name another one with --provider-conn-id"
-        ) from None
+    return open_store_of(vendor, conn_id, another="with --provider-conn-id")
 
 
 def _spec(manifest: Manifest) -> _Spec:

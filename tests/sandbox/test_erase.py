@@ -179,6 +179,9 @@ def test_the_command_plans_first(run: Run, model_id: str, tmp_path: Path, capsys
     assert "erased" in capsys.readouterr().out
     assert main([str(path), "", "--remove"]) == 1
     assert "an id is empty" in capsys.readouterr().err
+    path.write_text(json.dumps({**spec, "connections": {"provider": "nobodys"}}))
+    assert main([str(path), "person"]) == 1
+    assert "define it in the environment (AIRFLOW_CONN_NOBODYS=…)" in capsys.readouterr().err
 
 
 def test_a_report_that_is_cleared_after_an_erasure_removes_nothing(run: Run, model_id: str, tmp_path: Path) -> None:

@@ -10,9 +10,13 @@ import argparse
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from opensearch_batch.errors import BatchError
 from opensearch_batch.spec import BatchSpec
+
+if TYPE_CHECKING:
+    from opensearch_batch.providers.store import ProviderStore
 
 GOOD, BAD = 0, 1
 
@@ -47,14 +51,11 @@ def main(argv: list[str] | None = None) -> int:
     return GOOD
 
 
-def _store_of(spec: BatchSpec):  # type: ignore[no-untyped-def]
-    from airflow.sdk import BaseHook
-
+def _store_of(spec: BatchSpec) -> ProviderStore:
     from opensearch_batch import providers
-    from opensearch_batch.providers.store import open_store
+    from opensearch_batch.providers.store import open_store_of
 
-    connection = BaseHook.get_connection(spec.provider_connection)
-    return open_store(providers.get(spec.model.provider), connection, spec.model.job)
+    return open_store_of(providers.get(spec.model.provider), spec.provider_connection, spec.model.job)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -75,19 +75,12 @@ def look(
 
 
 def _store_of(spec: BatchSpec) -> ProviderStore:
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowNotFoundException
-
     from opensearch_batch import providers
-    from opensearch_batch.providers.store import open_store
+    from opensearch_batch.providers.store import open_store_of
 
     if ANY in str(spec.model.job.get("files_uri")):
         raise SpecError("model.job.files_uri has a placeholder, and a provider's files are looked for in one folder")
-    try:
-        connection = BaseHook.get_connection(spec.provider_connection)
-    except AirflowNotFoundException as error:
-        raise SpecError(f"{error}; define it, or name another one in the spec's connections") from None
-    return open_store(providers.get(spec.model.provider), connection, spec.model.job)
+    return open_store_of(providers.get(spec.model.provider), spec.provider_connection, spec.model.job)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

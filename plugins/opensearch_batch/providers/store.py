@@ -131,6 +131,27 @@ def open_store(provider: Provider, connection: Connection, job: Mapping[str, Any
     return found.opened(connection, provider.BASE_URL, job or {})
 
 
+def open_store_of(
+    provider: Provider,
+    conn_id: str,
+    job: Mapping[str, Any] | None = None,
+    *,
+    another: str = "in the spec's connections",
+) -> ProviderStore:
+    """Open the vendor's store by the connection's id, for a command. Raise SpecError where Airflow has no such
+    connection; `another` says where its user would name another one.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        name = f"AIRFLOW_CONN_{conn_id.upper()}"
+        raise SpecError(f"{error}; define it in the environment ({name}=…), or name another one {another}") from None
+    return open_store(provider, connection, job)
+
+
 @cache
 def _say_where_unencrypted(conn_id: str, base_url: str) -> None:
     """Once a process."""
