@@ -1,4 +1,4 @@
-"""Our sides beside opensearch-py's, on the sandbox's cluster, and that the checks notice a difference. The client needs
+"""Our sides beside the others, on the sandbox's cluster, and that the checks notice a difference. The client needs
 a venv of its own: its sides are run by `python -m benchmarks.indexing` only.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import indexing
+from benchmarks import indexing, nights
 from benchmarks.child import prepared
 from benchmarks.measure import Benchmark, Task, Unequal
 from sandbox.server import Sandbox
@@ -27,7 +27,8 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Task]:
     ("benchmark", "theirs", "spoiled"),
     [
         (indexing.WRITE_BACK, {"written": 16}, {"written": 15}),
-        (indexing.NIGHT, {"changed": 5, "bytes": 10_000_000}, {"changed": 5, "bytes": 1000}),
+        (nights.NIGHT, {"changed": 5, "bytes": 10_000_000}, {"changed": 5, "bytes": 1000}),
+        (nights.SECOND_RUN, {"to send": 500}, {"to send": 499}),
     ],
     ids=lambda value: value.name if isinstance(value, Benchmark) else None,
 )
