@@ -1,4 +1,4 @@
-"""The address of a run's page: made on the worker, served by the API server."""
+"""Addresses of pages: a run's page, made on the worker, served by the API server; Airflow's own page of a task."""
 
 from __future__ import annotations
 
@@ -11,5 +11,22 @@ PREFIX = "/opensearch-batch"
 
 def page_of(dag_id: str, run_id: str, part: str) -> str:
     """`part` is the id of a heading."""
-    base_url = conf.get("api", "base_url", fallback="") or ""
-    return f"{base_url.rstrip('/')}{PREFIX}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}#{part}"
+    return f"{_base()}{PREFIX}/{path_of_run(dag_id, run_id)}#{part}"
+
+
+def path_of_run(dag_id: str, run_id: str) -> str:
+    """From the page of all batches."""
+    return f"dags/{_quoted(dag_id)}/runs/{_quoted(run_id)}"
+
+
+def path_of_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
+    return f"{_base()}/{path_of_run(dag_id, run_id)}/tasks/{_quoted(task_id)}{mapped}"
+
+
+def _base() -> str:
+    return (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="")

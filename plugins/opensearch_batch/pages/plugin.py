@@ -1,35 +1,37 @@
-"""The plugin that serves the page of a run in Airflow's API server. All processes of Airflow load it: its imports are
-inside functions. Airflow's modules for access and the database are no public API, and are imported here alone.
+"""The plugin that serves the pages in Airflow's API server. All processes of Airflow load it: its imports are inside
+functions. Airflow's modules for access are no public API, and are imported here alone.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 
 from opensearch_batch.pages.address import PREFIX
-from opensearch_batch.pages.run_page import run_page
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-    from sqlalchemy.orm import Session
+    from collections.abc import Callable, Iterable
 
-KEYS = ("plan", "spec", "report")
-RETURNED = {
-    "CreateConnectorOperator": "connector_id",
-    "RegisterModelOperator": "model_id",
-    "SubmitBatchOperator": "jobs",
-    "BatchSensor": "outcomes",
-}
-"""By operator, what its return value is."""
+    from fastapi import FastAPI
+
 LISTS = ("jobs", "outcomes")
-INSTANCE = ("dag_id", "run_id", "task_id", "map_index")
+"""What several mapped tasks push, and is shown as one list."""
 
 
 class RunPages(AirflowPlugin):
     name = "opensearch_batch_pages"
+    external_views = [  # noqa: RUF012 # Airflow's own form
+        {
+            "name": "Batches",
+            "href": f"{PREFIX}/",
+            "destination": "nav",
+            "category": "browse",
+            "url_route": "opensearch_batches",
+        }
+    ]
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
@@ -38,44 +40,73 @@ class RunPages(AirflowPlugin):
 
 def _app() -> FastAPI:
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-    from airflow.api_fastapi.core_api.security import requires_access_dag
+    from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
     from airflow.utils.session import create_session
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
 
+    from opensearch_batch.pages.run_page import run_page
+    from opensearch_batch.pages.stored import pushed_in_run
+
     app = FastAPI(title="Batch inference", docs_url=None, redoc_url=None, openapi_url=None)
     may_read = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
+    who = Depends(get_user)
 
     @app.get("/dags/{dag_id}/runs/{run_id}", response_class=HTMLResponse, dependencies=[may_read])
     def page(dag_id: str, run_id: str) -> str:
         with create_session() as session:
-            return run_page(dag_id, run_id, pushed_by(session, dag_id, run_id))
+            return run_page(dag_id, run_id, of_run(pushed_in_run(session, dag_id, run_id)))
+
+    @app.get("/", response_class=HTMLResponse)
+    def batches(user: Any = who) -> str:
+        return batches_for(readable_by(user))
 
     return app
 
 
-def pushed_by(session: Session, dag_id: str, run_id: str) -> dict[str, Any]:
-    """Return what the run's tasks pushed, lists of mapped tasks as one list; a value that an XCom backend keeps
-    elsewhere is left out.
-    """
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.models.xcom import XComModel
-    from sqlalchemy import and_, or_, select
+def readable_by(user: Any) -> Callable[[str], bool]:
+    """Return whether the user may read what the tasks of a DAG push; asked once a DAG."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 
-    same = [getattr(TaskInstance, name) == getattr(XComModel, name) for name in INSTANCE]
-    returned = and_(TaskInstance.operator.in_(RETURNED), XComModel.key == "return_value")
-    wanted = (
-        select(XComModel, TaskInstance.operator)
-        .join(TaskInstance, and_(*same))
-        .where(XComModel.dag_id == dag_id, XComModel.run_id == run_id, or_(XComModel.key.in_(KEYS), returned))
-        .order_by(XComModel.task_id, XComModel.map_index)
-    )
+    manager, known = get_auth_manager(), dict[str, bool]()
+
+    def readable(dag_id: str) -> bool:
+        if dag_id not in known:
+            known[dag_id] = manager.is_authorized_dag(
+                method="GET", access_entity=DagAccessEntity.XCOM, details=DagDetails(id=dag_id), user=user
+            )
+        return known[dag_id]
+
+    return readable
+
+
+def batches_for(readable: Callable[[str], bool]) -> str:
+    from airflow.utils.session import create_session
+
+    from opensearch_batch.pages.batches import days, jobs_in_flight, past_runs, tasks_held
+    from opensearch_batch.pages.batches_page import DAYS, batches_page
+    from opensearch_batch.pages.stored import ended_runs, held_tasks, pushed_in_live_runs
+
+    def seen(found: Iterable[Any]) -> list[Any]:
+        return [each for each in found if readable(each.dag_id)]
+
+    since = (datetime.now(UTC) - timedelta(days=DAYS)).replace(hour=0, minute=0, second=0, microsecond=0)
+    with create_session() as session:
+        jobs = jobs_in_flight(seen(pushed_in_live_runs(session)))
+        held = tasks_held(seen(held_tasks(session)))
+        ended = seen(ended_runs(session, since))
+    return batches_page(jobs, held, past_runs(ended), days(ended), since.date())
+
+
+def of_run(pushed: Iterable[Any]) -> dict[str, Any]:
+    """Return a run's values by name, lists of mapped tasks as one list; a value that an XCom backend keeps elsewhere is
+    left out.
+    """
     found: dict[str, Any] = {}
-    for row, operator in session.execute(wanted):
-        name = row.key if row.key in KEYS else RETURNED[str(operator)]
-        value = XComModel.deserialize_value(row)
-        if name in LISTS and isinstance(value, list):
-            found.setdefault(name, []).extend(value)
-        elif name not in LISTS and isinstance(value, dict if name in KEYS else str):
-            found[name] = value
+    for each in pushed:
+        if each.name in LISTS and isinstance(each.value, list):
+            found.setdefault(each.name, []).extend(each.value)
+        elif each.name not in LISTS and isinstance(each.value, str if each.name.endswith("_id") else dict):
+            found[each.name] = each.value
     return found

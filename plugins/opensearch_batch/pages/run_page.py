@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
-from typing import Any
+from collections.abc import Iterator
+
+from opensearch_batch.pages.markup import Values, document, links, number, rows, table, usd
 
 JOB = ("shard", "round", "provider_job_id", "task_id", "state", "done", "failed", "records")
 COUNTS = ("records", "answered", "repaired", "failed", "missing", "duplicates", "foreign", "unreadable")
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color-scheme:light dark}"
-    "table{border-collapse:collapse}td,th{padding:.15rem 1rem .15rem 0;text-align:left;vertical-align:top}"
-    "code{overflow-wrap:anywhere}"
-)
-
-Values = Mapping[str, Any]
 
 
 def run_page(dag_id: str, run_id: str, pushed: Values) -> str:
     """`pushed` has what there is of plan, spec, connector_id, model_id, jobs, outcomes and report."""
-    title = escape(f"{dag_id}: {run_id}")
     parts = (_plan(pushed), _model(pushed), _jobs(pushed), _report(pushed.get("report")))
-    body = "\n".join(line for part in parts for line in part)
-    return (
-        f'<!doctype html><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>\n<h1>{title}</h1>\n{body}'
-    )
+    return document(f"{dag_id}: {run_id}", (line for part in parts for line in part))
 
 
 def _plan(pushed: Values) -> Iterator[str]:
@@ -33,7 +22,7 @@ def _plan(pushed: Values) -> Iterator[str]:
     if not plan:
         yield "<p>There is no plan: the input is not prepared yet, or could not be. The task's log says why.</p>"
         return
-    yield _table(
+    yield table(
         {
             "rows": plan["records"],
             "unchanged documents, not sent": plan.get("unchanged"),
@@ -43,7 +32,7 @@ def _plan(pushed: Values) -> Iterator[str]:
             "shards": plan["shards"],
             "bytes": plan["bytes"],
             "estimated input tokens": plan["estimated_tokens"],
-            "estimated price": _usd(plan["estimated_usd"]),
+            "estimated price": usd(plan["estimated_usd"]),
             "dry run": "yes, nothing is sent" if plan.get("dry_run") else "no",
             "input": spec.get("input", {}).get("uri"),
             "output": spec.get("output", {}).get("uri"),
@@ -55,7 +44,7 @@ def _model(pushed: Values) -> Iterator[str]:
     spec = pushed.get("spec") or {}
     model = spec.get("model", {})
     yield '<h2 id="model">Connector and model</h2>'
-    yield _table(
+    yield table(
         {
             "connector": pushed.get("connector_id"),
             "model": pushed.get("model_id"),
@@ -69,10 +58,10 @@ def _model(pushed: Values) -> Iterator[str]:
 def _jobs(pushed: Values) -> Iterator[str]:
     """Of the tasks that submitted and waited; without them, as an older run, of the report."""
     ends = {outcome["job"]["provider_job_id"]: outcome for outcome in pushed.get("outcomes") or ()}
-    rows = [_job(job, ends.get(job["provider_job_id"])) for job in pushed.get("jobs") or ()]
+    jobs = [_job(job, ends.get(job["provider_job_id"])) for job in pushed.get("jobs") or ()]
     yield '<h2 id="jobs">Jobs</h2>'
-    if table := [*_rows("", JOB, rows or (pushed.get("report") or {}).get("jobs", ()))]:
-        yield from table
+    if lines := [*rows("", JOB, jobs or (pushed.get("report") or {}).get("jobs", ()))]:
+        yield from lines
         yield "<p>A task is a document of the cluster: <code>GET /_plugins/_ml/tasks/TASK_ID</code>.</p>"
     else:
         yield "<p>No job is submitted yet.</p>"
@@ -86,7 +75,7 @@ def _job(job: Values, end: Values | None) -> Values:
         "round": shard.get("round", 0),
         "records": shard.get("records"),
         "state": end["state"] if end else "not ended when a task last looked",
-        "done": f"{_number(end['requests_done'])} of {_number(end['requests_total'])}" if end else "",
+        "done": f"{number(end['requests_done'])} of {number(end['requests_total'])}" if end else "",
         "failed": end["requests_failed"] if end else "",
     }
 
@@ -96,20 +85,20 @@ def _report(report: Values | None) -> Iterator[str]:
     if not report:
         yield "<p>The run is not summed up yet.</p>"
         return
-    yield _table(
+    yield table(
         {
             "manifest": report["manifest"],
             **{name: report[name] for name in COUNTS if report.get(name) or name in COUNTS[:2]},
-            "tokens": f"{_number(report['actual_tokens'])} (estimated {_number(report['estimated_tokens'])})",
-            "price": f"{_usd(report['actual_usd'])} (estimated {_usd(report['estimated_usd'])})",
+            "tokens": f"{number(report['actual_tokens'])} (estimated {number(report['estimated_tokens'])})",
+            "price": f"{usd(report['actual_usd'])} (estimated {usd(report['estimated_usd'])})",
         }
     )
     yield from _written(report.get("written"))
     yield from _compared(report.get("parity"))
     yield from _swapped(report.get("swapped"))
-    yield from _list("Results", report["results"])
-    yield from _list("Failures", report["failures"])
-    yield from _rows("First failed rows", ("id", "code", "message"), report["examples"])
+    yield from links("Results", report["results"])
+    yield from links("Failures", report["failures"])
+    yield from rows("First failed rows", ("id", "code", "message"), report["examples"])
 
 
 def _swapped(swapped: Values | None) -> Iterator[str]:
@@ -118,7 +107,7 @@ def _swapped(swapped: Values | None) -> Iterator[str]:
         return
     parts = (swapped["carried"], swapped["after"])
     yield "<h3>Alias</h3>"
-    yield _table(
+    yield table(
         {
             swapped["alias"]: f"leads to {swapped['index']}",
             "kept for a rollback": swapped["kept"],
@@ -136,7 +125,7 @@ def _written(written: Values | None) -> Iterator[str]:
     if not written:
         return
     yield "<h3>In the index</h3>"
-    yield _table(
+    yield table(
         {
             "written": written["written"],
             "edited meanwhile, left alone": written["superseded"],
@@ -146,7 +135,7 @@ def _written(written: Values | None) -> Iterator[str]:
             "for example": ", ".join(written["named"]),
         }
     )
-    yield from _rows("First refused vectors", ("id", "code", "message"), written["examples"])
+    yield from rows("First refused vectors", ("id", "code", "message"), written["examples"])
 
 
 def _compared(parity: Values | None) -> Iterator[str]:
@@ -154,7 +143,7 @@ def _compared(parity: Values | None) -> Iterator[str]:
     if not parity:
         return
     yield "<h3>Against the model's online answers</h3>"
-    yield _table(
+    yield table(
         {
             "documents compared": parity["compared"],
             "least cosine": parity["least_cosine"],
@@ -166,36 +155,3 @@ def _compared(parity: Values | None) -> Iterator[str]:
             "refused, because": parity["shut"],
         }
     )
-
-
-def _table(values: Mapping[str, Any]) -> str:
-    rows = (f"<tr><th>{escape(name)}<td>{_shown(value)}" for name, value in values.items() if value not in (None, ""))
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _list(title: str, uris: Sequence[str]) -> Iterator[str]:
-    if uris:
-        yield f"<h3>{title}</h3><ul>{''.join(f'<li>{_shown(uri)}' for uri in uris)}</ul>"
-
-
-def _rows(title: str, names: Sequence[str], rows: Iterable[Values]) -> Iterator[str]:
-    lines = ["<tr>" + "".join(f"<td>{_shown(row.get(name, ''))}" for name in names) for row in rows]
-    if lines:
-        head = "".join(f"<th>{escape(name.replace('_', ' '))}" for name in names)
-        yield f"{f'<h3>{title}</h3>' if title else ''}<table><tr>{head}{''.join(lines)}</table>"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, str):
-        return f"<code>{escape(value)}</code>" if "://" in value else escape(value)
-    return escape(_number(value))
-
-
-def _number(value: Any) -> str:
-    return f"{value:,}"
-
-
-def _usd(value: float | None) -> str:
-    return "unknown" if value is None else f"${value:,.4f}"

@@ -34,6 +34,7 @@ from opensearch_batch.land.planned import Planned, planned
 from opensearch_batch.land.reconcile import NAMED, Left
 from opensearch_batch.land.repair import Taken
 from opensearch_batch.land.report import Report, shards_named, sum_up
+from opensearch_batch.land.summary import SUMMARY, summary_of
 from opensearch_batch.land.unlanded import with_unlanded
 from opensearch_batch.prepare.plan import Plan
 from opensearch_batch.storage import size_of
@@ -131,6 +132,7 @@ def close_run(
         )
     write_manifest(manifest)
     context["ti"].xcom_push(key="report", value=report.to_dict())  # for the page of the run, failed or not
+    context["ti"].xcom_push(key=SUMMARY, value=summary_of(report, spec).to_dict())  # for the page of all batches
     before = followed_at(followed)
     remove_strays(manifest, plan.run_key, [entry.uri for entry in before.files] if before else ())
     log.info("%s", report)

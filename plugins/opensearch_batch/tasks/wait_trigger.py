@@ -21,6 +21,7 @@ from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, KeyExpired
 from opensearch_batch.flow.jobs import Job, ended
 from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger
+from opensearch_batch.tasks.waiting_note import WaitingNote
 from opensearch_batch.wait.job_list import AskJobList, JobList, job_list_of
 from opensearch_batch.wait.looking import Ask, AskCluster, adrive, cancel, look
 from opensearch_batch.wait.pacing import pause_seconds
@@ -97,6 +98,7 @@ class BatchTrigger(StoredTrigger):
         with ExitStack() as stack:
             job_list = await self._job_list([job.provider_job_id for job in jobs], stack)
             wait = Wait(jobs, providers.get(self.provider), ask, self.log.log, set(self.told), job_list)
+            waiting = WaitingNote(self.task_instance)
             while True:
                 progress = await wait.look(time.time(), FRESH * pause)
                 now = time.time()
@@ -106,6 +108,7 @@ class BatchTrigger(StoredTrigger):
                 if now >= self.deadline:
                     return {"timed_out": True, "progress": str(progress)}
                 wait.tell(progress, now)
+                await waiting.note(wait.looked(progress, now))
                 pause = pause_seconds(self.poll_seconds, now - self.since, progress.seconds_left)
                 await asyncio.sleep(max(0.05, min(pause * random.uniform(0.8, 1.2), self.deadline - now)))
 

@@ -36,6 +36,16 @@ class Progress(Value, frozen=True):
         return f"{self.rows_done} of {self.rows} rows done{failed}{jobs}{rate}{left}"
 
 
+class Looked(Value, frozen=True):
+    """A bundle at its last look. `rows_done` has the rows done of each job by the provider's id; `seen_at` is in epoch
+    seconds.
+    """
+
+    seen_at: float
+    progress: Progress
+    rows_done: dict[str, int]
+
+
 @dataclass
 class Track:
     """The last look at every job of a bundle; `at` adds a sample to the rate."""
@@ -50,6 +60,11 @@ class Track:
 
     def note(self, job: Job, remote: RemoteJob) -> None:
         self._seen[job.provider_job_id] = (*_rows(self._rows[job.provider_job_id], remote), ended(remote))
+
+    @property
+    def rows_done(self) -> dict[str, int]:
+        """By job; a job without a look has none."""
+        return {id: self._seen[id][1] if id in self._seen else 0 for id in self._rows}
 
     def at(self, seconds: float) -> Progress:
         """Return the progress at `seconds` of any clock, the same clock in all calls."""

@@ -17,7 +17,7 @@ from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, outcome, 
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.wait.job_list import BLIND, AskJobList, JobList
 from opensearch_batch.wait.looking import Ask, Asking, adrive, confirm, look
-from opensearch_batch.wait.progress import Progress, Track
+from opensearch_batch.wait.progress import Looked, Progress, Track
 from opensearch_batch.wait.refusals import Refusals, patience
 from opensearch_batch.wait.settling import Settling
 
@@ -75,6 +75,9 @@ class Wait:
             if isinstance(failure, BaseException):
                 raise failure
         return self._track.at(now)
+
+    def looked(self, progress: Progress, now: float) -> Looked:
+        return Looked(now, progress, self._track.rows_done)
 
     def tell(self, progress: Progress, now: float) -> None:
         text = str(progress)

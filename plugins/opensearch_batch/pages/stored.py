@@ -1,0 +1,144 @@
+"""What runs have left in Airflow's database for the pages. Airflow's models are no public API, and are imported here
+alone, inside functions: all processes of Airflow load the plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.orm import Session
+
+RETURNED = {
+    "CreateConnectorOperator": "connector_id",
+    "RegisterModelOperator": "model_id",
+    "SubmitBatchOperator": "jobs",
+    "BatchSensor": "outcomes",
+}
+"""By operator, what its return value is."""
+OF_A_RUN = ("plan", "spec", "report")
+OF_A_LIVE_RUN = ("plan", "spec", "waiting")
+SUBMITTING = ("SubmitBatchOperator", "BatchSensor")
+NOT_BEGUN = ("scheduled", "queued", "up_for_retry", "deferred")
+TURN = "opensearch_batch.turn.TurnTrigger"
+INSTANCE = ("dag_id", "run_id", "task_id", "map_index")
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A value that a task instance has pushed. `map_index` is -1 for a task that is not mapped."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Held:
+    """A task instance that has jobs to submit and does not run. `turn` has the arguments of its wait for a turn."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    state: str
+    pool: str
+    tries: int
+    turn: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run's summary; `at` is when it was pushed."""
+
+    dag_id: str
+    run_id: str
+    at: datetime
+    summary: dict[str, Any]
+
+
+def pushed_in_run(session: Session, dag_id: str, run_id: str) -> Iterator[Pushed]:
+    """Yield what the run's tasks pushed. A value that an XCom backend keeps elsewhere is the backend's name of it."""
+    from airflow.models.xcom import XComModel
+
+    wanted = _pushed(OF_A_RUN, [*RETURNED]).where(XComModel.dag_id == dag_id, XComModel.run_id == run_id)
+    return _each(session, wanted)
+
+
+def pushed_in_live_runs(session: Session) -> Iterator[Pushed]:
+    """Yield what tells of jobs, for all runs that have not ended."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.xcom import XComModel
+
+    live = _pushed(OF_A_LIVE_RUN, [*SUBMITTING]).join(DagRun, DagRun.id == XComModel.dag_run_id)
+    return _each(session, live.where(DagRun.state == "running"))
+
+
+def held_tasks(session: Session) -> Iterator[Held]:
+    """Yield the tasks of live runs that wait before they submit: for a turn, a pool slot, a worker, or a retry."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance as Task
+    from airflow.models.trigger import Trigger
+    from sqlalchemy import and_, or_, select
+    from sqlalchemy.orm import lazyload
+
+    not_begun = and_(Task.operator == SUBMITTING[0], Task.state.in_(NOT_BEGUN))
+    turned_away = and_(Task.operator == SUBMITTING[1], Trigger.classpath == TURN)
+    columns = (Task.dag_id, Task.run_id, Task.task_id, Task.map_index, Task.state, Task.pool, Task.try_number)
+    wanted = (
+        select(*columns, Trigger)
+        .join(DagRun, and_(DagRun.dag_id == Task.dag_id, DagRun.run_id == Task.run_id))
+        .outerjoin(Trigger, Trigger.id == Task.trigger_id)
+        .where(DagRun.state == "running", or_(not_begun, turned_away))
+        .order_by(Task.dag_id, Task.run_id, Task.task_id, Task.map_index)
+        .options(lazyload("*"))
+    )
+    for dag_id, run_id, task_id, map_index, state, pool, tries, trigger in session.execute(wanted):
+        turn = trigger.kwargs if trigger is not None and trigger.classpath == TURN else None
+        yield Held(dag_id, run_id, task_id, map_index, str(state), pool, tries, turn)
+
+
+def ended_runs(session: Session, since: datetime) -> Iterator[Ended]:
+    """Yield the summaries pushed since then, oldest first."""
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+
+    wanted = (
+        select(XComModel.dag_id, XComModel.run_id, XComModel.timestamp, XComModel.value)
+        .where(XComModel.key == "summary", XComModel.timestamp >= since)
+        .order_by(XComModel.timestamp)
+    )
+    for dag_id, run_id, at, value in session.execute(wanted):
+        if isinstance(value, dict) and "rows" in value:
+            yield Ended(dag_id, run_id, at, value)
+
+
+def _pushed(keys: tuple[str, ...], operators: list[str]) -> Select[Any]:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import and_, or_, select
+
+    same = [getattr(TaskInstance, name) == getattr(XComModel, name) for name in INSTANCE]
+    returned = and_(TaskInstance.operator.in_(operators), XComModel.key == "return_value")
+    columns = [getattr(XComModel, name) for name in (*INSTANCE, "key", "value")]
+    return (
+        select(*columns, TaskInstance.operator)
+        .join(TaskInstance, and_(*same))
+        .where(or_(XComModel.key.in_(keys), returned))
+        .order_by(XComModel.task_id, XComModel.map_index)
+    )
+
+
+def _each(session: Session, wanted: Select[Any]) -> Iterator[Pushed]:
+    from airflow.models.xcom import XComModel
+
+    for row in session.execute(wanted):
+        name = RETURNED[str(row.operator)] if row.key == "return_value" else row.key
+        yield Pushed(row.dag_id, row.run_id, row.task_id, row.map_index, name, XComModel.deserialize_value(row))

@@ -1,0 +1,209 @@
+"""The page of all batches: what it reads of Airflow's database, what it adds up, and who sees what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from opensearch_batch.flow.jobs import Job
+from opensearch_batch.flow.shards import Shard
+from opensearch_batch.pages import plugin
+from opensearch_batch.pages.address import path_of_run
+from opensearch_batch.pages.batches import days, jobs_in_flight, past_runs, tasks_held
+from opensearch_batch.pages.batches_page import batches_page
+from opensearch_batch.pages.stored import TURN, ended_runs, held_tasks, pushed_in_live_runs
+from opensearch_batch.wait.progress import Track
+from tests.unit.airflow_database import NOW, Database, database
+
+SPEC = {"name": "nightly", "model": {"name": "text-embedding-3-small", "provider": "openai"}}
+PLAN = {"records": 30, "estimated_tokens": 300, "estimated_usd": 0.003}
+SUMMARY = {
+    "provider": "openai", "model": "text-embedding-3-small", "rows": 30, "answered": 29, "failed": 1, "missing": 0,
+    "repaired": 2, "reused": 4, "twins": 0, "jobs": 3, "rounds": 1, "codes": {"too_long": 1}, "tokens": 310,
+    "estimated_usd": 0.003, "actual_usd": 0.0031, "manifest": "file:///out/manifest.json",
+}  # fmt: skip
+
+
+def job(number: int, records: int = 10) -> dict[str, Any]:
+    shard = Shard(number, f"file:///work/shard-{number}.jsonl", "0", records, 100, 100)
+    return Job("key", 1, f"batch-{number}", None, f"task-{number}", "model", shard).to_dict()
+
+
+@pytest.fixture
+def airflow() -> Iterator[Database]:
+    with database() as made:
+        yield made
+
+
+def live_run(airflow: Database, dag_id: str = "nightly", run_id: str = "manual__1") -> None:
+    """Three jobs in two bundles: one has ended, one was looked at, one is new."""
+    airflow.run(dag_id, run_id)
+    prepare = (dag_id, run_id, "prepare_input", -1)
+    submits = [(dag_id, run_id, "shard.submit_batch", index) for index in (0, 1)]
+    waits = [(dag_id, run_id, "shard.wait_for_batch", index) for index in (0, 1)]
+    airflow.task(prepare, "PrepareInputOperator")
+    for submit, wait in zip(submits, waits, strict=True):
+        airflow.task(submit, "SubmitBatchOperator")
+        airflow.task(wait, "BatchSensor", "deferred")
+    airflow.push(prepare, "spec", SPEC)
+    airflow.push(prepare, "plan", PLAN)
+    airflow.push(submits[0], "return_value", [job(0), job(1)])
+    airflow.push(submits[1], "return_value", [job(2)])
+    airflow.push(waits[0], "return_value", [{"job": job(0)}])
+    looked = {"seen_at": NOW.timestamp(), "progress": {"rows_per_second": 2.0, "seconds_left": 3.0}}
+    airflow.push(waits[1], "waiting", looked | {"rows_done": {"batch-2": 4}})
+
+
+def test_jobs_whose_end_nobody_has_seen_are_in_flight(airflow: Database) -> None:
+    live_run(airflow)
+    new, looked_at = jobs_in_flight(pushed_in_live_runs(airflow.session))
+    assert (new.job_id, new.rows_done, new.instance) == (
+        "batch-1", None, ("nightly", "manual__1", "shard.submit_batch", 0),
+    )  # fmt: skip
+    assert (looked_at.job_id, looked_at.rows_done, looked_at.rows) == ("batch-2", 4, 10)
+    assert looked_at.instance == ("nightly", "manual__1", "shard.wait_for_batch", 1)
+    assert (looked_at.rows_per_second, looked_at.seconds_left, looked_at.seen_at) == (2.0, 3.0, NOW.timestamp())
+    assert (new.provider, new.model, new.tokens) == ("openai", "text-embedding-3-small", 100)
+    assert new.usd == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "queued"])
+def test_a_run_that_does_not_run_has_none(airflow: Database, state: str) -> None:
+    airflow.run("nightly", "manual__1", state)
+    submit = ("nightly", "manual__1", "submit_batch", -1)
+    airflow.task(submit, "SubmitBatchOperator")
+    airflow.push(submit, "return_value", [job(0)])
+    assert jobs_in_flight(pushed_in_live_runs(airflow.session)) == []
+
+
+def test_of_a_run_wired_by_hand_little_is_known(airflow: Database) -> None:
+    airflow.run("by_hand", "manual__1")
+    submit = ("by_hand", "manual__1", "submit", -1)
+    airflow.task(submit, "SubmitBatchOperator")
+    airflow.push(submit, "return_value", [Job("key", 1, "batch-9", None, None, "model").to_dict()])
+    (found,) = jobs_in_flight(pushed_in_live_runs(airflow.session))
+    assert (found.job_id, found.rows, found.usd, found.model, found.shard) == ("batch-9", 0, None, "", "")
+
+
+def test_a_task_that_waits_to_submit_says_for_what(airflow: Database) -> None:
+    airflow.run("nightly", "manual__1")
+    turn = airflow.trigger(TURN, provider="openai", max_jobs=3, max_tokens=20_000_000)
+    another = airflow.trigger("opensearch_batch.trigger.BatchTrigger", provider="openai")
+    states: list[tuple[str, int, str, dict[str, Any]]] = [
+        ("SubmitBatchOperator", 0, "deferred", {"trigger_id": turn}),
+        ("SubmitBatchOperator", 1, "scheduled", {"pool": "opensearch_batch_nightly"}),
+        ("SubmitBatchOperator", 2, "queued", {}),
+        ("SubmitBatchOperator", 3, "up_for_retry", {}),
+        ("SubmitBatchOperator", 4, "running", {}),
+        ("BatchSensor", 5, "deferred", {"trigger_id": another}),
+        ("BatchSensor", 6, "deferred", {"trigger_id": turn}),
+        ("FetchOutputOperator", 7, "queued", {}),
+    ]
+    for operator, index, state, more in states:
+        airflow.task(("nightly", "manual__1", "shard.task", index), operator, state, **more)
+    its_turn = "its turn at openai: at most 3 jobs in flight and 20,000,000 enqueued tokens"
+    assert {each.instance[3]: each.why for each in tasks_held(held_tasks(airflow.session))} == {
+        0: its_turn,
+        1: "a slot of the pool opensearch_batch_nightly, or of the DAG or the executor",
+        2: "a worker",
+        3: "its try 2",
+        6: its_turn,
+    }
+
+
+def test_past_runs_are_added_up_by_dag_and_model(airflow: Database) -> None:
+    summaries = {
+        "1": SUMMARY,
+        "2": SUMMARY | {"actual_usd": None},
+        "3": SUMMARY | {"model": "text-embedding-3-large", "actual_usd": 1.5},
+    }
+    for day, (run_id, summary) in enumerate(summaries.items()):
+        airflow.run("nightly", run_id, "success")
+        report = ("nightly", run_id, "report", -1)
+        airflow.task(report, "ReportOperator")
+        airflow.push(report, "summary", summary, NOW - timedelta(days=day))
+    dear, small = past_runs(ended_runs(airflow.session, NOW - timedelta(days=30)))
+    assert (dear.model, dear.runs, dear.actual_usd, dear.unpriced) == ("text-embedding-3-large", 1, 1.5, 0)
+    assert (small.runs, small.counts["rows"], small.counts["reused"], small.unpriced) == (2, 60, 8, 1)
+    assert (small.actual_usd, small.estimated_usd, small.codes) == (0.0031, 0.006, {"too_long": 2})
+    found = days(ended_runs(airflow.session, NOW - timedelta(days=1)))
+    assert [(day.day, day.answered) for day in found] == [(date(2026, 1, 30), 29), (date(2026, 1, 31), 29)]
+
+
+def test_an_empty_page_says_so() -> None:
+    page = batches_page([], [], [], [], date(2026, 1, 1))
+    for words in ("No job is in flight.", "No task waits.", "No run has ended."):
+        assert words in page
+    assert "<svg" not in page
+
+
+def test_names_of_others_are_shown_as_text(airflow: Database) -> None:
+    live_run(airflow, dag_id="<b>", run_id="a/b?c")
+    page = batches_page(jobs_in_flight(pushed_in_live_runs(airflow.session)), [], [], [], date(2026, 1, 1))
+    assert "<b>" not in page
+    assert 'href="dags/%3Cb%3E/runs/a%2Fb%3Fc"' in page
+    assert path_of_run("<b>", "a/b?c") == "dags/%3Cb%3E/runs/a%2Fb%3Fc"
+
+
+class Manager:
+    """Lets a user read what the tasks of the named DAGs push."""
+
+    def __init__(self, *dag_ids: str) -> None:
+        self.dag_ids = dag_ids
+
+    def is_authorized_dag(self, *, details: Any, access_entity: Any, **_: Any) -> bool:
+        return details.id in self.dag_ids and access_entity.name == "XCOM"
+
+
+@pytest.fixture
+def page(airflow: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    from airflow.api_fastapi.core_api.security import get_user
+
+    live_run(airflow, "nightly")
+    live_run(airflow, "secret")
+    for dag_id in ("nightly", "secret"):
+        airflow.task((dag_id, "manual__1", "submit_more", -1), "SubmitBatchOperator", "queued")
+        airflow.push((dag_id, "manual__1", "prepare_input", -1), "summary", SUMMARY, datetime.now(UTC))
+
+    @contextmanager
+    def session() -> Iterator[Any]:
+        yield airflow.session
+
+    monkeypatch.setattr("airflow.utils.session.create_session", session)
+    (served,) = plugin.RunPages().fastapi_apps
+    served["app"].dependency_overrides[get_user] = lambda: SimpleNamespace(name="somebody")
+    with TestClient(served["app"]) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("readable", "seen"),
+    [((), 0), (("nightly",), 1), (("nightly", "secret"), 2)],
+    ids=["no DAG", "one DAG", "all DAGs"],
+)
+def test_a_user_sees_the_dags_that_airflow_shows_to_the_user(
+    page: TestClient, monkeypatch: pytest.MonkeyPatch, readable: tuple[str, ...], seen: int
+) -> None:
+    monkeypatch.setattr("airflow.api_fastapi.app.get_auth_manager", lambda: Manager(*readable))
+    text = page.get("/").text
+    assert f"In flight: {2 * seen} jobs" in text
+    assert f"Waiting to submit: {seen} tasks" in text
+    assert text.count("310") == seen
+    for dag_id in ("nightly", "secret"):
+        assert (dag_id in text) == (dag_id in readable)
+
+
+def test_the_page_is_for_nobody_who_is_not_logged_in() -> None:
+    (served,) = plugin.RunPages().fastapi_apps
+    with TestClient(served["app"]) as client:
+        assert client.get("/").status_code == 401
+
+
+def test_a_job_without_a_look_has_no_row_done_yet() -> None:
+    assert Track([Job.from_dict(job(0))]).rows_done == {"batch-0": 0}
