@@ -17,7 +17,8 @@ from opensearch_batch.pages import plugin
 from opensearch_batch.pages.address import path_of_run
 from opensearch_batch.pages.batches import days, jobs_in_flight, past_runs, tasks_held
 from opensearch_batch.pages.batches_page import batches_page
-from opensearch_batch.pages.stored import TURN, ended_runs, held_tasks, pushed_in_live_runs
+from opensearch_batch.pages.recent import RecentRuns
+from opensearch_batch.pages.stored import TURN, Ended, ended_runs, held_tasks, pushed_in_live_runs
 from opensearch_batch.wait.progress import Track
 from tests.unit.airflow_database import NOW, Database, database
 
@@ -203,6 +204,20 @@ def test_the_page_is_for_nobody_who_is_not_logged_in() -> None:
     (served,) = plugin.RunPages().fastapi_apps
     with TestClient(served["app"]) as client:
         assert client.get("/").status_code == 401
+
+
+def test_past_runs_are_read_once_a_minute() -> None:
+    now, reads = [0.0], list[datetime]()
+
+    def read(since: datetime) -> Iterator[Ended]:
+        reads.append(since)
+        yield Ended("nightly", "manual__1", NOW, SUMMARY)
+
+    recent = RecentRuns(lambda: now[0])
+    for seconds, day in ((0.0, NOW), (59.0, NOW), (60.0, NOW), (61.0, NOW + timedelta(days=1))):
+        now[0] = seconds
+        assert [each.run_id for each in recent.since(day, read)] == ["manual__1"]
+    assert reads == [NOW, NOW, NOW + timedelta(days=1)]
 
 
 def test_a_job_without_a_look_has_no_row_done_yet() -> None:

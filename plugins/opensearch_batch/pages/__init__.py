@@ -1,1 +1,1 @@
-"""A page a run in Airflow's UI: plan, connector and model, report, for a person to read."""
+"""Pages in Airflow's UI: a run's plan, model, jobs and report; all batches. For a person to read."""

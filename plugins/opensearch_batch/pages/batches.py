@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -43,19 +43,21 @@ class TaskHeld:
     why: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Past:
-    """Ended runs of a DAG with a model, added up. Money counts the runs with a known price."""
+    """Ended runs of a DAG with a model, added up. `counts` has COUNTED, `codes` the reasons of failed rows. Money is
+    that of the runs with a known price; `unpriced` runs have none.
+    """
 
     dag_id: str
     provider: str
     model: str
-    runs: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    codes: Counter[str] = field(default_factory=Counter)
-    estimated_usd: float = 0.0
-    actual_usd: float = 0.0
-    unpriced: int = 0
+    runs: int
+    counts: Mapping[str, int]
+    codes: Counter[str]
+    estimated_usd: float
+    actual_usd: float
+    unpriced: int
 
 
 @dataclass(frozen=True)
@@ -158,26 +160,38 @@ def _why_turn(turn: Mapping[str, Any]) -> str:
 
 def past_runs(ended: Iterable[Ended]) -> list[Past]:
     """Add up by DAG and model; most money first, then most rows."""
-    found: dict[tuple[str, str, str], Past] = {}
+    told: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
     for each in ended:
-        told = each.summary
-        key = (each.dag_id, told["provider"], told["model"])
-        past = found.setdefault(key, Past(*key))
-        past.runs += 1
-        past.counts.update({name: told[name] for name in COUNTED})
-        past.codes.update(told["codes"])
-        past.estimated_usd += told["estimated_usd"] or 0.0
-        past.actual_usd += told["actual_usd"] or 0.0
-        past.unpriced += told["actual_usd"] is None
-    return sorted(found.values(), key=lambda past: (-past.actual_usd, -past.counts["rows"], past.dag_id))
+        told[each.dag_id, each.summary["provider"], each.summary["model"]].append(each.summary)
+    found = [_added(*of, summaries) for of, summaries in told.items()]
+    return sorted(found, key=lambda past: (-past.actual_usd, -past.counts["rows"], past.dag_id))
+
+
+def _added(dag_id: str, provider: str, model: str, summaries: Sequence[Mapping[str, Any]]) -> Past:
+    codes: Counter[str] = Counter()
+    for each in summaries:
+        if each["codes"]:
+            codes.update(each["codes"])
+    prices = [each["actual_usd"] for each in summaries]
+    return Past(
+        dag_id=dag_id,
+        provider=provider,
+        model=model,
+        runs=len(summaries),
+        counts={name: sum([each[name] for each in summaries]) for name in COUNTED},
+        codes=codes,
+        estimated_usd=sum(each["estimated_usd"] or 0.0 for each in summaries),
+        actual_usd=sum(price or 0.0 for price in prices),
+        unpriced=prices.count(None),
+    )
 
 
 def days(ended: Iterable[Ended]) -> list[Day]:
     """Add up by day (UTC) of the report, in order; a day without a run is left out."""
-    answered: Counter[date] = Counter()
-    money: defaultdict[date, float] = defaultdict(float)
+    told: dict[date, list[dict[str, Any]]] = defaultdict(list)
     for each in ended:
-        day = each.at.date()
-        answered[day] += each.summary["answered"]
-        money[day] += each.summary["actual_usd"] or 0.0
-    return [Day(day, answered[day], money[day]) for day in sorted(answered)]
+        told[each.at.date()].append(each.summary)
+    return [
+        Day(day, sum([each["answered"] for each in of_day]), sum(each["actual_usd"] or 0.0 for each in of_day))
+        for day, of_day in sorted(told.items())
+    ]

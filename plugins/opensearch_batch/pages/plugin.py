@@ -4,6 +4,7 @@ functions. Airflow's modules for access are no public API, and are imported here
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from fastapi import FastAPI
+
+    from opensearch_batch.pages.recent import RecentRuns
 
 LISTS = ("jobs", "outcomes")
 """What several mapped tasks push, and is shown as one list."""
@@ -45,12 +48,13 @@ def _app() -> FastAPI:
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
 
+    from opensearch_batch.pages.recent import RecentRuns
     from opensearch_batch.pages.run_page import run_page
     from opensearch_batch.pages.stored import pushed_in_run
 
     app = FastAPI(title="Batch inference", docs_url=None, redoc_url=None, openapi_url=None)
     may_read = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
-    who = Depends(get_user)
+    who, recent = Depends(get_user), RecentRuns(time.monotonic)
 
     @app.get("/dags/{dag_id}/runs/{run_id}", response_class=HTMLResponse, dependencies=[may_read])
     def page(dag_id: str, run_id: str) -> str:
@@ -59,7 +63,7 @@ def _app() -> FastAPI:
 
     @app.get("/", response_class=HTMLResponse)
     def batches(user: Any = who) -> str:
-        return batches_for(readable_by(user))
+        return batches_for(readable_by(user), recent)
 
     return app
 
@@ -81,7 +85,7 @@ def readable_by(user: Any) -> Callable[[str], bool]:
     return readable
 
 
-def batches_for(readable: Callable[[str], bool]) -> str:
+def batches_for(readable: Callable[[str], bool], recent: RecentRuns) -> str:
     from airflow.utils.session import create_session
 
     from opensearch_batch.pages.batches import days, jobs_in_flight, past_runs, tasks_held
@@ -95,7 +99,7 @@ def batches_for(readable: Callable[[str], bool]) -> str:
     with create_session() as session:
         jobs = jobs_in_flight(seen(pushed_in_live_runs(session)))
         held = tasks_held(seen(held_tasks(session)))
-        ended = seen(ended_runs(session, since))
+        ended = seen(recent.since(since, lambda day: ended_runs(session, day)))
     return batches_page(jobs, held, past_runs(ended), days(ended), since.date())
 
 

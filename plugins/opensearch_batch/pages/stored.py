@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -54,8 +54,7 @@ class Held:
     turn: dict[str, Any] | None
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """A run's summary; `at` is when it was pushed."""
 
     dag_id: str
