@@ -27,6 +27,7 @@ from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore, open_store_of
 from opensearch_batch.storage import matches, size_of
+from opensearch_batch.submit.shares import held_files, release
 
 GOOD, BAD = 0, 1
 
@@ -58,6 +59,7 @@ class _Spec(msgspec.Struct):
     model: _Model = msgspec.field(default_factory=_Model)
     output: _Output = msgspec.field(default_factory=_Output)
     connections: _Connections = msgspec.field(default_factory=_Connections)
+    work_uri: str = ""
 
 
 def due(manifest: Manifest, keep_days: float | None, now: datetime, size: SizeOf) -> list[ReportedJob] | Kept:
@@ -80,6 +82,25 @@ def due(manifest: Manifest, keep_days: float | None, now: datetime, size: SizeOf
             is_now = "gone" if found is None else f"{found} bytes"
             return Kept(f"{entry.uri} had {entry.bytes} bytes when it landed and is {is_now}")
     return report.jobs
+
+
+def without_shared(jobs: Sequence[ReportedJob], work_uri: str, *, dry_run: bool) -> list[ReportedJob]:
+    """Return the jobs whose files nobody else needs. A job of another run is given back, and its files are left to that
+    run; a job that another run has taken, and has not given back, keeps its files.
+    """
+    left = []
+    holding = held_files(work_uri, {job.key for job in jobs}) if work_uri else {}
+    for job in jobs:
+        if job.shared_with:
+            if not dry_run:
+                release(work_uri, job.key)
+            print(f"batch {job.provider_job_id} is the run {job.shared_with}'s: its clean-up deletes the files")
+        elif shares := holding.get(job.key):
+            runs = ", ".join(sorted({share.run for share in shares}))
+            print(f"kept the files of batch {job.provider_job_id}: shared by {runs}; clean that up first")
+        else:
+            left.append(job)
+    return left
 
 
 def files_of(job: ReportedJob, store: ProviderStore, vendor: Provider) -> Iterator[str]:
@@ -139,6 +160,7 @@ def _see_to(uri: str, given: argparse.Namespace) -> None:
     if isinstance(jobs, Kept):
         print(f"{uri}: nothing is deleted: {jobs.reason}")
         return
+    jobs = without_shared(jobs, _spec(manifest).work_uri, dry_run=given.dry_run)
     count = clean(manifest, jobs, _store_of(manifest, given.provider_conn_id), dry_run=given.dry_run)
     print(f"{uri}: {count} files {'would be ' if given.dry_run else ''}deleted")
 

@@ -69,10 +69,19 @@ class BudgetExceeded(Terminal):
 
 
 class PaidBefore(Terminal):
-    """Another run has sent the same rows to the same model, and `limits.same_input` is `refuse`; nothing was sent.
+    """Another run has sent the same rows to the same model, and `limits.same_input` is `refuse`; or it is `share`, and
+    the answers are no longer at the provider. Nothing was sent.
 
     Do: clear the named run, if its answers are only to land again. To pay a second time start a run with the conf
     `{"force_resubmit": true}`.
+    """
+
+
+class CancelledElsewhere(Terminal):
+    """The job of another run, shared by this run (`limits.same_input: share`), was cancelled before it had an answer.
+
+    Do: clear `submit_batch` with what follows. It takes the job that the other run has sent since, or sends the rows
+    itself, and pays for them.
     """
 
 

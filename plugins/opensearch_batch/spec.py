@@ -202,11 +202,11 @@ class LimitSection(Section):
         description="Share of rows that may fail for a named reason before the run fails; rows skipped by "
         "input.bad_rows do not count.",
     )
-    same_input: Literal["allow", "refuse"] = Field(
+    same_input: Literal["allow", "refuse", "share"] = Field(
         "allow",
         description="Another run has sent the same rows to the same model: allow sends and pays again; refuse fails "
-        "before anything is sent, unless the run's conf has force_resubmit. Runs of one work_uri are compared, shard "
-        "by shard.",
+        "before anything is sent; share waits for that run's jobs and lands their answers, for nothing. force_resubmit "
+        "in the run's conf pays again all the same. Runs of one work_uri are compared, shard by shard.",
     )
     repair_rounds: int = Field(
         1,

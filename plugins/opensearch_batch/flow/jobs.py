@@ -46,7 +46,8 @@ class Job(Value, frozen=True):
     """A batch accepted by the provider. `task_id` is None where the cluster kept no task for the batch (a lost answer).
 
     `key` is in the input file's name and comes back from the provider; `shard` is None for raw parameters;
-    `parameters` are the overrides of the connector's parameters.
+    `parameters` are the overrides of the connector's parameters. `shared_with` names the run whose job it is: that run
+    has paid for it, and only that run may cancel it; unset for the run's own jobs.
     """
 
     key: str
@@ -57,6 +58,7 @@ class Job(Value, frozen=True):
     model_id: str
     shard: Shard | None = None
     parameters: dict[str, Any] | None = None
+    shared_with: str | UnsetType = UNSET
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import chain
 
 import orjson
+from msgspec.structs import replace
 
 from opensearch_batch.errors import BatchError, ReasonsUnread, Refused, Unavailable
 from opensearch_batch.flow.answers import Answer, Usage
@@ -79,7 +80,7 @@ def land(
         result_file, failure_file = results.commit(), failures.commit()
         repair_file = handed_on.commit() if handed_on else None
     _warn(job, outcome, tally)
-    usage = _usage(outcome, store)
+    usage = _usage(outcome, store, tally)
     return Landed(
         job=job,
         state=outcome.state,
@@ -90,8 +91,8 @@ def land(
         duplicates=tally.duplicates,
         foreign=tally.foreign,
         unreadable=tally.unreadable,
-        input_tokens=usage.input_tokens or tally.usage.input_tokens,
-        output_tokens=usage.output_tokens or tally.usage.output_tokens,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
         instance_seconds=usage.instance_seconds,
         codes=tally.codes,
         named=tally.named,
@@ -147,14 +148,21 @@ def _refuse_fewer_than_told(outcome: Outcome, tally: Tally, requests: int) -> No
         )
 
 
-def _usage(outcome: Outcome, store: ProviderStore) -> Usage:
-    """What informs never keeps paid answers from landing."""
+def _usage(outcome: Outcome, store: ProviderStore, tally: Tally) -> Usage:
+    """What informs never keeps paid answers from landing. Another run's job has cost this run nothing."""
+    if outcome.job.shared_with:
+        return Usage()
     told = Usage(outcome.input_tokens, outcome.output_tokens, outcome.instance_seconds)
     try:
-        return store.usage(outcome) or told
+        told = store.usage(outcome) or told
     except BatchError as error:
         log.warning("%s: its usage cannot be read: %s", outcome.job.name, error)
-        return told
+    counted = tally.usage
+    return replace(
+        told,
+        input_tokens=told.input_tokens or counted.input_tokens,
+        output_tokens=told.output_tokens or counted.output_tokens,
+    )
 
 
 def _handed_on(job: Job, tally: Tally) -> AbstractContextManager[JsonLines | None]:

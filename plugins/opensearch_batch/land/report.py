@@ -21,7 +21,9 @@ from opensearch_batch.prepare.plan import Plan, counted
 
 
 class ReportedJob(Value, frozen=True):
-    """A job of the run; `shard` is a shard's index, None for raw parameters. `records` are rows."""
+    """A job of the run; `shard` is a shard's index, None for raw parameters. `records` are rows. `shared_with` names
+    the run that has paid for the job; unset for the run's own jobs.
+    """
 
     shard: int | None
     round: int
@@ -33,6 +35,7 @@ class ReportedJob(Value, frozen=True):
     attempt: int
     state: RemoteState
     records: int
+    shared_with: str | UnsetType = UNSET
 
 
 class Report(Value, frozen=True):
@@ -109,6 +112,11 @@ class Report(Value, frozen=True):
             found[0] += f" ({', '.join(ids)}{', …' if self.missing > len(ids) else ''})"
         return [*found, f"{shards_named(self.absent)} never landed"] if self.absent else found
 
+    @property
+    def _shared(self) -> str:
+        owners = [job.shared_with for job in self.jobs if job.shared_with]
+        return f" ({len(owners)} shared with {', '.join(sorted({*owners}))}, paid there)" if owners else ""
+
     def __str__(self) -> str:
         money = "" if self.actual_usd is None else f", ${self.actual_usd:.4f}"
         if self.actual_usd is not None and self.estimated_usd is not None:
@@ -123,7 +131,7 @@ class Report(Value, frozen=True):
             "truncated texts": self.truncated,
         }
         extra = "".join(f", {n} {kind}" for kind, n in counts.items() if n)
-        jobs = counted(len(self.jobs), "job")
+        jobs = counted(len(self.jobs), "job") + self._shared
         if self.unlanded:
             jobs += f" and {counted(len(self.unlanded), 'job')} more, submitted and not landed"
             money = money or ", at a price not known yet"
@@ -220,6 +228,7 @@ def reported(job: Job, state: RemoteState, records: int) -> ReportedJob:
         attempt=job.attempt,
         state=state,
         records=records,
+        shared_with=job.shared_with,
     )
 
 

@@ -25,10 +25,12 @@ def unlanded(
 
 
 def with_unlanded(report: Report, plan: Plan, jobs: Sequence[tuple[Job, Outcome | None]]) -> Report:
-    """Return the report with these jobs and their usage. The money is None where the usage of one is not known."""
+    """Return the report with these jobs and their usage. The money is None where the usage of one is not known; a job
+    of another run costs nothing.
+    """
     if not jobs:
         return report
-    used = [_usage(outcome) for _, outcome in jobs]
+    used = [_usage(outcome) for job, outcome in jobs if not job.shared_with]
     usage = sum(used, Usage(report.input_tokens, report.output_tokens, report.instance_seconds))
     known = plan.price is not None and Usage() not in used
     return replace(

@@ -52,14 +52,18 @@ def look(
     from opensearch_batch.orphans.at_provider import running_jobs
     from opensearch_batch.orphans.verdict import verdict
     from opensearch_batch.submit.claims import claims_of
+    from opensearch_batch.submit.shares import shares_of
 
     jobs = list(running_jobs(store, providers.get(spec.model.provider), time.time()))
     claims: dict[str, Claim] = {}
+    shares: dict[str, list[Claim]] = {}
     for work_uri in (spec.work_uri, *more_work):
         claims |= claims_of(work_uri, {job.key for job in jobs})
+        for key, more in shares_of(work_uri, {job.key for job in jobs}).items():
+            shares[key] = shares.get(key, []) + more
     orphans, ended = 0, GOOD
     for job in jobs:
-        found = verdict(claims.get(job.key), runs)
+        found = verdict(claims.get(job.key), runs, shares.get(job.key, ()))
         done = ""
         if found.owner == "orphan":
             orphans += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -28,8 +29,10 @@ class Verdict:
     why: str
 
 
-def verdict(claim: Claim | None, runs: Runs) -> Verdict:
-    """Take a job for an orphan only where this Airflow has had its run and has it no more: another Airflow, or an empty
+def verdict(claim: Claim | None, runs: Runs, shares: Sequence[Claim] = ()) -> Verdict:
+    """`shares` are the claims of runs that have taken the job as theirs too.
+
+    Take a job for an orphan only where this Airflow has had its run and has it no more: another Airflow, or an empty
     database, does not know the run either.
     """
     if claim is None:
@@ -42,4 +45,8 @@ def verdict(claim: Claim | None, runs: Runs) -> Verdict:
             f"of the run {claim.run}: this Airflow knows neither the run nor the version of its DAG. Another Airflow "
             "may have the run, or the whole DAG was deleted",
         )
+    for share in shares:
+        found = verdict(share, runs)
+        if found.owner != "orphan":
+            return Verdict(found.owner, f"of the run {claim.run}, which was deleted, and shared: {found.why}")
     return Verdict("orphan", f"of the run {claim.run}, which was deleted")

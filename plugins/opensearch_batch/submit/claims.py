@@ -23,6 +23,9 @@ from opensearch_batch.storage import exists, matches, open_binary, write_object
 FOLDER = "jobs"
 """Below the work URI, beside the folders of the runs."""
 
+TAKEN_BY = "--"
+"""Between two keys in the name of a share (shares.py), which lies beside the claims."""
+
 FRESH_SECONDS = 900.0
 """So long a submission may be under way before its job shows: a guess on the safe side, as in submission.py."""
 
@@ -47,10 +50,20 @@ class Claim(Value, frozen=True):
 
 
 @dataclass(frozen=True)
+class SharedJob:
+    """A job of another run over the same rows, to be taken instead of a new job; `run` is the owner's name."""
+
+    job_id: str
+    input_file_id: str
+    run: str
+
+
+@dataclass(frozen=True)
 class Claimant:
     """Notes a run's claims. `paid_for` tells what is paid for beside the rows: vendor, account, model, parameters.
 
-    `check` is asked after the claim was noted, before the submission, and may raise.
+    `look` is asked before anything is uploaded, with the claim to come, whose `input_file_id` may be empty; `check`
+    after the claim was noted, before the submission. Both may raise, and may return a job to take instead.
     """
 
     dag_id: str
@@ -58,18 +71,26 @@ class Claimant:
     task: str
     dag_version: str
     paid_for: str
-    check: Callable[[Shard, Claim], None] = lambda shard, claim: None
+    check: Callable[[Shard, Claim], SharedJob | None] = lambda shard, claim: None
+    look: Callable[[Shard, Claim], SharedJob | None] = lambda shard, claim: None
     now: Callable[[], float] = time.time
 
-    def __call__(self, shard: Shard, key: str, file_id: str) -> None:
+    def before(self, shard: Shard, key: str, file_id: str | None) -> SharedJob | None:
+        now = self.now()
+        return self.look(shard, self._claim(key, file_id or "", now, now))
+
+    def __call__(self, shard: Shard, key: str, file_id: str) -> SharedJob | None:
         """A claim of long ago is made anew: another run may have come first meanwhile."""
         uri, now = f"{content_uri(shard, self.paid_for)}/{key}.json", self.now()
         before = read_claim(uri) if exists(uri) else None
         goes_on = before and before.input_file_id == file_id and before.noted_at > now - FRESH_SECONDS
         first_at = before.first_at if before and goes_on else now
-        claim = Claim(key, self.dag_id, self.run_id, self.task, self.dag_version, file_id, first_at, now)
+        claim = self._claim(key, file_id, first_at, now)
         write_object(uri, orjson.dumps(claim.to_dict()))
-        self.check(shard, claim)
+        return self.check(shard, claim)
+
+    def _claim(self, key: str, file_id: str, first_at: float, now: float) -> Claim:
+        return Claim(key, self.dag_id, self.run_id, self.task, self.dag_version, file_id, first_at, now)
 
 
 def work_uri_of(shard: Shard) -> str:

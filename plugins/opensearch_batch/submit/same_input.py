@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from opensearch_batch.errors import PaidBefore, Unavailable
-from opensearch_batch.flow.jobs import is_spent
+from opensearch_batch.flow.jobs import RemoteState, is_spent
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.storage import names_in
-from opensearch_batch.submit.claims import FRESH_SECONDS, Claim, content_uri, read_claim
+from opensearch_batch.submit.claims import FRESH_SECONDS, TAKEN_BY, Claim, content_uri, read_claim
 from opensearch_batch.submit.names import attempt_of
 
 LOOK_AGAIN_SECONDS = 300.0
@@ -29,10 +29,15 @@ WHAT_NOW = (
 
 @dataclass(frozen=True)
 class Payment:
-    """What is known of another run's job over the same rows; `words` are empty while no job has been seen."""
+    """What is known of another run's job over the same rows; `words` are empty while no job has been seen, `job_id`
+    and `state` where no job has or may have answers.
+    """
 
     claim: Claim
     words: str = ""
+    file_id: str = ""
+    job_id: str = ""
+    state: RemoteState | None = None
 
 
 def refuse_paid(shards: Iterable[Shard], paid_for: str, run: str, store: ProviderStore, provider: Provider) -> None:
@@ -53,10 +58,8 @@ def refuse_paid(shards: Iterable[Shard], paid_for: str, run: str, store: Provide
 
 def refuse_same(shard: Shard, own: Claim, paid_for: str, store: ProviderStore, provider: Provider) -> None:
     """Raise PaidBefore where another run has paid for the shard's rows, and Unavailable where the job of another claim
-    may show yet: at a first look any claim's, as another run may have looked before this claim could be read; later an
-    earlier claim's.
+    may show yet (goes_first).
     """
-    is_first_look = own.first_at == own.noted_at
     for each in payments(shard, paid_for, store, provider, own.noted_at - FRESH_SECONDS):
         if each.claim.run == own.run:
             continue
@@ -65,12 +68,19 @@ def refuse_same(shard: Shard, own: Claim, paid_for: str, store: ProviderStore, p
                 f"{shard.name} was not sent: the run {each.claim.run} has sent the same rows to the same model: "
                 f"{each.words}. {WHAT_NOW}"
             )
-        if is_first_look or (each.claim.first_at, each.claim.key) < (own.first_at, own.key):
+        if goes_first(each.claim, own):
             raise Unavailable(
                 f"{shard.name}: the run {each.claim.run} may be sending the same rows at this moment; the next try "
                 "sees whether it has",
                 retry_after_seconds=LOOK_AGAIN_SECONDS,
             )
+
+
+def goes_first(other: Claim, own: Claim) -> bool:
+    """Tell whether `own`, which others can read, leaves a submission under way to `other`: at a first look to any, as
+    that run may have looked before this claim could be read; later to an earlier one.
+    """
+    return own.first_at == own.noted_at or (other.first_at, other.key) < (own.first_at, own.key)
 
 
 def payments(shard: Shard, paid_for: str, store: ProviderStore, provider: Provider, since: float) -> Iterator[Payment]:
@@ -79,14 +89,15 @@ def payments(shard: Shard, paid_for: str, store: ProviderStore, provider: Provid
     """
     folder = content_uri(shard, paid_for)
     for name in sorted(names_in(folder)):
-        if not name.endswith(".json"):
+        if not name.endswith(".json") or TAKEN_BY in name:
             continue
         claim = read_claim(f"{folder}/{name}")
         uploads = store.find_uploads(claim.key)
         file_id = uploads[max(uploads, key=attempt_of)] if uploads else claim.input_file_id
         jobs = [provider.read_job(document) for document in store.find_jobs(file_id)]
         if usable := [job for job in jobs if not is_spent(job)]:
-            yield Payment(claim, f"job {usable[0].id} ({usable[0].status})")
+            words = f"job {usable[0].id} ({usable[0].status})"
+            yield Payment(claim, words, file_id, usable[0].id, usable[0].state)
         elif not jobs and store.file_bytes(file_id) is None:
             yield Payment(claim, f"its input file {file_id} is gone, as after a clean-up of what has landed")
         elif not jobs and claim.noted_at > since:

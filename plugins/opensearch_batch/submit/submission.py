@@ -30,6 +30,7 @@ from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.submit.admission import UPLOADS, Admission
+from opensearch_batch.submit.claims import SharedJob
 from opensearch_batch.submit.names import attempt_of, file_name, hash_key, shard_key
 from opensearch_batch.submit.note import Memory, Note, noted
 from opensearch_batch.submit.task_limit import free_ended_tasks
@@ -70,7 +71,8 @@ class Submitter:
     `parameters` override the connector's own, as in any _batch_predict. `settle_seconds`: None asks the connector.
     `is_there` tells whether an object exists at a URI; without `is_there` no repair round is known to have a shard's
     rows. `admission` is asked before any new upload or submission, and may raise MustWait. `claim` is told the shard,
-    the key and the input file before each submission of a shard, and may raise.
+    the key and the input file before each submission of a shard, `shared` before anything is uploaded: both may raise,
+    and may return another run's job, which then counts for the shard.
     """
 
     send: Callable[[Call], Any]
@@ -84,7 +86,8 @@ class Submitter:
     admission: Admission | None = None
     look_seconds: float = 15.0
     is_there: Callable[[str], bool] = lambda uri: False
-    claim: Callable[[Shard, str, str], None] = lambda shard, key, file_id: None
+    claim: Callable[[Shard, str, str], SharedJob | None] = lambda shard, key, file_id: None
+    shared: Callable[[Shard, str, str | None], SharedJob | None] = lambda shard, key, file_id: None
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     _turn: threading.Lock = field(default_factory=threading.Lock)
@@ -104,6 +107,8 @@ class Submitter:
         note = noted(self.memory, key) or first_note
         if job := self._noted_job(note, shard.name, shard):
             return job
+        if note and note.job and note.job.shared_with:  # its input file is another run's
+            note = Note(note.job.attempt + 1, None)
         attempt, file_id = self._latest_upload(key, note)
         if file_id:
             target = _Target(key, attempt, file_id, shard)
@@ -115,6 +120,8 @@ class Submitter:
                 return self._note(found.job)
             if found:
                 attempt, file_id = attempt + 1, None
+        if shared := self.shared(shard, key, file_id):
+            return self._take(shared, key, attempt, shard)
         self._admit(shard.name, shard.bytes, file_id)
         if not file_id:
             file_id = self.store.upload(shard, file_name(key, attempt))
@@ -122,8 +129,15 @@ class Submitter:
                 note is None or note.job is None
             ):  # nothing was sent yet: after a refused claim the next try need not wait
                 self.memory.set(key, Note(attempt, file_id).to_dict())
-        self.claim(shard, key, file_id)
+        if shared := self.claim(shard, key, file_id):
+            return self._take(shared, key, attempt, shard)
         return self._submit(_Target(key, attempt, file_id, shard))
+
+    def _take(self, shared: SharedJob, key: str, attempt: int, shard: Shard) -> Job:
+        target = _Target(key, attempt, shared.input_file_id, shard)
+        job = replace(self._job(target, self._task_of(shared.job_id), shared.job_id), shared_with=shared.run)
+        log.info("%s: the run %s has sent the same rows: shared is %s, nothing sent", shard.name, shared.run, job.name)
+        return self._note(job)
 
     def submit_parameters(self) -> Job:
         """Submit one job from `parameters` alone; `parameters` or the connector name an input file at the provider.

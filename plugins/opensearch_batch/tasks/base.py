@@ -119,11 +119,14 @@ def worker_ask(settings: TaskSettings) -> Callable[[Ask], Any]:
 
 
 def cancel_jobs(settings: TaskSettings, jobs: Sequence[Job]) -> list[str]:
-    """Cancel each job still running; return an error line for each job that may go on."""
+    """Cancel each job still running, but for another run's; return an error line for each job that may go on."""
     told: set[str] = set()
     ask = worker_ask(settings)
     left: list[str] = []
     for job in jobs:
+        if job.shared_with:
+            log.info("%s is the run %s's, and is left to it", job.name, job.shared_with)
+            continue
         try:
             remote = drive(look(job, settings.provider, told), ask)
             if remote is not None and not ended(remote):

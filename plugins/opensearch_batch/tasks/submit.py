@@ -91,6 +91,7 @@ class SubmitBatchOperator(BatchOperator):
         limits = limits_of(self.max_jobs_in_flight, self.max_enqueued_tokens, settings.spec)
         SubmitRules(self.task_id, self.pool, limits).check(settings.spec)
         store = open_provider_store(settings)
+        claimant = claimant_of(context, settings, store, self.model_id, self.parameters or {})
         submitter = Submitter(
             send=cluster(settings.opensearch_conn_id),
             store=store,
@@ -101,7 +102,8 @@ class SubmitBatchOperator(BatchOperator):
             parameters=self.parameters or {},
             settle_seconds=self.settle_seconds,
             is_there=exists,
-            claim=claimant_of(context, settings, store, self.model_id, self.parameters or {}),
+            claim=claimant,
+            shared=claimant.before,
             admission=admission_of(settings, limits, store) if limits else None,
         )
         shards = [None] if self.shards is None else [Shard.from_dict(shard) for shard in flat(self.shards)]

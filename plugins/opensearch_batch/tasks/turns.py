@@ -141,6 +141,7 @@ def _submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, 
         memory.set(f"bar-{job.provider_job_id}", bar)
     below_until = bar["since"] + FULL_WAIT_SECONDS
     admission = admission_of(settings, rules.limits, store, below=bar["below"], below_until=below_until)
+    claimant = claimant_of(context, settings, store, job.model_id, job.parameters or {})
     submitter = Submitter(
         send=cluster(settings.opensearch_conn_id),
         store=store,
@@ -151,7 +152,8 @@ def _submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, 
         parameters=job.parameters or {},
         admission=admission,
         is_there=exists,
-        claim=claimant_of(context, settings, store, job.model_id, job.parameters or {}),
+        claim=claimant,
+        shared=claimant.before,
     )
     try:
         again = submitter.submit_again(job)

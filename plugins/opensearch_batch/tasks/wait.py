@@ -107,7 +107,7 @@ class BatchSensor(BaseSensorOperator):
         with airflow_errors():
             settings = self._prepare(context)
             if not self.deferrable:
-                return self._tell(context, self._poke_until_done(context, settings))
+                return self._tell(context, settings, self._poke_until_done(context, settings))
             if len(self.linked_jobs) < SEVERAL:
                 done = self._look(context, settings)
                 if done.is_done:
@@ -203,13 +203,19 @@ class BatchSensor(BaseSensorOperator):
             trigger = turn_trigger(settings, limits, full.wanted, self.poke_interval, carried)
             self.defer(trigger=trigger, method_name="turn_came")
         if not any(submitted):
-            return self._tell(context, outcomes, waited_seconds)
+            return self._tell(context, settings, outcomes, waited_seconds)
         return self._defer(context, self._prepare(context))
 
     def _tell(
-        self, context: Context, outcomes: list[Outcome], waited_seconds: float | None = None
+        self, context: Context, settings: TaskSettings, outcomes: list[Outcome], waited_seconds: float | None = None
     ) -> list[dict[str, Any]]:
-        """Log the bundle's progress and keep the progress as XCom `progress`; return the Outcomes as dicts."""
+        """Log the bundle's progress and keep the progress as XCom `progress`; return the Outcomes as dicts.
+
+        Raise CancelledElsewhere for a job of another run that was cancelled without an answer.
+        """
+        from opensearch_batch.tasks.shared_ends import with_whose_act
+
+        outcomes = with_whose_act(settings, outcomes)
         progress = of_outcomes(outcomes, waited_seconds)
         self.log.info("%s", progress)
         context["ti"].xcom_push("progress", progress.to_dict())
@@ -286,6 +292,8 @@ class BatchSensor(BaseSensorOperator):
         left = self._cancel(settings)
         names = ", ".join(job.provider_job_id for job in self.linked_jobs)
         what = f"these may go on: {'; '.join(left)}" if left else "they were cancelled"
+        if owners := sorted({job.shared_with for job in self.linked_jobs if job.shared_with}):
+            what += f", but for the jobs of {', '.join(owners)}, which go on"
         how_far = f" ({progress})" if progress else ""
         raise AirflowSensorTimeout(
             f"jobs {names} had not ended {self.timeout:.0f} s after the first look{how_far}; {what}"

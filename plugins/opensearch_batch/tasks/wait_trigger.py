@@ -150,7 +150,8 @@ class BatchTrigger(StoredTrigger):
                 return
             async with self._asking() as ask:
                 for job in jobs:
-                    await self._cancel(job, ask)
+                    if not job.shared_with:  # only the run that has paid for it ends it
+                        await self._cancel(job, ask)
         except Exception:
             self.log.exception("could not cancel %s", ", ".join(job.provider_job_id for job in jobs))
 
