@@ -298,6 +298,8 @@ class BatchSpec(Section):
             raise SpecError("write_back writes into the index of input.uri: say input.uri: opensearch://conn/index")
         if self.output.format != "jsonl":
             raise SpecError("write_back reads results of output.format: jsonl")
+        index = self.input.uri.rpartition("/")[2]
+        self.write_back.refuse_two_places(index, has_chunks=self.input.chunks is not None)
         return self
 
     @model_validator(mode="before")

@@ -28,6 +28,15 @@ class WriteBackSection(Section):
         "documents have not changed. Default: vector_field, or the nested field of chunks, with _provenance.",
     )
 
+    provenance_index: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9._-]*$",
+        max_length=200,
+        description="Name of a sidecar index that takes the provenance in place of a field, for an index whose mapping "
+        "is not yours to change: the vector is all that goes into the document. It is made where it is not there, on "
+        "the same cluster; several specs may share it. Not with provenance_field, and not with input.chunks.",
+    )
+
     read: Literal["changed", "all"] = Field(
         "changed",
         description="Documents that a run reads: changed are those written since the last complete run, all reads the "
@@ -90,6 +99,22 @@ class WriteBackSection(Section):
     def provenance(self) -> str:
         """`provenance_field`, else the default."""
         return self.provenance_field or f"{self.vector_field}_provenance"
+
+    def refuse_two_places(self, index: str, *, has_chunks: bool) -> None:
+        """Raise SpecError where a sidecar index is named, and does not go together with the rest. `index` is the one
+        that is read.
+        """
+        if self.provenance_index is None:
+            return
+        if has_chunks:
+            raise SpecError(
+                "write_back.provenance_index is for one vector a document. Documents with input.chunks keep theirs: "
+                "their mapping needs a nested field for the chunks anyway. Leave provenance_index out"
+            )
+        if self.provenance_field:
+            raise SpecError("write_back: provenance_field and provenance_index are two places: name one of them")
+        if self.provenance_index == index:
+            raise SpecError(f"write_back.provenance_index: {index} is the index of the documents. Name another")
 
     def refuse_no_place_for_chunks(self) -> None:
         """Raise SpecError where these fields do not take a document's chunks."""

@@ -15,6 +15,11 @@ from opensearch_batch.spec import BatchSpec
 SPECS = Path(__file__).resolve().parents[2] / "dags" / "specs"
 
 
+def into_index(back: dict[str, Any], **read: Any) -> dict[str, Any]:
+    uri = {"uri": "opensearch://cluster/articles"}
+    return spec(input={**uri, **read}, write_back={"vector_field": "vector", **back})
+
+
 def spec(**sections: Any) -> dict[str, Any]:
     return {
         "name": "articles",
@@ -70,6 +75,13 @@ def test_every_wrong_field_is_named_at_once() -> None:
         (spec(name="../escape"), "name:"),
         (spec(limits={"max_failed_fraction": 1.5}), "limits.max_failed_fraction:"),
         (spec(wait={"poll_seconds": 0}), "wait.poll_seconds:"),
+        (into_index({"provenance_index": "articles"}), "articles is the index of the documents. Name another"),
+        (into_index({"provenance_index": "beside", "provenance_field": "in"}), "are two places: name one of them"),
+        (into_index({"provenance_index": "Beside"}), "write_back.provenance_index: String should match pattern"),
+        (
+            into_index({"provenance_index": "beside", "vector_field": "chunks.vector"}, chunks={"size": 50}),
+            "write_back.provenance_index is for one vector a document",
+        ),
         (["a", "list"], "the spec:"),
         (None, "the spec:"),
     ],

@@ -19,8 +19,8 @@ MOST_COUNTS = 5
 
 def refuse_other_vectors(changed: ChangedDocuments, spec: BatchSpec) -> None:
     """Raise Refused where documents have vectors of another model than the spec's."""
-    assert spec.write_back is not None
-    if others := changed.with_vectors_of_others(spec.write_back, spec.model.name):
+    assert changed.provenance is not None
+    if others := changed.provenance.with_vectors_of_others(spec.model.name):
         raise Refused(
             f"{spec.input.uri}: {others} documents have vectors of another model than {spec.model.name}, or of an "
             "unknown one: somebody else writes there. The alias stays where it is. Start a new run"

@@ -125,7 +125,8 @@ def body_of(
     settings |= {"knn": "true", **dict.fromkeys(PIPELINES, "_none")}
     mapping = copy.deepcopy(dict(about["mappings"]))
     mapping["_meta"] = with_note(mapping.get("_meta"), note)
-    set_field(mapping, section.provenance, {"properties": PROVENANCE})
+    if not section.provenance_index:
+        set_field(mapping, section.provenance, {"properties": PROVENANCE})
     field = vector_field(about["mappings"], section, dimensions) if dimensions else None
     if chunks:
         set_field(mapping, section.chunks_field, _nested_field(about["mappings"], section, chunks))

@@ -21,7 +21,10 @@ _OF_SHARDS = (
     "_shards.failed,indices.*.uuid,indices.*.shards.*.routing.primary,indices.*.shards.*.seq_no.global_checkpoint,"
     "indices.*.shards.*.commit.user_data.history_uuid"
 )
-_OF_ITEMS = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+_OF_ITEMS = (
+    "errors,items.*.status,items.*._seq_no,items.*._primary_term,items.*.error.type,items.*.error.reason,"
+    "items.*.error.caused_by.reason"
+)
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,15 @@ class Page:
 
 @dataclass(frozen=True)
 class BulkItem:
-    """What became of an action of a bulk request, in the order of the actions; `type` and `reason` of its error."""
+    """What became of an action of a bulk request, in the order of the actions; `type` and `reason` of its error. Of a
+    document that was written, or is as it was to be, the numbers of its version.
+    """
 
     status: int
     type: str = ""
     reason: str = ""
+    seq_no: int = -1
+    primary_term: int = 0
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,8 @@ def _item(item: Mapping[str, Any]) -> BulkItem:
     cause = (error.get("caused_by") or {}).get("reason")
     said = error.get("reason") or ""  # null where the server's exception had no words
     reason = f"{said}: {cause}" if cause else said
-    return BulkItem(item["status"], error.get("type", ""), scrubbed(reason))
+    numbers = item.get("_seq_no", -1), item.get("_primary_term", 0)
+    return BulkItem(item["status"], error.get("type", ""), scrubbed(reason), *numbers)
 
 
 def _found(answer: Any) -> list[Found]:

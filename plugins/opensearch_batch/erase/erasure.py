@@ -126,6 +126,8 @@ def _remove(order: Order, looked: Looked) -> None:
         remove_files(store, sure)
     if looked.indices:
         looked.indices.remove(looked.indexed)
+    for sidecar in looked.sidecars:
+        sidecar.remove()
     unfinished = looked.unfinished
     for folder in looked.work:
         if folder in unfinished:

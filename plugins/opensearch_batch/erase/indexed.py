@@ -80,12 +80,12 @@ class Indices:
     def look(self, ids: Collection[str]) -> Iterator[tuple[Place, list[Indexed]]]:
         """Yield each index with its documents."""
         for index in self.names:
-            found = [each for some in _batches(self._document_ids(index, ids)) for each in self._found(index, some)]
+            found = [each for some in batches_of(self.document_ids(index, ids)) for each in self._found(index, some)]
             if self._forget == "text":
                 found = [each for each in found if each.fields]
             yield Place("index", self.uri(index), self._count(index), len(found)), found
 
-    def _document_ids(self, index: str, ids: Collection[str]) -> list[str]:
+    def document_ids(self, index: str, ids: Collection[str]) -> list[str]:
         """Rows of one index are named by the document's id, rows of several by index/id."""
         own = {each.removeprefix(f"{index}/") for each in ids if each.startswith(f"{index}/")}
         of_one = len(self._own) == 1 or index not in self._own or _names_of_one(self._spec)
@@ -118,20 +118,25 @@ class Indices:
     def remove(self, found: Iterable[Indexed]) -> None:
         """Repeating is safe. Raise Unavailable where the index has no place for it now."""
         lines = (_delete(each) if self._forget == "document" else _forget(each) for each in found)
-        while some := list(islice(lines, IDS_AT_ONCE)):
-            for item in self._send(documents.bulk(b"".join(some))):
-                if item.status in (TOO_MANY, CONFLICT) or item.status >= SERVER_ERROR:
-                    kind = Refused if item.type == BLOCKED else Unavailable
-                    raise kind(f"{', '.join(self.names)}: not all documents are erased: {item.type}: {item.reason}")
-                if item.status >= 400 and item.status != NOT_FOUND:
-                    role = ". The role for it is docs/roles/index.yml" if item.status == FORBIDDEN else ""
-                    raise Refused(f"{', '.join(self.names)}: {item.type}: {item.reason}{role}")
+        send_lines(self._send, ", ".join(self.names), lines)
 
     @property
     def _send(self) -> Send:
         from opensearch_batch.cluster.hook import MLCommonsHook
 
         return MLCommonsHook(self._connection).send
+
+
+def send_lines(send: Send, name: str, lines: Iterator[bytes]) -> None:
+    """Send the lines of removals. Raise Unavailable where an index has no place for them now, Refused for a block."""
+    while some := list(islice(lines, IDS_AT_ONCE)):
+        for item in send(documents.bulk(b"".join(some))):
+            if item.status in (TOO_MANY, CONFLICT) or item.status >= SERVER_ERROR:
+                kind = Refused if item.type == BLOCKED else Unavailable
+                raise kind(f"{name}: not all documents are erased: {item.type}: {item.reason}")
+            if item.status >= 400 and item.status != NOT_FOUND:
+                role = ". The role for it is docs/roles/index.yml" if item.status == FORBIDDEN else ""
+                raise Refused(f"{name}: {item.type}: {item.reason}{role}")
 
 
 def _delete(document: Indexed) -> bytes:
@@ -166,6 +171,6 @@ def _hash_of(spec: BatchSpec, model: bytes, fields: Mapping[str, Any]) -> Iterat
         return
 
 
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+def batches_of(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     for at in range(0, len(ids), IDS_AT_ONCE):
         yield ids[at : at + IDS_AT_ONCE]

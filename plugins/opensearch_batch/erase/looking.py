@@ -11,6 +11,7 @@ import orjson
 from opensearch_batch import providers
 from opensearch_batch.erase.indexed import Indexed, Indices
 from opensearch_batch.erase.left_ids import look_at_checkpoint
+from opensearch_batch.erase.noted import Sidecar, look_at_sidecars
 from opensearch_batch.erase.order import ANY, FOLDER, Order
 from opensearch_batch.erase.outputs import OutputFolder, folders_of, look_at_output, manifests_in, moved_by
 from opensearch_batch.erase.proof import Place
@@ -41,6 +42,7 @@ class Looked:
     unknown: list[RunFolder] = field(default_factory=list)
     indices: Indices | None = None
     indexed: list[Indexed] = field(default_factory=list)
+    sidecars: list[Sidecar] = field(default_factory=list)
     at_provider: list[tuple[ProviderStore, list[ProviderFile]]] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     hashes: set[str] = field(default_factory=set)
@@ -91,6 +93,9 @@ def look(order: Order, ids: frozenset[str], open_store: OpenStore, hashes: Itera
             looked.places.append(place)
             looked.indexed += found
             looked.hashes |= {each for document in found for each in document.hashes}
+        looked.sidecars = list(look_at_sidecars(looked.specs, looked.indices, ids))
+        looked.places += [sidecar.place for sidecar in looked.sidecars]
+        looked.hashes |= {each for sidecar in looked.sidecars for entry in sidecar.entries for each in entry.hashes}
     _look_at_providers(looked, named, open_store)
     looked.places += _look_at_records(looked)
     looked.places += filter(None, (look_at_checkpoint(uri, ids) for uri in looked.checkpoints))

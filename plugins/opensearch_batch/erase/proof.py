@@ -19,6 +19,7 @@ BEGUN = "left by a killed task: removed whole"
 Forget = Literal["document", "text"]
 Kind = Literal[
     "index",
+    "provenance index",
     "provider file",
     "work file",
     "results",

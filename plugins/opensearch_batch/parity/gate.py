@@ -10,17 +10,20 @@ from typing import Any
 
 from opensearch_batch import providers
 from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.indices import Held, held_documents
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.parity import Parity
 from opensearch_batch.parity.neighbours import recall_of, space_of
 from opensearch_batch.parity.nested import chunks_at, path_of_chunks
+from opensearch_batch.parity.noted import sidecar_of, with_noted_hashes
 from opensearch_batch.parity.online import embed
 from opensearch_batch.parity.sample import Sample, Sampled, draw
 from opensearch_batch.parity.verdict import Incomparable, cosine, judged
 from opensearch_batch.parity_section import ParitySection
 from opensearch_batch.prepare.index_mapping import field_at
+from opensearch_batch.sources.sidecar import Sidecar
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.write_back_section import WriteBackSection
 
@@ -56,16 +59,19 @@ def check_parity(
         raise SpecError("the parity check needs a spec with write_back and parity")
     for index in indices:
         corpus(documents.refresh(index))  # else vectors written a moment ago are not in the sample
-    sample = draw(corpus, spec, written, indices, section.sample, run)
+    sidecar = sidecar_of(corpus, written, indices)
+    sample = draw(corpus, spec, written, indices, section.sample, run, sidecar)
     path = path_of_chunks(spec, written)
-    stored = _vectors(corpus, written, sample, path)
+    stored = _vectors(corpus, written, sample, path, sidecar)
     online, why_not = _online(models, spec, sample, find_model, pause)
     cosines = {each.name: cosine(stored[each.name], vector) for each, vector in online}
     recalls = _recalls(corpus, written, section, online, indices, path)
     return judged(cosines, recalls, sample.left_out, section, why_not=why_not, when_incomparable=when_incomparable)
 
 
-def _vectors(corpus: Send, written: WriteBackSection, sample: Sample, path: str) -> dict[str, list[float]]:
+def _vectors(
+    corpus: Send, written: WriteBackSection, sample: Sample, path: str, sidecar: Sidecar | None
+) -> dict[str, list[float]]:
     """Vectors by name, of the sampled documents only; one that was edited since is left out of the sample."""
     vectors = {}
     drawn = tuple(sample.documents)
@@ -74,9 +80,12 @@ def _vectors(corpus: Send, written: WriteBackSection, sample: Sample, path: str)
     leaves = [written.vector_field, hash_field]
     for begin in range(0, len(drawn), at_once):
         part = drawn[begin : begin + at_once]
-        found = corpus(documents.get_documents([_wanted(each, leaves) for each in part]))
-        for each, document in zip(part, found, strict=True):
-            source = document.source or {}
+        found: list[Held] = corpus(held_documents([_wanted(each, leaves) for each in part]))
+        sources = [held.source or {} for held in found]
+        if sidecar:
+            hits = [_hit(each, held) for each, held in zip(part, found, strict=True)]
+            sources = [hit["_source"] for hit in with_noted_hashes(hits, sidecar, written)]
+        for each, source in zip(part, sources, strict=True):
             vector, made_of = (_leaf(source, path, each.number, leaf) for leaf in leaves)
             if made_of == each.text_hash and isinstance(vector, list):
                 vectors[each.name] = vector
@@ -97,6 +106,13 @@ def _leaf(source: Mapping[str, Any], path: str, number: int | None, leaf: str) -
 def _wanted(each: Sampled, leaves: Sequence[str]) -> dict[str, Any]:
     place = {"_index": each.index, "_id": each.id, "_source": leaves}
     return place | ({"routing": each.routing} if each.routing else {})
+
+
+def _hit(each: Sampled, held: Held) -> dict[str, Any]:
+    """What a search would tell of a document."""
+    routing = {"_routing": each.routing} if each.routing else {}
+    numbers = {"_seq_no": held.seq_no, "_primary_term": held.primary_term}
+    return {"_index": each.index, "_id": each.id, "_source": held.source, **numbers, **routing}
 
 
 def _online(

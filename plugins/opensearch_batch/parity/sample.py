@@ -14,10 +14,12 @@ from opensearch_batch.dotted import value_at
 from opensearch_batch.flow.chunks import chunk_id
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.parity.nested import chunks_at, nested_query, path_of_chunks
+from opensearch_batch.parity.noted import with_noted_hashes
 from opensearch_batch.prepare.lengths import text_limit
 from opensearch_batch.sources.document_text import DocumentTexts
 from opensearch_batch.sources.hashed import hash_of_model
 from opensearch_batch.sources.records import WrongRow
+from opensearch_batch.sources.sidecar import Sidecar
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.write_back_section import WriteBackSection
 
@@ -57,7 +59,15 @@ class Sample:
         self.left_out.setdefault(reason, []).append(name)
 
 
-def draw(send: Send, spec: BatchSpec, section: WriteBackSection, indices: Sequence[str], size: int, run: str) -> Sample:
+def draw(
+    send: Send,
+    spec: BatchSpec,
+    section: WriteBackSection,
+    indices: Sequence[str],
+    size: int,
+    run: str,
+    sidecar: Sidecar | None = None,
+) -> Sample:
     """Draw up to `size` documents; the same run draws the same ones of an unchanged index. Raise BatchError."""
     sample, texts = Sample(), _Texts(spec, section, run)
     page = min(size, MOST_A_PAGE)
@@ -66,6 +76,8 @@ def draw(send: Send, spec: BatchSpec, section: WriteBackSection, indices: Sequen
         part = {"from": begin, "size": min(page, RESULT_WINDOW - begin)}
         body = _question(section, spec.model.name, path_of_chunks(spec, section), texts.leaves, run) | part
         hits = send(documents.search_documents(",".join(indices), body)).hits
+        if sidecar:
+            hits = with_noted_hashes(hits, sidecar, section)
         for hit in hits:
             if len(sample.documents) < size:
                 texts.add(hit, sample, several=len(indices) > 1)
@@ -82,11 +94,14 @@ def seed_of(run: str) -> int:
 
 def _question(section: WriteBackSection, model: str, path: str, leaves: Sequence[str], run: str) -> dict[str, Any]:
     exists = {"exists": {"field": section.vector_field}}
-    written = [{"term": {f"{section.provenance}.model": model}}, nested_query(path, exists)]
+    written = [nested_query(path, exists)]
+    if not section.provenance_index:
+        written.append({"term": {f"{section.provenance}.model": model}})
     random = {"random_score": {"seed": seed_of(run), "field": "_seq_no"}, "boost_mode": "replace"}
     return {
         "query": {"function_score": {"query": {"bool": {"filter": written}}, **random}},
         "_source": list(dict.fromkeys([*leaves, section.hash_field])),
+        "seq_no_primary_term": section.provenance_index is not None,
         "track_total_hits": False,
     }
 

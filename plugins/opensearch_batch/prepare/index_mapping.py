@@ -76,7 +76,7 @@ def _in_the_way(
         )
     wrong = [
         name
-        for name in PROVENANCE
+        for name in ({} if section.provenance_index else PROVENANCE)
         if (field_at(mapping, f"{section.provenance}.{name}") or {}).get("type") != "keyword"
     ]
     if wrong:

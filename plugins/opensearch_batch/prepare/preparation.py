@@ -34,6 +34,7 @@ from opensearch_batch.prepare.shards import (
     estimate_tokens,
     write_shards,
 )
+from opensearch_batch.prepare.sidecar import make_sidecar
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.changed import ChangedDocuments
@@ -199,21 +200,23 @@ def _reuse(spec: BatchSpec, uri: str, run_key: str) -> Generator[Reuse | None, N
 
 def _documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDocuments:
     """Raise SpecError for an index that cannot be read or written as the spec says."""
+    if not spec.dry_run:
+        make_sidecar(spec)
     documents = ChangedDocuments.of(spec)
     refuse_unreadable(documents.described, documents.fields)
-    if spec.write_back and not (spec.dry_run and spec.write_back.is_beside):  # that one makes no index to look at
+    if spec.write_back and documents.provenance:
         if asked.vectors is False:
             raise SpecError(f"write_back takes vectors, and {spec.model.endpoint} answers with text")
         if chunks := spec.input.chunks:
             refuse_chunks(documents.described, spec.write_back, asked.dimensions, keep_text=chunks.keep_text)
         refuse_unwritable(documents.described, spec.write_back, asked.dimensions)
-        if run_name and not spec.dry_run and (before := documents.written_by(spec.write_back, run_name)):
+        if run_name and not spec.dry_run and (before := documents.provenance.written_by(run_name)):
             raise Terminal(
                 f"this run has written {before} vectors into {spec.input.uri} before, so its input cannot be prepared "
                 "again. Start a new run: it sends only what has no vector yet. Or clear write_back alone."
             )
         if spec.write_back.on_model_change == "error":
-            others = documents.with_vectors_of_others(spec.write_back, spec.model.name)
+            others = documents.provenance.with_vectors_of_others(spec.model.name)
             refuse_mixed(spec.input.uri, others, spec.model.name)
     return documents
 

@@ -46,11 +46,11 @@ Ended = Callable[[list[tuple[A, BulkItem]]], None]
 """Takes what became of actions, from several threads."""
 
 
-def send_all(actions: Iterable[A], send: Send, check: Callable[[set[str]], None], ended: Ended[A]) -> None:
+def send_all(actions: Iterable[A], send: Send, before: Callable[[Sequence[A]], None], ended: Ended[A]) -> None:
     """Send all actions until each has an end; what the cluster had no place for is sent again, later.
 
-    `check` gets the indices of each request before the request is sent. Raise Refused for a block that only a person
-    lifts and for want of a permission, Throttled where the cluster stays busy, and what `check` and `ended` raise.
+    `before` gets the actions of each request before the request is sent. Raise Refused for a block that only a person
+    lifts and for want of a permission, Throttled where the cluster stays busy, and what `before` and `ended` raise.
     """
     stopped = threading.Event()
 
@@ -59,11 +59,11 @@ def send_all(actions: Iterable[A], send: Send, check: Callable[[set[str]], None]
 
         def attempt() -> None:
             nonlocal left
-            check({action.index for action in left})
+            before(left)
             busy: list[A] = []
             over: list[tuple[A, BulkItem]] = []
             for action, item in _answered(left, send):
-                if _is_busy(action, item):
+                if is_busy(action, item):
                     busy.append(action)
                 else:
                     over.append((action, item))
@@ -83,7 +83,7 @@ def send_all(actions: Iterable[A], send: Send, check: Callable[[set[str]], None]
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bulk") as pool:
         running: set[Future[None]] = set()
         try:
-            for batch in _batches(actions):
+            for batch in batches(actions):
                 running.add(pool.submit(write, batch))
                 if len(running) >= AT_ONCE:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -97,7 +97,8 @@ def send_all(actions: Iterable[A], send: Send, check: Callable[[set[str]], None]
             raise
 
 
-def _batches(actions: Iterable[A]) -> Iterator[list[A]]:
+def batches(actions: Iterable[A]) -> Iterator[list[A]]:
+    """Yield the actions of each request."""
     batch: list[A] = []
     size = 0
     for action in actions:
@@ -129,7 +130,7 @@ def _is_of_the_request(error: BatchError) -> bool:
     return error.status in (400, TOO_LARGE) or TOO_LARGE_FOR_THE_HEAP in str(error)
 
 
-def _is_busy(action: Action, item: BulkItem) -> bool:
+def is_busy(action: Action, item: BulkItem) -> bool:
     """Whether the cluster had no place for an action. Raise Refused for a block, and for want of a permission."""
     if item.status >= SERVER_ERROR:
         return True

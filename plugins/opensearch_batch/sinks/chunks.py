@@ -20,7 +20,8 @@ from opensearch_batch.flow.documents import DocumentVersion, IndexState
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.flow.written import NAMED, Written, added
 from opensearch_batch.sinks.bulk import Send
-from opensearch_batch.sinks.index import Check, Update, update_of, write_updates
+from opensearch_batch.sinks.index import Check, update_of, write_updates
+from opensearch_batch.sinks.provenance import InDocument, Update
 from opensearch_batch.temporary_database import temporary_database
 
 MOST_BYTES = 100 << 20
@@ -75,7 +76,7 @@ def write_chunks(
     known = {state.index: state for state in states}
     with temporary_database() as db:
         joined = _Joined(db, fields)
-        written = write_updates(joined.updates(lines, known), fields.hash_path, known, send, check)
+        written = write_updates(joined.updates(lines, known), InDocument(fields.hash_path), known, send, check)
         whole = added([written, joined.refused()])
         incomplete, named = joined.incomplete()
         named = [*whole.named, *named][:NAMED]

@@ -49,7 +49,7 @@ def send_actions(actions: Iterable[Action], index: str, send: Send, check: Calla
     all others are sent, and for a block; Throttled where the cluster stays busy.
     """
     sender = _Sender()
-    send_all(actions, send, lambda indices: check(), sender.take)
+    send_all(actions, send, lambda actions: check(), sender.take)
     if sender.refused:
         first, item = sender.refused[0]
         raise Refused(

@@ -41,9 +41,10 @@ class Checkpoint(Value, frozen=True):
 VERSION = 1
 
 
-def question_of(spec: BatchSpec, queries: Sequence[Mapping[str, Any]]) -> str | None:
-    """Name what a spec asks of its index, and of which model. `queries` are the spec's and those of an alias. None for
-    a query by the present time: documents come into it that nobody has written.
+def question_of(spec: BatchSpec, queries: Sequence[Mapping[str, Any]], sidecar: str | None = None) -> str | None:
+    """Name what a spec asks of its index, and of which model. `queries` are the spec's and those of an alias; `sidecar`
+    is the UUID of the index with the provenance. None for a query by the present time: documents come into it that
+    nobody has written.
     """
     if any(_is_of_now(query) for query in queries):
         return None
@@ -52,6 +53,8 @@ def question_of(spec: BatchSpec, queries: Sequence[Mapping[str, Any]]) -> str | 
     asked += [read.too_long, read.max_text_tokens]
     asked += [read.chunks.model_dump()] if read.chunks else []
     target = [back.vector_field, back.provenance] if back else None
+    if target and back and back.provenance_index:  # what was not looked for is not known to be absent
+        target = [back.vector_field, back.provenance_index, sidecar or "", back.on_model_change]
     whole = orjson.dumps([asked, model.parameters, target], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(whole, digest_size=16).hexdigest()
 

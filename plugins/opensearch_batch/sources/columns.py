@@ -19,7 +19,8 @@ def columns_of(spec: BatchSpec) -> list[str]:
 
 def leaves_of(spec: BatchSpec) -> list[str]:
     """Return the dotted paths of the fields that the spec asks of a document, each once, without its id."""
-    stored = [spec.write_back.hash_field] if spec.write_back else []
+    back = spec.write_back
+    stored = [back.hash_field] if back and not back.provenance_index else []
     return list(dict.fromkeys([*text_leaves_of(spec), *spec.output.include, *stored]))
 
 

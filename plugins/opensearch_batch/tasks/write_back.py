@@ -51,6 +51,7 @@ class WriteBackOperator(BatchOperator):
         from opensearch_batch.prepare.plan import Plan
         from opensearch_batch.sinks.index import VectorFields, write_vectors
         from opensearch_batch.sources.index_rows import address_of, refuse_another
+        from opensearch_batch.sources.sidecar import refuse_no_sidecar
         from opensearch_batch.storage import connect, open_binary
         from opensearch_batch.tasks.beside import map_vector_field
         from opensearch_batch.tasks.side_by_side import side_by_side
@@ -64,12 +65,15 @@ class WriteBackOperator(BatchOperator):
         states = plan.indices or ()
         send = cluster(address_of(spec.input.uri)[0])
         check = partial(refuse_another, send)
+        sidecar = spec.write_back.provenance_index
         fields = VectorFields(
             spec.write_back.vector_field,
-            spec.write_back.provenance,
+            "" if sidecar else spec.write_back.provenance,
             spec.model.name,
             run_name(context),
         )
+        if sidecar:
+            refuse_no_sidecar(send, sidecar, spec.write_back.vector_field, states)
         files = self._files(plan)
         connect([file.uri for file in files])
         if spec.write_back.is_beside:
@@ -77,7 +81,7 @@ class WriteBackOperator(BatchOperator):
 
         def written_of(file: DataFile) -> Written:
             with open_binary(file.uri) as lines:
-                return replace(write_vectors(lines, fields, states, send, check), results=file.uri)
+                return replace(write_vectors(lines, fields, states, send, check, sidecar), results=file.uri)
 
         written = side_by_side(written_of, files, lambda file: file.uri, at_once=1)
         for part in written:

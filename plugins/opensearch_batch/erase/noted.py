@@ -1,0 +1,95 @@
+"""Entries of sidecar indices: id and hash of a document's text, where the provenance does not lie in the document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from opensearch_batch.beside.aliased import described
+from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.dotted import value_at
+from opensearch_batch.erase.indexed import Indices, batches_of, send_lines
+from opensearch_batch.erase.proof import Place
+from opensearch_batch.flow.text_hash import is_text_hash
+from opensearch_batch.sources.index_rows import DOCUMENT, address_of, open_index
+from opensearch_batch.sources.rows import Row
+from opensearch_batch.spec import BatchSpec
+
+HASHES = ("noted.text_hash", "coming.text_hash")
+
+Send = Callable[[Call], Any]
+
+
+@dataclass(frozen=True)
+class NotedEntry:
+    """An entry that is there; `hashes` are of the document's texts."""
+
+    key: str
+    hashes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """A sidecar index with the entries of wanted documents."""
+
+    connection: str
+    name: str
+    rows: int
+    entries: Sequence[NotedEntry]
+
+    @property
+    def place(self) -> Place:
+        return Place("provenance index", f"opensearch://{self.connection}/{self.name}", self.rows, len(self.entries))
+
+    def remove(self) -> None:
+        """Repeating is safe. Raise Unavailable where the index has no place for it now."""
+        heads = ({"delete": {"_index": self.name, "_id": entry.key}} for entry in self.entries)
+        lines = (orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE) for head in heads)
+        send_lines(_send(self.connection), self.name, lines)
+
+
+def look_at_sidecars(specs: Sequence[BatchSpec], indices: Indices, ids: Collection[str]) -> Iterator[Sidecar]:
+    """Yield each sidecar of a spec and its earlier runs, each once; one that is not there has nothing."""
+    named = [
+        (address_of(spec.input.uri)[0], spec.write_back.provenance_index)
+        for spec in specs
+        if spec.input.is_index and spec.write_back and spec.write_back.provenance_index
+    ]
+    for connection, name in dict.fromkeys(named):
+        send = _send(connection)
+        if described(send, name) is None:
+            continue
+        found = list(_found(send, f"opensearch://{connection}/{name}", indices, ids))
+        rows = send(documents.count_documents(name, {"match_all": {}}))
+        yield Sidecar(connection, name, int(rows), found)
+
+
+def _found(send: Send, uri: str, indices: Indices, ids: Collection[str]) -> Iterator[NotedEntry]:
+    """An entry of an index that is gone counts: its document may have been in an index that others have swapped."""
+    gone: dict[str, bool] = {}
+    for some in batches_of(sorted({*ids, *(each.partition("/")[2] for each in ids if "/" in each)})):
+        for row in open_index(uri, {"terms": {"id": some}}, ["index", "id", *HASHES]).rows():
+            index, document_id = row.fields["index"], row.fields["id"]
+            if index in indices.names:
+                is_wanted = document_id in indices.document_ids(index, ids)
+            else:
+                gone[index] = gone.get(index) or described(send, index) is None
+                is_wanted = gone[index] and bool({document_id, f"{index}/{document_id}"} & {*ids})
+            if is_wanted:
+                yield NotedEntry(row.fields[DOCUMENT]["id"], frozenset(_hashes(row)))
+
+
+def _hashes(row: Row) -> Iterator[str]:
+    for path in HASHES:
+        if is_text_hash(found := value_at(row.fields, path)):
+            yield found
+
+
+def _send(connection: str) -> Send:
+    from opensearch_batch.cluster.hook import MLCommonsHook
+
+    return MLCommonsHook(connection).send
