@@ -35,6 +35,7 @@ def fill_embeddings(
     :param text_fields: several fields make one text, a line each.
     :param vector_field: of type knn_vector. Beside it stands <vector_field>_provenance, an object field with the
         keyword fields model, text_hash and run; a run that finds no such field prints the line that makes it.
+        Where that mapping is not yours to change: write_back={"provenance_index": NAME}.
     :param model: the vendor's model id, or the section `model` of a spec.
     :param name: name of the spec, and of connector and model in OpenSearch; default: fill_INDEX.
     :param output_uri: folder of the results and the manifest; {run_id} and {partition} are filled in. Default:

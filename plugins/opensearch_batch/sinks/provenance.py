@@ -136,10 +136,11 @@ class InSidecar:
             for line, item in zip(batch, items, strict=True):
                 if is_busy(line, item) or item.status == CONFLICT:
                     raise Throttled(f"{self.name}: the cluster has no place for an entry now: {item.type}")
-                if item.status >= 400 and item.status != NOT_FOUND:
+                is_absent = item.status == NOT_FOUND and not item.type  # an entry that was to be removed
+                if item.status >= 400 and not is_absent:
                     raise Refused(
-                        f"{self.name} does not take the provenance of {line.id}: {item.type}: {item.reason} The index "
-                        "may have been made again meanwhile: DELETE it, and start a new run"
+                        f"{self.name} does not take the provenance of {line.id}: {item.type}: {item.reason} Where "
+                        "somebody has made the index again, its mapping is another: DELETE it, and start a new run"
                     )
 
 
