@@ -33,6 +33,7 @@ from opensearch_batch.scrubbing import remember_connection, scrubbed
 log = logging.getLogger(__name__)
 
 LOCAL = ("file", "local")
+PARTIAL = ".partial"
 BLOCK_BYTES = 16 << 20
 """Bytes of a part of an object on object storage. Up to three parts of an open object are in memory; S3 allows 10,000
 parts an object.
@@ -172,6 +173,17 @@ def remove(uri: str, *, recursive: bool = False) -> None:
             path.fs.rm(path.path, recursive=recursive)
 
 
+def remove_begun(uri: str) -> None:
+    """Remove what killed writers of a file have left beside it. Nobody else may be writing the file."""
+    path = _path(uri)
+    if path.protocol not in LOCAL:
+        return
+    folder, name = uri.rsplit("/", 1)
+    for left in names_in(folder):
+        if left.startswith(f".{name}.") and left.endswith(PARTIAL):
+            remove(f"{folder}/{left}")
+
+
 class ObjectWriter:
     """Write an object as a context manager; readers see the object from `commit` on.
 
@@ -198,7 +210,7 @@ class ObjectWriter:
         if self._is_file:
             self._final = Path(path.path)
             self._final.parent.mkdir(parents=True, exist_ok=True)
-            self._partial = self._final.with_name(f".{self._final.name}{self._mark}.{os.getpid()}.partial")
+            self._partial = self._final.with_name(f".{self._final.name}{self._mark}.{os.getpid()}{PARTIAL}")
             self._out: Any = self._partial.open("wb", buffering=1 << 18)
         else:
             self._out = path.fs.open(path.path, "wb", block_size=BLOCK_BYTES, autocommit=False)

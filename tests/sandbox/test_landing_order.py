@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from opensearch_batch.flow.jobs import Outcome
 from opensearch_batch.storage import ObjectWriter
 from tests.sandbox.bench import Run, Server, rows_of
 from tests.unit.fakes import Killed
@@ -28,3 +31,14 @@ def test_rows_are_handed_on_only_when_the_results_stand(
     with pytest.raises(Killed):
         run.fetch(outcomes, final=False, repair=True)
     assert list((run.folder / "work").rglob("repair-*")) == []
+
+
+def test_what_a_killed_try_began_to_hand_on_is_removed_by_the_next(server: Server, model_id: str, run: Run) -> None:
+    outcomes = run.wait(run.submit(model_id, run.prepare(rows_of(3))))
+    (shard,) = [outcome.job.shard for outcome in map(Outcome.from_dict, outcomes)]
+    assert shard is not None
+    handed_on = Path(shard.handed_on_uri(outcomes[0]["job"]["key"]).removeprefix("file://"))
+    begun = handed_on.with_name(f".{handed_on.name}.7.partial")
+    begun.write_text("{")
+    run.fetch(outcomes, final=False, repair=True)
+    assert list((run.folder / "work").rglob("*repair-*")) == []

@@ -70,3 +70,13 @@ def test_the_same_is_the_same_rows_for_the_same_model(shard: Shard) -> None:
 def test_the_name_of_a_strangers_file_has_no_key(name: str) -> None:
     assert key_of(name) is None
     assert key_of(file_name(KEY, 12)) == KEY
+
+
+def test_what_a_killed_try_began_to_write_is_removed_by_the_next(shard: Shard) -> None:
+    claimed(shard, 0.0)
+    (path,) = Path(shard.run_folder.rsplit("/", 1)[0].removeprefix("file://")).glob("jobs/*/*.json")
+    begun, of_another = path.with_name(f".{path.name}.7.partial"), path.with_name(f".{path.name[:-6]}.json.7.partial")
+    for left in (begun, of_another):
+        left.write_text("{")
+    claimed(shard, 1.0)
+    assert sorted(path.parent.iterdir()) == sorted([path, of_another])

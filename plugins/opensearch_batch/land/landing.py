@@ -25,7 +25,7 @@ from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.sinks.formats import open_results
 from opensearch_batch.sinks.jsonl import JsonLines
-from opensearch_batch.storage import remove
+from opensearch_batch.storage import remove, remove_begun
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +170,7 @@ def _handed_on(job: Job, tally: Tally) -> AbstractContextManager[JsonLines | Non
     if job.shard is None:
         return nullcontext()
     uri = job.shard.handed_on_uri(job.key)
+    remove_begun(uri)
     if not tally.repair:
         remove(uri)
         return nullcontext()

@@ -18,7 +18,7 @@ import orjson
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
-from opensearch_batch.storage import exists, matches, open_binary, write_object
+from opensearch_batch.storage import exists, matches, open_binary, remove_begun, write_object
 
 FOLDER = "jobs"
 """Below the work URI, beside the folders of the runs."""
@@ -86,6 +86,7 @@ class Claimant:
         goes_on = before and before.input_file_id == file_id and before.noted_at > now - FRESH_SECONDS
         first_at = before.first_at if before and goes_on else now
         claim = self._claim(key, file_id, first_at, now)
+        remove_begun(uri)
         write_object(uri, orjson.dumps(claim.to_dict()))
         return self.check(shard, claim)
 
