@@ -20,7 +20,7 @@ WORKERS := 2
 RERUNS :=
 TRIES := $(if $(RERUNS),--reruns $(RERUNS) -r fER)
 
-.PHONY: demo up test test-fast test-real test-wheel wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
+.PHONY: faults soak demo up test test-fast test-real test-wheel wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
@@ -36,6 +36,8 @@ help:
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make docs   the pages as a site in site/; fails on a broken link"
 	@echo "make bench  CPU and memory beside what users write by hand and a peer (its venv is made once), into benchmarks/RESULTS.md"
+	@echo "make faults a run struck at each of its steps by each fault, on a stack of its own: an hour; docs/explanation/faults.md"
+	@echo "make soak   SEED=1 BATCHES=20: runs of all vendors with faults drawn from the seed, and each tenth call failing"
 	@echo "make clean-provider MANIFESTS=… [KEEP_DAYS=…]  delete at the provider what those manifests say has landed; --dry-run names it"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
@@ -71,6 +73,16 @@ test-wheel: install-wheel
 PYTHONS := 3.11 3.12 3.13
 wheel-plain: wheel
 	@PYTHONPATH=plugins $(PY) -m tests.wheel.plain $(PYTHONS)
+
+# A part: make faults ONLY="--scenario - --fault 'task killed'"
+ONLY :=
+faults: $(READY)
+	PYTHONPATH=plugins:dags:. $(PY) -m tests.faults $(ONLY)
+
+SEED := 1
+BATCHES := 20
+soak: $(READY)
+	PYTHONPATH=plugins:dags:. $(PY) -m tests.faults.soak --seed $(SEED) --batches $(BATCHES)
 
 live: $(READY)
 	@$(PY) -m live

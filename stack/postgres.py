@@ -54,6 +54,17 @@ class Postgres:
         self.part.start()
         self.part.wait_until(self._accepts, "does not accept connections", pause_seconds=0.05)
 
+    def kill(self) -> None:
+        """SIGKILL, as a crash of its machine would."""
+        if self.part is not None:
+            self.part.kill()
+
+    def start_again(self) -> None:
+        """Where it was; return when it accepts connections."""
+        if self.part is not None:
+            self.part.start()
+            self.part.wait_until(self._accepts, "does not accept connections", pause_seconds=0.05)
+
     def stop(self) -> None:
         if self.part is not None:
             self.part.stop()

@@ -125,6 +125,18 @@ class Stack:
         """SIGKILL, its children too."""
         self.parts[name].kill()
 
+    def kill_database(self) -> None:
+        if self._postgres is not None:
+            self._postgres.kill()
+
+    def start_database(self) -> None:
+        """And what of Airflow's has ended without it, as a machine's service manager would."""
+        if self._postgres is not None:
+            self._postgres.start_again()
+        for name in airflow.COMMANDS:
+            if not self.parts[name].running:
+                self.start_part(name)
+
     def api(self, method: str, path: str, json: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         """Call Airflow's REST API, ``path`` below ``/api/v2``; raises ApiError for an error answer."""
         if self._http is None:

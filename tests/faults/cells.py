@@ -1,0 +1,36 @@
+"""A cell: a step of a vendor's run, and the fault that strikes there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tests.faults.steps import Step
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`removed` names the guards that are none for the cell's run. A cell without a step has no halt. `name` tells
+    cells of the same fault and step apart.
+    """
+
+    fault: str
+    step: Step | None
+    vendor: str = "openai"
+    removed: tuple[str, ...] = ()
+    rows: int = 3
+    name: str = ""
+
+    @property
+    def place(self) -> str:
+        return self.step.name if self.step else "-"
+
+    @property
+    def run_id(self) -> str:
+        words = [*filter(None, [self.name]), self.vendor, self.fault, self.place, *self.removed]
+        return re.sub(r"[^a-z0-9.]+", "-", "_".join(words).lower()).strip("-")
+
+    @property
+    def planned(self) -> dict[str, str]:
+        """Text by row id: ids of no other cell."""
+        return {f"{self.run_id}.{number}": f"row {number} of {self.run_id}" for number in range(self.rows)}

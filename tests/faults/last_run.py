@@ -1,0 +1,28 @@
+"""The cells as they were played last, in a file, and the page of the docs made from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from stack.airflow import CHECKOUT
+from tests.faults.matrix import Played, page, with_new
+
+KEPT = Path(__file__).with_name("last_run.json")
+PAGE = CHECKOUT / "docs" / "explanation" / "faults.md"
+
+
+def read(path: Path = KEPT) -> list[Played]:
+    return msgspec.json.decode(path.read_bytes(), type=list[Played]) if path.exists() else []
+
+
+def keep(new: Iterable[Played]) -> None:
+    """A line a cell."""
+    played = with_new(read(), new)
+    cells = ",\n".join(json.dumps(asdict(cell)) for cell in played)
+    KEPT.write_text(f"[\n{cells}\n]\n", encoding="utf-8")
+    PAGE.write_text(page(played), encoding="utf-8")

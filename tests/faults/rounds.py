@@ -1,0 +1,91 @@
+"""Rounds: cells that are struck by the same fault at the same time, each at its own step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from tests.faults.cells import Cell
+from tests.faults.field import Field
+from tests.faults.steps import Step
+from tests.faults.verdict import Verdict
+
+Strike = Callable[[Field, Sequence[Cell]], None]
+
+
+def kill_task(field: Field, cells: Sequence[Cell]) -> None:
+    for cell in cells:
+        field.kill(cell)
+
+
+def kill_worker(field: Field, cells: Sequence[Cell]) -> None:
+    """The process above the task; the task's own goes on for as long as it needs nothing of Airflow's."""
+    for cell in cells:
+        field.kill(cell, supervisor=True)
+        field.halts[cell].release()
+
+
+def kill_part(name: str) -> Strike:
+    def strike(field: Field, cells: Sequence[Cell]) -> None:
+        field.stack.kill_part(name)
+        for cell in cells:
+            field.halts[cell].release()
+        field.stack.start_part(name)
+
+    return strike
+
+
+def lose_database(field: Field, cells: Sequence[Cell]) -> None:
+    """For a minute by the clock: that long is the fault."""
+    field.stack.kill_database()
+    for cell in cells:
+        field.halts[cell].release()
+    time.sleep(60)
+    field.stack.start_database()
+
+
+def clear(field: Field, cells: Sequence[Cell]) -> None:
+    for cell in cells:
+        field.clear_halted(cell)
+
+
+PARTS: dict[str, Strike] = {
+    "triggerer killed": kill_part("triggerer"),
+    "scheduler killed": kill_part("scheduler"),
+    "API server killed": kill_part("api-server"),
+    "sandbox killed": kill_part("sandbox"),
+    "database gone for a minute": lose_database,
+}
+STRIKES: dict[str, Strike] = {
+    "task killed": kill_task,
+    "worker killed": kill_worker,
+    "clear": clear,
+    **PARTS,
+}
+
+
+OTHERS = "task killed"
+"""The fault that strikes each step of each vendor."""
+WITHOUT_PROCESS = ("while deferred",)
+
+
+def strikes_at(fault: str, step: Step) -> bool:
+    """A wait has no task and no worker."""
+    return not (fault in ("task killed", "worker killed") and step.name in WITHOUT_PROCESS)
+
+
+def play(field: Field, cells: Sequence[Cell], say: Callable[[str], None]) -> dict[Cell, Verdict]:
+    """Strike all cells of one fault at once; a cell whose run did not come to its step is red."""
+    for cell in cells:
+        field.start(cell)
+    reached = field.reach(cells)
+    say(f"{cells[0].fault}: {len(reached)} of {len(cells)} runs are at their steps")
+    struck_at = time.monotonic()
+    STRIKES[cells[0].fault](field, reached)
+    field.end(cells)
+    field.calm()  # the witness asks the sandbox too
+    verdicts = field.judge(cells, struck_at)
+    for cell in set(cells) - set(reached):
+        never = Verdict(("the run did not come to the step", *verdicts[cell].problems))
+        verdicts[cell] = never
+    return verdicts

@@ -1,0 +1,66 @@
+"""`python -m tests.faults.soak --seed N --batches N`: runs of all vendors with faults drawn from the seed, while each
+tenth call to cluster and vendor fails. Exit code 1 for a row lost or paid for twice, anything left behind, memory that
+grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import psutil  # type: ignore[import-untyped]
+
+from stack.stack import Stack
+from tests.faults.field import field
+from tests.faults.rounds import play
+from tests.faults.soak_plan import is_flat, waves_of
+
+EVERY = 10
+"""Each so many a call gets a 503."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests.faults.soak", description=__doc__)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--batches", type=int, required=True)
+    given = parser.parse_args()
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {what}", flush=True)
+
+    red, memory = 0, dict[str, list[float]]()
+    with field() as found:
+        say(f"stack on {found.stack.url}")
+        for wave in waves_of(given.seed, given.batches):
+            found.box.order("answer", status=503, times=-1, every=EVERY)
+            verdicts = play(found, wave.cells, say)
+            for cell in [cell for cell in wave.cells if not verdicts[cell].ok]:
+                say(f"RED {cell.run_id}: {'; '.join(verdicts[cell].problems)}")
+                red += 1
+            for part, size in resident(found.stack).items():
+                memory.setdefault(part, []).append(size)
+            say(f"{wave.fault}: {len(wave.cells)} batches; " + ", ".join(_told(memory)))
+    growing = [part for part, sampled in memory.items() if not is_flat(sampled)]
+    flat = f"memory grows: {', '.join(growing)}" if growing else "memory is flat"
+    say(f"seed {given.seed}: {given.batches} batches, {red} red; {flat}")
+    return 1 if red or growing else 0
+
+
+def resident(stack: Stack) -> dict[str, float]:
+    """Bytes: the triggerer with its processes, and a worker, the largest."""
+    triggerer, scheduler = (psutil.Process(stack.parts[name].pid) for name in ("triggerer", "scheduler"))
+    whole = [process.memory_info().rss for process in (triggerer, *triggerer.children(recursive=True))]
+    workers = [
+        worker.memory_info().rss for worker in scheduler.children() if "LocalExecutor" in " ".join(worker.cmdline())
+    ]
+    return {"triggerer": sum(whole), "worker": max(workers, default=0)}
+
+
+def _told(memory: dict[str, list[float]]) -> list[str]:
+    return [f"{part} {sampled[-1] / (1 << 20):.0f} MB" for part, sampled in memory.items()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
