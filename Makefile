@@ -9,10 +9,18 @@ REAL := $(if $(OPENSEARCH),--opensearch $(OPENSEARCH))
 # The vendor of the demo: PROVIDER=sagemaker, bedrock or cohere.
 PROVIDER :=
 VENDOR := $(if $(PROVIDER),--provider $(PROVIDER))
+# EXECUTOR=celery: Airflow on several machines, as processes.
+EXECUTOR :=
 # WHEEL=1: the package as its wheel installs it, and no plugins folder.
 WHEEL :=
+ifneq ($(EXECUTOR),)
+RUNNER := .venv-celery/bin/python
+INSTALLED := .venv-celery/.installed
+SEVERAL := --executor $(EXECUTOR)
+else
 RUNNER := $(if $(WHEEL),.venv-wheel/bin/python,$(PY))
 INSTALLED := $(if $(WHEEL),install-wheel,$(READY))
+endif
 
 # Processes that run tests. One has an Airflow with five processes of its own (tests/groups.py): more processes are slower on 2 cores.
 WORKERS := 2
@@ -20,16 +28,18 @@ WORKERS := 2
 RERUNS :=
 TRIES := $(if $(RERUNS),--reruns $(RERUNS) -r fER)
 
-.PHONY: faults soak demo up test test-fast test-real test-wheel wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
+.PHONY: demo up test test-fast test-real test-celery test-wheel faults soak wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
 	@echo "            PROVIDER=sagemaker, bedrock or cohere: with that vendor's jobs instead of OpenAI's"
+	@echo "            EXECUTOR=celery: on several machines, as processes; needs redis-server or valkey-server (make up too)"
 	@echo "            WHEEL=1: with the package installed from its wheel, without a plugins folder (make up too)"
 	@echo "make up     the same Airflow and sandbox (OPENSEARCH=… too), and the run is yours"
 	@echo "make test   all tests but those that need a real OpenSearch"
 	@echo "make test-fast  those of single functions, of stores and of the DAG files"
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux; with Python 3.12 also ogx, a batch server that is not ours"
+	@echo "make test-celery  those on two schedulers, triggerers and Celery workers; needs redis-server or valkey-server"
 	@echo "make wheel  dist/opensearch_batch-*.whl, for pip install"
 	@echo "make test-wheel   the e2e tests from the wheel; make wheel-plain: the wheel into plain Airflows (PYTHONS=\"3.11 3.12 3.13\")"
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
@@ -42,13 +52,13 @@ help:
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
 demo: $(INSTALLED)
-	@$(RUNNER) -m stack demo $(REAL) $(VENDOR)
+	@$(RUNNER) -m stack demo $(REAL) $(VENDOR) $(SEVERAL)
 
 up: $(INSTALLED)
-	@$(RUNNER) -m stack up --sandbox $(REAL)
+	@$(RUNNER) -m stack up --sandbox $(REAL) $(SEVERAL)
 
 test: $(READY)
-	$(PY) -m pytest -n $(WORKERS) $(TRIES) -m "not real"
+	$(PY) -m pytest -n $(WORKERS) $(TRIES) -m "not real and not celery"
 
 test-fast: $(READY)
 	$(PY) -m pytest -n 2 tests/unit tests/stores tests/dags
@@ -84,6 +94,14 @@ BATCHES := 20
 soak: $(READY)
 	PYTHONPATH=plugins:dags:. $(PY) -m tests.faults.soak --seed $(SEED) --batches $(BATCHES)
 
+# Outside make test: it needs a package of the system.
+test-celery: .venv-celery/.installed
+	.venv-celery/bin/python -m pytest -m celery tests/celery
+
+.venv-celery/.installed: stack/celery.lock $(READY)
+	@$(PY) -m stack.celery_venv
+	@touch $@
+
 live: $(READY)
 	@$(PY) -m live
 
@@ -108,7 +126,7 @@ clean-provider: $(READY)
 	  $(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--dry-run) $(if $(KEEP_DAYS),--keep-days $(KEEP_DAYS)) $(foreach uri,$(MANIFESTS),'$(uri)')
 
 clean:
-	rm -rf .venv .venv-wheel dist .demo site .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-celery .venv-wheel dist .demo site .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Compiling costs eight seconds once; each of the stack's six processes would spend them at its first start.

@@ -19,12 +19,14 @@ from stack.opensearch.releases import RELEASES
 from stack.processes import StackError
 from stack.run import wait_for_dag
 from stack.screen import Screen
+from stack.several import SeveralMachines
 from stack.stack import Stack
 from stack.vendors import VENDORS, dag_of, set_up
 
 if TYPE_CHECKING:
     from types import FrameType
 
+EXECUTORS = {"local": Stack, "celery": SeveralMachines}
 UNSECURED = [version for version, each in RELEASES.items() if not each.is_secured]
 # Of the DAGs only these run when somebody says so; nightly_batch has a schedule and stays paused.
 READY_TO_RUN = (*map(dag_of, VENDORS), "batch_inference")
@@ -57,6 +59,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--home", type=Path, default=CHECKOUT / ".demo", help="where everything is kept (%(default)s)")
     real = argparse.ArgumentParser(add_help=False)
     real.add_argument("--opensearch", choices=UNSECURED, help="a real OpenSearch as the cluster; needs Java and Maven")
+    real.add_argument("--executor", choices=EXECUTORS, default="local", help="celery: several machines (%(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", parents=[real], help="run fill_stdlib_docs and show what came of it")
     demo.add_argument("--provider", choices=VENDORS, default=VENDORS[0], help="the vendor (%(default)s)")
@@ -75,13 +78,19 @@ def _announce_fetch(given: argparse.Namespace, screen: Screen) -> None:
         screen.line(f"          fetching OpenSearch {given.opensearch} through Maven, some 400 MB")
 
 
+def _stack(given: argparse.Namespace, screen: Screen, *, with_sandbox: bool) -> Stack:
+    return EXECUTORS[given.executor](
+        given.home, with_sandbox=with_sandbox, opensearch=given.opensearch, pace=given.pace, on_step=screen.step
+    )
+
+
 def _demo(given: argparse.Namespace, screen: Screen) -> int:
     """The summary is the last line whatever happens, so that a program can read it."""
     began = time.monotonic()
     summary = empty_summary()
     _announce_fetch(given, screen)
     try:
-        with Stack(given.home, opensearch=given.opensearch, pace=given.pace, on_step=screen.step) as stack:
+        with _stack(given, screen, with_sandbox=True) as stack:
             run_demo(stack, screen, summary, given.provider)
             summary["seconds"] = round(time.monotonic() - began, 1)
             if screen.stays:
@@ -98,13 +107,7 @@ def _demo(given: argparse.Namespace, screen: Screen) -> int:
 def _up(given: argparse.Namespace, screen: Screen) -> int:
     _announce_fetch(given, screen)
     try:
-        with Stack(
-            given.home,
-            with_sandbox=given.sandbox,
-            opensearch=given.opensearch,
-            pace=given.pace,
-            on_step=screen.step,
-        ) as stack:
+        with _stack(given, screen, with_sandbox=given.sandbox) as stack:
             if given.sandbox:
                 for vendor in VENDORS:
                     set_up(vendor, stack.sandbox_url)
@@ -129,7 +132,7 @@ def _stay(stack: Stack, screen: Screen) -> None:
         screen.line(f"  {stack.sandbox_url}/_sandbox/calls: what the stand-in was asked")
     if stack.cluster_url != stack.sandbox_url:
         screen.line(f"  {stack.cluster_url}: OpenSearch")
-    screen.line(f"  {stack.home.data}: results; {stack.home.logs}: logs")
+    screen.line(f"  {stack.results_place}: results; {stack.home.logs}: logs")
     ended: set[str] = set()
     while True:
         for name in [name for name, part in stack.parts.items() if not part.running and name not in ended]:

@@ -119,18 +119,25 @@ def plugins_folder(home: Home) -> Path:
 
 
 def parts(home: Home, env: Mapping[str, str]) -> dict[str, Part]:
-    return {name: _airflow(name, arguments, home, env) for name, arguments in COMMANDS.items()}
+    return {
+        name: part(name, arguments, home, env, home.path, runs_tasks=name == "scheduler")
+        for name, arguments in COMMANDS.items()
+    }
 
 
 def migration(home: Home, env: Mapping[str, str]) -> Part:
-    return _airflow("db-migrate", ["db", "migrate"], home, env)
+    return part("db-migrate", ["db", "migrate"], home, env, home.path)
 
 
-def _airflow(name: str, arguments: list[str], home: Home, env: Mapping[str, str]) -> Part:
-    # The home as working directory: the checkout's folders are no packages of Airflow's processes.
+def part(
+    name: str, arguments: list[str], home: Home, env: Mapping[str, str], folder: Path, *, runs_tasks: bool = False
+) -> Part:
+    """``folder`` is the working directory: the checkout's folders are no packages of Airflow's processes. With
+    ``runs_tasks`` what the tasks import is loaded before.
+    """
     # -P: the folder of start.py has a module that is named as Airflow's package is.
     command = [sys.executable, "-P", start.__file__, *arguments]
-    if name != "scheduler":
+    if not runs_tasks:
         env = {key: value for key, value in env.items() if key != start.IMPORTS}
     # A triggerer that was stopped early in its life never goes by itself: three seconds are all it gets.
-    return Part(name, command, home.logs / f"{name}.log", env, home.path, grace_seconds=3)
+    return Part(name, command, home.logs / f"{name}.log", env, folder, grace_seconds=3)

@@ -15,7 +15,7 @@ import httpx
 
 from stack.patience import Patience
 from stack.run import ENDED, DagRun, end_unfinished, wait_for_dag
-from stack.search import QUESTIONS, embed, local_path, nearest
+from stack.search import QUESTIONS, embed, nearest, place
 from stack.vendors import VENDORS, ask_for, dag_of, index_of, set_up
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run_demo(stack: Stack, screen: Screen, summary: dict[str, Any], vendor: str 
     report = run.xcom("report")
     summary.update({name: report[name] for name in ("records", "answered", "failed", "missing", "duplicates")})
     summary["jobs"] = len(report["jobs"])
-    summary["results"] = [str(local_path(uri)) for uri in report["results"]]
+    summary["results"] = [place(uri) for uri in report["results"]]
     _show_report(report, screen)
     _show_answers(stack, run, screen, vendor)
     _run_again(stack, dag_id, screen, summary)
@@ -130,7 +130,7 @@ def _show_report(report: dict[str, Any], screen: Screen) -> None:
     screen.line()
     screen.line("Results")
     for uri in (*report["results"], report["manifest"]):
-        screen.line(f"  {local_path(uri)}")
+        screen.line(f"  {place(uri)}")
 
 
 def _show_answers(stack: Stack, run: DagRun, screen: Screen, vendor: str) -> None:
@@ -180,5 +180,5 @@ def _show_failure(run: DagRun, screen: Screen) -> None:
             screen.line(f"    {line}")
     screen.line("What to look at")
     screen.line(f"  {run.stack.home.logs}  (sandbox.log, scheduler.log, triggerer.log, ...)")
-    screen.line(f"  {run.stack.home.airflow / 'logs'}  (each task's log)")
+    screen.line(f"  {run.stack.task_logs_place}  (each task's log)")
     screen.line(f"  delete {run.stack.home.path} to start afresh")

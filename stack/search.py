@@ -56,6 +56,11 @@ def local_path(uri: str) -> Path:
     return Path(urllib.parse.unquote(parts.path)) if parts.scheme == "file" else Path(uri)
 
 
+def place(uri: str) -> str:
+    """As a person looks for it: the path of a file, the URI of what lies elsewhere."""
+    return str(local_path(uri)) if urllib.parse.urlsplit(uri).scheme in ("", "file") else uri
+
+
 def _vector(answer: dict[str, Any]) -> list[float]:
     """ML Commons' output tensor, or under ``dataAsMap`` the provider's answer as it came.
 

@@ -63,6 +63,9 @@ class Stack:
     ) -> None:
         self.home = Home(home)
         self.parts: dict[str, Part] = {}
+        self.airflows: dict[str, Part] = {}
+        self.results_place = str(self.home.data)
+        self.task_logs_place = str(self.home.airflow / "logs")
         self.url = ""
         self.sandbox_url = ""
         self.cluster_url = ""
@@ -99,10 +102,9 @@ class Stack:
         """Airflow first, then what it talks to; returns when no process is left."""
         if self._http is not None:
             self._http.close()
-        airflows = [part for name, part in self.parts.items() if name in airflow.COMMANDS]
-        for part in airflows:
+        for part in self.airflows.values():
             part.ask_to_stop()
-        for part in (*airflows, *self.parts.values()):
+        for part in (*self.airflows.values(), *self.parts.values()):
             part.stop()
         if self._node is not None:
             self._node.stop()
@@ -113,7 +115,7 @@ class Stack:
     def start_part(self, name: str) -> None:
         """Start one part again and wait until it is healthy."""
         self.parts[name].start()
-        if name in airflow.COMMANDS:
+        if name in self.airflows:
             self.wait_until_healthy([name])
         elif name == "sandbox":
             sandbox.wait_until_ready(self.parts[name], self.sandbox_url)
@@ -192,12 +194,13 @@ class Stack:
             self._on_step(f"opensearch-batch {version} from its wheel", 0.0)
         env |= airflow.settings(self.home, self._postgres.url, port, self._dags, self._plugins)
         env |= self._settings
-        self.parts |= airflow.parts(self.home, env)
+        self.airflows = self._make_airflows(env)
+        self.parts |= self.airflows
         # It takes longest to load and looks at no table before it is asked for something.
         self.parts["api-server"].start()
         self._migrate(env)
         began = time.monotonic()
-        for name in airflow.COMMANDS:
+        for name in self.airflows:
             if name != "api-server":
                 self.parts[name].start()
         if self._with_sandbox:
@@ -207,12 +210,16 @@ class Stack:
             self._node.wait_until_ready()
             self._done(f"OpenSearch {self._node.version} on {self.cluster_url}", began_node)
         self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=API_SECONDS)
-        self.wait_until_healthy(airflow.COMMANDS)
+        self.wait_until_healthy(self.airflows)
         # Everyone is admin here, so a token costs no password. It lasts a day.
         token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
         make_pools(self._http, self._dags)
         self._done(f"Airflow on {self.url}", began)
+
+    def _make_airflows(self, env: Mapping[str, str]) -> dict[str, Part]:
+        """Airflow's parts by name, "api-server" among them; ``env`` is what they share."""
+        return airflow.parts(self.home, env)
 
     def _start_sandbox(self, env: dict[str, str]) -> None:
         port = self.home.port("sandbox")

@@ -38,9 +38,14 @@ def ask_for(vendor: str, text: str) -> dict[str, Any]:
 def set_up(vendor: str, sandbox_url: str) -> None:
     """May be repeated."""
     if vendor in ("sagemaker", "bedrock"):
-        _client("s3", sandbox_url).create_bucket(Bucket=BUCKET)
+        make_bucket(sandbox_url)
     if vendor == "sagemaker":
-        _make_model(_client("sagemaker", sandbox_url))
+        _make_model(client("sagemaker", sandbox_url))
+
+
+def make_bucket(sandbox_url: str) -> None:
+    """May be repeated."""
+    client("s3", sandbox_url).create_bucket(Bucket=BUCKET)
 
 
 def _make_model(client: Any) -> None:
@@ -54,7 +59,7 @@ def _make_model(client: Any) -> None:
     client.create_model(ModelName=MODEL, ExecutionRoleArn=role, PrimaryContainer={"Image": image})
 
 
-def _client(service: str, sandbox_url: str) -> Any:
+def client(service: str, sandbox_url: str) -> Any:
     import boto3
 
     return boto3.client(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import sysconfig
-import venv
 from pathlib import Path
 
 from hatchling.builders.wheel import WheelBuilder
 
 from stack.airflow import CHECKOUT
+from stack.venvs import over_locked
 
 DIST = CHECKOUT / "dist"
 VENV = CHECKOUT / ".venv-wheel"
@@ -27,12 +26,7 @@ def build(folder: Path = DIST) -> Path:
 
 def install(wheel: Path, folder: Path = VENV) -> Path:
     """Make a venv that has the wheel, and beside it what this Python has; return its Python."""
-    venv.create(folder, clear=True, symlinks=True)
-    python = folder / "bin" / "python"
-    paths = {"base": str(folder), "platbase": str(folder)}
-    (Path(sysconfig.get_path("purelib", "venv", paths)) / "locked.pth").write_text(
-        f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
-    )
+    python = over_locked(folder)
     uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--offline", "--no-deps"]
     subprocess.run([*uv, "--python", str(python), str(wheel)], check=True)
     return python
