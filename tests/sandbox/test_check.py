@@ -172,6 +172,12 @@ def test_with_queues_enabled_the_triggerers_queues_are_to_be_seen_to(
     assert "airflow triggerer --queues default" in found["queues of the triggerer"][1]
 
 
+def test_the_queue_is_the_one_that_airflow_gives_to_tasks(checked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__TRIGGERER__QUEUES_ENABLED", "True")
+    monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_QUEUE", "night")
+    assert "airflow triggerer --queues night" in checked()[1]["queues of the triggerer"][1]
+
+
 def test_a_connector_of_another_body(server: Server, run: Run) -> None:
     operator = CreateConnectorOperator(task_id="connector", spec=spec(run.folder, output={"uri": "file:///out"}))
     run.execute(operator)

@@ -42,14 +42,20 @@ def _lines(given: argparse.Namespace) -> Iterator[Line]:
 def _with_airflow(spec: BatchSpec, given: argparse.Namespace) -> Iterable[Sequence[Check]]:
     # As Airflow's own commands: connections are read from its database too.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from opensearch_batch.check.of_airflow import airflow_checks, pool_check, queues_check, triggerer_check
+    from opensearch_batch.check.of_airflow import (
+        airflow_checks,
+        default_queue,
+        pool_check,
+        queues_check,
+        triggerer_check,
+    )
     from opensearch_batch.submit.admission import pool_name
     from opensearch_batch.tasks.settings import settings_of_spec
 
     groups = airflow_checks(spec, settings_of_spec(spec), given.partition)
     if spec.limits.max_jobs_in_flight is not None or spec.limits.max_enqueued_tokens is not None:
         groups.append([pool_check(given.pool or pool_name(spec.registered_as))])
-    return [*groups, [triggerer_check()], [queues_check(["default"])]]
+    return [*groups, [triggerer_check()], [queues_check([default_queue()])]]
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

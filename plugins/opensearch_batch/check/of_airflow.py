@@ -109,6 +109,11 @@ def _triggerer() -> str:
     return "alive"
 
 
+def default_queue() -> str:
+    """The queue of a task that names none."""
+    return str(conf.get("operators", "default_queue"))
+
+
 def queues_check(queues: Sequence[str]) -> Check:
     return Check("queues of the triggerer", lambda: _queues(queues))
 
