@@ -96,6 +96,7 @@ soak: $(READY)
 
 # Outside make test: it needs a package of the system.
 test-celery: .venv-celery/.installed
+	@.venv/bin/uv pip install --quiet --no-deps --python .venv-celery/bin/python --requirements tests/celery/kubernetes.lock
 	.venv-celery/bin/python -m pytest -m celery tests/celery
 
 .venv-celery/.installed: stack/celery.lock $(READY)
