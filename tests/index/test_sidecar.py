@@ -196,19 +196,20 @@ def test_another_model_and_a_strangers_vectors_are_refused(index: Index, dark: N
 
 
 def test_documents_of_one_id_are_told_apart(index: Index, dark: Night) -> None:
-    """In two indices of an alias, and by routing in one."""
+    """In two indices of an alias; one has a routing, and one the longest id."""
     cluster = index.cluster
     old = cluster.index("articles-old", fields=OWNERS)
     old.add({"a0": {"body": "an old text"}})
     index.add({"a0": {"body": "a text"}, "i" * 512: {"body": "of a long id"}})
+    index.add({"a1": {"body": "of a team"}}, routing="team 1")
     add = [{"add": {"index": each.name, "alias": "both"}} for each in (index, old)]
     cluster.ok("POST", "/_aliases", {"actions": add})
     run = dark(input={"uri": "opensearch://corpus/both"})
-    assert run.through()["written"]["written"] == 3
-    assert len(Index(cluster, SIDECAR).hits) == 3
+    assert run.through()["written"]["written"] == 4
+    assert sorted(entry["_source"].get("routing", "") for entry in Index(cluster, SIDECAR).hits.values())[3] == "team 1"
     second = dark("night-2", input={"uri": "opensearch://corpus/both"})
     ended(second)
-    assert second.plan["unchanged"] == 3
+    assert second.plan["unchanged"] == 4
 
 
 def test_a_sidecar_that_is_gone_makes_vectors_strangers(index: Index, dark: Night) -> None:

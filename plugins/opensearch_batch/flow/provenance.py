@@ -20,7 +20,7 @@ from opensearch_batch.flow.documents import DocumentVersion
 from opensearch_batch.flow.values import Value
 
 KEYWORD = {"type": "keyword"}
-_ORIGIN = {"model": KEYWORD, "text_hash": KEYWORD, "vector_hash": KEYWORD, "run": KEYWORD}
+_STATEMENT = {"model": KEYWORD, "text_hash": KEYWORD, "vector_hash": KEYWORD, "run": KEYWORD}
 MAPPING: dict[str, Any] = {
     "dynamic": "strict",
     "properties": {
@@ -30,19 +30,19 @@ MAPPING: dict[str, Any] = {
         "routing": KEYWORD,
         "noted": {
             "properties": {
-                **_ORIGIN,
+                **_STATEMENT,
                 "uuid": KEYWORD,
                 "seq_no": {"type": "long"},
                 "primary_term": {"type": "long"},
             }
         },
-        "coming": {"properties": _ORIGIN},
+        "coming": {"properties": _STATEMENT},
     },
 }
 """Of a sidecar index; one of another mapping is not taken."""
 
 
-class Origin(Value, frozen=True, kw_only=True):
+class Statement(Value, frozen=True, kw_only=True):
     """What a vector is, and what it was made of."""
 
     model: str
@@ -51,7 +51,7 @@ class Origin(Value, frozen=True, kw_only=True):
     run: str
 
 
-class Noted(Origin, frozen=True, kw_only=True):
+class Noted(Statement, frozen=True, kw_only=True):
     """The vector of a version of a document; `uuid` is the index's."""
 
     uuid: str
@@ -62,7 +62,7 @@ class Noted(Origin, frozen=True, kw_only=True):
         return (self.uuid, self.seq_no, self.primary_term) == (uuid, document.seq_no, document.primary_term)
 
 
-class Entry(Value, frozen=True, kw_only=True):
+class SidecarEntry(Value, frozen=True, kw_only=True):
     """`field` is the vector's: an index may have several. `index` is a concrete index."""
 
     index: str
@@ -70,15 +70,15 @@ class Entry(Value, frozen=True, kw_only=True):
     id: str
     routing: str | None = None
     noted: Noted | None = None
-    coming: Origin | None = None
+    coming: Statement | None = None
 
     @property
-    def origins(self) -> Iterator[Origin]:
-        yield from (origin for origin in (self.noted, self.coming) if origin)
+    def statements(self) -> Iterator[Statement]:
+        yield from (statement for statement in (self.noted, self.coming) if statement)
 
-    def origin_of(self, vector_hash: str | None) -> Origin | None:
+    def statement_of(self, vector_hash: str | None) -> Statement | None:
         """Return what is said of a vector; None for a vector of which nothing is."""
-        return next((origin for origin in self.origins if origin.vector_hash == vector_hash), None)
+        return next((statement for statement in self.statements if statement.vector_hash == vector_hash), None)
 
 
 def key_of(document: DocumentVersion, field: str) -> str:

@@ -95,18 +95,18 @@ class InSidecar:
         return vector_hash(value_at(source, self.leaf)) == update.vector_hash
 
     def before(self, updates: Sequence[Update]) -> None:
-        self._write([self._entry(update.document, coming=self._origin(update)) for update in updates])
+        self._write([self._entry(update.document, coming=self._statement(update)) for update in updates])
 
     def after(self, settled: Settled) -> None:
         """An entry of a document that was edited keeps what is noted."""
         written = [
-            self._entry(version, noted=self._origin(update) | self._version(version), coming=None)
+            self._entry(version, noted=self._statement(update) | self._version(version), coming=None)
             for update, version in settled.written
         ]
         edited = [self._entry(update.document, coming=None) for update in settled.edited]
         self._write([*written, *edited, *(self._removal(update.document) for update in settled.deleted)])
 
-    def _origin(self, update: Update) -> dict[str, Any]:
+    def _statement(self, update: Update) -> dict[str, Any]:
         made_from = {"model": self.model, "text_hash": update.text_hash}
         return made_from | {"vector_hash": update.vector_hash, "run": self.run}
 

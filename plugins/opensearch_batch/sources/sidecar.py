@@ -20,7 +20,7 @@ from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
 from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
 from opensearch_batch.flow.documents import DocumentVersion, IndexState
-from opensearch_batch.flow.provenance import MAPPING, Entry, Origin, key_of, vector_hash
+from opensearch_batch.flow.provenance import MAPPING, SidecarEntry, Statement, key_of, vector_hash
 from opensearch_batch.sources.checkpoint import Checkpoint
 from opensearch_batch.sources.index_rows import DOCUMENT, IndexSource
 from opensearch_batch.sources.rows import Row
@@ -43,33 +43,33 @@ class Sidecar:
 
     def have_vectors(self, found: Sequence[DocumentVersion], hashes: Sequence[str]) -> list[bool]:
         """Whether each document has the vector of a text with this hash. Raise BatchError."""
-        told = self._told(found, lambda at, entry: any(each.text_hash == hashes[at] for each in entry.origins))
+        told = self._told(found, lambda at, entry: any(each.text_hash == hashes[at] for each in entry.statements))
         return [
-            origin is not None and origin.text_hash == made_of
-            for (_, origin), made_of in zip(told, hashes, strict=True)
+            statement is not None and statement.text_hash == made_of
+            for (_, statement), made_of in zip(told, hashes, strict=True)
         ]
 
     def text_hashes(self, found: Sequence[DocumentVersion]) -> list[str | None]:
         """Return the hash of the text of each document's vector; None for a vector of which nothing is noted."""
         told = self._told(found, lambda at, entry: True)
-        return [None if origin is None else origin.text_hash for _, origin in told]
+        return [None if statement is None else statement.text_hash for _, statement in told]
 
     def are_of(self, found: Sequence[DocumentVersion], model: str) -> list[bool]:
         """Whether the vector of each of these documents, which have one, is this model's. A vector that others have
         put in the place of a noted one passes: its document is read, and gets its own again.
         """
         told = self._told(found, lambda at, entry: entry.coming is not None)
-        likely = [origin or (entry.noted if entry and not entry.coming else None) for entry, origin in told]
-        return [origin is not None and origin.model == model for origin in likely]
+        likely = [statement or (entry.noted if entry and not entry.coming else None) for entry, statement in told]
+        return [statement is not None and statement.model == model for statement in likely]
 
-    def entries(self, found: Sequence[DocumentVersion]) -> list[Entry | None]:
+    def entries(self, found: Sequence[DocumentVersion]) -> list[SidecarEntry | None]:
         """Return the entry of each document; None where nothing is noted."""
         if self.uuid is None or not found:
             return [None] * len(found)
         wanted = [{"_index": self.name, "_id": key_of(each, self._field)} for each in found]
         answers: list[Found] = self._send(documents.get_documents(wanted))
         _refuse_unread(self.name, (each.error for each in answers))
-        return [None if each.source is None else Entry.from_dict(each.source) for each in answers]
+        return [None if each.source is None else SidecarEntry.from_dict(each.source) for each in answers]
 
     def count(self, query: Mapping[str, Any]) -> int:
         """Count the entries of these indices and this field that a query finds."""
@@ -81,12 +81,12 @@ class Sidecar:
         return counted
 
     def _told(
-        self, found: Sequence[DocumentVersion], is_worth_a_look: Callable[[int, Entry], bool]
-    ) -> list[tuple[Entry | None, Origin | None]]:
+        self, found: Sequence[DocumentVersion], is_worth_a_look: Callable[[int, SidecarEntry], bool]
+    ) -> list[tuple[SidecarEntry | None, Statement | None]]:
         """Return the entry of each document, and what it says of the vector that the document has now; where it says
         nothing of this very version, the vector is looked at if that is worth it.
         """
-        told: list[tuple[Entry | None, Origin | None]] = []
+        told: list[tuple[SidecarEntry | None, Statement | None]] = []
         doubtful = []
         for at, (document, entry) in enumerate(zip(found, self.entries(found), strict=True)):
             noted = entry.noted if entry else None
@@ -97,7 +97,7 @@ class Sidecar:
         for begin in range(0, len(doubtful), VECTORS_AT_ONCE):
             part = doubtful[begin : begin + VECTORS_AT_ONCE]
             for (at, _, entry), vector in zip(part, self._vectors([each[1] for each in part]), strict=True):
-                told[at] = entry, entry.origin_of(vector)
+                told[at] = entry, entry.statement_of(vector)
         return told
 
     def _vectors(self, found: Sequence[DocumentVersion]) -> list[str | None]:
