@@ -20,16 +20,22 @@ from opensearch_batch.beside.notes import with_note
 from opensearch_batch.cluster import documents, room
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.erase.indexed import Indices
+from opensearch_batch.erase.noted import look_at_sidecars
 from opensearch_batch.errors import BatchError
 from opensearch_batch.flow.beside import IndexNote, Made
+from opensearch_batch.prepare.sidecar import make_sidecar
 from opensearch_batch.sinks.index import VectorFields, write_vectors
+from opensearch_batch.sinks.index_writes import delete_action
+from opensearch_batch.sources.changed import ChangedDocuments
 from opensearch_batch.sources.index_rows import open_index, refuse_another
+from opensearch_batch.sources.rows import Row
 from opensearch_batch.spec import BatchSpec
 from stack.airflow import CHECKOUT
 from stack.opensearch.security import User
 from tests.real.secured import ROLES_API, Connect, Secured
 
 INDEX, NEW, ALIAS = "articles-secured", "articles-secured-new", "articles-secured-live"
+SIDECAR = "vector-provenance"
 FIELDS = VectorFields("vector", "vector_provenance", "model", "run")
 TEXTS = Fields(["body"], "vector", "vector_provenance")
 [(ROLE, PERMISSIONS)] = yaml.safe_load((CHECKOUT / "docs" / "roles" / "index.yml").read_text()).items()
@@ -49,17 +55,21 @@ MAPPED = {
 }
 LOOKED = {"cluster:monitor/nodes/stats": room.data_nodes, "cluster:monitor/state": room.room_settings}
 """Without these a run goes on, and says that it could not look."""
-LINES = [
-    *PERMISSIONS["cluster_permissions"],
-    *(line for given in PERMISSIONS["index_permissions"] for line in given["allowed_actions"]),
-]
+CORPUS, BESIDE = PERMISSIONS["index_permissions"]
+LINES = [*PERMISSIONS["cluster_permissions"], *CORPUS["allowed_actions"]]
 
 
 def without(line: str) -> dict[str, Any]:
     body: dict[str, Any] = copy.deepcopy(PERMISSIONS)
-    for lines in [body["cluster_permissions"], *(given["allowed_actions"] for given in body["index_permissions"])]:
+    for lines in [body["cluster_permissions"], body["index_permissions"][0]["allowed_actions"]]:
         if line in lines:
             lines.remove(line)
+    return body
+
+
+def without_of_sidecar(line: str) -> dict[str, Any]:
+    body: dict[str, Any] = copy.deepcopy(PERMISSIONS)
+    body["index_permissions"][1]["allowed_actions"].remove(line)
     return body
 
 
@@ -101,6 +111,44 @@ def fill(send: Any) -> int:
     return written
 
 
+def spec_of(**back: str) -> BatchSpec:
+    return BatchSpec.check(
+        {
+            "name": "secured",
+            "model": {"name": "model"},
+            "input": {"uri": f"opensearch://writer/{INDEX}", "text_field": "body"},
+            "output": {"uri": "file:///nowhere"},
+            **({"write_back": {"vector_field": "vector", **back}} if back else {}),
+        }
+    )
+
+
+def fill_beside(send: Any) -> list[int]:
+    """Fill with a sidecar while a document is deleted, then erase another; return what was counted."""
+    spec = spec_of(provenance_index=SIDECAR, read="all")
+    make_sidecar(spec)
+    changed = ChangedDocuments.of(spec)
+    assert changed.provenance
+    rows = [row for row in changed.rows() if isinstance(row, Row)]
+    made = [{"id": row.fields["_id"], "embedding": [1.5]} for row in rows]
+    lines = [
+        json.dumps({**each, **{name: row.fields[name] for name in ("_document", "_text_hash")}}).encode()
+        for each, row in zip(made, rows, strict=True)
+    ]
+    send(documents.bulk(delete_action(INDEX, "0", None).lines))
+    fields = VectorFields("vector", "", "model", "run")
+    check = partial(refuse_another, send)
+    written = write_vectors(lines, fields, changed.states, send, check, SIDECAR)
+    again = ChangedDocuments.of(spec)
+    assert again.provenance
+    left, others = len(list(again.rows())), again.provenance.with_vectors_of_others("model")
+    noted = again.provenance.written_by("run")
+    indices = Indices([spec], (), "document")
+    [sidecar] = look_at_sidecars([spec], indices, {"1"})
+    sidecar.remove()
+    return [len(rows), written.written, written.deleted, left, others, noted, sidecar.place.found]
+
+
 def change(index: Secured, send: Any) -> str:
     """Fill a new index beside, move the alias there and back, and remove the new index. The server has no k-NN."""
     source = whole_state(send, INDEX, send(documents.describe_indices(INDEX))[INDEX])
@@ -134,13 +182,7 @@ def test_the_role_fills_an_index(send: MLCommonsHook) -> None:
 
 def erase(document_id: str) -> list[int]:
     """Erase a document; return how many of it a first and a second look find."""
-    spec = {
-        "name": "secured",
-        "model": {"name": "model"},
-        "input": {"uri": f"opensearch://writer/{INDEX}", "text_field": "body"},
-        "output": {"uri": "file:///nowhere"},
-    }
-    indices = Indices([BatchSpec.check(spec)], (), "document")
+    indices = Indices([spec_of()], (), "document")
     [(place, found)] = indices.look({document_id})
     indices.remove(found)
     [(again, _)] = indices.look({document_id})
@@ -169,6 +211,24 @@ def test_each_line_is_needed_and_its_refusal_names_it(index: Secured, send: Any,
         index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", PERMISSIONS)
         as_before(index)
     assert fill(send) == 40
+
+
+def test_the_role_fills_an_index_beside_which_the_provenance_lies(index: Secured, send: Any) -> None:
+    try:
+        assert fill_beside(send) == [20, 19, 1, 0, 0, 19, 1]
+    finally:
+        index.cluster.client.delete(f"/{SIDECAR}")
+
+
+@pytest.mark.parametrize("line", BESIDE["allowed_actions"])
+def test_each_line_for_the_sidecar_is_needed(index: Secured, send: Any, line: str) -> None:
+    try:
+        index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", without_of_sidecar(line))
+        with pytest.raises(BatchError, match=line.replace("[", r"\[")):
+            fill_beside(send)
+    finally:
+        index.cluster.ok("PUT", f"{ROLES_API}/{ROLE}", PERMISSIONS)
+        index.cluster.client.delete(f"/{SIDECAR}")
 
 
 @pytest.mark.parametrize("line", LOOKED)
