@@ -83,7 +83,8 @@ def _in_the_way(
         yield (
             f"{index} has no keyword field {', '.join(wrong)} in {section.provenance!r}, which tells the next run what "
             f"has not changed: PUT {index}/_mapping "
-            f"{json.dumps(body_at(section.provenance, {'properties': PROVENANCE}))}"
+            f"{json.dumps(body_at(section.provenance, {'properties': PROVENANCE}))}. Where that mapping is not yours, "
+            "write_back.provenance_index names an index for these"
         )
 
 
