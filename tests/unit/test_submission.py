@@ -161,6 +161,19 @@ def test_a_lost_answer_is_looked_for_until_the_provider_shows_the_job(case: Case
     assert len(case.world.submissions) == 1
 
 
+def test_a_process_that_stood_still_before_its_request_looks_no_shorter(case: Case) -> None:
+    """As on a machine that slept: the note is old when the request goes out, and the job shows later still."""
+
+    def stand_still() -> None:
+        case.clock.time += 10 * SETTLE
+        raise OutcomeUnknown("no answer")
+
+    case.world.accidents.append(stand_still)
+    case.clock.at_sleep = [lambda: None, lambda: case.world.new_job("file-1")]
+    assert case.submitter().submit(SHARD).provider_job_id == "batch_1"
+    assert len(case.world.submissions) == 1
+
+
 def test_a_lost_answer_without_a_job_is_submitted_by_the_next_try_and_no_earlier(case: Case) -> None:
     case.world.fail(OutcomeUnknown("no answer"))
     with pytest.raises(Unavailable, match=r"shard 0: .*No job of file file-1 showed up; a retry submits it"):

@@ -220,13 +220,12 @@ class Submitter:
 
     def _submit_once(self, target: _Target) -> Job:
         note = Note(target.attempt, target.file_id, list(target.known))
-        sent_at = self.now()
-        self.memory.set(target.key, replace(note, sent_at=sent_at).to_dict())
+        self.memory.set(target.key, replace(note, sent_at=self.now()).to_dict())
         parameters = {**self.parameters, **self.provider.submit_parameters(target.file_id)}
         try:
             task_id, job_id = self._send(parameters)
         except OutcomeUnknown as error:
-            return self._found_again(target, sent_at, error)
+            return self._found_again(target, error)
         except BatchError:
             self.memory.set(target.key, note.to_dict())
             raise
@@ -247,10 +246,12 @@ class Submitter:
             raise OutcomeUnknown(f"task {answer.get('task_id')} came without its job.")
         return str(answer["task_id"]), job_id
 
-    def _found_again(self, target: _Target, sent_at: float, error: OutcomeUnknown) -> Job:
-        """Look for the job of a submission whose reply did not name the job."""
+    def _found_again(self, target: _Target, error: OutcomeUnknown) -> Job:
+        """Look for the job of a submission whose reply did not name the job. The time counts from now: between the note
+        and the request the process may have stood still, as its machine did.
+        """
         log.warning("%s: %s Looking for its job for %.0f s.", target.name, error, self._patience)
-        found = self._settle(target, sent_at)
+        found = self._settle(target, self.now())
         if not found:
             raise Unavailable(f"{target.name}: {error} No job of file {target.file_id} showed up; a retry submits it.")
         log.info("%s: found: %s, nothing sent again", target.name, found.job.name)
