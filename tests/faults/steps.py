@@ -51,6 +51,7 @@ def steps_of(vendor: str) -> tuple[Step, ...]:
         Step("before the upload", f"{store}.upload", "enter"),
         Step("after the upload", f"{store}.upload", "exit"),
         Step("before the rename of the claim", RENAME, "enter", r"/jobs/[^/]+/[^/]*\.json$"),
+        Step("before the submission is noted", f"{SUBMITTER}._submit_once", "enter"),
         Step("before the submit request", f"{SUBMITTER}._send", "enter"),
         Step("submit request sent", "urllib3.connection:HTTPConnection.getresponse", "enter", "/_batch_predict"),
         Step("after its answer", f"{SUBMITTER}._send", "exit"),
