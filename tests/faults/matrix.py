@@ -112,8 +112,8 @@ row paid for once; where each row is once in what the manifest names; and where 
 result without an entry in the manifest, no input file and no claim without a job.
 
 A cell's figures are the jobs made, the input tokens in the run's report, and the minutes from the fault to the end of
-the run, on two busy cores. `–` was not played, or is a fault that cannot strike there. The settle
-time is 62 seconds here instead of 930, and what is called ten minutes is 40 seconds."""
+the run, on two busy cores. `–` was not played, or is a fault that cannot strike there. The settle time is at most
+62 seconds here instead of 930, and what is called ten minutes at most 40 seconds."""
 REMOVED = """The same cells with one of the looks before a payment taken away, by a switch from outside. A matrix that
 stays green then would prove nothing."""
 
