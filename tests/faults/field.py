@@ -25,8 +25,8 @@ from tests.faults.steps import GUARDS, Step, steps_of
 from tests.faults.verdict import Verdict, problems_of
 from tests.faults.witness import Witness
 
-PACE = "clock:12"
-"""Long enough for each wait to be deferred."""
+PACE = "clock:40"
+"""Long enough for each wait to be deferred, on a busy machine too."""
 IDLE_SECONDS = 150.0
 PARALLEL = "32"
 NIGHT = {

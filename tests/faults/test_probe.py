@@ -47,7 +47,7 @@ def started(folder: Path, control: Control, run_id: str) -> subprocess.Popen[str
 @pytest.mark.parametrize(
     ("step", "before"),
     [
-        (Step("", "probed:plain", "enter", "second"), "in first\n"),
+        (Step("", "probed:plain", "enter", "^second$"), "in first\n"),
         (Step("", "probed:plain", "exit", "second"), "in first\nin second\n"),
         (Step("", "probed:items", "item", nth=2), "in first\nin second\n"),
     ],

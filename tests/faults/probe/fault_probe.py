@@ -98,7 +98,7 @@ def run_of(arguments: tuple[Any, ...]) -> str | None:
 
 def words_of(arguments: tuple[Any, ...]) -> str:
     options = getattr(arguments[0], "_response_options", None) if arguments else None  # of an HTTP connection
-    return " ".join([*map(str, arguments), getattr(options, "request_url", "")])
+    return " ".join([*map(str, arguments), *filter(None, [getattr(options, "request_url", "")])])
 
 
 def report(path: Path) -> None:
