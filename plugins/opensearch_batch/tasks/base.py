@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CREDENTIAL = "credential_conn_id"
+"""The argument of a CreateConnectorOperator."""
+
 
 class BatchOperator(BaseOperator):
     """Base of the operators; `run_step` may raise any BatchError.
@@ -64,18 +67,29 @@ class BatchOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         with airflow_errors():
             settings = settings_of(self)
-            know_keys(settings)
+            know_keys(settings, context)
             return self.run_step(context, settings)
 
     @abstractmethod
     def run_step(self, context: Context, settings: TaskSettings) -> Any: ...
 
 
-def know_keys(settings: TaskSettings) -> None:
-    """Read the keys that no error may show: the cluster relays the provider's words, so a task that asks the cluster
-    alone may meet the provider's key. A task that needs an absent connection says so itself.
+def credential_connections(context: Context) -> list[str]:
+    """Return the ids of the connections whose keys the connectors of this DAG get, where a task names one; empty for a
+    task by hand, without a DAG.
     """
-    for conn_id in (settings.opensearch_conn_id, settings.provider_conn_id):
+    tasks = context["dag"].tasks if "dag" in context else []
+    given = [getattr(task, "partial_kwargs", {}).get(CREDENTIAL) or getattr(task, CREDENTIAL, None) for task in tasks]
+    return sorted(
+        {str(context["task"].render_template(each, context)) for each in given if isinstance(each, str) and each}
+    )
+
+
+def know_keys(settings: TaskSettings, context: Context) -> None:
+    """Read the keys that no error may show: the cluster relays the provider's words, so a task that asks the cluster
+    alone may meet the provider's key, and the connector's. A task that needs an absent connection says so itself.
+    """
+    for conn_id in (settings.opensearch_conn_id, settings.provider_conn_id, *credential_connections(context)):
         with suppress(AirflowNotFoundException, PermissionError):  # a secrets backend may refuse what nobody needs here
             remember_connection(BaseHook.get_connection(conn_id))
 

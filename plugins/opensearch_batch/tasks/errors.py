@@ -13,6 +13,7 @@ from airflow.sdk import RetryAction, RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
 
 from opensearch_batch.errors import Terminal, Transient
+from opensearch_batch.foreign_errors import without_keys
 
 
 class RetryAfter(RetryPolicy):
@@ -35,13 +36,20 @@ class RetryAfter(RetryPolicy):
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Translate Terminal errors and an absent connection, so that Airflow does not retry."""
+    """Translate Terminal errors and an absent connection, so that Airflow does not retry. No error of the chain that
+    Airflow prints shows a key.
+    """
     try:
         yield
     except AirflowNotFoundException as error:
         raise AirflowFailException(f"{error}; define it, or name another one in the operator or the spec") from error
     except Terminal as error:
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        clean = without_keys(error)
+        raise AirflowFailException(f"{type(error).__name__}: {clean}") from clean
+    except Exception as error:  # whatever leaves a task is printed, with what it came from
+        if (clean := without_keys(error)) is error:
+            raise
+        raise clean from (clean.__cause__ or (None if clean.__suppress_context__ else clean.__context__))
 
 
 def patient(arguments: dict[str, Any], **defaults: Any) -> dict[str, Any]:

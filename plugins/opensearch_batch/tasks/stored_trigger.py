@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from opensearch_batch.errors import BatchError, SpecError, Terminal, Transient, UnknownAnswer
+from opensearch_batch.foreign_errors import without_keys
 from opensearch_batch.scrubbing import remember_connection, scrubbed
 
 VERSION = 1
@@ -30,7 +31,7 @@ class StoredTrigger(BaseTrigger):
     """Import path in Airflow's database: a module that stays when rooms move."""
     ARGUMENTS: ClassVar[tuple[str, ...]]
     CONNECTIONS: ClassVar[tuple[str, ...]]
-    """Names of the arguments that are ids of connections."""
+    """Names of the arguments that are ids of connections, one or a list."""
 
     def __init__(self, version: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -58,23 +59,25 @@ class StoredTrigger(BaseTrigger):
     async def _know_keys(self) -> None:
         """Read the keys that no event may show: the cluster relays the provider's words."""
         for name in self.CONNECTIONS:
-            with suppress(AirflowNotFoundException, PermissionError):  # as in tasks
-                remember_connection(await BaseHook.aget_connection(getattr(self, name)))
+            named = getattr(self, name)
+            for conn_id in [named] if isinstance(named, str) else named:
+                with suppress(AirflowNotFoundException, PermissionError):  # as in tasks
+                    remember_connection(await BaseHook.aget_connection(conn_id))
 
     async def _told(self, error: Exception) -> str:
         """The error without passwords: events lie readable in Airflow's database, and a server may echo a refused key.
 
         Where the connections cannot be read the error's type is all that is told.
         """
-        kind = type(error).__name__
-        if not isinstance(error, BatchError):
-            self.log.error("The wait failed in an unforeseen way", exc_info=error)
+        kind, told = type(error).__name__, ""
         try:
             await self._know_keys()
+            told = scrubbed(f"{kind}: {error}")
         except Exception as unread:
             self.log.warning("no connection to take secrets from: %s", type(unread).__name__)
-            return kind
-        return scrubbed(f"{kind}: {error}")
+        if not isinstance(error, BatchError):
+            self.log.error("The wait failed in an unforeseen way", exc_info=without_keys(error))
+        return told or kind
 
 
 def read_event(event: Any) -> dict[str, Any]:

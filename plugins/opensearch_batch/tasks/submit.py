@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.submit.admission import MustWait
-from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, open_provider_store
+from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, know_keys, open_provider_store
 from opensearch_batch.tasks.errors import airflow_errors
 from opensearch_batch.tasks.forced import FORCE, force_word
 from opensearch_batch.tasks.index_name import index_name
@@ -77,8 +77,9 @@ class SubmitBatchOperator(BatchOperator):
         """Go on after a wait for a turn; jobs submitted before the wait get no second look."""
         with airflow_errors():
             submitted, since = read_turn(event)
-            before = [Job.from_dict(job) for job in submitted or []]
-            return [job.to_dict() for job in self._submit(context, settings_of(self), before, since)]
+            before, settings = [Job.from_dict(job) for job in submitted or []], settings_of(self)
+            know_keys(settings, context)
+            return [job.to_dict() for job in self._submit(context, settings, before, since)]
 
     def _submit(self, context: Context, settings: TaskSettings, before: list[Job], since: float | None) -> list[Job]:
         from opensearch_batch.flow.shards import Shard

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 from opensearch_batch.errors import BatchError, Transient, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
 from opensearch_batch.submit.admission import MustWait
-from opensearch_batch.tasks.base import cancel_jobs, flat, know_keys, worker_ask
+from opensearch_batch.tasks.base import cancel_jobs, credential_connections, flat, know_keys, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import JobsLink, ProviderLink
@@ -237,7 +237,7 @@ class BatchSensor(BaseSensorOperator):
         from opensearch_batch.tasks.turns import current_jobs
 
         settings = settings_of(self)
-        know_keys(settings)
+        know_keys(settings, context)
         self.current = current_jobs(self._given, context["task_state_store"])
         self.told: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
@@ -261,6 +261,7 @@ class BatchSensor(BaseSensorOperator):
                 cancel_on_kill=self.cancel_on_kill,
                 told=sorted(self.told),
                 since=time.time(),
+                credential_conn_ids=credential_connections(context),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=max(0.0, deadline - time.time()) + NET_SECONDS),

@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, KeyExpired
 from opensearch_batch.flow.jobs import Job, ended
+from opensearch_batch.foreign_errors import without_keys
 from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger
 from opensearch_batch.tasks.waiting_note import WaitingNote
 from opensearch_batch.wait.job_list import AskJobList, JobList, job_list_of
@@ -61,8 +62,9 @@ class BatchTrigger(StoredTrigger):
         "cancel_on_kill",
         "told",
         "since",
+        "credential_conn_ids",
     )
-    CONNECTIONS = ("provider_conn_id", "opensearch_conn_id")
+    CONNECTIONS = ("provider_conn_id", "opensearch_conn_id", "credential_conn_ids")
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class BatchTrigger(StoredTrigger):
         cancel_on_kill: bool = True,
         told: list[str] | None = None,
         since: float | None = None,
+        credential_conn_ids: list[str] | None = None,
         version: int = VERSION,
     ) -> None:
         super().__init__(version)
@@ -88,6 +91,7 @@ class BatchTrigger(StoredTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.told = told or []
         self.since = time.time() if since is None else since
+        self.credential_conn_ids = credential_conn_ids or []
 
     async def wait(self) -> dict[str, Any]:
         async with self._asking() as ask:
@@ -152,8 +156,9 @@ class BatchTrigger(StoredTrigger):
                 for job in jobs:
                     if not job.shared_with:  # only the run that has paid for it ends it
                         await self._cancel(job, ask)
-        except Exception:
-            self.log.exception("could not cancel %s", ", ".join(job.provider_job_id for job in jobs))
+        except Exception as error:
+            names = ", ".join(job.provider_job_id for job in jobs)
+            self.log.error("could not cancel %s", names, exc_info=without_keys(error))
 
     async def _cancel(self, job: Job, ask: Callable[[Ask], Awaitable[Any]]) -> None:
         told: set[str] = set()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch_batch.errors import BatchError, Unavailable
+from opensearch_batch.foreign_errors import without_keys
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class JobList:
         except BatchError as error:
             return Walk(begun, wanted, error=error, failures=last.failures + 1 if last else 1)
         except Exception as error:
-            log.exception("The provider's list of jobs could not be read")
+            log.error("The provider's list of jobs could not be read", exc_info=without_keys(error))
             told = Unavailable(f"the list of jobs could not be read: {type(error).__name__}")
             return Walk(begun, wanted, error=told, failures=last.failures + 1 if last else 1)
         return Walk(begun, wanted, found)
