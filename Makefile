@@ -28,7 +28,7 @@ WORKERS := 2
 RERUNS :=
 TRIES := $(if $(RERUNS),--reruns $(RERUNS) -r fER)
 
-.PHONY: demo up test test-fast test-real test-celery test-wheel faults soak wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
+.PHONY: demo up test test-fast test-real test-celery mutants test-wheel faults soak wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
 help:
 	@echo "make demo   a whole run on this machine: Airflow, sandbox, results, five questions (CI=true: stops afterwards)"
 	@echo "            OPENSEARCH=2.19.6 or 3.6.0: with a real OpenSearch as the cluster; needs Java and Maven"
@@ -40,6 +40,7 @@ help:
 	@echo "make test-fast  those of single functions, of stores and of the DAG files"
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux; with Python 3.12 also ogx, a batch server that is not ours"
 	@echo "make test-celery  those on two schedulers, triggerers and Celery workers; needs redis-server or valkey-server"
+	@echo "make mutants  changes the submit, wait and land rooms and the triggers one place at a time, and prints what no fast test notices (SAMPLE=150 SEED=1 MINUTES=30; SAMPLE=0: all)"
 	@echo "make wheel  dist/opensearch_batch-*.whl, for pip install"
 	@echo "make test-wheel   the e2e tests from the wheel; make wheel-plain: the wheel into plain Airflows (PYTHONS=\"3.11 3.12 3.13\")"
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
@@ -69,6 +70,18 @@ test-real: $(READY)
 	@$(PY) -m stack.opensearch fetch
 	@$(PY) -m tests.real.ogx_venv || echo "the tests with ogx will be skipped" >&2
 	$(PY) -m stack.namespace -- $(PY) -m pytest -n $(WORKERS) $(TRIES) -m real
+
+# cosmic-ray changes the code; its venv has nothing else, and no test runs there.
+SAMPLE := 150
+MINUTES := 30
+
+mutants: $(READY) .venv-mutants/.installed
+	@PYTHONPATH=plugins:dags:. nice $(PY) -m tests.mutants --sample $(SAMPLE) --seed $(SEED) --minutes $(MINUTES)
+
+.venv-mutants/.installed: tests/mutants/requirements.txt | .venv/bin/uv
+	@.venv/bin/uv venv --quiet --clear --python $(PY) .venv-mutants
+	@.venv/bin/uv pip sync --quiet --python .venv-mutants/bin/python tests/mutants/requirements.txt
+	@touch $@
 
 wheel: $(READY)
 	@$(PY) -m stack.wheel build
@@ -127,7 +140,7 @@ clean-provider: $(READY)
 	  $(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),--dry-run) $(if $(KEEP_DAYS),--keep-days $(KEEP_DAYS)) $(foreach uri,$(MANIFESTS),'$(uri)')
 
 clean:
-	rm -rf .venv .venv-celery .venv-wheel dist .demo site .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-celery .venv-mutants .venv-wheel dist .demo site .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Compiling costs eight seconds once; each of the stack's six processes would spend them at its first start.

@@ -1,0 +1,70 @@
+"""Make mutants with cosmic-ray's operators, in a venv of its own: `made.py SAMPLE SEED FILE …` prints a JSON line each.
+
+SAMPLE 0 is all of them. The same seed makes the same sample of the same code.
+"""
+
+import difflib
+import json
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+
+ANNOTATIONS = ("annassign", "tfpdef", "->")
+"""No annotation is evaluated in these modules."""
+
+
+def places(path: str) -> Iterator[tuple[str, str, int]]:
+    """Yield file, operator and occurrence of each mutant but those of annotations and of text's repetition."""
+    tree = get_ast(Path(path).read_text())
+    nodes = list(ast_nodes(tree))
+    for name in sorted(operator_names()):
+        if "Variable" in name:  # these need names to put in
+            continue
+        operator, occurrence = get_operator(name)(), 0
+        for node in nodes:
+            for _ in operator.mutation_positions(node):
+                if not in_annotation(node):
+                    yield path, name, occurrence
+                occurrence += 1
+
+
+def in_annotation(node: Any) -> bool:
+    inner = node
+    while (outer := inner.parent) is not None:
+        if outer.type == "tfpdef" or (outer.type == "annassign" and outer.children[1] is inner):
+            return True
+        if outer.type == "funcdef" and inner is outer.annotation:
+            return True
+        inner = outer
+    return False
+
+
+def mutant(path: str, name: str, occurrence: int) -> dict[str, Any] | None:
+    before = Path(path).read_text()
+    after = mutate_code(before, get_operator(name)(), occurrence)
+    if after is None or after == before:
+        return None
+    diff = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0))[2:]
+    line = int(diff[0].split()[1].lstrip("-").split(",")[0])
+    gone = "\n".join(each[1:].strip() for each in diff[1:] if each.startswith("-"))
+    come = "\n".join(each[1:].strip() for each in diff[1:] if each.startswith("+"))
+    return {"file": path, "line": line, "operator": name, "before": gone, "after": come, "code": after}
+
+
+def main(sample: int, seed: int, paths: list[str]) -> None:
+    found = [place for path in sorted(paths) for place in places(path)]
+    chance = random.Random(seed)  # noqa: S311
+    order = chance.sample(found, len(found) if not sample else min(sample, len(found)))
+    for place in order:
+        if made := mutant(*place):
+            print(json.dumps(made | {"of": len(found)}), flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
