@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.mutants.explained import FILE, explained, key_of
+from tests.mutants.explained import FILE, explained, reason_of
 from tests.mutants.rooms import ROOMS, far, files_of, near, room_of
 from tests.mutants.trial import load_once, passes
 
@@ -46,7 +46,7 @@ def main() -> int:
             print(f"{tried} of {len(made)}", file=sys.stderr, flush=True)
         if lives(mutant, log, with_far=not given.near):
             survivors += 1
-            why = reasons.get(key_of(mutant))
+            why = reason_of(mutant, reasons)
             unexplained += why is None
             if why is None:
                 tell(mutant)

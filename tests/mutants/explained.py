@@ -22,5 +22,11 @@ def explained(text: str) -> dict[Key, str]:
     for each in tomllib.loads(text).get("equivalent", ()):
         if not each["why"].strip():
             raise ValueError(f"no reason is given for {each['before']!r} in {each['file']}")
-        found[each["file"], each["before"], each["after"]] = each["why"]
+        found[each["file"], each["before"], each.get("after", "")] = each["why"]
     return found
+
+
+def reason_of(mutant: dict[str, Any], reasons: dict[Key, str]) -> str | None:
+    """Return the reason for this change, or for whatever change of the line."""
+    file, before, after = key_of(mutant)
+    return reasons.get((file, before, after), reasons.get((file, before, "")))

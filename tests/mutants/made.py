@@ -15,12 +15,15 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-ANNOTATIONS = ("annassign", "tfpdef", "->")
-"""No annotation is evaluated in these modules."""
+NUMBERS = "core/NumberReplacer"
 
 
 def places(path: str) -> Iterator[tuple[str, str, int]]:
-    """Yield file, operator and occurrence of each mutant but those of annotations and of text's repetition."""
+    """Yield file, operator and occurrence of each mutant that a test should tell from the code.
+
+    Left out are annotations, which nobody evaluates; figures of constants, which a test can only repeat; and `frozen`,
+    which mypy holds.
+    """
     tree = get_ast(Path(path).read_text())
     nodes = list(ast_nodes(tree))
     for name in sorted(operator_names()):
@@ -29,9 +32,20 @@ def places(path: str) -> Iterator[tuple[str, str, int]]:
         operator, occurrence = get_operator(name)(), 0
         for node in nodes:
             for _ in operator.mutation_positions(node):
-                if not in_annotation(node):
+                if not (in_annotation(node) or (name == NUMBERS and in_constant(node)) or is_frozen(node)):
                     yield path, name, occurrence
                 occurrence += 1
+
+
+def in_constant(node: Any) -> bool:
+    """Tell whether the node stands in an assignment of the module itself."""
+    while node.parent is not None and node.parent.type != "file_input":
+        node = node.parent
+    return node.type == "simple_stmt"
+
+
+def is_frozen(node: Any) -> bool:
+    return node.parent is not None and node.parent.get_code().strip() == "frozen=True"
 
 
 def in_annotation(node: Any) -> bool:

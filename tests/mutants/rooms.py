@@ -37,8 +37,8 @@ ROOMS = (
     ),
     Room(
         ("wait/*.py",),
-        ("waiting", "looking", "job_list", "jobs", "pacing", "progress", "refusals", "refused_keys"),
-        ("wait_ends", "waits", "promises"),
+        ("waiting", "looking", "job_list", "jobs", "pacing", "progress", "settling", "refusals", "refused_keys"),
+        ("wait_ends", "waits", "odd_answers", "promises"),
     ),
     Room(
         ("land/*.py",),
@@ -56,8 +56,8 @@ ROOMS = (
     ),
     Room(
         ("tasks/*trigger.py", "trigger.py", "turn.py"),
-        ("stored_paths", "admission"),
-        ("admission", "waits", "wait_ends", "promises"),
+        ("stored_paths", "wait_trigger", "admission"),
+        ("admission", "waits", "wait_ends", "share", "promises"),
     ),
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.explained import FILE, explained, key_of
+from tests.mutants.explained import FILE, explained, reason_of
 from tests.mutants.rooms import PACKAGE, ROOMS, far, files_of, near, room_of
 
 ENTRY = '[[equivalent]]\nfile = "wait/pacing.py"\nbefore = "a"\nafter = "b"\nwhy = "{why}"\n'
@@ -14,8 +14,11 @@ ENTRY = '[[equivalent]]\nfile = "wait/pacing.py"\nbefore = "a"\nafter = "b"\nwhy
 
 def test_a_reason_is_found_by_what_stood_there_wherever_the_line_is_now() -> None:
     mutant = {"file": f"{PACKAGE}/wait/pacing.py", "line": 7, "before": "a", "after": "b"}
-    assert explained(ENTRY.format(why="the same"))[key_of(mutant)] == "the same"
-    assert key_of(mutant | {"after": "c"}) not in explained(ENTRY.format(why="the same"))
+    reasons = explained(ENTRY.format(why="the same"))
+    assert reason_of(mutant, reasons) == "the same"
+    assert reason_of(mutant | {"after": "c"}, reasons) is None
+    whatever = explained(ENTRY.replace('after = "b"\n', "").format(why="any"))
+    assert reason_of(mutant | {"after": "c"}, whatever) == "any"
 
 
 def test_an_entry_without_a_reason_is_refused() -> None:

@@ -62,6 +62,7 @@ def taken(
     [
         (["in_progress", "completed"], 1),
         (["cancelling", "in_progress"], 1),
+        (["cancelling", "cancelled"], 1),
         (["completed", "completed"], 0),
         (["validating", "in_progress"], 0),
     ],

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.errors import UnknownAnswer
+from opensearch_batch.errors import BatchError, Refused, Throttled, Unavailable, UnknownAnswer
 from opensearch_batch.flow.jobs import Job
-from opensearch_batch.wait.job_list import AskJobList, JobList
+from opensearch_batch.wait.job_list import BLIND, AskJobList, JobList
 from opensearch_batch.wait.looking import Ask, AskCluster
 from opensearch_batch.wait.progress import Progress
-from opensearch_batch.wait.waiting import Wait
+from opensearch_batch.wait.waiting import TOLD_EVERY_SECONDS, Wait
 
 JOBS = [Job("batch-k", 1, f"batch_{n}", f"file-{n}", f"task-{n}", "model-1") for n in range(5)]
 
@@ -117,3 +117,41 @@ def test_how_far_it_is_is_told_when_it_changes_at_most_every_five_minutes_and_on
 
     assert told_at((0, 0), (60, 10), (299, 20), (300, 30), (900, 30), (3899, 30), (3900, 30)) == [0, 300, 3900]
     assert said[1] == (logging.INFO, "30 of 100 rows done, 0 of 5 jobs ended")
+
+
+def test_an_error_of_the_list_is_told_when_it_changes_and_now_and_then(
+    world: World, said: list[tuple[int, str]]
+) -> None:
+    errors = iter(["b", "a", "a", "b", "b", "b"])
+
+    async def ask(step: Ask | AskJobList) -> Any:
+        if isinstance(step, AskJobList):
+            raise Unavailable(next(errors))
+        return await world.ask(step)
+
+    wait = Wait(JOBS, providers.DEFAULT, ask, lambda level, text: said.append((level, text)), job_list=JobList())
+    for now in (0.0, 1.0, 2.0, 3.0, 3.0 + TOLD_EVERY_SECONDS, 3.5 + TOLD_EVERY_SECONDS):
+        asyncio.run(wait.look(now, fresh_seconds=0.0))
+    lines = [text for level, text in said if level == logging.WARNING]
+    assert lines == [f"no list of jobs from the provider: {error}" for error in "babb"]
+
+
+@pytest.mark.parametrize(
+    ("error", "looked_at_after"),
+    [(Refused("HTTP 403"), 1), (Unavailable("HTTP 503"), BLIND), (Throttled("HTTP 429"), None)],
+)
+def test_without_a_list_each_job_is_looked_at_once_that_does_not_pass(
+    world: World, said: list[tuple[int, str]], error: BatchError, looked_at_after: int | None
+) -> None:
+    async def ask(step: Ask | AskJobList) -> Any:
+        if isinstance(step, AskJobList):
+            raise error
+        return await world.ask(step)
+
+    wait = Wait(JOBS, providers.DEFAULT, ask, lambda level, text: said.append((level, text)), job_list=JobList())
+    for number in range(1, BLIND + 2):
+        rounds(wait, 1)
+        if looked_at_after is None or number < looked_at_after:
+            assert not world.asked, number
+        else:
+            assert set(world.asked) == {job.task_id for job in JOBS}, number

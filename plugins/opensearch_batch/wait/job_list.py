@@ -19,9 +19,6 @@ from opensearch_batch.foreign_errors import without_keys
 
 log = logging.getLogger(__name__)
 
-PAGE = 100
-"""Jobs to a page of the list."""
-
 BLIND = 3
 """After so many failed walks in a row every job gets a look of its own, as without a list."""
 
@@ -115,7 +112,7 @@ class JobList:
 
     def _most_pages(self, wanted: frozenset[str]) -> int:
         """Bound a walk among many strangers' jobs by the looks saved."""
-        return max(-(-len(wanted) // PAGE), len(wanted) // 2)
+        return max(1, len(wanted) // 2)
 
     def _since(self, wanted: frozenset[str]) -> float | None:
         if not wanted <= self._made_at.keys():
