@@ -129,6 +129,19 @@ def test_an_upload_of_ours_without_a_job_may_be_on_its_way() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limits", "seconds"),
+    [(Limits(jobs=9), ON_ITS_WAY_SECONDS), (Limits(tokens=9), providers.DEFAULT.JOB_LIFE_SECONDS)],
+)
+def test_uploads_are_read_back_as_far_as_a_size_or_a_submission_under_way_can_be(
+    limits: Limits, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, since = world(), list[float]()
+    monkeypatch.setattr(made, "recent_uploads", lambda at: since.append(at) or iter(()))
+    assert counted(made, limits=limits) == []
+    assert since == [NOW - seconds]
+
+
+@pytest.mark.parametrize(
     ("limits", "wanted", "room"),
     [
         (Limits(), {}, True),

@@ -80,3 +80,19 @@ def test_what_a_killed_try_began_to_write_is_removed_by_the_next(shard: Shard) -
         left.write_text("{")
     claimed(shard, 1.0)
     assert sorted(path.parent.iterdir()) == sorted([path, of_another])
+
+
+def test_a_look_before_the_claim_knows_of_the_upload_and_leaves_no_claim(shard: Shard) -> None:
+    seen: list[Claim] = []
+
+    def look(looked_at: Shard, claim: Claim) -> None:
+        seen.append(claim)
+
+    claimant = Claimant("dag", "run", "submit", "version", "openai", look=look, now=lambda: 1.0)
+    for file_id in ("file-1", None):
+        claimant.before(shard, KEY, file_id)
+    assert [(each.key, each.input_file_id, each.first_at, each.noted_at) for each in seen] == [
+        (KEY, "file-1", 1.0, 1.0),
+        (KEY, "", 1.0, 1.0),
+    ]
+    assert claims_of(shard.run_folder.rsplit("/", 1)[0], [KEY]) == {}

@@ -75,3 +75,11 @@ def test_of_a_wait_that_is_over_the_rate_is_that_of_the_whole() -> None:
 @pytest.mark.parametrize(("left", "text"), [(20, "20 s"), (90, "2 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")])
 def test_what_is_left_is_said_as_people_do(left: float, text: str) -> None:
     assert str(Progress(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")
+
+
+def test_rows_that_were_done_at_the_first_look_make_no_rate() -> None:
+    track = Track([A])
+    track.note(A, seen("a", 100, 600))
+    track.at(10)
+    track.note(A, seen("a", 200, 600))
+    assert track.at(60).rows_per_second == 2.0
