@@ -166,11 +166,23 @@ def exists(uri: str) -> bool:
 
 
 def remove(uri: str, *, recursive: bool = False) -> None:
-    """Remove an object, or a folder with `recursive`; an absent object is no error."""
+    """Remove an object, or a folder with `recursive`; an absent object is no error. Raise Refused where something is
+    still there: s3fs' `rm` says nothing of the objects that S3 refuses to delete.
+    """
     with _told(f"remove {uri}"):
         path = _path(uri)
-        if path.fs.exists(path.path):
-            path.fs.rm(path.path, recursive=recursive)
+        if not path.fs.exists(path.path):
+            return
+        if not recursive:
+            path.fs.rm_file(path.path)
+            return
+        path.fs.rm(path.path, recursive=True)
+        path.fs.invalidate_cache(path.path)
+        if left := path.fs.find(path.path):
+            raise Refused(
+                f"remove {uri}: {len(left)} objects are still there, the first is {left[0]}. May the connection's key "
+                "delete objects there, or does a lock hold them?"
+            )
 
 
 def remove_begun(uri: str) -> None:

@@ -207,3 +207,25 @@ def test_rows_are_erased_there(s3: Any, model_id: str, tmp_path: Path) -> None:
     assert [key for key in keys(s3) if b"text number 7" in content(s3, f"{BASE}/{key}")] == ["articles/a.jsonl"]
     found = results.open(f"{BASE}/out/two/manifest.json")
     assert (len(found), len(list(found))) == (19, 19)
+
+
+def test_a_removal_that_s3_refuses_is_an_error(s3: Any) -> None:
+    put(s3, "kept/a.jsonl", rows_of(1))
+    put(s3, "kept/b.jsonl", rows_of(1))
+    denied = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:DeleteObject",
+        "Resource": f"arn:aws:s3:::{BUCKET}/kept/*",
+    }
+    s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
+    with pytest.raises(Refused, match="kept/a.jsonl: Forbidden. May the connection's key"):
+        storage.remove(f"{BASE}/kept/a.jsonl")
+    with pytest.raises(Refused, match="kept: 2 objects are still there, the first is .*kept/a.jsonl"):
+        storage.remove(f"{BASE}/kept", recursive=True)
+    with pytest.raises(Refused, match="kept/probe: Forbidden"):
+        storage.try_writing(f"{BASE}/kept", "probe")
+    assert keys(s3) == ["kept/a.jsonl", "kept/b.jsonl", "kept/probe"]
+    s3.delete_bucket_policy(Bucket=BUCKET)
+    storage.remove(f"{BASE}/kept", recursive=True)
+    assert keys(s3) == []
