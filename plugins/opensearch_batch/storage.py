@@ -166,23 +166,21 @@ def exists(uri: str) -> bool:
 
 
 def remove(uri: str, *, recursive: bool = False) -> None:
-    """Remove an object, or a folder with `recursive`; an absent object is no error. Raise Refused where something is
-    still there: s3fs' `rm` says nothing of the objects that S3 refuses to delete.
+    """Remove an object, or a folder with `recursive`; an absent object is no error.
+
+    Object by object: s3fs' `rm` says nothing of objects that S3 refuses to delete, and takes a name with * ? [ ] for a
+    glob, which other objects match.
     """
     with _told(f"remove {uri}"):
         path = _path(uri)
         if not path.fs.exists(path.path):
             return
-        if not recursive:
-            path.fs.rm_file(path.path)
+        if recursive and path.protocol in LOCAL:
+            path.fs.rm(path.path, recursive=True)
             return
-        path.fs.rm(path.path, recursive=True)
         path.fs.invalidate_cache(path.path)
-        if left := path.fs.find(path.path):
-            raise Refused(
-                f"remove {uri}: {len(left)} objects are still there, the first is {left[0]}. May the connection's key "
-                "delete objects there, or does a lock hold them?"
-            )
+        for name in path.fs.find(path.path) if recursive else [path.path]:
+            path.fs.rm_file(name)
 
 
 def remove_begun(uri: str) -> None:

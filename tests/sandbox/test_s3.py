@@ -221,7 +221,7 @@ def test_a_removal_that_s3_refuses_is_an_error(s3: Any) -> None:
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [denied]}))
     with pytest.raises(Refused, match="kept/a.jsonl: Forbidden. May the connection's key"):
         storage.remove(f"{BASE}/kept/a.jsonl")
-    with pytest.raises(Refused, match="kept: 2 objects are still there, the first is .*kept/a.jsonl"):
+    with pytest.raises(Refused, match="remove .*/kept: Forbidden. May the connection's key"):
         storage.remove(f"{BASE}/kept", recursive=True)
     with pytest.raises(Refused, match="kept/probe: Forbidden"):
         storage.try_writing(f"{BASE}/kept", "probe")
@@ -229,3 +229,13 @@ def test_a_removal_that_s3_refuses_is_an_error(s3: Any) -> None:
     s3.delete_bucket_policy(Bucket=BUCKET)
     storage.remove(f"{BASE}/kept", recursive=True)
     assert keys(s3) == []
+
+
+def test_only_what_is_named_is_removed(s3: Any) -> None:
+    for key in ("run[12]/a.jsonl", "run1/a.jsonl", "run*/a.jsonl", "run[12]/b.jsonl", "run2/b.jsonl"):
+        put(s3, key, rows_of(1))
+    storage.remove(f"{BASE}/run[12]/a.jsonl")
+    assert keys(s3) == ["run*/a.jsonl", "run1/a.jsonl", "run2/b.jsonl", "run[12]/b.jsonl"]
+    storage.remove(f"{BASE}/run[12]", recursive=True)
+    storage.remove(f"{BASE}/run*", recursive=True)
+    assert keys(s3) == ["run1/a.jsonl", "run2/b.jsonl"]
