@@ -41,11 +41,11 @@ def in_constant(node: Any) -> bool:
     """Tell whether the node stands in an assignment of the module itself."""
     while node.parent is not None and node.parent.type != "file_input":
         node = node.parent
-    return node.type == "simple_stmt"
+    return bool(node.type == "simple_stmt")
 
 
 def is_frozen(node: Any) -> bool:
-    return node.parent is not None and node.parent.get_code().strip() == "frozen=True"
+    return bool(node.parent is not None and node.parent.get_code().strip() == "frozen=True")
 
 
 def in_annotation(node: Any) -> bool:

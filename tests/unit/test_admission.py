@@ -136,7 +136,12 @@ def test_uploads_are_read_back_as_far_as_a_size_or_a_submission_under_way_can_be
     limits: Limits, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, since = world(), list[float]()
-    monkeypatch.setattr(made, "recent_uploads", lambda at: since.append(at) or iter(()))
+
+    def read(at: float) -> Iterator[dict[str, Any]]:
+        since.append(at)
+        return iter(())
+
+    monkeypatch.setattr(made, "recent_uploads", read)
     assert counted(made, limits=limits) == []
     assert since == [NOW - seconds]
 
