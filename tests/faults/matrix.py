@@ -77,8 +77,8 @@ def is_clean(played: Sequence[Played]) -> bool:
     )
 
 
-def page(played: Sequence[Played]) -> str:
-    """The page of the docs."""
+def page(played: Sequence[Played], all_cells: int) -> str:
+    """The page of the docs. `all_cells`: so many cells has a whole matrix with all guards."""
     whole = [cell for cell in played if not cell.removed]
     red = sum(bool(cell.problems) for cell in whole)
     dates = " to ".join(sorted({min(cell.date for cell in played), max(cell.date for cell in played)}))
@@ -88,7 +88,8 @@ def page(played: Sequence[Played]) -> str:
         "",
         "<!-- made by `make faults` -->",
         "",
-        f"Played {dates}: {len(whole)} cells; {len(whole) - red} ended well, {red} did not.",
+        f"Played {dates}: {len(whole)} of the {all_cells} cells of `make faults`. "
+        f"{len(whole) - red} ended well, {red} did not.",
         INTRODUCTION,
     ]
     vendors = dict.fromkeys(cell.vendor for cell in grid)

@@ -16,10 +16,10 @@ UNGUARDED = replace(GUARDED, removed=("settle",), problems=("paid more than once
 
 
 def test_a_cell_says_what_it_cost_and_a_fault_that_was_not_played_is_no_ok() -> None:
-    lines = page([OK, replace(RED, fault="clear")]).splitlines()
+    lines = page([OK, replace(RED, fault="clear")], 200).splitlines()
     assert "| after its answer | ok: 1, 42, 1.2 | – |" in lines
     assert "| at resume | – | **red**: 1, 42, 1.2 |" in lines
-    assert "Played 2026-11-28: 2 cells; 1 ended well, 1 did not." in lines
+    assert "Played 2026-11-28: 2 of the 200 cells of `make faults`. 1 ended well, 1 did not." in lines
 
 
 def test_red_cells_without_a_guard_are_the_proof_and_no_fault() -> None:
@@ -41,4 +41,4 @@ def test_a_cell_is_kept_as_it_was_played_last() -> None:
 def test_the_page_is_made_from_the_cells_that_are_kept() -> None:
     played = last_run.read()
     assert played
-    assert page(played) == last_run.PAGE.read_text(encoding="utf-8")
+    assert page(played, last_run.count()) == last_run.PAGE.read_text(encoding="utf-8")
