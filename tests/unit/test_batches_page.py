@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from fastapi.testclient import TestClient
 
@@ -19,6 +20,7 @@ from opensearch_batch.pages.batches import days, jobs_in_flight, past_runs, task
 from opensearch_batch.pages.batches_page import batches_page
 from opensearch_batch.pages.recent import RecentRuns
 from opensearch_batch.pages.stored import TURN, Ended, ended_runs, held_tasks, pushed_in_live_runs
+from opensearch_batch.pages.told import ToldSummary
 from opensearch_batch.wait.progress import Track
 from tests.unit.airflow_database import NOW, Database, database
 
@@ -81,6 +83,62 @@ def test_a_run_that_does_not_run_has_none(airflow: Database, state: str) -> None
     airflow.task(submit, "SubmitBatchOperator")
     airflow.push(submit, "return_value", [job(0)])
     assert jobs_in_flight(pushed_in_live_runs(airflow.session)) == []
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "value"),
+    [
+        ("PythonOperator", "summary", {"rows": 5, "source": "somebody else's"}),
+        ("PythonOperator", "waiting", {"rows_done": 5}),
+        ("PythonOperator", "spec", {"model": "gpt"}),
+        ("PythonOperator", "plan", {"estimated_tokens": "many"}),
+        ("BatchSensor", "return_value", [True]),
+        ("BatchSensor", "waiting", {"rows_done": 5}),
+        ("SubmitBatchOperator", "return_value", [{"id": "somebody else's"}]),
+        ("SubmitBatchOperator", "return_value", "xcom-backend://bucket/key"),
+    ],
+)
+def test_what_others_push_under_our_names_is_passed_over(
+    airflow: Database, operator: str, key: str, value: Any
+) -> None:
+    live_run(airflow)
+    another = ("nightly", "manual__1", "a_task_of_others", -1)
+    airflow.task(another, operator)
+    airflow.push(another, key, value)
+    jobs = jobs_in_flight(pushed_in_live_runs(airflow.session))
+    assert [(job.job_id, job.model) for job in jobs] == [
+        ("batch-1", "text-embedding-3-small"),
+        ("batch-2", "text-embedding-3-small"),
+    ]
+    assert past_runs(ended_runs(airflow.session, NOW - timedelta(days=30))) == []
+
+
+def test_a_job_of_a_later_version_is_shown(airflow: Database) -> None:
+    """In a rolling upgrade the workers may come first."""
+    airflow.run("nightly", "manual__1")
+    submit = ("nightly", "manual__1", "submit_batch", -1)
+    airflow.task(submit, "SubmitBatchOperator")
+    airflow.push(submit, "return_value", [job(0) | {"of_a_later_version": 1}])
+    assert [each.job_id for each in jobs_in_flight(pushed_in_live_runs(airflow.session))] == ["batch-0"]
+
+
+def test_a_job_of_another_run_costs_nothing_here(airflow: Database) -> None:
+    live_run(airflow)
+    submit = ("nightly", "manual__1", "submit_more", -1)
+    airflow.task(submit, "SubmitBatchOperator")
+    airflow.push(submit, "return_value", [job(7) | {"shared_with": "nightly/manual__0"}])
+    shared = jobs_in_flight(pushed_in_live_runs(airflow.session))[-1]
+    assert (shared.job_id, shared.tokens, shared.usd, shared.shared_with) == ("batch-7", 0, 0.0, "nightly/manual__0")
+    assert "of nightly/manual__0" in batches_page([shared], [], [], [], date(2026, 1, 1))
+
+
+def test_of_two_chains_in_a_run_no_model_and_no_price_is_told(airflow: Database) -> None:
+    live_run(airflow)
+    second = ("nightly", "manual__1", "another.prepare_input", -1)
+    airflow.task(second, "PrepareInputOperator")
+    airflow.push(second, "spec", {"model": {"name": "text-embedding-3-large"}})
+    airflow.push(second, "plan", PLAN)
+    assert {(each.model, each.usd) for each in jobs_in_flight(pushed_in_live_runs(airflow.session))} == {("", None)}
 
 
 def test_of_a_run_wired_by_hand_little_is_known(airflow: Database) -> None:
@@ -159,6 +217,7 @@ class Manager:
         self.dag_ids = dag_ids
 
     def is_authorized_dag(self, *, details: Any, access_entity: Any, **_: Any) -> bool:
+        assert details.team_name == f"team of {details.id}"
         return details.id in self.dag_ids and access_entity.name == "XCOM"
 
 
@@ -177,6 +236,7 @@ def page(airflow: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestCli
         yield airflow.session
 
     monkeypatch.setattr("airflow.utils.session.create_session", session)
+    monkeypatch.setattr("airflow.models.dag.DagModel.get_team_name", lambda dag_id: f"team of {dag_id}")
     (served,) = plugin.RunPages().fastapi_apps
     served["app"].dependency_overrides[get_user] = lambda: SimpleNamespace(name="somebody")
     with TestClient(served["app"]) as client:
@@ -211,7 +271,7 @@ def test_past_runs_are_read_once_a_minute() -> None:
 
     def read(since: datetime) -> Iterator[Ended]:
         reads.append(since)
-        yield Ended("nightly", "manual__1", NOW, SUMMARY)
+        yield Ended("nightly", "manual__1", NOW, msgspec.convert(SUMMARY, ToldSummary))
 
     recent = RecentRuns(lambda: now[0])
     for seconds, day in ((0.0, NOW), (59.0, NOW), (60.0, NOW), (61.0, NOW + timedelta(days=1))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from opensearch_batch import providers
 from opensearch_batch.flow.values import Value
 from opensearch_batch.land.report import Report
 
@@ -40,7 +41,7 @@ def summary_of(report: Report, spec: Mapping[str, Any]) -> Summary:
     """`spec` is empty for a run wired by hand, whose provider and model are then not known."""
     model = spec.get("model") or {}
     return Summary(
-        provider=model.get("provider") or "",
+        provider=model.get("provider") or (providers.DEFAULT.NAME if model else ""),
         model=model.get("name") or "",
         rows=report.records,
         answered=report.answered,

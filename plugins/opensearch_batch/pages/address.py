@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow.sdk import conf
 
@@ -22,6 +22,11 @@ def path_of_run(dag_id: str, run_id: str) -> str:
 def path_of_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
     return f"{_base()}/{path_of_run(dag_id, run_id)}/tasks/{_quoted(task_id)}{mapped}"
+
+
+def path_of_batches() -> str:
+    """With the path of Airflow's base URL, if any: the UI takes it as it is."""
+    return f"{urlsplit(_base()).path}{PREFIX}/"
 
 
 def _base() -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from opensearch_batch.flow.jobs import Job
+from opensearch_batch import providers
 from opensearch_batch.pages.stored import Ended, Held, Pushed
+from opensearch_batch.pages.told import ToldLook, ToldModel, ToldPlan, ToldSpec, ToldSummary
 
 Instance = tuple[str, str, str, int]
 """A task instance: dag, run, task, map index."""
@@ -18,7 +19,8 @@ Instance = tuple[str, str, str, int]
 @dataclass(frozen=True)
 class JobInFlight:
     """`instance` is the task that waits for the job, or the one that has submitted it. `rows_done` is None until a wait
-    has looked; the rate is that of the job's bundle. `tokens` and `usd` are the plan's estimates.
+    has looked; the rate is that of the job's bundle. `tokens` and `usd` are the plan's estimates, 0 for a job of the
+    run `shared_with`, which pays.
     """
 
     instance: Instance
@@ -29,6 +31,7 @@ class JobInFlight:
     rows: int
     tokens: int
     usd: float | None
+    shared_with: str = ""
     rows_done: int | None = None
     rows_per_second: float | None = None
     seconds_left: float | None = None
@@ -81,61 +84,62 @@ def jobs_in_flight(pushed: Iterable[Pushed]) -> list[JobInFlight]:
 
 
 def _of_run(values: Sequence[Pushed]) -> Iterator[JobInFlight]:
-    spec, plan = _value(values, "spec"), _value(values, "plan")
-    looked = {id: each for each in values if each.name == "waiting" for id in _rows_done(each)}
-    ended = {outcome["job"]["provider_job_id"] for outcome in _listed(values, "outcomes")}
-    model = spec.get("model") or {}
+    model, plan = _model(values), _only(_named(values, "plan"))
+    looked = {id: each for each in values if each.name == "waiting" for id in each.value.rows_done}
+    ended = {outcome.job.provider_job_id for each in values if each.name == "outcomes" for outcome in each.value}
     for each in values:
-        for told in each.value if each.name == "jobs" and isinstance(each.value, list) else ():
-            job = Job.from_dict(told)
+        for job in each.value if each.name == "jobs" else ():
             if job.provider_job_id in ended:
                 continue
-            rows, tokens = (job.shard.records, job.shard.estimated_tokens) if job.shard else (0, 0)
             seen = looked.get(job.provider_job_id)
             at = seen or each
+            tokens = job.shard.estimated_tokens if job.shard and not job.shared_with else 0
             yield JobInFlight(
                 instance=(at.dag_id, at.run_id, at.task_id, at.map_index),
                 shard=job.shard.name if job.shard else "",
-                provider=model.get("provider") or "",
-                model=model.get("name") or "",
+                provider=model.provider if model else "",
+                model=model.name if model else "",
                 job_id=job.provider_job_id,
-                rows=rows,
+                rows=job.shard.records if job.shard else 0,
                 tokens=tokens,
                 usd=_part_of(plan, tokens),
-                **_progress(seen, job.provider_job_id),
+                shared_with=job.shared_with or "",
+                **_progress(seen.value if seen else None, job.provider_job_id),
             )
 
 
-def _rows_done(each: Pushed) -> Mapping[str, int]:
-    return each.value.get("rows_done") or {} if isinstance(each.value, dict) else {}
-
-
-def _progress(seen: Pushed | None, job_id: str) -> dict[str, Any]:
-    if seen is None:
+def _progress(look: ToldLook | None, job_id: str) -> dict[str, Any]:
+    if look is None:
         return {}
-    progress = seen.value["progress"]
     return {
-        "rows_done": seen.value["rows_done"][job_id],
-        "rows_per_second": progress.get("rows_per_second"),
-        "seconds_left": progress.get("seconds_left"),
-        "seen_at": seen.value["seen_at"],
+        "rows_done": look.rows_done[job_id],
+        "rows_per_second": look.progress.rows_per_second,
+        "seconds_left": look.progress.seconds_left,
+        "seen_at": look.seen_at,
     }
 
 
-def _part_of(plan: Mapping[str, Any], tokens: int) -> float | None:
+def _part_of(plan: ToldPlan | None, tokens: int) -> float | None:
     """The part of the plan's money that these tokens are; None without a known price."""
-    whole, money = plan.get("estimated_tokens"), plan.get("estimated_usd")
-    return money * tokens / whole if whole and money is not None else None
+    if plan is None or not plan.estimated_tokens or plan.estimated_usd is None:
+        return None
+    return plan.estimated_usd * tokens / plan.estimated_tokens
 
 
-def _value(values: Sequence[Pushed], name: str) -> Mapping[str, Any]:
-    return next((each.value for each in values if each.name == name and isinstance(each.value, dict)), {})
+def _model(values: Sequence[Pushed]) -> ToldModel | None:
+    spec: ToldSpec | None = _only(_named(values, "spec"))
+    if spec is None:
+        return None
+    return spec.model if spec.model.provider else ToldModel(spec.model.name, providers.DEFAULT.NAME)
 
 
-def _listed(values: Sequence[Pushed], name: str) -> Iterator[Any]:
-    for each in values:
-        if each.name == name and isinstance(each.value, list):
-            yield from each.value
+def _named(values: Sequence[Pushed], name: str) -> list[Any]:
+    return [each.value for each in values if each.name == name]
+
+
+def _only(values: Sequence[Any]) -> Any:
+    """None of several: a DAG may have several chains, and which of them has sent a job is not told."""
+    return values[0] if len(values) == 1 else None
 
 
 def tasks_held(held: Iterable[Held]) -> list[TaskHeld]:
@@ -160,27 +164,27 @@ def _why_turn(turn: Mapping[str, Any]) -> str:
 
 def past_runs(ended: Iterable[Ended]) -> list[Past]:
     """Add up by DAG and model; most money first, then most rows."""
-    told: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+    by_model: dict[tuple[str, str, str], list[ToldSummary]] = defaultdict(list)
     for each in ended:
-        told[each.dag_id, each.summary["provider"], each.summary["model"]].append(each.summary)
-    found = [_added(*of, summaries) for of, summaries in told.items()]
+        by_model[each.dag_id, each.summary.provider, each.summary.model].append(each.summary)
+    found = [_added(*of, summaries) for of, summaries in by_model.items()]
     return sorted(found, key=lambda past: (-past.actual_usd, -past.counts["rows"], past.dag_id))
 
 
-def _added(dag_id: str, provider: str, model: str, summaries: Sequence[Mapping[str, Any]]) -> Past:
+def _added(dag_id: str, provider: str, model: str, summaries: Sequence[ToldSummary]) -> Past:
     codes: Counter[str] = Counter()
     for each in summaries:
-        if each["codes"]:
-            codes.update(each["codes"])
-    prices = [each["actual_usd"] for each in summaries]
+        if each.codes:
+            codes.update(each.codes)
+    prices = [each.actual_usd for each in summaries]
     return Past(
         dag_id=dag_id,
         provider=provider,
         model=model,
         runs=len(summaries),
-        counts={name: sum([each[name] for each in summaries]) for name in COUNTED},
+        counts={name: sum([getattr(each, name) for each in summaries]) for name in COUNTED},
         codes=codes,
-        estimated_usd=sum(each["estimated_usd"] or 0.0 for each in summaries),
+        estimated_usd=sum(each.estimated_usd or 0.0 for each in summaries),
         actual_usd=sum(price or 0.0 for price in prices),
         unpriced=prices.count(None),
     )
@@ -188,10 +192,10 @@ def _added(dag_id: str, provider: str, model: str, summaries: Sequence[Mapping[s
 
 def days(ended: Iterable[Ended]) -> list[Day]:
     """Add up by day (UTC) of the report, in order; a day without a run is left out."""
-    told: dict[date, list[dict[str, Any]]] = defaultdict(list)
+    by_day: dict[date, list[ToldSummary]] = defaultdict(list)
     for each in ended:
-        told[each.at.date()].append(each.summary)
+        by_day[each.at.date()].append(each.summary)
     return [
-        Day(day, sum([each["answered"] for each in of_day]), sum(each["actual_usd"] or 0.0 for each in of_day))
-        for day, of_day in sorted(told.items())
+        Day(day, sum([each.answered for each in of_day]), sum(each.actual_usd or 0.0 for each in of_day))
+        for day, of_day in sorted(by_day.items())
     ]

@@ -63,7 +63,8 @@ def _job(job: JobInFlight) -> Iterator[str]:
     yield "" if job.seconds_left is None else _duration(job.seconds_left)
     yield number(job.tokens)
     yield "" if job.usd is None else usd(job.usd)
-    yield f"<code>{escape(job.job_id)}</code>"
+    shared = f" of {escape(job.shared_with)}" if job.shared_with else ""
+    yield f"<code>{escape(job.job_id)}</code>{shared}"
     yield "" if job.seen_at is None else f"{datetime.fromtimestamp(job.seen_at, UTC):%H:%M} UTC"
 
 

@@ -10,7 +10,7 @@ STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color-scheme:light dark}"
     "table{border-collapse:collapse}td,th{padding:.15rem 1rem .15rem 0;text-align:left;vertical-align:top}"
     "code{overflow-wrap:anywhere}"
-    "body.wide{max-width:90rem}.scroll{overflow-x:auto}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
+    "body.wide{max-width:none}.scroll{overflow-x:auto;white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
     "figure{margin:1rem 0}svg{max-width:100%;height:auto}rect{fill:#2b7de9}"
     ".share{padding:0 .3rem;white-space:nowrap;background:linear-gradient(90deg,#2b7de955 var(--part),transparent 0)}"
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from opensearch_batch.pages.address import PREFIX
+from opensearch_batch.pages.address import PREFIX, path_of_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ class RunPages(AirflowPlugin):
     external_views = [  # noqa: RUF012 # Airflow's own form
         {
             "name": "Batches",
-            "href": f"{PREFIX}/",
+            "href": path_of_batches(),
             "destination": "nav",
             "category": "browse",
             "url_route": "opensearch_batches",
@@ -72,13 +72,15 @@ def readable_by(user: Any) -> Callable[[str], bool]:
     """Return whether the user may read what the tasks of a DAG push; asked once a DAG."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+    from airflow.models.dag import DagModel
 
     manager, known = get_auth_manager(), dict[str, bool]()
 
     def readable(dag_id: str) -> bool:
         if dag_id not in known:
+            details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
             known[dag_id] = manager.is_authorized_dag(
-                method="GET", access_entity=DagAccessEntity.XCOM, details=DagDetails(id=dag_id), user=user
+                method="GET", access_entity=DagAccessEntity.XCOM, details=details, user=user
             )
         return known[dag_id]
 

@@ -4,10 +4,12 @@ alone, inside functions: all processes of Airflow load the plugin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from opensearch_batch.pages.told import ToldJob, ToldLook, ToldOutcome, ToldPlan, ToldSpec, ToldSummary, told
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -21,7 +23,14 @@ RETURNED = {
 }
 """By operator, what its return value is."""
 OF_A_RUN = ("plan", "spec", "report")
-OF_A_LIVE_RUN = ("plan", "spec", "waiting")
+SHAPES: dict[tuple[str, str], tuple[str, Any]] = {
+    ("PrepareInputOperator", "spec"): ("spec", ToldSpec),
+    ("PrepareInputOperator", "plan"): ("plan", ToldPlan),
+    ("SubmitBatchOperator", "return_value"): ("jobs", list[ToldJob]),
+    ("BatchSensor", "waiting"): ("waiting", ToldLook),
+    ("BatchSensor", "return_value"): ("outcomes", list[ToldOutcome]),
+}
+"""Of a live run: by operator and key, the value's name and shape."""
 SUBMITTING = ("SubmitBatchOperator", "BatchSensor")
 NOT_BEGUN = ("scheduled", "queued", "up_for_retry", "deferred")
 TURN = "opensearch_batch.turn.TurnTrigger"
@@ -60,24 +69,32 @@ class Ended(NamedTuple):
     dag_id: str
     run_id: str
     at: datetime
-    summary: dict[str, Any]
+    summary: ToldSummary
 
 
 def pushed_in_run(session: Session, dag_id: str, run_id: str) -> Iterator[Pushed]:
-    """Yield what the run's tasks pushed. A value that an XCom backend keeps elsewhere is the backend's name of it."""
+    """Yield what the run's tasks pushed. A value that an XCom backend keeps elsewhere is the backend's name of it: no
+    value is deserialized, as none of ours needs it.
+    """
     from airflow.models.xcom import XComModel
 
     wanted = _pushed(OF_A_RUN, [*RETURNED]).where(XComModel.dag_id == dag_id, XComModel.run_id == run_id)
-    return _each(session, wanted)
+    for row in session.execute(wanted):
+        name = RETURNED[str(row.operator)] if row.key == "return_value" else row.key
+        yield Pushed(row.dag_id, row.run_id, row.task_id, row.map_index, name, row.value)
 
 
 def pushed_in_live_runs(session: Session) -> Iterator[Pushed]:
-    """Yield what tells of jobs, for all runs that have not ended."""
+    """Yield what tells of jobs, in the shapes of told.py, for all runs that have not ended."""
     from airflow.models.dagrun import DagRun
     from airflow.models.xcom import XComModel
 
-    live = _pushed(OF_A_LIVE_RUN, [*SUBMITTING]).join(DagRun, DagRun.id == XComModel.dag_run_id)
-    return _each(session, live.where(DagRun.state == "running"))
+    live = _pushed([key for _, key in SHAPES], [*SUBMITTING]).join(DagRun, DagRun.id == XComModel.dag_run_id)
+    for row in session.execute(live.where(DagRun.state == "running")):
+        name, shape = SHAPES.get((str(row.operator), row.key), ("", None))
+        value = None if shape is None else told(row.value, shape)
+        if value is not None:
+            yield Pushed(row.dag_id, row.run_id, row.task_id, row.map_index, name, value)
 
 
 def held_tasks(session: Session) -> Iterator[Held]:
@@ -115,11 +132,11 @@ def ended_runs(session: Session, since: datetime) -> Iterator[Ended]:
         .order_by(XComModel.timestamp)
     )
     for dag_id, run_id, at, value in session.execute(wanted):
-        if isinstance(value, dict) and "rows" in value:
-            yield Ended(dag_id, run_id, at, value)
+        if (summary := told(value, ToldSummary)) is not None:
+            yield Ended(dag_id, run_id, at, summary)
 
 
-def _pushed(keys: tuple[str, ...], operators: list[str]) -> Select[Any]:
+def _pushed(keys: Collection[str], operators: list[str]) -> Select[Any]:
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
     from sqlalchemy import and_, or_, select
@@ -133,11 +150,3 @@ def _pushed(keys: tuple[str, ...], operators: list[str]) -> Select[Any]:
         .where(or_(XComModel.key.in_(keys), returned))
         .order_by(XComModel.task_id, XComModel.map_index)
     )
-
-
-def _each(session: Session, wanted: Select[Any]) -> Iterator[Pushed]:
-    from airflow.models.xcom import XComModel
-
-    for row in session.execute(wanted):
-        name = RETURNED[str(row.operator)] if row.key == "return_value" else row.key
-        yield Pushed(row.dag_id, row.run_id, row.task_id, row.map_index, name, XComModel.deserialize_value(row))

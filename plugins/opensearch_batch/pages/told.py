@@ -1,0 +1,84 @@
+"""What the page of all batches needs of the values that runs push. Keys beyond these are passed over, as of a later
+version; a value of another shape, as of somebody else's task, is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType, field
+
+
+class ToldShard(msgspec.Struct, frozen=True):
+    index: int
+    records: int
+    estimated_tokens: int
+    round: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"shard {self.index}" + (f" of repair {self.round}" if self.round else "")
+
+
+class ToldJob(msgspec.Struct, frozen=True):
+    provider_job_id: str
+    key: str
+    shard: ToldShard | None = None
+    shared_with: str | UnsetType = UNSET
+
+
+class ToldOutcome(msgspec.Struct, frozen=True):
+    job: ToldJob
+
+
+class ToldModel(msgspec.Struct, frozen=True):
+    name: str
+    provider: str = ""
+
+
+class ToldSpec(msgspec.Struct, frozen=True):
+    model: ToldModel
+
+
+class ToldPlan(msgspec.Struct, frozen=True):
+    estimated_tokens: int
+    estimated_usd: float | None
+
+
+class ToldProgress(msgspec.Struct, frozen=True):
+    rows_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+class ToldLook(msgspec.Struct, frozen=True):
+    seen_at: float
+    progress: ToldProgress
+    rows_done: dict[str, int]
+
+
+class ToldSummary(msgspec.Struct, frozen=True):
+    provider: str
+    model: str
+    rows: int
+    answered: int
+    failed: int
+    missing: int
+    repaired: int
+    reused: int
+    jobs: int
+    rounds: int
+    tokens: int
+    estimated_usd: float | None
+    actual_usd: float | None
+    codes: dict[str, int] = field(default_factory=dict)
+
+
+Told = TypeVar("Told")
+
+
+def told(value: Any, shape: type[Told]) -> Told | None:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError:
+        return None
