@@ -36,6 +36,7 @@ LONGEST_FIRST = {
     "tests/real/test_secured_job.py": "secured node",
     "tests/real/test_secured_refusals.py": "secured node",
     "tests/real/test_secured_roles.py": "secured node",
+    "tests/real/test_secured_teams.py": "secured node",
     "tests/real/test_several_nodes.py": "several nodes",
 }
 # The parameters of a test that shares the one real node of a version; `sandbox-2.19.6` is none.

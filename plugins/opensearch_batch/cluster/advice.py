@@ -29,7 +29,8 @@ REPLICAS = (
 OTHER_TEAM = (
     "The model group or the connector belongs to others. Use a model group of your own (spec: model: {group: NAME}; "
     "operator: model_group=NAME), or have its owner let you in: "
-    'PUT /_plugins/_ml/model_groups/GROUP {"access_mode": "restricted", "backend_roles": ["ROLE"]}'
+    'PUT /_plugins/_ml/model_groups/GROUP {"access_mode": "restricted", "backend_roles": ["ROLE"]}, '
+    "or have an administrator give this user a backend role that the group has."
 )
 
 
