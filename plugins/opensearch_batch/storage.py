@@ -5,7 +5,7 @@ A written object exists whole or not at all. Example:
     with ObjectWriter("s3://aws_default@bucket/rows.jsonl") as out:
         out.write(orjson.dumps({"id": "1"}, option=orjson.OPT_APPEND_NEWLINE))
         out.commit()
-    for line in read_lines("s3://aws_default@bucket/*.jsonl"):
+    for line in read_lines("s3://aws_default@bucket/rows.jsonl"):
         print(line, orjson.loads(line.raw))
 
 Errors: InputError for a text that is no URI and for reading an absent object, SpecError for a scheme without an
@@ -56,14 +56,13 @@ class SourceLine:
 
 
 def read_lines(uri: str) -> Generator[SourceLine, None, None]:
-    """Yield the lines of an object, or of all objects matched by a glob, in the order of the names.
+    """Yield the lines of an object; * ? [ ] in the name are only signs of the name.
 
-    Raise InputError where a plain URI names no object. Raise Unavailable where an object breaks off, with an error or
-    before the object's size is reached; the next try of the task reads from the beginning.
+    Raise InputError for an absent object. Raise Unavailable where the object breaks off, with an error or before the
+    object's size is reached; the next try of the task reads from the beginning.
     """
-    for name in matches(uri):
-        with open_binary(name) as source:
-            yield from lines_of(source, name)
+    with open_binary(uri) as source:
+        yield from lines_of(source, uri)
 
 
 def lines_of(source: IO[bytes], name: str) -> Iterator[SourceLine]:

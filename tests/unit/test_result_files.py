@@ -18,6 +18,7 @@ from opensearch_batch.flow.data_files import DataFile, Format
 from opensearch_batch.providers.openai.provider import read_line
 from opensearch_batch.sinks import parquet
 from opensearch_batch.sinks.formats import format_of, open_results
+from opensearch_batch.storage import read_lines, write_object
 
 ABOUT = {"model_id": "model-1", "run": "run-1", "shard": "00003", "batch_id": "batch_1"}
 
@@ -117,6 +118,12 @@ def test_json_lines_keep_a_vectors_text_and_print_single_precision(tmp_path: Pat
     assert entry.rows == 3
     assert lines[0] == b'{"id":"a","embedding":[0.1, 1e-08]}'
     assert [json.loads(line) for line in lines[1:]] == [{"id": "b", "embedding": [0.5]}, {"id": "c", "output": "text"}]
+
+
+def test_a_folder_may_have_the_signs_of_globs_in_its_name(tmp_path: Path) -> None:
+    for name in ("model[v2]", "modelv", "model2"):
+        write_object(f"file://{tmp_path}/{name}/rows.jsonl", f"of {name}\n".encode())
+    assert [line.raw for line in read_lines(f"file://{tmp_path}/model[v2]/rows.jsonl")] == [b"of model[v2]\n"]
 
 
 @pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
