@@ -16,6 +16,7 @@ from stack.run import DagRun
 from stack.several import ADDRESSES
 from tests.celery.shared_place import IDS, ROWS, rows_at
 from tests.e2e.test_repair import sent_since
+from tests.e2e.test_runs import states, waiting_job
 from tests.patience import eventually
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.celery
 
 NAMES = {address: name for name, address in ADDRESSES.items()}
-SUBMIT, FETCH = "shard.submit_batch", "shard.fetch_output"
+SUBMIT, WAIT, FETCH = "shard.submit_batch", "shard.wait_for_batch", "shard.fetch_output"
 # The call in the middle of which a task of theirs is held.
 CALL_OF = {SUBMIT: {"method": "POST", "path": "_batch_predict"}, FETCH: {"method": "GET", "path": "/content$"}}
 
@@ -41,6 +42,12 @@ def held_in(stack: SeveralMachines, box: Box, task_id: str) -> tuple[DagRun, str
     run = DagRun.trigger(stack, "batch_inference", {"spec": "embed_stdlib_docs"})
     eventually(f"{task_id} in its call", lambda: not box.faults(), run.progress)
     return run, NAMES[task_of(run, task_id)["hostname"]]
+
+
+def triggerer_of(run: DagRun) -> str:
+    """The machine whose triggerer holds the wait; "" while none does."""
+    job = task_of(run, WAIT).get("triggerer_job")
+    return NAMES[job["hostname"]] if job else ""
 
 
 def assert_paid_and_landed_once(stack: SeveralMachines, box: Box, run: DagRun, known: set[str]) -> None:
@@ -103,3 +110,34 @@ def test_a_drained_worker_ends_its_task_and_takes_no_other(stack: SeveralMachine
     assert {task["try_number"] for task in run.tasks()} <= {0, 1}
     assert NAMES[task_of(run, FETCH)["hostname"]] == worker
     assert NAMES[task_of(run, "report")["hostname"]] != worker
+
+
+def test_a_killed_triggerers_wait_goes_to_the_other(stack: SeveralMachines, box: Box, known: set[str]) -> None:
+    box.pace("clock:600")
+    run = DagRun.trigger(stack, "batch_inference", {"spec": "embed_stdlib_docs"})
+    job = waiting_job(run, box)
+    first = eventually("held by a triggerer", lambda: triggerer_of(run), run.progress)
+    stack.kill_part(first)
+    eventually("held by the other", lambda: triggerer_of(run) not in ("", first), run.progress)
+    looks = box.looks(job["task_id"])
+    eventually("a look by the other", lambda: box.looks(job["task_id"]) > looks, run.progress)
+    assert states(run)[(WAIT, 0)] == "deferred"
+    box.pace("instant")
+    assert_paid_and_landed_once(stack, box, run, known)
+
+
+def test_a_killed_schedulers_run_is_ended_by_the_other(stack: SeveralMachines, box: Box, known: set[str]) -> None:
+    run, _ = held_in(stack, box, SUBMIT)
+    stack.kill_part("scheduler-1")
+    box.calm()
+    assert_paid_and_landed_once(stack, box, run, known)
+    assert not stack.healthy("scheduler-1")
+
+
+def test_two_schedulers_share_the_work_of_many_runs(stack: SeveralMachines, box: Box, known: set[str]) -> None:
+    """Each queues some task, and no shard is submitted twice."""
+    runs = [DagRun.trigger(stack, "batch_inference", {"spec": "embed_stdlib_docs", "rows": n}) for n in (10, 20, 30)]
+    assert [run.wait() for run in runs] == ["success"] * 3
+    assert sorted(map(len, sent_since(stack, box, known))) == [10, 20, 30]
+    for name in ("scheduler-1", "scheduler-2"):
+        assert "Setting external_executor_id" in stack.parts[name].log.read_text()
