@@ -109,6 +109,12 @@ class DagRun:
             raise
         return _parsed(value)
 
+    def xcom_keys(self, task: Mapping[str, Any]) -> list[str]:
+        """What one of ``tasks()`` has pushed."""
+        path = f"{self.path}/taskInstances/{task['task_id']}/xcomEntries"
+        found = self.stack.api("GET", path, params={"map_index": task["map_index"]})["xcom_entries"]
+        return [entry["key"] for entry in found]
+
     def log(self, task: Mapping[str, Any], lines: int = 20) -> list[str]:
         """The end of the log of one of ``tasks()``, its last try, without the marks that fold it in the UI."""
         path = f"{self.path}/taskInstances/{task['task_id']}/logs/{max(1, task['try_number'])}"

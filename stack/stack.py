@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # For one answer. On a busy machine the first of its kind may take a minute.
 API_SECONDS = 300.0
+# An idle connection, at most: the API server closes it after five, and a call on its way at that moment is lost.
+KEPT_SECONDS = 2.0
 
 
 class ApiError(StackError):
@@ -148,6 +150,21 @@ class Stack:
             raise ApiError(method, path, answer.status_code, answer.text)
         return answer.json() if answer.content else None
 
+    def ask(self, path: str) -> httpx.Response:
+        """The answer to a GET, an error too. On a connection of its own: after some answers the server closes it, and
+        a call on its way at that moment is lost.
+        """
+        if self._http is None:
+            raise StackError("the stack is not started")
+        return self._http.get(path, headers={"Connection": "close"})
+
+    @property
+    def database_url(self) -> str:
+        """Of Airflow's tables, as SQLAlchemy takes it."""
+        if self._postgres is None:
+            raise StackError("the stack is not started")
+        return self._postgres.url
+
     def page(self, url: str) -> str:
         """The text at an address of the UI, for a person who is logged in."""
         if self._http is None:
@@ -209,7 +226,8 @@ class Stack:
         if self._node is not None:
             self._node.wait_until_ready()
             self._done(f"OpenSearch {self._node.version} on {self.cluster_url}", began_node)
-        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=API_SECONDS)
+        limits = httpx.Limits(keepalive_expiry=KEPT_SECONDS)
+        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=API_SECONDS, limits=limits)
         self.wait_until_healthy(self.airflows)
         # Everyone is admin here, so a token costs no password. It lasts a day.
         token = self._http.get("/auth/token").raise_for_status().json()["access_token"]

@@ -27,6 +27,7 @@ LONGEST_FIRST = {
     "tests/e2e/test_change.py": "a stack",
     "tests/e2e/test_repair.py": "a stack",
     "tests/e2e/test_odd_answers.py": "a stack",
+    "tests/e2e/test_secrets.py": "a stack",
     "tests/e2e/test_stack.py": "a stack",
     "tests/e2e/test_upgrade.py": "upgraded stack",
     "tests/e2e/test_tutorial.py": "tutorial",
