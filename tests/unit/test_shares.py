@@ -13,6 +13,7 @@ from opensearch_batch.flow.shards import Shard
 from opensearch_batch.orphans.verdict import verdict
 from opensearch_batch.submit.claims import FRESH_SECONDS, Claim, Claimant, SharedJob, work_uri_of
 from opensearch_batch.submit.names import file_name, hash_key, shard_key
+from opensearch_batch.submit.same_input import payments
 from opensearch_batch.submit.shares import release, shared_job, shares_of
 from tests.unit.fakes import World
 from tests.unit.test_orphans import CLAIM, VERSION, Airflow
@@ -63,6 +64,8 @@ def taken(
         (["in_progress", "completed"], 1),
         (["cancelling", "in_progress"], 1),
         (["cancelling", "cancelled"], 1),
+        (["cancelled", "in_progress"], 1),
+        (["expired", "completed"], 1),
         (["completed", "completed"], 0),
         (["validating", "in_progress"], 0),
     ],
@@ -121,6 +124,25 @@ def test_where_the_answers_are_gone_nothing_is_taken(shard: Shard, world: World)
     world.files.clear()
     with pytest.raises(PaidBefore, match="was cleaned up at the provider"):
         taken(shard, world)
+
+
+def test_a_claim_that_goes_between_list_and_look_fails_nobody(
+    shard: Shard, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = claimed_by_another(shard, world, key=hash_key("first", "rows"))
+    world.new_job(theirs, "in_progress")
+    waiting = claimed_by_another(shard, world, key=hash_key("second", "rows"))
+    find = world.find_uploads
+
+    def gone_meanwhile(prefix: str) -> dict[str, str]:
+        for path in Path(work_uri_of(shard)[7:]).glob(f"jobs/*/{hash_key('second', 'rows')}.json"):
+            path.unlink()
+        world.files = [each for each in world.files if each[1] != waiting]
+        return find(prefix)
+
+    monkeypatch.setattr(world, "find_uploads", gone_meanwhile)
+    found = list(payments(shard, "paid", world, providers.DEFAULT, 0.0))
+    assert [each.file_id for each in found] == [theirs]
 
 
 def test_a_share_is_found_by_its_owners_key_until_it_is_given_back(shard: Shard, world: World) -> None:

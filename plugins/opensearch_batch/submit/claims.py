@@ -2,7 +2,8 @@
 
 The provider sees only the key, and Airflow forgets a deleted run with all that its tasks noted. A claim stays:
 work_uri/jobs/<content>/<key>.json. `content` is a hash of what is paid for, so that runs over the same data lie in one
-folder. Nothing is removed there, as with all at the work URI.
+folder. A claim goes only where its run takes another run's job instead (shares.py): an object that was listed may be
+gone when it is read.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class Claimant:
     def __call__(self, shard: Shard, key: str, file_id: str) -> SharedJob | None:
         """A claim of long ago is made anew: another run may have come first meanwhile."""
         uri, now = f"{content_uri(shard, self.paid_for)}/{key}.json", self.now()
-        before = read_claim(uri) if exists(uri) else None
+        before = claim_at(uri)
         goes_on = before and before.input_file_id == file_id and before.noted_at > now - FRESH_SECONDS
         first_at = before.first_at if before and goes_on else now
         claim = self._claim(key, file_id, first_at, now)
@@ -113,13 +114,19 @@ def claims_of(work_uri: str, keys: Iterable[str]) -> dict[str, Claim]:
     wanted = set(keys)
     uris = matches(f"{claims_uri(work_uri)}/*/*.json") if wanted else []
     named = {uri: uri.rsplit("/", 1)[-1].removesuffix(".json") for uri in uris}
-    return {key: read_claim(uri) for uri, key in named.items() if key in wanted}
+    return {key: claim for uri, key in named.items() if key in wanted and (claim := claim_at(uri))}
 
 
-def read_claim(uri: str) -> Claim:
-    """Raise InputError for another object."""
-    with open_binary(uri) as source:
-        try:
-            return msgspec.json.decode(source.read(), type=Claim)
-        except msgspec.DecodeError as error:
-            raise InputError(f"{uri}: not a claim of this version: {error}") from error
+def claim_at(uri: str) -> Claim | None:
+    """Return the claim; None where the object is absent by now. Raise InputError for another object."""
+    try:
+        with open_binary(uri) as source:
+            content = source.read()
+    except InputError:
+        if exists(uri):
+            raise
+        return None
+    try:
+        return msgspec.json.decode(content, type=Claim)
+    except msgspec.DecodeError as error:
+        raise InputError(f"{uri}: not a claim of this version: {error}") from error

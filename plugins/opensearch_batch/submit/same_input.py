@@ -15,8 +15,8 @@ from opensearch_batch.flow.jobs import RemoteState, is_spent
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
-from opensearch_batch.storage import names_in
-from opensearch_batch.submit.claims import FRESH_SECONDS, TAKEN_BY, Claim, content_uri, read_claim
+from opensearch_batch.storage import exists, names_in
+from opensearch_batch.submit.claims import FRESH_SECONDS, TAKEN_BY, Claim, claim_at, content_uri
 from opensearch_batch.submit.names import attempt_of
 
 LOOK_AGAIN_SECONDS = 300.0
@@ -85,13 +85,12 @@ def goes_first(other: Claim, own: Claim) -> bool:
 
 def payments(shard: Shard, paid_for: str, store: ProviderStore, provider: Provider, since: float) -> Iterator[Payment]:
     """Yield what runs have paid for the shard's rows: jobs that have or may have answers, and submissions noted after
-    `since` (epoch seconds) whose job does not show.
+    `since` (epoch seconds) whose job does not show. A run that takes another's job removes its claim, then its upload.
     """
     folder = content_uri(shard, paid_for)
-    for name in sorted(names_in(folder)):
-        if not name.endswith(".json") or TAKEN_BY in name:
-            continue
-        claim = read_claim(f"{folder}/{name}")
+    uris = [f"{folder}/{name}" for name in sorted(names_in(folder)) if name.endswith(".json") and TAKEN_BY not in name]
+    claims = [(uri, claim) for uri in uris if (claim := claim_at(uri))]  # all before the first, slower, question
+    for uri, claim in claims:
         uploads = store.find_uploads(claim.key)
         file_id = uploads[max(uploads, key=attempt_of)] if uploads else claim.input_file_id
         jobs = [provider.read_job(document) for document in store.find_jobs(file_id)]
@@ -99,6 +98,7 @@ def payments(shard: Shard, paid_for: str, store: ProviderStore, provider: Provid
             words = f"job {usable[0].id} ({usable[0].status})"
             yield Payment(claim, words, file_id, usable[0].id, usable[0].state)
         elif not jobs and store.file_bytes(file_id) is None:
-            yield Payment(claim, f"its input file {file_id} is gone, as after a clean-up of what has landed")
+            if exists(uri):
+                yield Payment(claim, f"its input file {file_id} is gone, as after a clean-up of what has landed")
         elif not jobs and claim.noted_at > since:
             yield Payment(claim)

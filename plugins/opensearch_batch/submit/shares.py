@@ -14,6 +14,7 @@ import orjson
 from msgspec.structs import replace
 
 from opensearch_batch.errors import PaidBefore, Unavailable
+from opensearch_batch.flow.jobs import ENDED
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
@@ -23,9 +24,9 @@ from opensearch_batch.submit.claims import (
     TAKEN_BY,
     Claim,
     SharedJob,
+    claim_at,
     claims_uri,
     content_uri,
-    read_claim,
 )
 from opensearch_batch.submit.same_input import LOOK_AGAIN_SECONDS, Payment, goes_first, payments
 
@@ -77,7 +78,7 @@ def shares_of(work_uri: str, keys: Iterable[str], since: float = 0.0) -> dict[st
     wanted, found = set(keys), dict[str, list[Claim]]()
     for uri in matches(f"{claims_uri(work_uri)}/*/*{TAKEN_BY}*.json") if wanted else []:
         owner = uri.rsplit("/", 1)[-1].split(TAKEN_BY)[0]
-        if owner in wanted and (claim := read_claim(uri)).noted_at > since:
+        if owner in wanted and (claim := claim_at(uri)) and claim.noted_at > since:
             found.setdefault(owner, []).append(claim)
     return found
 
@@ -95,9 +96,12 @@ def release(work_uri: str, key: str) -> int:
     return len(uris)
 
 
-def _best_first(payment: Payment) -> tuple[bool, bool, float]:
-    """A job with all its answers, then any other, then a job that is being cancelled; of equals the oldest."""
-    return payment.state == "cancelling", payment.state != "completed", payment.claim.first_at
+def _best_first(payment: Payment) -> tuple[bool, bool, bool, float]:
+    """A job with all its answers, then one that runs, then one that ended early, then one that is being cancelled; of
+    equals the oldest.
+    """
+    state = payment.state
+    return state == "cancelling", state != "completed", state in ENDED, payment.claim.first_at
 
 
 def _not_yet(shard: Shard, why: str) -> Unavailable:
