@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,16 @@ from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.errors import PaidBefore, Unavailable
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.orphans.verdict import verdict
 from opensearch_batch.submit.claims import FRESH_SECONDS, Claim, Claimant, SharedJob, work_uri_of
 from opensearch_batch.submit.names import file_name, hash_key, shard_key
+from opensearch_batch.submit.note import Note
 from opensearch_batch.submit.same_input import payments
 from opensearch_batch.submit.shares import release, shared_job, shares_of
-from tests.unit.fakes import World
+from opensearch_batch.tasks.turns import current_jobs
+from tests.unit.fakes import Killed, Memory, World
 from tests.unit.test_orphans import CLAIM, VERSION, Airflow
 from tests.unit.test_submission import SHARD, Case
 
@@ -108,15 +112,21 @@ def test_nobody_waits_for_a_claim_of_long_ago(shard: Shard, world: World) -> Non
     assert taken(shard, world) is None
 
 
-def test_an_upload_that_is_not_needed_goes_and_its_claim(shard: Shard, world: World) -> None:
-    theirs = claimed_by_another(shard, world)
-    world.new_job(theirs, "in_progress")
-    ours = world.upload(shard, file_name(OWN, 1))
-    Claimant("dag", "own", "submit", VERSION, "paid", now=lambda: NOW)(shard, OWN, ours)
-    assert taken(shard, world, ours, claimed=True) == SharedJob("batch_1", theirs, f"dag/{OWNER[-4:]}")
-    assert [file_id for _, file_id in world.files] == [theirs]
-    names = sorted(path.name for path in Path(work_uri_of(shard)[7:]).glob("jobs/*/*"))
-    assert names == sorted([f"{OWNER}.json", f"{OWNER}--{OWN}.json"])
+def test_an_upload_that_is_not_needed_goes_once_the_job_is_noted(tmp_path: Path) -> None:
+    case, claimed = Case(), tmp_path / "own.json"
+    case.world = Files()
+    case.world.new_job("file-theirs")
+    claimed.write_text("{}")
+    case.memory.kill_at_set = 2  # the first notes the upload
+    with pytest.raises(Killed):
+        case.submitter(
+            claim=lambda shard, key, file_id: dataclasses.replace(SHARED, own_claim_uri=claimed.as_uri())
+        ).submit(SHARD)
+    assert (len(case.names()), claimed.exists()) == (1, True), "the next try may need both"
+    case.submitter(
+        claim=lambda shard, key, file_id: dataclasses.replace(SHARED, own_claim_uri=claimed.as_uri())
+    ).submit(SHARD)
+    assert (case.names(), claimed.exists(), case.world.submissions) == ([], False, [])
 
 
 def test_where_the_answers_are_gone_nothing_is_taken(shard: Shard, world: World) -> None:
@@ -124,6 +134,7 @@ def test_where_the_answers_are_gone_nothing_is_taken(shard: Shard, world: World)
     world.files.clear()
     with pytest.raises(PaidBefore, match="was cleaned up at the provider"):
         taken(shard, world)
+    assert shares_of(work_uri_of(shard), [OWNER]) == {}
 
 
 def test_a_claim_that_goes_between_list_and_look_fails_nobody(
@@ -155,7 +166,7 @@ def test_a_share_is_found_by_its_owners_key_until_it_is_given_back(shard: Shard,
     assert shares_of(work, [OWNER]) == {}
 
 
-SHARED = SharedJob("batch_1", "file-theirs", "dag/owner")
+SHARED = SharedJob("batch_1", "file-theirs", "dag/owner", "")
 
 
 def test_a_taken_job_is_noted_with_its_task_and_nothing_is_uploaded() -> None:
@@ -169,10 +180,13 @@ def test_a_taken_job_is_noted_with_its_task_and_nothing_is_uploaded() -> None:
     assert case.submitter().submit(SHARD) == taken, "noted"
 
 
-def test_a_job_that_shows_after_the_upload_is_taken_too() -> None:
+def test_a_job_that_shows_after_the_upload_is_taken_too(tmp_path: Path) -> None:
     case = Case()
+    case.world = Files()
     case.world.new_job("file-theirs")
-    taken = case.submitter(claim=lambda shard, key, file_id: SHARED).submit(SHARD)
+    taken = case.submitter(
+        claim=lambda shard, key, file_id: dataclasses.replace(SHARED, own_claim_uri=f"{tmp_path.as_uri()}/own.json")
+    ).submit(SHARD)
     assert (taken.shared_with, case.world.submissions) == ("dag/owner", [])
 
 
@@ -185,6 +199,17 @@ def test_after_a_spent_shared_job_the_run_sends_a_file_of_its_own() -> None:
     assert (own.attempt, own.input_file_id) == (2, "file-1")
     assert not own.shared_with
     assert case.world.submissions == [{"input_file_id": "file-1"}]
+
+
+@pytest.mark.parametrize(
+    ("turned_away", "counts"),
+    [("batch_1", "batch_2"), ("batch_0", "batch_1")],  # noted for the given job; noted for an earlier one
+)
+def test_a_wait_goes_on_with_a_shared_job_only_in_place_of_the_one_it_was_given(turned_away: str, counts: str) -> None:
+    given = Job("key", 2, "batch_1", "file-1", None, "model")
+    noted = replace(given, attempt=3, provider_job_id="batch_2", shared_with="dag/owner")
+    memory = Memory({"key": Note(3, "file-2", job=noted).to_dict(), f"bar-{turned_away}": {"below": 1, "since": 0.0}})
+    assert [job.provider_job_id for job in current_jobs([given], memory)] == [counts]
 
 
 @pytest.mark.parametrize(

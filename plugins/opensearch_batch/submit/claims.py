@@ -52,11 +52,14 @@ class Claim(Value, frozen=True):
 
 @dataclass(frozen=True)
 class SharedJob:
-    """A job of another run over the same rows, to be taken instead of a new job; `run` is the owner's name."""
+    """A job of another run over the same rows, to be taken instead of a new job; `run` is the owner's name. The claim
+    at `own_claim_uri`, where there is one, is not needed any more.
+    """
 
     job_id: str
     input_file_id: str
     run: str
+    own_claim_uri: str
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ def shared_job(
 ) -> SharedJob | None:
     """Return another run's job over the shard's rows, noted as taken; None where the run pays itself.
 
-    `claimed`: `own` can be read by other runs already. `own.input_file_id` is empty before the upload. An upload that
-    is not needed any more goes, and its claim. Raise Unavailable where the job of another run may show yet, or is being
-    cancelled, and PaidBefore where the answers are no longer at the provider.
+    `claimed`: `own` can be read by other runs already. `own.input_file_id` is empty before the upload. Raise
+    Unavailable where the job of another run may show yet, or is being cancelled, and PaidBefore where the answers are
+    no longer at the provider.
     """
     since = own.noted_at - FRESH_SECONDS
     others = [each for each in payments(shard, paid_for, store, provider, since) if each.claim.run != own.run]
@@ -52,13 +52,12 @@ def shared_job(
         if each.state == "cancelling":
             raise _not_yet(shard, f"job {each.job_id} of the run {each.claim.run} is being cancelled")
         note = replace(own, input_file_id=each.file_id)
-        write_object(f"{folder}/{each.claim.key}{TAKEN_BY}{own.key}.json", orjson.dumps(note.to_dict()))
+        share_uri = f"{folder}/{each.claim.key}{TAKEN_BY}{own.key}.json"
+        write_object(share_uri, orjson.dumps(note.to_dict()))
         if store.file_bytes(each.file_id) is None:  # the owner's clean-up was here first
+            remove(share_uri)
             continue
-        if own.input_file_id:
-            remove(f"{folder}/{own.key}.json")
-            store.delete_file(own.input_file_id)
-        return SharedJob(each.job_id, each.file_id, each.claim.run)
+        return SharedJob(each.job_id, each.file_id, each.claim.run, f"{folder}/{own.key}.json")
     for each in others:
         if not each.words and (goes_first(each.claim, own) if claimed else not own.input_file_id):
             raise _not_yet(shard, f"the run {each.claim.run} may be sending the same rows at this moment")

@@ -29,6 +29,7 @@ from opensearch_batch.flow.jobs import Job, RemoteJob, is_spent
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
+from opensearch_batch.storage import remove
 from opensearch_batch.submit.admission import UPLOADS, Admission
 from opensearch_batch.submit.claims import SharedJob
 from opensearch_batch.submit.names import attempt_of, file_name, hash_key, shard_key
@@ -121,7 +122,7 @@ class Submitter:
             if found:
                 attempt, file_id = attempt + 1, None
         if shared := self.shared(shard, key, file_id):
-            return self._take(shared, key, attempt, shard)
+            return self._take(shared, key, attempt, file_id, shard)
         self._admit(shard.name, shard.bytes, file_id)
         if not file_id:
             file_id = self.store.upload(shard, file_name(key, attempt))
@@ -130,14 +131,21 @@ class Submitter:
             ):  # nothing was sent yet: after a refused claim the next try need not wait
                 self.memory.set(key, Note(attempt, file_id).to_dict())
         if shared := self.claim(shard, key, file_id):
-            return self._take(shared, key, attempt, shard)
+            return self._take(shared, key, attempt, file_id, shard)
         return self._submit(_Target(key, attempt, file_id, shard))
 
-    def _take(self, shared: SharedJob, key: str, attempt: int, shard: Shard) -> Job:
+    def _take(self, shared: SharedJob, key: str, attempt: int, upload: str | None, shard: Shard) -> Job:
+        """Note the job, and only then remove the claim and the `upload` that it stands for: a try that was killed in
+        between must not go on with a file that is gone.
+        """
         target = _Target(key, attempt, shared.input_file_id, shard)
         job = replace(self._job(target, self._task_of(shared.job_id), shared.job_id), shared_with=shared.run)
         log.info("%s: the run %s has sent the same rows: shared is %s, nothing sent", shard.name, shared.run, job.name)
-        return self._note(job)
+        self._note(job)
+        if upload:
+            remove(shared.own_claim_uri)
+            self.store.delete_file(upload)
+        return job
 
     def submit_parameters(self) -> Job:
         """Submit one job from `parameters` alone; `parameters` or the connector name an input file at the provider.

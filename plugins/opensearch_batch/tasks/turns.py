@@ -109,8 +109,7 @@ def submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, o
 
     The job stands when the provider turned it away although nothing else was in flight, when the job has no shard, or
     when a new job is refused, or another run has paid for the rows meanwhile: the bundle keeps the results of the other
-    jobs. Raise MustWait until fewer jobs are in
-    flight than when the provider turned the job away, for an hour at most.
+    jobs. Raise MustWait until fewer jobs are in flight than when the provider turned the job away, for an hour at most.
     """
     try:
         return _submit_again(context, settings, rules, outcome)
@@ -132,13 +131,13 @@ def _submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, 
         return False
     rules.check(settings.spec)
     store = open_provider_store(settings)
-    bar: Any = memory.get(f"bar-{job.provider_job_id}")
+    bar: Any = memory.get(_bar(job))
     if bar is None:
         now = time.time()
         if others is None:
             others = len(in_flight(store, settings.provider, settings.model, Limits(), now))
         bar = {"below": max(1, int(others)), "since": now}
-        memory.set(f"bar-{job.provider_job_id}", bar)
+        memory.set(_bar(job), bar)
     below_until = bar["since"] + FULL_WAIT_SECONDS
     admission = admission_of(settings, rules.limits, store, below=bar["below"], below_until=below_until)
     claimant = claimant_of(context, settings, store, job.model_id, job.parameters or {})
@@ -169,8 +168,17 @@ def _submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, 
 
 def current_jobs(jobs: Sequence[Job], memory: Memory) -> list[Job]:
     """Return for each job the newest attempt. Raise UnknownAnswer for a dict that is not a Job."""
-    return [_latest(job, noted(memory, job.key)) for job in jobs]
+    return [_latest(job, noted(memory, job.key), memory) for job in jobs]
 
 
-def _latest(job: Job, note: Note | None) -> Job:
-    return note.job if note and note.job and note.job.attempt > job.attempt else job
+def _latest(job: Job, note: Note | None, memory: Memory) -> Job:
+    """The tasks that submit and wait do not agree on the attempts of shared jobs: such a note counts only where this
+    task has made it in place of this job. A job that came after it, paid for by the run itself, would never land.
+    """
+    if not (note and note.job and note.job.attempt > job.attempt):
+        return job
+    return job if note.job.shared_with and memory.get(_bar(job)) is None else note.job
+
+
+def _bar(job: Job) -> str:
+    return f"bar-{job.provider_job_id}"
