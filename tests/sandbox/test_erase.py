@@ -34,7 +34,7 @@ def through(run: Run, model_id: str, rows: list[dict[str, Any]], **settings: Any
     spec = spec_of(run, run.write(rows), **settings)
     shards = run.execute(PrepareInputOperator(task_id="prepare", spec=spec, dag=run.dag))
     resolved = run.xcoms["prepare", "spec"]
-    landed = run.fetch(run.wait(run.submit(model_id, shards)), spec=resolved, output_uri="", final=False)
+    landed = run.fetch(run.wait(run.submit(model_id, shards, spec=resolved)), spec=resolved, output_uri="", final=False)
     run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=[landed]))
     return spec
 
@@ -122,6 +122,21 @@ def test_the_same_id_of_another_spec_is_another_row(run: Run, model_id: str, ser
     assert provider_has(server, "of another table")
     assert not provider_has(server, SECRET)
     assert "person" in {row["id"] for row in results.open(f"file://{tmp_path}/another/manifest.json")}
+
+
+@pytest.mark.parametrize("texts_per_request", [1, 8])
+def test_the_files_of_a_job_that_another_specs_run_has_paid_for_go_too(
+    run: Run, model_id: str, server: Server, tmp_path: Path, texts_per_request: int
+) -> None:
+    shared = {"limits": {"same_input": "share"}, "model": {"texts_per_request": texts_per_request}}
+    other = {"name": "another", "output": {"uri": f"file://{tmp_path}/another"}}
+    through(Run(tmp_path, "other"), model_id, with_person(), **shared, **other)
+    spec = through(run, model_id, with_person(), **shared)
+    assert (len(server.ledger), provider_has(server, SECRET)) == (1, True)
+    proof = erase(tmp_path, spec, unknown="keep")
+    found = {place["note"] for place in proof["places"] if place["kind"] == "provider file" and place["found"]}
+    assert found == {"", "output of a job with the rows: removed whole"}
+    assert server.uploads() == []
 
 
 def test_what_killed_tasks_have_left_goes_too(run: Run, model_id: str, tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ def _look_at_providers(looked: Looked, named: list[tuple[str, Manifest]], open_s
         whole_rows={
             job.key for _, manifest in named if manifest.spec and not has_chunks(manifest) for job in _jobs(manifest)
         },
+        sharers=_sharers(job for _, manifest in named for job in _jobs(manifest)),
         model=hash_of_model(looked.specs[0]),
     )
     for spec in looked.specs:
@@ -158,6 +159,14 @@ def _look_at_providers(looked: Looked, named: list[tuple[str, Manifest]], open_s
 
 def _jobs(manifest: Manifest) -> list[ReportedJob]:
     return [*manifest.report.jobs, *(manifest.report.unlanded or ())]
+
+
+def _sharers(jobs: Iterable[ReportedJob]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for job in jobs:
+        if job.shared_with and job.input_file_id:
+            found.setdefault(job.input_file_id, set()).add(job.key)
+    return found
 
 
 def _files_uri(spec: BatchSpec) -> Any:

@@ -5,7 +5,7 @@ whole, because nobody can edit a file at a provider.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -32,7 +32,8 @@ ENDS_SECONDS = 60.0
 class Wanted:
     """What a wanted row is known by at a provider: `names` of requests, `hashes` of texts with the spec's model; `keys`
     of jobs all of whose files go, and `known` those of this spec's runs. Requests of other jobs than `whole_rows` may
-    be named as chunks of `rows` are.
+    be named as chunks of `rows` are. `sharers` are by input file the keys of this spec's runs that have landed another
+    run's job: the file's name has that run's key.
     """
 
     names: Collection[str]
@@ -41,11 +42,12 @@ class Wanted:
     keys: Collection[str]
     known: Collection[str]
     whole_rows: Collection[str]
+    sharers: Mapping[str, Collection[str]]
     model: bytes
 
-    def has(self, name: str, key: str) -> bool:
-        """Whether a request of a job is one of a wanted row."""
-        return name in self.names or (key not in self.whole_rows and name in self.rows)
+    def has(self, name: str, keys: Collection[str]) -> bool:
+        """Whether a request of a job, which has these keys, is one of a wanted row."""
+        return name in self.names or (not _any_of(keys, self.whole_rows) and name in self.rows)
 
 
 @dataclass
@@ -100,17 +102,22 @@ def look_at_provider(
 
 
 def _looked_into(store: ProviderStore, provider: Provider, wanted: Wanted, file_id: str, key: str) -> ProviderFile:
-    if key in wanted.keys:
+    keys = {key, *wanted.sharers.get(file_id, ())}
+    if _any_of(keys, wanted.keys):
         return ProviderFile(file_id, "", 0, 1)
     rows = found = 0
-    sure = key in wanted.known
+    sure = _any_of(keys, wanted.known)
     for raw in filter(None, map(bytes.strip, store.lines(file_id))):
         line = orjson.loads(raw)
         rows += 1
-        if wanted.has(provider.request_id(line), key):
+        if wanted.has(provider.request_id(line), keys):
             found += 1
             sure = sure or any(text_hash(wanted.model, text) in wanted.hashes for text in provider.texts(line))
     return ProviderFile(file_id, "", rows, found, sure)
+
+
+def _any_of(keys: Collection[str], others: Collection[str]) -> bool:
+    return any(key in others for key in keys)
 
 
 def still_there(store: ProviderStore, files: Iterable[ProviderFile]) -> Iterator[Place]:
