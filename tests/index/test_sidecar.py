@@ -11,8 +11,12 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import PrepareInputOperator
 from opensearch_batch.sinks import bulk as sink
+from opensearch_batch.sinks import provenance as sinks
+from opensearch_batch.sources.index_rows import read_states
+from opensearch_batch.sources.sidecar import open_sidecar, refuse_another_sidecar
 from tests.index.bench import DIMENSIONS, FIELDS, Cluster, Fill, Index, articles
 from tests.index.beside import ALIAS, Beside, behind
 from tests.index.test_erase import erase, found_in
@@ -124,7 +128,7 @@ def test_an_edited_and_a_deleted_document_are_left_alone(index: Index, dark: Nig
     assert (written["written"], written["superseded"], written["deleted"]) == (8, 1, 1)
     noted = entries(index)
     assert "a1" not in noted
-    assert (noted["a0"]["noted"]["run"], noted["a0"]["coming"]) == ("by_hand/night-1", None)
+    assert [noted["a0"][part]["run"] for part in ("noted", "coming")] == ["by_hand/night-1", "by_hand/night-2"]
     third = dark("night-3")
     assert third.through()["written"]["written"] == 1
     assert (third.plan["records"], third.plan["unchanged"]) == (1, 8)
@@ -214,15 +218,59 @@ def test_documents_of_one_id_are_told_apart(index: Index, dark: Night) -> None:
 
 def test_a_sidecar_that_is_gone_makes_vectors_strangers(index: Index, dark: Night) -> None:
     index.add(articles(5))
-    run = dark()
-    landed = run.land(run.prepare())
-    run.write(landed)
-    run.report(landed)
+    dark().through()
     index.cluster.delete(SIDECAR)
-    with pytest.raises(AirflowFailException, match="provenance_index, is gone: start a new run"):
-        run.write(landed)
     with pytest.raises(AirflowFailException, match="5 documents have vectors of another model"):
         dark("night-2").prepare()
+
+
+def test_a_sidecar_that_is_gone_before_the_write_is_made_again(index: Index, dark: Night) -> None:
+    index.add(articles(5))
+    run = dark()
+    landed = run.land(run.prepare())
+    index.cluster.delete(SIDECAR)
+    assert run.write(landed)[0]["written"] == 5
+    index.cluster.delete(SIDECAR)
+    assert run.write(landed)[0]["written"] == 5, "vectors that are there count, and are noted"
+    run.report(landed)
+    second = dark("night-2")
+    second.prepare()
+    assert (second.plan["records"], second.plan["unchanged"]) == (0, 5)
+
+
+def test_a_sidecar_that_is_removed_or_made_again_meanwhile_ends_the_write(index: Index, dark: Night) -> None:
+    index.add(articles(1))
+    dark().through()
+    send = MLCommonsHook("corpus").send
+    sidecar = open_sidecar(send, SIDECAR, "vector", [*read_states(send, [index.name])])
+    refuse_another_sidecar(send, sidecar)
+    index.cluster.delete(SIDECAR)
+    with pytest.raises(Unavailable, match="removed or made again"):
+        refuse_another_sidecar(send, sidecar)
+    index.cluster.index(SIDECAR, fields={"title": {"type": "text"}})
+    with pytest.raises(Unavailable, match="removed or made again"):
+        refuse_another_sidecar(send, sidecar)
+
+
+def test_a_document_edited_after_each_of_two_killed_runs_is_no_strangers(
+    index: Index, dark: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run's vector is in the document, and its entry tells of the second's only."""
+    index.add(articles(1))
+    first = dark()
+    landed = first.land(first.prepare())
+    with monkeypatch.context() as patched:
+        patched.setattr(sinks.InSidecar, "after", lambda *_: None)
+        first.write(landed)
+    index.edit("a0", body="edited")
+
+    def meanwhile() -> None:
+        index.edit("a0", body="edited again")
+
+    assert dark("night-2").through(meanwhile)["written"]["superseded"] == 1
+    third = dark("night-3")
+    assert third.through()["written"]["written"] == 1
+    assert third.plan["records"] == 1
 
 
 def test_a_copied_vector_is_noted_too(index: Index, dark: Night, tmp_path: Any, server: Server) -> None:

@@ -11,7 +11,8 @@ from opensearch_batch.cluster import documents, room
 from opensearch_batch.cluster.room import IndexSize
 from opensearch_batch.prepare.graphs import vector_field as read_field
 from opensearch_batch.prepare.index_mapping import field_at
-from opensearch_batch.prepare.index_room import is_derived, refuse_lacking
+from opensearch_batch.prepare.index_room import refuse_lacking
+from opensearch_batch.prepare.index_state import is_derived
 from opensearch_batch.prepare.room import Needed
 from opensearch_batch.write_back_section import WriteBackSection
 

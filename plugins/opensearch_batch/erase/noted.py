@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,16 @@ from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
 from opensearch_batch.erase.indexed import Indices, batches_of, send_lines
 from opensearch_batch.erase.proof import Place
+from opensearch_batch.errors import BatchError, Refused
 from opensearch_batch.flow.text_hash import is_text_hash
 from opensearch_batch.sources.index_rows import DOCUMENT, address_of, open_index
 from opensearch_batch.sources.rows import Row
+from opensearch_batch.sources.sidecar import not_a_sidecar
 from opensearch_batch.spec import BatchSpec
 
+log = logging.getLogger(__name__)
+
+NOT_FOUND, FORBIDDEN = 404, 403
 HASHES = ("noted.text_hash", "coming.text_hash")
 
 Send = Callable[[Call], Any]
@@ -61,7 +67,7 @@ def look_at_sidecars(specs: Sequence[BatchSpec], indices: Indices, ids: Collecti
     ]
     for connection, name in dict.fromkeys(named):
         send = _send(connection)
-        if described(send, name) is None:
+        if not _is_there(send, name):
             continue
         found = list(_found(send, f"opensearch://{connection}/{name}", indices, ids))
         rows = send(documents.count_documents(name, {"match_all": {}}))
@@ -77,10 +83,35 @@ def _found(send: Send, uri: str, indices: Indices, ids: Collection[str]) -> Iter
             if index in indices.names:
                 is_wanted = document_id in indices.document_ids(index, ids)
             else:
-                gone[index] = gone.get(index) or described(send, index) is None
+                if index not in gone:
+                    gone[index] = _is_gone(send, index)
                 is_wanted = gone[index] and bool({document_id, f"{index}/{document_id}"} & {*ids})
             if is_wanted:
                 yield NotedEntry(row.fields[DOCUMENT]["id"], frozenset(_hashes(row)))
+
+
+def _is_there(send: Send, name: str) -> bool:
+    """Raise Refused for an index in which entries cannot be found by their ids."""
+    try:
+        found = send(documents.describe_indices(name))
+    except BatchError as error:
+        if error.status != NOT_FOUND:
+            raise
+        return False
+    if wrong := not_a_sidecar(name, found):
+        raise Refused(f"{name}, an index of provenance, {wrong}: ids cannot be looked for there. Nothing was removed")
+    return True
+
+
+def _is_gone(send: Send, index: str) -> bool:
+    """An index that this user may not see is not gone: its documents are others' to erase."""
+    try:
+        return described(send, index) is None
+    except Refused as error:
+        if error.status != FORBIDDEN:
+            raise
+        log.warning("%s: its entries in an index of provenance stay: %s", index, error)
+        return False
 
 
 def _hashes(row: Row) -> Iterator[str]:

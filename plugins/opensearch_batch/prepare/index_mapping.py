@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.prepare.index_state import in_the_way, wrong_kind
+from opensearch_batch.prepare.graphs import vector_field
+from opensearch_batch.prepare.index_state import in_the_way, is_derived, wrong_kind
 from opensearch_batch.write_back_section import WriteBackSection
 
 Described = Mapping[str, Mapping[str, Any]]
@@ -74,6 +75,8 @@ def _in_the_way(
             f"{index} does not keep all of _source ({json.dumps(kept_out)}): any partial update would drop the vector. "
             "Write into a new index instead"
         )
+    if section.provenance_index:
+        yield from _not_kept_exactly(index, settings, field_at(mapping, section.vector_field) or {})
     wrong = [
         name
         for name in ({} if section.provenance_index else PROVENANCE)
@@ -85,6 +88,21 @@ def _in_the_way(
             f"has not changed: PUT {index}/_mapping "
             f"{json.dumps(body_at(section.provenance, {'properties': PROVENANCE}))}. Where that mapping is not yours, "
             "write_back.provenance_index names an index for these"
+        )
+
+
+def _not_kept_exactly(index: str, settings: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    """An index of provenance names a vector by a hash of its numbers. Faiss scales vectors to length 1 for
+    `cosinesimil`, and a derived source answers with the scaled ones:
+    https://github.com/opensearch-project/k-NN/issues/3083
+    """
+    field = vector_field(found)
+    space = (found.get("method") or {}).get("space_type") or found.get("space_type")
+    if field and field.engine == "faiss" and space == "cosinesimil" and is_derived(settings):
+        yield (
+            f"{index} does not keep the vectors as they are written (faiss, cosinesimil, knn.derived_source), and "
+            "write_back.provenance_index tells them by their numbers: say write_back.provenance_field instead, or make "
+            'the index with the engine lucene or "knn.derived_source": {"enabled": false}'
         )
 
 

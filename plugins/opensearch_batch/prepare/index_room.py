@@ -12,6 +12,7 @@ from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import Refused, SpecError
 from opensearch_batch.prepare.graphs import vector_field
 from opensearch_batch.prepare.index_mapping import field_at
+from opensearch_batch.prepare.index_state import is_derived
 from opensearch_batch.prepare.room import Needed, Room, lacking, words_of
 
 log = logging.getLogger(__name__)
@@ -58,12 +59,6 @@ def _needed(send: Send, indices: Sequence[str], field: str, written: int) -> Ite
         share = math.ceil(written * size.documents / total) if total else written
         shards, copies = int(settings["number_of_shards"]), 1 + int(settings["number_of_replicas"])
         yield Needed(index, vector, size, shards, copies, share, is_derived(settings))
-
-
-def is_derived(settings: Any) -> bool:
-    """Told as a tree or, where index.knn is a value itself, by the rest of the name."""
-    told = settings.get("knn.derived_source") or {}
-    return str(told.get("enabled")) == "true"
 
 
 def _asked(send: Send, call: Call) -> Any:

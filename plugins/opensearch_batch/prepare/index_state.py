@@ -39,3 +39,11 @@ def _at(settings: Mapping[str, Any], path: str) -> Any:
             if found is not None:
                 return found
     return None
+
+
+def is_derived(settings: Any) -> bool:
+    """Whether vectors are left out of _source. Told as a tree or, where index.knn is a value itself, by the rest of the
+    name.
+    """
+    told = settings.get("knn.derived_source") or {}
+    return str(told.get("enabled")) == "true"

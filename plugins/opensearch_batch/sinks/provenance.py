@@ -98,13 +98,12 @@ class InSidecar:
         self._write([self._entry(update.document, coming=self._statement(update)) for update in updates])
 
     def after(self, settled: Settled) -> None:
-        """An entry of a document that was edited keeps what is noted."""
+        """An entry of a document that was edited stays: what is coming is held against the vector that is there."""
         written = [
             self._entry(version, noted=self._statement(update) | self._version(version), coming=None)
             for update, version in settled.written
         ]
-        edited = [self._entry(update.document, coming=None) for update in settled.edited]
-        self._write([*written, *edited, *(self._removal(update.document) for update in settled.deleted)])
+        self._write([*written, *(self._removal(update.document) for update in settled.deleted)])
 
     def _statement(self, update: Update) -> dict[str, Any]:
         made_from = {"model": self.model, "text_hash": update.text_hash}
@@ -139,9 +138,17 @@ class InSidecar:
                 is_absent = item.status == NOT_FOUND and not item.type  # an entry that was to be removed
                 if item.status >= 400 and not is_absent:
                     raise Refused(
-                        f"{self.name} does not take the provenance of {line.id}: {item.type}: {item.reason} Where "
-                        "somebody has made the index again, its mapping is another: DELETE it, and start a new run"
+                        f"{self.name} does not take the provenance of {line.id}: {item.type}: {item.reason}"
+                        f"{_what_now(self.name, item.type)}"
                     )
+
+
+def _what_now(name: str, kind: str) -> str:
+    if kind == "index_closed_exception":
+        return f" It is closed: POST {name}/_open, and clear this task"
+    if kind in ("strict_dynamic_mapping_exception", "mapper_parsing_exception"):
+        return f" Somebody has made it again with another mapping: DELETE {name}, and clear this task"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
 from opensearch_batch.sources.columns import leaves_of, text_leaves_of
 from opensearch_batch.sources.document_text import filled_in
 from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_documents
-from opensearch_batch.sources.index_rows import ID, IndexSource, open_index
+from opensearch_batch.sources.index_rows import ID, IndexSource, characters_in, open_index
 from opensearch_batch.sources.provenance import InDocuments, Provenance, has_vector
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.rows import BadRow, Row
@@ -111,13 +111,9 @@ def _batches(rows: Iterable[Row | BadRow], most: int) -> Iterator[list[Row | Bad
     characters = 0
     for row in rows:
         batch.append(row)
-        characters += _characters(row.fields) if isinstance(row, Row) else 0
+        characters += characters_in(row.fields) if isinstance(row, Row) else 0
         if len(batch) >= most or characters >= MOST_CHARACTERS:
             yield batch
             batch, characters = [], 0
     if batch:
         yield batch
-
-
-def _characters(fields: Mapping[str, Any]) -> int:
-    return sum(len(value) for value in fields.values() if isinstance(value, str))

@@ -181,17 +181,18 @@ def _written_since(since: int, left: Sequence[str]) -> Mapping[str, Any] | None:
 
 
 def _next_size(size: int, hits: Sequence[Mapping[str, Any]]) -> int:
-    characters = sum(_characters(hit.get("_source")) for hit in hits)
+    characters = sum(characters_in(hit.get("_source")) for hit in hits)
     if characters > PAGE_CHARACTERS:
         return max(1, size // 2)
     return min(MOST_A_PAGE, size * 2) if characters < PAGE_CHARACTERS // 4 else size
 
 
-def _characters(value: Any) -> int:
+def characters_in(value: Any) -> int:
+    """Count the characters of all texts in a JSON value."""
     if isinstance(value, str):
         return len(value)
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return sum(_characters(each) for each in inner)
+    return sum(characters_in(each) for each in inner)
 
 
 def _alias_filter(source: IndexSource, index: str) -> Mapping[str, Any] | None:

@@ -34,7 +34,7 @@ class Provenance(Protocol):
 class InDocuments:
     """Provenance in a field of the documents."""
 
-    AT_ONCE = 100
+    AT_ONCE = 1
 
     def __init__(self, send: Send, states: Sequence[IndexState], section: WriteBackSection, *, nested: bool) -> None:
         self._send, self._states, self._section = send, states, section

@@ -56,10 +56,10 @@ class Sidecar:
 
     def are_of(self, found: Sequence[DocumentVersion], model: str) -> list[bool]:
         """Whether the vector of each of these documents, which have one, is this model's. A vector that others have
-        put in the place of a noted one passes: its document is read, and gets its own again.
+        put in the place of one that was noted, or was coming, passes: its document is read, and gets its own again.
         """
         told = self._told(found, lambda at, entry: entry.coming is not None)
-        likely = [statement or (entry.noted if entry and not entry.coming else None) for entry, statement in told]
+        likely = [statement or ((entry.noted or entry.coming) if entry else None) for entry, statement in told]
         return [statement is not None and statement.model == model for statement in likely]
 
     def entries(self, found: Sequence[DocumentVersion]) -> list[SidecarEntry | None]:
@@ -117,22 +117,35 @@ def open_sidecar(send: Send, name: str, field: str, states: Sequence[IndexState]
         if error.status != NOT_FOUND:
             raise
         return Sidecar(send, name, None, field, uuids)
-    wrong = _not_a_sidecar(name, described)
+    wrong = not_a_sidecar(name, described)
     if wrong or name in uuids:
         raise SpecError(
             f"write_back.provenance_index: {name} {wrong or 'is the index of the documents'}. Name an index that is "
-            "not there yet, and the run makes it. Nothing was sent"
+            "not there yet, and the run makes it"
         )
     return Sidecar(send, name, described[name]["settings"]["index"]["uuid"], field, uuids)
 
 
-def refuse_no_sidecar(send: Send, name: str, field: str, states: Sequence[IndexState]) -> None:
-    """Raise SpecError where there is none to write into: a write would make an index of another mapping."""
-    if open_sidecar(send, name, field, states).uuid is None:
-        raise SpecError(f"{name}, the index of write_back.provenance_index, is gone: start a new run, which makes it")
+def refuse_another_sidecar(send: Send, sidecar: Sidecar) -> None:
+    """Raise Unavailable where the index is gone, or was made again: a write would make one of another mapping, and
+    what was noted before would not be there.
+    """
+    try:
+        described = send(documents.describe_indices(sidecar.name))
+    except BatchError as error:
+        if error.status != NOT_FOUND:
+            raise
+        described = {}
+    about = described.get(sidecar.name)
+    if about is None or about["settings"]["index"]["uuid"] != sidecar.uuid:
+        raise Unavailable(
+            f"{sidecar.name}, the index of write_back.provenance_index, was removed or made again while vectors were "
+            "written. The next try makes it where it is gone, and goes on"
+        )
 
 
-def _not_a_sidecar(name: str, described: Mapping[str, Any]) -> str:
+def not_a_sidecar(name: str, described: Mapping[str, Any]) -> str:
+    """Return why an index of that name is no sidecar; empty for one that is."""
     if described.keys() != {name}:
         return f"is an alias of {', '.join(sorted(described))}"
     mapping = described[name]["mappings"]
@@ -182,5 +195,7 @@ def _address(document: DocumentVersion) -> dict[str, Any]:
 def _refuse_unread(name: str, errors: Iterator[str]) -> None:
     for error in errors:
         if error:
+            if "index_closed_exception" in error:
+                raise Refused(f"{name} cannot be read: it is closed: POST {name}/_open")
             kind = Refused if "security_exception" in error else Unavailable
-            raise kind(f"{name}: cannot be read: {error}. Nothing was sent")
+            raise kind(f"{name} cannot be read: {error}")

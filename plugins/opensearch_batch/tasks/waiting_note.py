@@ -16,7 +16,7 @@ from opensearch_batch.wait.progress import Looked
 WAITING = "waiting"
 EVERY_SECONDS = 60
 """The shortest time between two notes of a bundle: a note is a row written to Airflow's database."""
-NOTED_SECONDS = 10
+NOTED_SECONDS = 30
 
 log = logging.getLogger(__name__)
 

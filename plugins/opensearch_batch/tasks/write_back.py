@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from opensearch_batch.flow.data_files import DataFile
+    from opensearch_batch.flow.documents import IndexState
     from opensearch_batch.prepare.plan import Plan
+    from opensearch_batch.sinks.bulk import Send
+    from opensearch_batch.sinks.index import Check
+    from opensearch_batch.sources.sidecar import Sidecar
 
 
 class WriteBackOperator(BatchOperator):
@@ -49,9 +53,10 @@ class WriteBackOperator(BatchOperator):
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
         from opensearch_batch.flow.written import Written
         from opensearch_batch.prepare.plan import Plan
+        from opensearch_batch.prepare.sidecar import make_sidecar
         from opensearch_batch.sinks.index import VectorFields, write_vectors
         from opensearch_batch.sources.index_rows import address_of, refuse_another
-        from opensearch_batch.sources.sidecar import refuse_no_sidecar
+        from opensearch_batch.sources.sidecar import open_sidecar
         from opensearch_batch.storage import connect, open_binary
         from opensearch_batch.tasks.beside import map_vector_field
         from opensearch_batch.tasks.side_by_side import side_by_side
@@ -64,7 +69,7 @@ class WriteBackOperator(BatchOperator):
         plan = Plan.from_dict(self.plan)
         states = plan.indices or ()
         send = cluster(address_of(spec.input.uri)[0])
-        check = partial(refuse_another, send)
+        check: Check = partial(refuse_another, send)
         sidecar = spec.write_back.provenance_index
         fields = VectorFields(
             spec.write_back.vector_field,
@@ -73,7 +78,8 @@ class WriteBackOperator(BatchOperator):
             run_name(context),
         )
         if sidecar:
-            refuse_no_sidecar(send, sidecar, spec.write_back.vector_field, states)
+            make_sidecar(spec)
+            check = _and_the_sidecar(check, send, open_sidecar(send, sidecar, spec.write_back.vector_field, states))
         files = self._files(plan)
         connect([file.uri for file in files])
         if spec.write_back.is_beside:
@@ -97,3 +103,16 @@ class WriteBackOperator(BatchOperator):
         if not plan.reused:
             raise AirflowSkipException("no row has the vector of an earlier run")
         return [plan.reused]
+
+
+def _and_the_sidecar(check: Check, send: Send, sidecar: Sidecar) -> Check:
+    """Check the index of the provenance too: the cluster makes a missing one at the first write, with a mapping of its
+    own.
+    """
+    from opensearch_batch.sources.sidecar import refuse_another_sidecar
+
+    def checked(states: Sequence[IndexState]) -> None:
+        check(states)
+        refuse_another_sidecar(send, sidecar)
+
+    return checked
