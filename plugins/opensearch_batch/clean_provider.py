@@ -89,11 +89,11 @@ def without_shared(jobs: Sequence[ReportedJob], work_uri: str, *, dry_run: bool)
     run; a job that another run has taken, and has not given back, keeps its files.
     """
     left = []
+    if work_uri and not dry_run:  # also for a key whose run shared first, and has paid since
+        release(work_uri, {job.key for job in jobs})
     holding = held_files(work_uri, {job.key for job in jobs}) if work_uri else {}
     for job in jobs:
         if job.shared_with:
-            if not dry_run:
-                release(work_uri, job.key)
             print(f"batch {job.provider_job_id} is the run {job.shared_with}'s: its clean-up deletes the files")
         elif shares := holding.get(job.key):
             runs = ", ".join(sorted({share.run for share in shares}))

@@ -6,12 +6,15 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from opensearch_batch import providers
+from opensearch_batch.clean_provider import without_shared
 from opensearch_batch.errors import PaidBefore, Unavailable
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.orphans.verdict import verdict
 from opensearch_batch.submit.claims import FRESH_SECONDS, Claim, Claimant, SharedJob, work_uri_of
 from opensearch_batch.submit.names import file_name, hash_key, shard_key
@@ -162,8 +165,23 @@ def test_a_share_is_found_by_its_owners_key_until_it_is_given_back(shard: Shard,
     work = work_uri_of(shard)
     assert [share.run for share in shares_of(work, [OWNER, "other"])[OWNER]] == ["dag/own"]
     assert shares_of(work, [OWNER], since=NOW) == shares_of(work, [OWN]) == {}
-    assert release(work, OWN) == 1
+    assert release(work, [OWN]) == 1
     assert shares_of(work, [OWNER]) == {}
+
+
+@pytest.mark.parametrize("shared_with", ["dag/owner", UNSET])
+def test_a_clean_up_gives_back_what_the_run_has_taken_though_it_has_paid_since(
+    shard: Shard, world: World, shared_with: str | UnsetType
+) -> None:
+    world.new_job(claimed_by_another(shard, world), "in_progress")
+    taken(shard, world)
+    job = ReportedJob(0, 0, None, "batch_9", "file-9", "model", OWN, 2, "completed", 5, shared_with)
+    own = [] if shared_with else [job]
+    assert without_shared([job], "", dry_run=False) == own, "a manifest of no spec"
+    assert without_shared([job], work_uri_of(shard), dry_run=True) == own
+    assert shares_of(work_uri_of(shard), [OWNER])
+    assert without_shared([job], work_uri_of(shard), dry_run=False) == own
+    assert shares_of(work_uri_of(shard), [OWNER]) == {}
 
 
 SHARED = SharedJob("batch_1", "file-theirs", "dag/owner", "")

@@ -57,13 +57,17 @@ def look(
     jobs = list(running_jobs(store, providers.get(spec.model.provider), time.time()))
     claims: dict[str, Claim] = {}
     shares: dict[str, list[Claim]] = {}
-    for work_uri in (spec.work_uri, *more_work):
+    uris = (spec.work_uri, *more_work)
+    for work_uri in uris:
         claims |= claims_of(work_uri, {job.key for job in jobs})
         for key, more in shares_of(work_uri, {job.key for job in jobs}).items():
             shares[key] = shares.get(key, []) + more
     orphans, ended = 0, GOOD
     for job in jobs:
         found = verdict(claims.get(job.key), runs, shares.get(job.key, ()))
+        if found.owner == "orphan" and cancel:  # a run may have taken the job meanwhile
+            now = [share for uri in uris for share in shares_of(uri, [job.key]).get(job.key, [])]
+            found = verdict(claims.get(job.key), runs, now)
         done = ""
         if found.owner == "orphan":
             orphans += 1

@@ -87,9 +87,10 @@ def held_files(work_uri: str, keys: Iterable[str]) -> dict[str, list[Claim]]:
     return shares_of(work_uri, keys, time.time() - HOLD_SECONDS)
 
 
-def release(work_uri: str, key: str) -> int:
-    """Give up what the run's key has taken: its answers have landed. Return the number of jobs."""
-    uris = matches(f"{claims_uri(work_uri)}/*/*{TAKEN_BY}{key}.json")
+def release(work_uri: str, keys: Iterable[str]) -> int:
+    """Give up what the run's keys have taken: its answers have landed. Return the number of jobs."""
+    ends = tuple(f"{TAKEN_BY}{key}.json" for key in keys)
+    uris = [uri for uri in matches(f"{claims_uri(work_uri)}/*/*{TAKEN_BY}*.json") if uri.endswith(ends)]
     for uri in uris:
         remove(uri)
     return len(uris)
