@@ -112,11 +112,6 @@ class Report(Value, frozen=True):
             found[0] += f" ({', '.join(ids)}{', …' if self.missing > len(ids) else ''})"
         return [*found, f"{shards_named(self.absent)} never landed"] if self.absent else found
 
-    @property
-    def _shared(self) -> str:
-        owners = [job.shared_with for job in self.jobs if job.shared_with]
-        return f" ({len(owners)} shared with {', '.join(sorted({*owners}))}, paid there)" if owners else ""
-
     def __str__(self) -> str:
         money = "" if self.actual_usd is None else f", ${self.actual_usd:.4f}"
         if self.actual_usd is not None and self.estimated_usd is not None:
@@ -131,7 +126,7 @@ class Report(Value, frozen=True):
             "truncated texts": self.truncated,
         }
         extra = "".join(f", {n} {kind}" for kind, n in counts.items() if n)
-        jobs = counted(len(self.jobs), "job") + self._shared
+        jobs = counted(len(self.jobs), "job") + _shared_words(self.jobs)
         if self.unlanded:
             jobs += f" and {counted(len(self.unlanded), 'job')} more, submitted and not landed"
             money = money or ", at a price not known yet"
@@ -152,6 +147,11 @@ class Fetched(Value, frozen=True):
 
     landed: list[Landed]
     report: Report | None
+
+
+def _shared_words(jobs: Iterable[ReportedJob]) -> str:
+    owners = [job.shared_with for job in jobs if job.shared_with]
+    return f" ({len(owners)} shared with {', '.join(sorted({*owners}))}, paid there)" if owners else ""
 
 
 def shards_named(indexes: Sequence[int | str]) -> str:
