@@ -14,7 +14,7 @@ from opensearch_batch.tasks.stored_trigger import StoredTrigger
 from opensearch_batch.tasks.turn_trigger import TurnTrigger
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
 
-WAIT = {
+WAIT: dict[str, Any] = {
     "version": 1,
     "jobs": [],
     "provider": "openai",
@@ -25,6 +25,7 @@ WAIT = {
     "cancel_on_kill": True,
     "told": [],
     "since": 1_799_900_000.0,
+    "credential_conn_ids": [],
 }
 TURN = {
     "version": 1,
@@ -51,3 +52,8 @@ def test_a_stored_trigger_is_made_again_and_stored_alike(
     stored = import_string(path)
     assert stored is trigger
     assert stored(**arguments).serialize() == (path, arguments)
+
+
+def test_a_wait_stored_before_credentials_were_told_is_made_all_the_same() -> None:
+    stored_then: dict[str, Any] = {name: value for name, value in WAIT.items() if name != "credential_conn_ids"}
+    assert BatchTrigger(**stored_then).serialize()[1] == WAIT
