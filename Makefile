@@ -22,8 +22,8 @@ RUNNER := $(if $(WHEEL),.venv-wheel/bin/python,$(PY))
 INSTALLED := $(if $(WHEEL),install-wheel,$(READY))
 endif
 
-# Processes that run tests. One has an Airflow with five processes of its own (tests/groups.py): more processes are slower on 2 cores.
-WORKERS := 2
+# Processes that run tests: most tests wait for other processes, and three at a time keep two cores busy.
+WORKERS := 3
 # Tries of a failed test after its first, each told in the summary. CI has one; nobody else has any.
 RERUNS :=
 TRIES := $(if $(RERUNS),--reruns $(RERUNS) -r fER)
@@ -69,7 +69,7 @@ test-real: $(READY)
 	@$(PY) -m stack.opensearch check
 	@$(PY) -m stack.opensearch fetch
 	@$(PY) -m tests.real.ogx_venv || echo "the tests with ogx will be skipped" >&2
-	$(PY) -m stack.namespace -- $(PY) -m pytest -n $(WORKERS) $(TRIES) -m real
+	$(PY) -m stack.namespace -- $(PY) -m pytest -n 2 $(TRIES) -m real
 
 # cosmic-ray changes the code; its venv has nothing else, and no test runs there.
 SAMPLE := 150
