@@ -20,6 +20,8 @@ INDEX, RESULTS, MODEL_HASH = "vectors", "results.jsonl", "model.hash"
 DIMENSIONS, ROWS, DOCUMENTS = 1536, 31_000, 1_000_000
 THREADS, LINES_A_REQUEST = 3, 200
 """As many requests at once as ours, and as large: 4 MB."""
+PATIENCE = "10m"
+"""The server still merges the graphs of the side before."""
 KEYWORD = {"type": "keyword"}
 PROVENANCE = {"properties": {"model": KEYWORD, "text_hash": KEYWORD, "run": KEYWORD}}
 METHOD = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
@@ -37,10 +39,11 @@ def ask(url: str, method: str, path: str, body: Any = None) -> Any:
 
 def fresh(url: str, rows: int) -> None:
     """Make the index anew, with documents 0, 1, … of one shard: document N has the sequence number N."""
-    ask(url, "DELETE", f"/{INDEX}?ignore_unavailable=true")
+    ask(url, "DELETE", f"/{INDEX}?ignore_unavailable=true&cluster_manager_timeout={PATIENCE}")
     settings = {"index": {"knn": True, "number_of_shards": 1, "number_of_replicas": 0}}
     fields = {"body": {"type": "text"}, "vector": VECTOR, "vector_provenance": PROVENANCE}
-    ask(url, "PUT", f"/{INDEX}", {"settings": settings, "mappings": {"properties": fields}})
+    made = {"settings": settings, "mappings": {"properties": fields}}
+    ask(url, "PUT", f"/{INDEX}?cluster_manager_timeout={PATIENCE}", made)
     fill(url, ({"body": f"text number {number}"} for number in range(rows)))
 
 
