@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 REGISTERED_SECONDS = 0.1
 DEPLOYING_SECONDS = 0.2
 PRIVATE_IP = "connector.private_ip_enabled"
+# What the task of a failed deployment says, by node.
+FAILED = "Fetching master key timed out."
+DUPLICATE = "Duplicate deploy model task"
 NOT_DEPLOYED = ("REGISTERED", "UNDEPLOYED", "DEPLOY_FAILED")
 
 
@@ -51,8 +54,14 @@ def complete(models: Index, id: str) -> str:
     return str(stored.body["model_state"]) if stored else "DEPLOY_FAILED"
 
 
+def is_kept(body: dict[str, Any]) -> bool:
+    """Whether the node keeps a failed deployment as one under way; to the next request it is a duplicate."""
+    return bool(body.get("_kept"))
+
+
 def undeploy(body: dict[str, Any]) -> None:
     body.pop("_deploy", None)
+    body.pop("_kept", None)
     body.pop("planning_worker_nodes", None)
     body.update(model_state="UNDEPLOYED", planning_worker_node_count=0, current_worker_node_count=0)
     body.update(last_updated_time=now_ms())
@@ -75,7 +84,7 @@ def _arrive(body: dict[str, Any]) -> None:
     if under_way is None:
         return
     state, now = under_way["to"], now_ms()
-    body.update(model_state=state, last_updated_time=now)
+    body.update(model_state=state, last_updated_time=now, _kept=state == "DEPLOY_FAILED")
     planned, serving = {"DEPLOYED": (1, 1), "PARTIALLY_DEPLOYED": (3, 2)}.get(state, (1, 0))
     _count_nodes(body, planned, serving)
     if serving:

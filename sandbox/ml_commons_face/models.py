@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
@@ -94,11 +95,12 @@ class Models:
     async def deploy(self, request: Request) -> Response:
         """Answers when the nodes have it."""
         model = self._find_to_change(request)
+        if deployment.is_kept(model.body):
+            self._index.update(model.id, lambda body: body.update(model_state="DEPLOY_FAILED"))
+            return self._deployed(model.id, deployment.DUPLICATE)
         deployment.begin(self._index, model.id, self._box.faults, self._settings.is_on(deployment.PRIVATE_IP))
         failed = deployment.complete(self._index, model.id) == "DEPLOY_FAILED"
-        status = "FAILED" if failed else "COMPLETED"
-        task_id = self._task("DEPLOY_MODEL", status, model_id=model.id)
-        return JSONResponse({"task_id": task_id, "task_type": "DEPLOY_MODEL", "status": status})
+        return self._deployed(model.id, deployment.FAILED if failed else None)
 
     async def undeploy(self, request: Request) -> Response:
         model = self._find_to_change(request)
@@ -140,6 +142,12 @@ class Models:
             reason = f"Model Group Response is empty for {id_}"
             raise OpenSearchError(500, "m_l_resource_not_found_exception", reason)
         return group
+
+    def _deployed(self, model_id: str, error: str | None) -> Response:
+        status = "FAILED" if error else "COMPLETED"
+        said = {"error": json.dumps({NODE_ID: error}, separators=(",", ":"))} if error else {}
+        task_id = self._task("DEPLOY_MODEL", status, model_id=model_id, **said)
+        return JSONResponse({"task_id": task_id, "task_type": "DEPLOY_MODEL", "status": status})
 
     def _task(self, type: str, state: str, **more: str) -> str:
         now = now_ms()

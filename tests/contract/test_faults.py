@@ -243,11 +243,21 @@ def test_slow_download(cluster: Cluster, provider: Provider) -> None:
 )
 def test_deployments_that_go_wrong(cluster: Cluster, fault: str, state: str) -> None:
     cluster.fault(fault)
-    body = {"name": "m", "function_name": "remote", "connector_id": cluster.connector()}
-    model_id = cluster.ok("POST", "/models/_register?deploy=true", body)["model_id"]
+    model_id = _registered(cluster)
     until(lambda: cluster.state(model_id), lambda found: found == state)
+    cluster.undeploy(model_id)
     cluster.ok("POST", f"/models/{model_id}/_deploy")
     assert cluster.state(model_id) == "DEPLOYED"
+
+
+def test_a_node_keeps_a_failed_deployment_until_the_model_is_undeployed(cluster: Cluster) -> None:
+    """As 2.19.6 does, for good, when the master key is not read in time (tests/real/test_outage.py)."""
+    cluster.fault("deploy_fail")
+    model_id = _registered(cluster)
+    until(lambda: cluster.state(model_id), lambda found: found == "DEPLOY_FAILED")
+    again = cluster.ok("POST", f"/models/{model_id}/_deploy")
+    assert "Duplicate deploy model task" in cluster.ok("GET", f"/tasks/{again['task_id']}")["error"]
+    assert cluster.state(model_id) == "DEPLOY_FAILED"
 
 
 def test_down(cluster: Cluster, provider: Provider) -> None:
@@ -294,3 +304,8 @@ def _answers(cluster: Cluster, task_id: str) -> bool:
         return cluster.call("GET", f"/tasks/{task_id}")[0] == 200
     except httpx.TransportError:
         return False
+
+
+def _registered(cluster: Cluster) -> str:
+    body = {"name": "m", "function_name": "remote", "connector_id": cluster.connector()}
+    return str(cluster.ok("POST", "/models/_register?deploy=true", body)["model_id"])

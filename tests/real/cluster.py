@@ -57,7 +57,11 @@ class Cluster:
         """Undeploy and delete all models, connectors and groups. A running task can't be deleted."""
         for hit in self.hits("models"):
             eventually("undeployed", partial(self._undeploy, hit["_id"]))
-            self.ok("DELETE", f"{ML}/models/{hit['_id']}")
+            self._delete(f"{ML}/models/{hit['_id']}")
         for kind in ("connectors", "model_groups"):
             for hit in self.hits(kind):
-                self.ok("DELETE", f"{ML}/{kind}/{hit['_id']}")
+                self._delete(f"{ML}/{kind}/{hit['_id']}")
+
+    def _delete(self, path: str) -> None:
+        """A search of the cluster's own, behind by a second, may still show a model that is gone."""
+        eventually(f"DELETE {path}", lambda: self.client.delete(path).status_code in (200, 404))

@@ -12,12 +12,15 @@ from stack.home import free_port
 from stack.opensearch.node import Node
 from tests.patience import eventually
 from tests.real.by_hand import create_connector, register_model
+from tests.real.cluster import ML
 from tests.real.waiting import Waiting
 from tests.sandbox.bench import Run, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import httpx
 
     from stack.stack import Stack
     from tests.real.by_hand import Use
@@ -75,8 +78,18 @@ def test_a_cluster_killed_while_the_provider_takes_the_job(node: Node, testnet: 
     eventually("the job", testnet.ledger)
 
     node.start()
+    with node.client() as client:
+        # Straight after a start the deployment often fails, and the node keeps the failed one as one under way.
+        task_id = client.post(f"{ML}/models/{model_id}/_deploy").json()["task_id"]
+        eventually("the end of the deployment", lambda: _has_ended(client, task_id))
+        assert register_model(run, create_connector(run)) == model_id
+        assert client.get(f"{ML}/models/{model_id}").json()["model_state"] == "DEPLOYED"
     [job] = run.submit(model_id, bundles, settle_seconds=None)
     assert [job["provider_job_id"]] == [billed["id"] for billed in testnet.ledger()]
     assert job["task_id"] is None
     [outcome] = run.wait([job])
     assert outcome["state"] == "completed"
+
+
+def _has_ended(client: httpx.Client, task_id: str) -> bool:
+    return client.get(f"{ML}/tasks/{task_id}").json()["state"] in ("COMPLETED", "FAILED")
