@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.cluster.ml_commons import Call
-from opensearch_batch.errors import Unavailable
+from opensearch_batch.errors import Refused
 from opensearch_batch.operators import PrepareInputOperator
 from opensearch_batch.sinks import bulk as sink
 from opensearch_batch.sinks import provenance as sinks
@@ -77,6 +77,18 @@ def test_the_vector_is_all_that_is_written_into_a_document_and_once(index: Index
         assert (run.plan["records"], run.plan["unchanged"]) == (0, 60)
     assert (index.hits, Index(index.cluster, SIDECAR).seq_nos) == (hits, before)
     assert len(server.ledger) == jobs
+
+
+def test_unchanged_are_counted_up_to_the_last_row_that_is_taken(index: Index, dark: Night) -> None:
+    index.cluster.delete(index.name)
+    index.cluster.index(index.name, shards=1, fields=OWNERS)
+    index.add(articles(5))
+    dark().through()
+    index.add({"new": {"title": "new", "body": "new"}, **{name: articles(9)[name] for name in ("a7", "a8")}})
+    index.edit("a0", title="after all others")
+    second = dark("night-2", input={"max_records": 1}, write_back={"read": "all"})
+    second.prepare()
+    assert (second.plan["records"], second.plan["unchanged"]) == (1, 4)
 
 
 def test_what_the_owner_changes_and_what_he_does_not(index: Index, dark: Night) -> None:
@@ -238,6 +250,15 @@ def test_a_sidecar_that_is_gone_before_the_write_is_made_again(index: Index, dar
     assert (second.plan["records"], second.plan["unchanged"]) == (0, 5)
 
 
+def test_a_closed_sidecar_is_opened_and_not_deleted(index: Index, dark: Night) -> None:
+    index.add(articles(2))
+    run = dark()
+    landed = run.land(run.prepare())
+    index.cluster.ok("POST", f"/{SIDECAR}/_close")
+    with pytest.raises(AirflowFailException, match=f"POST {SIDECAR}/_open"):
+        run.write(landed)
+
+
 def test_a_sidecar_that_is_removed_or_made_again_meanwhile_ends_the_write(index: Index, dark: Night) -> None:
     index.add(articles(1))
     dark().through()
@@ -245,10 +266,10 @@ def test_a_sidecar_that_is_removed_or_made_again_meanwhile_ends_the_write(index:
     sidecar = open_sidecar(send, SIDECAR, "vector", [*read_states(send, [index.name])])
     refuse_another_sidecar(send, sidecar)
     index.cluster.delete(SIDECAR)
-    with pytest.raises(Unavailable, match="removed or made again"):
+    with pytest.raises(Refused, match="removed or made again"):
         refuse_another_sidecar(send, sidecar)
     index.cluster.index(SIDECAR, fields={"title": {"type": "text"}})
-    with pytest.raises(Unavailable, match="removed or made again"):
+    with pytest.raises(Refused, match="removed or made again"):
         refuse_another_sidecar(send, sidecar)
 
 
@@ -317,6 +338,37 @@ def test_an_erasure_takes_the_entry_and_names_the_sidecar(index: Index, dark: Ni
     assert (place["rows"], place["found"], place["left"]) == (6, 1, 0)
     left = {(hit["_source"]["index"], hit["_source"]["id"]) for hit in Index(cluster, SIDECAR).hits.values()}
     assert left == {*(("articles", name) for name in ("a0", "a2", "a3", "a4")), ("others", "a1")}
+
+
+def test_an_erasure_stops_at_an_index_in_which_it_would_find_no_id(index: Index, dark: Night) -> None:
+    index.add(articles(1))
+    dark().through()
+    index.cluster.delete(SIDECAR)
+    index.cluster.index(SIDECAR, fields={"id": {"type": "text"}})
+    with pytest.raises(AirflowFailException, match="its mapping is another .*ids cannot be looked for there"):
+        erase(dark("night-2"), ["a0"])
+    assert index.hits.keys() == {"a0"}
+
+
+def test_an_erasure_names_an_index_of_others_whose_entries_it_leaves(
+    index: Index, dark: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, send = index.cluster, MLCommonsHook.send
+    index.add(articles(2))
+    dark().through()
+    Index(cluster, SIDECAR).add({"of others": {**entries(index)["a1"], "index": "secret"}})
+
+    def refusing(hook: MLCommonsHook, call: Call) -> Any:
+        if call.path == "/secret":
+            raise Refused("no permissions for [indices:admin/get]", status=403)
+        return send(hook, call)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MLCommonsHook, "send", refusing)
+        proof = erase(dark("night-2"), ["a1"])
+    assert proof["state"] == "erased"
+    assert f"entries in {SIDECAR} of secret" in [each["what"] for each in proof["not_removed"]]
+    assert {hit["_source"]["index"] for hit in Index(cluster, SIDECAR).hits.values()} == {"articles", "secret"}
 
 
 def test_an_erasure_finds_the_entry_of_a_document_in_an_index_that_is_gone(index: Index, dark: Night) -> None:

@@ -14,13 +14,13 @@ from fastapi.testclient import TestClient
 
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.land.summary import Summary
 from opensearch_batch.pages import plugin
 from opensearch_batch.pages.address import path_of_run
 from opensearch_batch.pages.batches import days, jobs_in_flight, past_runs, tasks_held
 from opensearch_batch.pages.batches_page import batches_page
 from opensearch_batch.pages.recent import RecentRuns
 from opensearch_batch.pages.stored import TURN, Ended, ended_runs, held_tasks, pushed_in_live_runs
-from opensearch_batch.pages.told import ToldSummary
 from opensearch_batch.wait.progress import Track
 from tests.unit.airflow_database import NOW, Database, database
 
@@ -271,7 +271,7 @@ def test_past_runs_are_read_once_a_minute() -> None:
 
     def read(since: datetime) -> Iterator[Ended]:
         reads.append(since)
-        yield Ended("nightly", "manual__1", NOW, msgspec.convert(SUMMARY, ToldSummary))
+        yield Ended("nightly", "manual__1", NOW, msgspec.convert(SUMMARY, Summary))
 
     recent = RecentRuns(lambda: now[0])
     for seconds, day in ((0.0, NOW), (59.0, NOW), (60.0, NOW), (61.0, NOW + timedelta(days=1))):

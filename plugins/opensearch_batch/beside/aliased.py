@@ -5,30 +5,20 @@ paste.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from opensearch_batch.cluster import documents
-from opensearch_batch.cluster.ml_commons import Call
-from opensearch_batch.errors import BatchError, InputError, SpecError
-
-Send = Callable[[Call], Any]
-About = Mapping[str, Any]
-"""Aliases, mappings and settings of an index."""
-
-NOT_FOUND = 404
+from opensearch_batch.cluster.described import About, Send, described
+from opensearch_batch.errors import InputError, SpecError
 
 
 def indices_of(send: Send, alias: str) -> dict[str, About]:
     """Describe each index of an alias. Raise SpecError for the name of an index or of a data stream, InputError where
     there is nothing of that name.
     """
-    try:
-        found: dict[str, About] = send(documents.describe_indices(alias))
-    except BatchError as error:
-        if error.status != NOT_FOUND:
-            raise
-        raise InputError(f"there is no alias {alias!r}. {error}") from error
+    found = described(send, alias)
+    if not found:
+        raise InputError(f"there is no alias {alias!r}, and no index of that name")
     if alias in found:
         raise SpecError(
             f"{alias!r} is an index, and only an alias can be moved. Give the index an alias and search by it: POST "
@@ -59,17 +49,6 @@ def the_index(send: Send, alias: str) -> tuple[str, About]:
         )
     [(index, about)] = found.items()
     return index, about
-
-
-def described(send: Send, index: str) -> About | None:
-    """Describe one index by its own name; None where there is none."""
-    try:
-        found: dict[str, About] = send(documents.describe_indices(index))
-    except BatchError as error:
-        if error.status != NOT_FOUND:
-            raise
-        return None
-    return found.get(index)
 
 
 def removal(alias: str, index: str) -> str:

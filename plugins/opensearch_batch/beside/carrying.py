@@ -15,8 +15,8 @@ from typing import Any
 
 from msgspec.structs import replace as with_fields
 
-from opensearch_batch.beside.aliased import Send
 from opensearch_batch.cluster import indices
+from opensearch_batch.cluster.described import Send
 from opensearch_batch.cluster.indices import Held
 from opensearch_batch.dotted import value_at, with_dotted
 from opensearch_batch.errors import Unavailable

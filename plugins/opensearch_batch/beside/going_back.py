@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from opensearch_batch.beside.aliased import About, Send, indices_of, line_of_move, removal
+from opensearch_batch.beside.aliased import indices_of, line_of_move, removal
 from opensearch_batch.beside.carrying import Fields
 from opensearch_batch.beside.moving import Move
 from opensearch_batch.beside.notes import note_of
-from opensearch_batch.cluster import documents
-from opensearch_batch.errors import BatchError, Refused
+from opensearch_batch.cluster.described import About, Send, described
+from opensearch_batch.errors import Refused
 from opensearch_batch.sources.index_rows import read_states
-
-NOT_FOUND = 404
 
 
 def way_back(send: Send, alias: str, run: str, fields: Fields, *, carries: bool) -> Move:
@@ -53,10 +51,7 @@ def way_back(send: Send, alias: str, run: str, fields: Fields, *, carries: bool)
 
 
 def _kept(send: Send, alias: str, index: str) -> About:
-    try:
-        found: dict[str, About] = send(documents.describe_indices(index))
-    except BatchError as error:
-        if error.status != NOT_FOUND:
-            raise
-        raise Refused(f"nothing is kept for alias {alias}: {index}, from which it was moved, is gone") from error
+    found = described(send, index)
+    if not found:
+        raise Refused(f"nothing is kept for alias {alias}: {index}, from which it was moved, is gone")
     return found[index]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opensearch_batch.beside.aliased import Send
 from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.described import Send
 from opensearch_batch.errors import Refused
 from opensearch_batch.flow.beside import NAMED, Carried, CarriedOver
 from opensearch_batch.flow.documents import IndexState

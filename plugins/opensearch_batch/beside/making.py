@@ -6,11 +6,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from opensearch_batch.beside.aliased import About, Send, described, the_index
+from opensearch_batch.beside.aliased import the_index
 from opensearch_batch.beside.notes import note_of, with_note
 from opensearch_batch.beside.room import refuse_no_room
 from opensearch_batch.chunk_section import ChunkSection
 from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.described import About, Send, described
 from opensearch_batch.dotted import value_at
 from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
 from opensearch_batch.flow.beside import IndexNote, Made, NewIndex
@@ -61,7 +62,7 @@ def make_index(
     if chunks:
         refuse_flat(source, section.chunks_field, field_at(about["mappings"], section.chunks_field))
     state = whole_state(send, source, about)
-    if described(send, name) is None:  # else documents of an earlier try are counted in the room already
+    if name not in described(send, name):  # else documents of an earlier try are counted in the room already
         mapping = vector_field(about["mappings"], section, dimensions) if dimensions else None
         refuse_no_room(send, source, name, about, section, mapping)
     note = IndexNote(made=Made(alias, run, state))

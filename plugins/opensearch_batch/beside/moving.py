@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from opensearch_batch.beside.aliased import About, Send, indices_of, line_of_move, moving, removal
+from opensearch_batch.beside.aliased import indices_of, line_of_move, moving, removal
 from opensearch_batch.beside.carrying import Fields, Key, carry
 from opensearch_batch.beside.making import pipelines_of, whole_state
 from opensearch_batch.beside.notes import note_of, put_note
 from opensearch_batch.cluster import documents, indices
+from opensearch_batch.cluster.described import About, Send
 from opensearch_batch.errors import BatchError, Refused
 from opensearch_batch.flow.beside import Carried, IndexNote, Moved
 from opensearch_batch.flow.documents import IndexState

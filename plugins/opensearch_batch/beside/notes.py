@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import ValidationError, convert
 
-from opensearch_batch.beside.aliased import About, Send
 from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.described import About, Send
 from opensearch_batch.flow.beside import IndexNote
 
 KEY = "opensearch_batch"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from opensearch_batch.beside.aliased import Send, described
 from opensearch_batch.beside.notes import note_of
 from opensearch_batch.cluster import indices
+from opensearch_batch.cluster.described import Send, described
 from opensearch_batch.sources.index_rows import read_states
 
 log = logging.getLogger(__name__)
@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 
 def older_than(send: Send, kept: str) -> list[str]:
     """Return the index that the kept one has replaced, where it is still the same and under no alias at all."""
-    about = described(send, kept)
+    about = described(send, kept).get(kept)
     moved = note_of(about).moved if about else None
     if moved is None or moved.back:
         return []
-    older = described(send, moved.left.index)
+    older = described(send, moved.left.index).get(moved.left.index)
     if older is None or older["aliases"]:
         return []
     return [moved.left.index] if next(read_states(send, [moved.left.index])).is_same_index(moved.left) else []

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from opensearch_batch.beside.aliased import About, Send
 from opensearch_batch.cluster import documents, room
+from opensearch_batch.cluster.described import About, Send
 from opensearch_batch.cluster.room import IndexSize
 from opensearch_batch.prepare.graphs import vector_field as read_field
 from opensearch_batch.prepare.index_mapping import field_at

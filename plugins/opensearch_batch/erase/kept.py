@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from opensearch_batch.beside.aliased import Send, described
+from opensearch_batch.cluster.described import Send, described
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.sources.index_rows import SCHEME, address_of
 
@@ -13,7 +13,7 @@ from opensearch_batch.sources.index_rows import SCHEME, address_of
 def kept_indices(manifests: Iterable[Manifest], connection: str, send: Send) -> list[str]:
     """Return the indices of swaps, and of changes that were given up, by the manifests; those that are still there."""
     names = {name for manifest in manifests for name in _named(manifest, connection)}
-    return [name for name in sorted(names) if described(send, name) is not None]
+    return [name for name in sorted(names) if name in described(send, name)]
 
 
 def _named(manifest: Manifest, connection: str) -> Iterator[str]:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-from opensearch_batch.beside.aliased import described
 from opensearch_batch.cluster import documents
-from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.cluster.described import Send, described
 from opensearch_batch.dotted import value_at
 from opensearch_batch.erase.indexed import Indices, batches_of, send_lines
 from opensearch_batch.erase.proof import Place
-from opensearch_batch.errors import BatchError, Refused
+from opensearch_batch.errors import Refused
 from opensearch_batch.flow.text_hash import is_text_hash
 from opensearch_batch.sources.index_rows import DOCUMENT, address_of, open_index
 from opensearch_batch.sources.rows import Row
 from opensearch_batch.sources.sidecar import not_a_sidecar
 from opensearch_batch.spec import BatchSpec
 
-log = logging.getLogger(__name__)
-
-NOT_FOUND, FORBIDDEN = 404, 403
+FORBIDDEN = 403
 HASHES = ("noted.text_hash", "coming.text_hash")
-
-Send = Callable[[Call], Any]
 
 
 @dataclass(frozen=True)
@@ -40,12 +33,15 @@ class NotedEntry:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """A sidecar index with the entries of wanted documents."""
+    """A sidecar index with the entries of wanted documents. `hidden` are indices that this user may not see, with
+    entries of documents of the same ids.
+    """
 
     connection: str
     name: str
     rows: int
     entries: Sequence[NotedEntry]
+    hidden: Sequence[str]
 
     @property
     def place(self) -> Place:
@@ -69,49 +65,49 @@ def look_at_sidecars(specs: Sequence[BatchSpec], indices: Indices, ids: Collecti
         send = _send(connection)
         if not _is_there(send, name):
             continue
-        found = list(_found(send, f"opensearch://{connection}/{name}", indices, ids))
+        gone: dict[str, bool | None] = {}
+        found = list(_found(send, f"opensearch://{connection}/{name}", indices, ids, gone))
         rows = send(documents.count_documents(name, {"match_all": {}}))
-        yield Sidecar(connection, name, int(rows), found)
+        hidden = sorted(index for index, is_gone in gone.items() if is_gone is None)
+        yield Sidecar(connection, name, int(rows), found, hidden)
 
 
-def _found(send: Send, uri: str, indices: Indices, ids: Collection[str]) -> Iterator[NotedEntry]:
-    """An entry of an index that is gone counts: its document may have been in an index that others have swapped."""
-    gone: dict[str, bool] = {}
+def _found(
+    send: Send, uri: str, indices: Indices, ids: Collection[str], gone: dict[str, bool | None]
+) -> Iterator[NotedEntry]:
+    """An entry of an index that is gone counts: its document may have been in an index that others have swapped. `gone`
+    is filled with the other indices.
+    """
+    wanted = {index: {*indices.document_ids(index, ids)} for index in indices.names}
     for some in batches_of(sorted({*ids, *(each.partition("/")[2] for each in ids if "/" in each)})):
         for row in open_index(uri, {"terms": {"id": some}}, ["index", "id", *HASHES]).rows():
             index, document_id = row.fields["index"], row.fields["id"]
-            if index in indices.names:
-                is_wanted = document_id in indices.document_ids(index, ids)
+            if index in wanted:
+                is_wanted = document_id in wanted[index]
             else:
                 if index not in gone:
                     gone[index] = _is_gone(send, index)
-                is_wanted = gone[index] and bool({document_id, f"{index}/{document_id}"} & {*ids})
+                is_wanted = bool(gone[index]) and bool({document_id, f"{index}/{document_id}"} & {*ids})
             if is_wanted:
                 yield NotedEntry(row.fields[DOCUMENT]["id"], frozenset(_hashes(row)))
 
 
 def _is_there(send: Send, name: str) -> bool:
     """Raise Refused for an index in which entries cannot be found by their ids."""
-    try:
-        found = send(documents.describe_indices(name))
-    except BatchError as error:
-        if error.status != NOT_FOUND:
-            raise
-        return False
-    if wrong := not_a_sidecar(name, found):
+    found = described(send, name)
+    if found and (wrong := not_a_sidecar(name, found)):
         raise Refused(f"{name}, an index of provenance, {wrong}: ids cannot be looked for there. Nothing was removed")
-    return True
+    return bool(found)
 
 
-def _is_gone(send: Send, index: str) -> bool:
-    """An index that this user may not see is not gone: its documents are others' to erase."""
+def _is_gone(send: Send, index: str) -> bool | None:
+    """None for an index that this user may not see: its documents are others' to erase."""
     try:
-        return described(send, index) is None
+        return index not in described(send, index)
     except Refused as error:
         if error.status != FORBIDDEN:
             raise
-        log.warning("%s: its entries in an index of provenance stay: %s", index, error)
-        return False
+        return None
 
 
 def _hashes(row: Row) -> Iterator[str]:

@@ -25,6 +25,13 @@ def stays(order: Order, looked: Looked) -> Iterator[NotRemoved]:
         yield NotRemoved(
             spec.input.uri, "the input is the user's: a row that stays there is sent again by the next run"
         )
+    for sidecar in looked.sidecars:
+        yield NotRemoved(f"segments and snapshots of {sidecar.name}", "ids and hashes of texts, as in those above")
+        if sidecar.hidden:
+            yield NotRemoved(
+                f"entries in {sidecar.name} of {', '.join(sidecar.hidden)}",
+                "documents of the same ids in indices that this user may not see: theirs to erase",
+            )
     yield from _others_with_the_text(looked)
     yield NotRemoved("XComs of Airflow", "no text; ids where rows failed, were missing, left or superseded, by name")
     yield NotRemoved(

@@ -40,7 +40,7 @@ class Shard(Value, frozen=True):
 
     @property
     def name(self) -> str:
-        return f"shard {self.index}" + (f" of repair {self.round}" if self.round else "")
+        return shard_name(self.index, self.round)
 
     @property
     def part(self) -> str:
@@ -57,3 +57,8 @@ class Shard(Value, frozen=True):
         object exists, the shard must not submit the rows again.
         """
         return f"{self.run_folder}/repair-{job_key}.jsonl"
+
+
+def shard_name(index: int, round: int) -> str:
+    """Name a shard of a run: "shard 3", "shard 0 of repair 1"."""
+    return f"shard {index}" + (f" of repair {round}" if round else "")

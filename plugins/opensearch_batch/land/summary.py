@@ -13,8 +13,10 @@ SUMMARY = "summary"
 """Key of the XCom."""
 
 
-class Summary(Value, frozen=True):
-    """`rows` are all planned rows, `reused` those of them with an earlier run's vector, `twins` those with another
+class Summary(Value, frozen=True, forbid_unknown_fields=False):
+    """Read by API servers that may be older than the workers: unknown keys are passed over.
+
+    `rows` are all planned rows, `reused` those of them with an earlier run's vector, `twins` those with another
     row's text. `codes` counts the failed rows by their reason. `rounds` are the repair rounds that sent something.
     Money is in US dollars, None without a known price.
     """

@@ -9,8 +9,9 @@ from datetime import date
 from typing import Any
 
 from opensearch_batch import providers
+from opensearch_batch.land.summary import Summary
 from opensearch_batch.pages.stored import Ended, Held, Pushed
-from opensearch_batch.pages.told import ToldLook, ToldModel, ToldPlan, ToldSpec, ToldSummary
+from opensearch_batch.pages.told import ToldLook, ToldModel, ToldPlan, ToldSpec
 
 Instance = tuple[str, str, str, int]
 """A task instance: dag, run, task, map index."""
@@ -164,14 +165,14 @@ def _why_turn(turn: Mapping[str, Any]) -> str:
 
 def past_runs(ended: Iterable[Ended]) -> list[Past]:
     """Add up by DAG and model; most money first, then most rows."""
-    by_model: dict[tuple[str, str, str], list[ToldSummary]] = defaultdict(list)
+    by_model: dict[tuple[str, str, str], list[Summary]] = defaultdict(list)
     for each in ended:
         by_model[each.dag_id, each.summary.provider, each.summary.model].append(each.summary)
     found = [_added(*of, summaries) for of, summaries in by_model.items()]
     return sorted(found, key=lambda past: (-past.actual_usd, -past.counts["rows"], past.dag_id))
 
 
-def _added(dag_id: str, provider: str, model: str, summaries: Sequence[ToldSummary]) -> Past:
+def _added(dag_id: str, provider: str, model: str, summaries: Sequence[Summary]) -> Past:
     codes: Counter[str] = Counter()
     for each in summaries:
         if each.codes:
@@ -192,7 +193,7 @@ def _added(dag_id: str, provider: str, model: str, summaries: Sequence[ToldSumma
 
 def days(ended: Iterable[Ended]) -> list[Day]:
     """Add up by day (UTC) of the report, in order; a day without a run is left out."""
-    by_day: dict[date, list[ToldSummary]] = defaultdict(list)
+    by_day: dict[date, list[Summary]] = defaultdict(list)
     for each in ended:
         by_day[each.at.date()].append(each.summary)
     return [

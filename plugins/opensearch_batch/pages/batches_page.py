@@ -11,6 +11,7 @@ from opensearch_batch.pages.address import path_of_run, path_of_task
 from opensearch_batch.pages.batches import Day, Instance, JobInFlight, Past, TaskHeld
 from opensearch_batch.pages.markup import document, number, usd
 from opensearch_batch.pages.plots import bars, share
+from opensearch_batch.wait.progress import duration
 
 DAYS = 30
 CODES = 3
@@ -60,7 +61,7 @@ def _job(job: JobInFlight) -> Iterator[str]:
     yield escape(job.model)
     yield number(job.rows) if job.rows_done is None else share(job.rows_done, job.rows)
     yield "" if job.rows_per_second is None else f"{job.rows_per_second:.3g}"
-    yield "" if job.seconds_left is None else _duration(job.seconds_left)
+    yield "" if job.seconds_left is None else duration(job.seconds_left)
     yield number(job.tokens)
     yield "" if job.usd is None else usd(job.usd)
     shared = f" of {escape(job.shared_with)}" if job.shared_with else ""
@@ -137,8 +138,3 @@ def _run(instance: Instance) -> str:
 def _task(instance: Instance, text: Any) -> str:
     """A link to the task in Airflow's UI."""
     return f'<a data-airflow href="{escape(path_of_task(*instance))}">{escape(text)}</a>'
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opensearch_batch.pages.told import ToldJob, ToldLook, ToldOutcome, ToldPlan, ToldSpec, ToldSummary, told
+from opensearch_batch.land.summary import SUMMARY, Summary
+from opensearch_batch.pages.told import ToldJob, ToldLook, ToldOutcome, ToldPlan, ToldSpec, told
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -69,7 +70,7 @@ class Ended(NamedTuple):
     dag_id: str
     run_id: str
     at: datetime
-    summary: ToldSummary
+    summary: Summary
 
 
 def pushed_in_run(session: Session, dag_id: str, run_id: str) -> Iterator[Pushed]:
@@ -128,11 +129,11 @@ def ended_runs(session: Session, since: datetime) -> Iterator[Ended]:
 
     wanted = (
         select(XComModel.dag_id, XComModel.run_id, XComModel.timestamp, XComModel.value)
-        .where(XComModel.key == "summary", XComModel.timestamp >= since)
+        .where(XComModel.key == SUMMARY, XComModel.timestamp >= since)
         .order_by(XComModel.timestamp)
     )
     for dag_id, run_id, at, value in session.execute(wanted):
-        if (summary := told(value, ToldSummary)) is not None:
+        if (summary := told(value, Summary)) is not None:
             yield Ended(dag_id, run_id, at, summary)
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET, UnsetType
+
+from opensearch_batch.flow.shards import shard_name
 
 
 class ToldShard(msgspec.Struct, frozen=True):
@@ -18,12 +20,11 @@ class ToldShard(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return f"shard {self.index}" + (f" of repair {self.round}" if self.round else "")
+        return shard_name(self.index, self.round)
 
 
 class ToldJob(msgspec.Struct, frozen=True):
     provider_job_id: str
-    key: str
     shard: ToldShard | None = None
     shared_with: str | UnsetType = UNSET
 
@@ -55,23 +56,6 @@ class ToldLook(msgspec.Struct, frozen=True):
     seen_at: float
     progress: ToldProgress
     rows_done: dict[str, int]
-
-
-class ToldSummary(msgspec.Struct, frozen=True):
-    provider: str
-    model: str
-    rows: int
-    answered: int
-    failed: int
-    missing: int
-    repaired: int
-    reused: int
-    jobs: int
-    rounds: int
-    tokens: int
-    estimated_usd: float | None
-    actual_usd: float | None
-    codes: dict[str, int] = field(default_factory=dict)
 
 
 Told = TypeVar("Told")

@@ -212,8 +212,9 @@ def _documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDocuments
         refuse_unwritable(documents.described, spec.write_back, asked.dimensions)
         if run_name and not spec.dry_run and (before := documents.provenance.written_by(run_name)):
             raise Terminal(
-                f"this run has written {before} vectors into {spec.input.uri} before, so its input cannot be prepared "
-                "again. Start a new run: it sends only what has no vector yet. Or clear write_back alone."
+                f"this run has written {before} vectors into {spec.input.uri} before, or was about to, so its input "
+                "cannot be prepared again. Start a new run: it sends only what has no vector yet. Or clear write_back "
+                "alone."
             )
         if spec.write_back.on_model_change == "error":
             others = documents.provenance.with_vectors_of_others(spec.model.name)

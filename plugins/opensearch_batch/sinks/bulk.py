@@ -62,7 +62,7 @@ def send_all(actions: Iterable[A], send: Send, before: Callable[[Sequence[A]], N
             before(left)
             busy: list[A] = []
             over: list[tuple[A, BulkItem]] = []
-            for action, item in _answered(left, send):
+            for action, item in answered(left, send):
                 if is_busy(action, item):
                     busy.append(action)
                 else:
@@ -111,7 +111,7 @@ def batches(actions: Iterable[A]) -> Iterator[list[A]]:
         yield batch
 
 
-def _answered(batch: Sequence[A], send: Send) -> list[tuple[A, BulkItem]]:
+def answered(batch: Sequence[A], send: Send) -> list[tuple[A, BulkItem]]:
     """Send a batch, in halves where a whole request is refused: for its size, or for a line in it."""
     try:
         items: list[BulkItem] = send(documents.bulk(b"".join(action.lines for action in batch)))
@@ -121,7 +121,7 @@ def _answered(batch: Sequence[A], send: Send) -> list[tuple[A, BulkItem]]:
         if len(batch) == 1:
             return [(batch[0], BulkItem(error.status or 0, "request_refused", str(error)))]
         middle = len(batch) // 2
-        return [*_answered(batch[:middle], send), *_answered(batch[middle:], send)]
+        return [*answered(batch[:middle], send), *answered(batch[middle:], send)]
     return list(zip(batch, items, strict=True))
 
 

@@ -12,13 +12,11 @@ from typing import Any, Protocol
 
 import orjson
 
-from opensearch_batch.cluster import documents
-from opensearch_batch.cluster.documents import BulkItem
 from opensearch_batch.dotted import value_at
 from opensearch_batch.errors import Refused, Throttled
 from opensearch_batch.flow.documents import DocumentVersion
 from opensearch_batch.flow.provenance import key_of, vector_hash
-from opensearch_batch.sinks.bulk import CONFLICT, NOT_FOUND, Send, batches, is_busy
+from opensearch_batch.sinks.bulk import CONFLICT, NOT_FOUND, Send, answered, batches, is_busy
 
 RETRIES = 3
 """Of an update of an entry that meets another one's."""
@@ -131,8 +129,7 @@ class InSidecar:
     def _write(self, lines: Sequence[_Line]) -> None:
         """Raise Throttled where the cluster has no place for an entry now: all come again with their request."""
         for batch in batches(lines):
-            items: list[BulkItem] = self.send(documents.bulk(b"".join(line.lines for line in batch)))
-            for line, item in zip(batch, items, strict=True):
+            for line, item in answered(batch, self.send):
                 if is_busy(line, item) or item.status == CONFLICT:
                     raise Throttled(f"{self.name}: the cluster has no place for an entry now: {item.type}")
                 is_absent = item.status == NOT_FOUND and not item.type  # an entry that was to be removed

@@ -75,22 +75,25 @@ class ChangedDocuments:
             for some in _batches(self._hashed(rows), self.provenance.AT_ONCE if self.provenance else 1):
                 yield from self._without_unchanged(some)
 
-    def _without_unchanged(self, rows: Sequence[Row | BadRow]) -> Iterator[Row | BadRow]:
+    def _without_unchanged(self, rows: Sequence[Row | BadRow | None]) -> Iterator[Row | BadRow]:
+        """None is a row without a text. A row counts when it is come to: the caller may take no more."""
         asked = [row for row in rows if isinstance(row, Row) and TEXT_HASH in row.fields] if self.provenance else []
         hashes = [row.fields[TEXT_HASH] for row in asked]
         there = self.provenance.have_vectors(asked, hashes) if self.provenance and asked else []
         unchanged = {id(row) for row, has in zip(asked, there, strict=True) if has}
-        self.unchanged += len(unchanged)
-        yield from (row for row in rows if id(row) not in unchanged)
+        for row in rows:
+            if row is None:
+                self.empty += 1
+            elif id(row) in unchanged:
+                self.unchanged += 1
+            else:
+                yield row
 
-    def _hashed(self, rows: Iterable[Row]) -> Iterator[Row | BadRow]:
-        """Yield the rows as they are sent, each with its text's hash; those without a text are counted as empty."""
+    def _hashed(self, rows: Iterable[Row]) -> Iterator[Row | BadRow | None]:
+        """Yield the rows as they are sent, each with its text's hash; None for each without a text."""
         read = self._read
         for row in rows:
             made = self._with_texts(row)
-            if made is None:
-                self.empty += 1
-                continue
             if isinstance(made, Row):
                 with suppress(WrongRow):
                     made.fields[TEXT_HASH] = text_hash(self._model, text_of(made.fields, read.text_field, read.prompt))
@@ -105,9 +108,9 @@ class ChangedDocuments:
         return None if filled is None else Row(filled, row.place)
 
 
-def _batches(rows: Iterable[Row | BadRow], most: int) -> Iterator[list[Row | BadRow]]:
+def _batches(rows: Iterable[Row | BadRow | None], most: int) -> Iterator[list[Row | BadRow | None]]:
     """Not more rows than `most`, and not many with long texts."""
-    batch: list[Row | BadRow] = []
+    batch: list[Row | BadRow | None] = []
     characters = 0
     for row in rows:
         batch.append(row)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.described import described
 from opensearch_batch.cluster.documents import Page
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
@@ -207,19 +208,16 @@ def open_index(uri: str, query: Mapping[str, Any] | None, fields: Sequence[str])
 
     connection, name = address_of(uri)
     send = MLCommonsHook(connection).send
-    try:
-        described = send(documents.describe_indices(name))
-    except BatchError as error:
-        if error.status != NOT_FOUND:
-            raise
-        raise InputError(f"{uri}: no such index. {error}") from error
-    states = tuple(read_states(send, sorted(described)))
+    about = described(send, name)
+    if not about:
+        raise InputError(f"{uri}: no such index, and no alias of that name")
+    states = tuple(read_states(send, sorted(about)))
     for state in states:
-        shards = int(described[state.index]["settings"]["index"]["number_of_shards"])
+        shards = int(about[state.index]["settings"]["index"]["number_of_shards"])
         if len(state.histories) < shards:
             raise Unavailable(f"{state.index}: only {len(state.histories)} of {shards} shards answer. Nothing was sent")
         show_writes(send, state)
-    return IndexSource(uri, name, send, described, states, query, fields)
+    return IndexSource(uri, name, send, about, states, query, fields)
 
 
 def show_writes(send: Send, state: IndexState) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from opensearch_batch.cluster import documents, indices
+from opensearch_batch.cluster.described import About, Send, described
 from opensearch_batch.cluster.documents import Found
 from opensearch_batch.cluster.indices import Held
-from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
-from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
+from opensearch_batch.errors import Refused, SpecError, Unavailable
 from opensearch_batch.flow.documents import DocumentVersion, IndexState
 from opensearch_batch.flow.provenance import MAPPING, SidecarEntry, Statement, key_of, vector_hash
 from opensearch_batch.sources.checkpoint import Checkpoint
@@ -27,9 +27,6 @@ from opensearch_batch.sources.rows import Row
 
 VECTORS_AT_ONCE = 100
 """Vectors that are read at once."""
-NOT_FOUND = 404
-
-Send = Callable[[Call], Any]
 
 
 class Sidecar:
@@ -71,13 +68,15 @@ class Sidecar:
         _refuse_unread(self.name, (each.error for each in answers))
         return [None if each.source is None else SidecarEntry.from_dict(each.source) for each in answers]
 
-    def count(self, query: Mapping[str, Any]) -> int:
-        """Count the entries of these indices and this field that a query finds."""
+    def count_of(self, run: str) -> int:
+        """Count the entries of a run's vectors in these very indices, and of vectors that were about to be written."""
         if self.uuid is None:
             return 0
         self._send(documents.refresh(self.name))
-        mine = [{"terms": {"index": sorted(self._uuids)}}, {"term": {"field": self._field}}]
-        counted: int = self._send(documents.count_documents(self.name, {"bool": {"filter": [*mine, query]}}))
+        noted = [{"term": {"noted.run": run}}, {"terms": {"noted.uuid": sorted(self._uuids.values())}}]
+        of_run = {"bool": {"should": [{"bool": {"filter": noted}}, {"term": {"coming.run": run}}]}}
+        mine = [{"terms": {"index": sorted(self._uuids)}}, {"term": {"field": self._field}}, of_run]
+        counted: int = self._send(documents.count_documents(self.name, {"bool": {"filter": mine}}))
         return counted
 
     def _told(
@@ -111,44 +110,36 @@ class Sidecar:
 def open_sidecar(send: Send, name: str, field: str, states: Sequence[IndexState]) -> Sidecar:
     """Look at a sidecar index. Raise SpecError where the name is another's; no such index yet is no error."""
     uuids = {state.index: state.uuid for state in states}
-    try:
-        described = send(documents.describe_indices(name))
-    except BatchError as error:
-        if error.status != NOT_FOUND:
-            raise
+    found = described(send, name)
+    if not found:
         return Sidecar(send, name, None, field, uuids)
-    wrong = not_a_sidecar(name, described)
+    wrong = not_a_sidecar(name, found)
     if wrong or name in uuids:
         raise SpecError(
             f"write_back.provenance_index: {name} {wrong or 'is the index of the documents'}. Name an index that is "
             "not there yet, and the run makes it"
         )
-    return Sidecar(send, name, described[name]["settings"]["index"]["uuid"], field, uuids)
+    return Sidecar(send, name, found[name]["settings"]["index"]["uuid"], field, uuids)
 
 
 def refuse_another_sidecar(send: Send, sidecar: Sidecar) -> None:
-    """Raise Unavailable where the index is gone, or was made again: a write would make one of another mapping, and
-    what was noted before would not be there.
+    """Raise Refused where the index is gone, or was made again: a write would make one of another mapping, and what
+    was noted before would not be there. No waiting cures that.
     """
-    try:
-        described = send(documents.describe_indices(sidecar.name))
-    except BatchError as error:
-        if error.status != NOT_FOUND:
-            raise
-        described = {}
-    about = described.get(sidecar.name)
+    about = described(send, sidecar.name).get(sidecar.name)
     if about is None or about["settings"]["index"]["uuid"] != sidecar.uuid:
-        raise Unavailable(
+        raise Refused(
             f"{sidecar.name}, the index of write_back.provenance_index, was removed or made again while vectors were "
-            "written. The next try makes it where it is gone, and goes on"
+            "written. Clear this task: it makes the index where it is gone, and notes all vectors; nothing is sent to "
+            "the provider again"
         )
 
 
-def not_a_sidecar(name: str, described: Mapping[str, Any]) -> str:
-    """Return why an index of that name is no sidecar; empty for one that is."""
-    if described.keys() != {name}:
-        return f"is an alias of {', '.join(sorted(described))}"
-    mapping = described[name]["mappings"]
+def not_a_sidecar(name: str, found: Mapping[str, About]) -> str:
+    """Return why what the cluster has of that name is no sidecar; empty for one that is."""
+    if found.keys() != {name}:
+        return f"is an alias of {', '.join(sorted(found))}"
+    mapping = found[name]["mappings"]
     if mapping.get("properties") != MAPPING["properties"] or mapping.get("dynamic") != MAPPING["dynamic"]:
         fields = ", ".join(sorted(mapping.get("properties", {}))) or "no field"
         return f"is no index of provenance: its mapping is another ({fields})"
@@ -169,9 +160,8 @@ class InSidecar:
         return self._sidecar.have_vectors([_version(row) for row in rows], hashes)
 
     def written_by(self, run: str) -> int:
-        """Vectors of which a killed task did not see the answer count too."""
-        named = [{"term": {f"{part}.run": run}} for part in ("noted", "coming")]
-        return self._sidecar.count({"bool": {"should": named}})
+        """Vectors of which a killed task did not see the answer count too, and those that the index did not take."""
+        return self._sidecar.count_of(run)
 
     def with_vectors_of_others(self, model: str) -> int:
         """Look at the documents that were written since the checkpoint: those before had the model's vectors then."""

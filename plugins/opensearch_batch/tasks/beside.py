@@ -20,8 +20,8 @@ from opensearch_batch.tasks.settings import TaskSettings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from opensearch_batch.beside.aliased import Send
     from opensearch_batch.beside.carrying import Fields
+    from opensearch_batch.cluster.described import Send
     from opensearch_batch.flow.beside import NewIndex
     from opensearch_batch.write_back_section import WriteBackSection
 

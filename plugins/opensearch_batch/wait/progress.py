@@ -32,7 +32,7 @@ class Progress(Value, frozen=True):
         failed = f", {self.rows_failed} failed" if self.rows_failed else ""
         jobs = f", {self.jobs_ended} of {self.jobs} jobs ended" if self.jobs > 1 else ""
         rate = f"; {self.rows_per_second:.3g} rows/s" if self.rows_per_second else ""
-        left = f", about {_duration(self.seconds_left)} left" if self.seconds_left else ""
+        left = f", about {duration(self.seconds_left)} left" if self.seconds_left else ""
         return f"{self.rows_done} of {self.rows} rows done{failed}{jobs}{rate}{left}"
 
 
@@ -112,7 +112,8 @@ def _rows(known: int, seen: RemoteJob | Outcome) -> tuple[int, int, int]:
     return rows, rows * finished // requests, rows * min(requests, seen.requests_failed) // requests
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In words: "40 s", "12 min", "1 h 5 min"."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"

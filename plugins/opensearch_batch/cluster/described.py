@@ -1,0 +1,30 @@
+"""What the cluster tells of an index or an alias, where it may be absent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from opensearch_batch.cluster.documents import describe_indices
+from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.errors import BatchError
+
+NOT_FOUND = 404
+
+Send = Callable[[Call], Any]
+About = Mapping[str, Any]
+"""Aliases, mappings and settings of an index."""
+
+
+def described(send: Send, name: str) -> dict[str, About]:
+    """Describe each index of a name by its own name; empty where there is none. Raise BatchError for any other refusal.
+
+    Example: of an alias `articles` {"articles-1": {"aliases": …, "mappings": …, "settings": …}}.
+    """
+    try:
+        found: dict[str, About] = send(describe_indices(name))
+    except BatchError as error:
+        if error.status != NOT_FOUND:
+            raise
+        return {}
+    return found
