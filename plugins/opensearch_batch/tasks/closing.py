@@ -41,6 +41,7 @@ from opensearch_batch.storage import size_of
 from opensearch_batch.tasks.assets import tell_assets
 from opensearch_batch.tasks.base import flat
 from opensearch_batch.tasks.earlier_tasks import failed_before
+from opensearch_batch.tasks.metrics import count_run
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -132,7 +133,9 @@ def close_run(
         )
     write_manifest(manifest)
     context["ti"].xcom_push(key="report", value=report.to_dict())  # for the page of the run, failed or not
-    context["ti"].xcom_push(key=SUMMARY, value=summary_of(report, spec).to_dict())  # for the page of all batches
+    summary = summary_of(report, spec)
+    context["ti"].xcom_push(key=SUMMARY, value=summary.to_dict())  # for the page of all batches
+    count_run(context, summary, report.written or None)
     before = followed_at(followed)
     remove_strays(manifest, plan.run_key, [entry.uri for entry in before.files] if before else ())
     log.info("%s", report)

@@ -21,6 +21,7 @@ from opensearch_batch.tasks.closing import (
 )
 from opensearch_batch.tasks.earlier_tasks import failed_before, was_not_reached
 from opensearch_batch.tasks.index_name import index_name
+from opensearch_batch.tasks.metrics import time_landing
 from opensearch_batch.tasks.page_links import ReportLink
 from opensearch_batch.tasks.settings import TaskSettings
 
@@ -105,6 +106,7 @@ class FetchOutputOperator(BatchOperator):
             return land(outcome, store, vendor, output_uri, key, output_format, repair=repair)
 
         landed = side_by_side(landed_of, outcomes, lambda outcome: outcome.job.name)
+        time_landing(context, outcomes)
         report = None
         if self.final:
             plan, shrink = landed_plan(landed, key), bool(spec and spec.output.may_shrink)

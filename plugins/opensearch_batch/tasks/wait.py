@@ -18,6 +18,7 @@ from opensearch_batch.tasks.base import cancel_jobs, credential_connections, fla
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import JobsLink, ProviderLink
+from opensearch_batch.tasks.metrics import time_wait
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.stored_trigger import read_event
 from opensearch_batch.tasks.turn_trigger import read_turn
@@ -219,6 +220,7 @@ class BatchSensor(BaseSensorOperator):
         progress = of_outcomes(outcomes, waited_seconds)
         self.log.info("%s", progress)
         context["ti"].xcom_push("progress", progress.to_dict())
+        time_wait(context, waited_seconds)
         return [each.to_dict() for each in outcomes]
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
