@@ -86,6 +86,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 def test_a_run_is_counted_once_whatever_is_cleared(
     server: Server, run: Run, model_id: str, collector: Collector
 ) -> None:
+    server.pace("polls:2")  # so that the first look finds no end
     bundles = run.prepare(rows_of(20), output_uri=f"file://{run.out}")
     landed = run.fetch(run.wait(run.submit(model_id, bundles)), final=False, dag=DAG("by_hand", schedule=None))
     report = ReportOperator(task_id="report", planned_by="prepare", landed=[landed])
