@@ -134,9 +134,13 @@ class Stack:
             self._postgres.kill()
 
     def start_database(self) -> None:
-        """And what of Airflow's has ended without it, as a machine's service manager would."""
+        """And what of Airflow's has ended without it so far."""
         if self._postgres is not None:
             self._postgres.start_again()
+        self.start_ended()
+
+    def start_ended(self) -> None:
+        """Start Airflow's parts that have ended, as a machine's service manager would."""
         for name in airflow.COMMANDS:
             if not self.parts[name].running:
                 self.start_part(name)

@@ -45,6 +45,8 @@ class Field:
         self.runs: dict[Cell, DagRun] = {}
         self.halts: dict[Cell, Halt] = {}
         self.ended_at: dict[Cell, float] = {}
+        self.starts_ended = False
+        """Airflow's parts that end are started again, as a service manager would: for a fault that ends them late."""
 
     def calm(self) -> None:
         """No trouble but that the first row of each job is refused: each job has both files."""
@@ -120,6 +122,8 @@ class Field:
         states: dict[Cell, str] = {}
 
         def look() -> bool:
+            if self.starts_ended:
+                self.stack.start_ended()
             for cell, state in self._run_states(cell for cell in cells if states.get(cell) not in ENDED).items():
                 states[cell], self.ended_at[cell] = state, time.monotonic()
             return set(states.values()) <= ENDED

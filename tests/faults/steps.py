@@ -12,8 +12,13 @@ STORES = {
     "bedrock": f"{PACKAGE}.providers.bedrock.store:InvocationJobs",
     "cohere": f"{PACKAGE}.providers.cohere.store:CohereDatasets",
 }
+WITHOUT_FAILED_ROWS = ("cohere",)
+"""Vendors whose jobs answer each row or fail whole: no run of theirs writes failures."""
 RENAME = "pathlib:Path.replace"
 """An object on a disk appears by this call, from its partial file to its name."""
+
+
+FAILURES = r"/failures-[^/]*$"
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ SUBMITTER = f"{PACKAGE}.submit.submission:Submitter"
 def steps_of(vendor: str) -> tuple[Step, ...]:
     """In the order in which a run comes to them."""
     store = STORES[vendor]
-    return (
+    steps = (
         Step("before the upload", f"{store}.upload", "enter"),
         Step("after the upload", f"{store}.upload", "exit"),
         Step("before the rename of the claim", RENAME, "enter", r"/jobs/[^/]+/[^/]*\.json$"),
@@ -62,8 +67,8 @@ def steps_of(vendor: str) -> tuple[Step, ...]:
         Step("in the middle of a download", f"{PACKAGE}.land.landing:_lines", "item", nth=2),
         Step("before the rename of the results", RENAME, "enter", r"/results-[^/]*$"),
         Step("between the files", RENAME, "exit", r"/results-[^/]*$"),
-        Step("before the rename of the failures", RENAME, "enter", r"/failures-[^/]*$"),
-        Step("after the rename of the failures", RENAME, "exit", r"/failures-[^/]*$"),
+        Step("before the rename of the failures", RENAME, "enter", FAILURES),
+        Step("after the rename of the failures", RENAME, "exit", FAILURES),
         Step("before the rename of the manifest", RENAME, "enter", r"/manifest-[^/]*$"),
         Step("after the rename of the manifest", RENAME, "exit", r"/manifest-[^/]*$"),
         Step("before the rename of manifest.json", RENAME, "enter", r"/manifest\.json$"),
@@ -71,6 +76,7 @@ def steps_of(vendor: str) -> tuple[Step, ...]:
         Step("before the asset event", f"{PACKAGE}.tasks.assets:tell_assets", "enter"),
         Step("after the asset event", f"{PACKAGE}.tasks.assets:tell_assets", "exit"),
     )
+    return tuple(step for step in steps if not (vendor in WITHOUT_FAILED_ROWS and step.text == FAILURES))
 
 
 HANDED_ON = Step("before the rename of the rows handed on", RENAME, "enter", r"/repair-[^/]*$")
