@@ -58,9 +58,6 @@ class Cluster:
         settings = {"index": {"knn": knn, "number_of_shards": shards, "number_of_replicas": 0}}
         self.names.append(name)
         body = {"settings": settings, "mappings": {"dynamic": "strict", "properties": fields, **mapping}}
-        if not self.is_sandbox:
-            # A server that looked at its disks during another test may block all new indices after that test.
-            self.ok("PUT", "/_cluster/settings", {"persistent": {"cluster.blocks.create_index": None}})
         self.ok("PUT", f"/{name}", body)
         return Index(self, name)
 
