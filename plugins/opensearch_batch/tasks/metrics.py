@@ -35,14 +35,15 @@ def count_run(context: Context, summary: Summary, written: Written | None) -> No
     counted. A report killed between counting and noting counts twice.
     """
     with _worth_no_run():
-        memory, counters = context["task_state_store"], counters_of(summary, written)
+        memory = context["task_state_store"]
         before = cast("dict[str, int]", memory.get(COUNTED) or {})
-        more = not_counted(counters, before)
+        more = not_counted(counters_of(summary, written), before)
         tags = {**_of(context), "provider": summary.provider, "model": summary.model}
         for counter in more:
             stats.incr(counter.name, counter.amount, tags={**tags, **counter.tags})
         if more:
-            memory.set(COUNTED, {**before, **{counter.series: counter.amount for counter in counters}})
+            added = {counter.series: before.get(counter.series, 0) + counter.amount for counter in more}
+            memory.set(COUNTED, {**before, **added})
 
 
 def time_wait(context: Context, seconds: float | None) -> None:
