@@ -186,7 +186,9 @@ KINDS: dict[str, Kind] = {
         CALL | {"status", "every", "key"},
     ),
     "gzip_download": Kind("A download comes compressed, where the client takes gzip.", CALL),
-    "deploy_fail": Kind("The next deployment ends as DEPLOY_FAILED."),
+    "deploy_fail": Kind(
+        "The next deployment ends as DEPLOY_FAILED, and further ones do until the model is undeployed."
+    ),
     "deploy_partial": Kind("The next deployment ends as PARTIALLY_DEPLOYED."),
     **{name: Kind(trouble.does, CALL | {"every"}) for name, trouble in TROUBLES.items()},
 }

@@ -86,6 +86,7 @@ def play(field: Field, cells: Sequence[Cell], say: Callable[[str], None]) -> dic
     field.end(cells)
     field.calm()  # the witness asks the sandbox too
     verdicts = field.judge(cells, struck_at)
+    field.starts_ended = False
     for cell in set(cells) - set(reached):
         never = Verdict(("the run did not come to the step", *verdicts[cell].problems))
         verdicts[cell] = never

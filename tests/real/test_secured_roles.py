@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.cluster import ml_commons, registration
+from opensearch_batch.cluster import deployment, ml_commons, registration
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.errors import Refused
 from opensearch_batch.submit import submission
@@ -110,7 +110,7 @@ RUNS: dict[str, Callable[[Scene], Act]] = {
     "connectors/search": find_the_connector,
     "connectors/get": lambda scene: lambda: submission.connector_of(scene.send, scene.model_id),
     "models/search": lambda scene: lambda: registration.models_of(scene.send, scene.connector_id),
-    "models/get": lambda scene: lambda: registration.wait_deployed(scene.send, scene.model_id),
+    "models/get": lambda scene: lambda: deployment.wait_deployed(scene.send, scene.model_id),
     "predict": lambda scene: scene.task_id,
     "tasks/search": lambda scene: lambda: scene.send(ml_commons.search_tasks({"match_all": {}})),
     "tasks/get": of_a_job(ml_commons.get_task),
@@ -126,7 +126,7 @@ SETS_UP: dict[str, Callable[[Scene], Act]] = {
     "register_model_group": lambda scene: lambda: registration.ensure_group(scene.send, new()),
     "model_groups/delete": delete_a_group,
     "models/search": lambda scene: lambda: registration.models_of(scene.send, scene.connector_id),
-    "models/get": lambda scene: lambda: registration.wait_deployed(scene.send, scene.model_id),
+    "models/get": lambda scene: lambda: deployment.wait_deployed(scene.send, scene.model_id),
     "register_model": lambda scene: lambda: scene.ensure_model(new()),
     "tasks/get": lambda scene: lambda: scene.ensure_model(new()),
     "deploy_model": deploy_a_model,
