@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from opensearch_batch.flow.jobs import Job
+from opensearch_batch.tasks import wait_trigger
 from opensearch_batch.tasks.wait_trigger import FRESH, BatchTrigger
 
 JOB = Job("batch-k", 1, "batch_1", "file-1", None, "model-1")
@@ -37,7 +37,10 @@ def trigger_of(deadline: float) -> BatchTrigger:
 
 
 def pauses(monkeypatch: pytest.MonkeyPatch, chance: int, deadline: float, count: int = 1) -> list[float]:
-    """The first pauses; `chance` is 0 for the shortest that chance allows, 1 for the longest."""
+    """The first pauses; `chance` is 0 for the shortest that chance allows, 1 for the longest.
+
+    Only the trigger's own names are replaced: servers of other tests sleep in threads of this process.
+    """
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -45,8 +48,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch, chance: int, deadline: float, count:
         if len(slept) == count:
             raise Stopped
 
-    monkeypatch.setattr(random, "uniform", lambda *bounds: bounds[chance])
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(wait_trigger, "random", SimpleNamespace(uniform=lambda *bounds: bounds[chance]))
+    monkeypatch.setattr(wait_trigger, "asyncio", SimpleNamespace(sleep=sleep))
     with pytest.raises(Stopped):
         asyncio.run(trigger_of(deadline)._wait(running))
     return slept
