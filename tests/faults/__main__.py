@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from stack.vendors import VENDORS
 from tests.faults import last_run
-from tests.faults.cells import Cell
+from tests.faults.cells import LEAST_ROWS, ROWS, Cell
 from tests.faults.field import Field, field
 from tests.faults.matrix import Played, is_clean, summary
 from tests.faults.rounds import OTHERS, STRIKES, play, strikes_at
@@ -58,7 +58,8 @@ def _played(found: Field, given: argparse.Namespace, say: Callable[[str], None])
     for vendor in given.vendor or VENDORS:
         for fault in given.fault or (STRIKES if vendor == VENDORS[0] else [OTHERS]):
             steps = [step for step in steps_of(vendor) if strikes_at(fault, step) and _named(step.name, given.step)]
-            for cell, verdict in play(found, [Cell(fault, step, vendor) for step in steps], say).items():
+            rows = LEAST_ROWS.get(vendor, ROWS)
+            for cell, verdict in play(found, [Cell(fault, step, vendor, rows=rows) for step in steps], say).items():
                 yield Played.of(cell, verdict, today)
 
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from tests.faults.steps import Step
 
+ROWS = 3
+LEAST_ROWS = {"bedrock": 100}
+"""Rows that a vendor takes at least in a job."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -18,7 +22,7 @@ class Cell:
     step: Step | None
     vendor: str = "openai"
     removed: tuple[str, ...] = ()
-    rows: int = 3
+    rows: int = ROWS
     name: str = ""
 
     @property

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stack.vendors import VENDORS
-from tests.faults.cells import Cell
+from tests.faults.cells import LEAST_ROWS, Cell
 from tests.faults.rounds import PARTS, STRIKES, strikes_at
 from tests.faults.steps import steps_of
 
 AT_ONCE = 8
 """Batches of a wave, which are struck by the same fault, each at its own step."""
-LEAST_ROWS = {"bedrock": 100}
 GROWTH, SLACK_BYTES = 1.1, 20 << 20
 
 
