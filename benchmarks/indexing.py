@@ -93,13 +93,13 @@ def main(arguments: list[str] | None = None) -> None:
     if given.scale <= 0 or given.rounds < 1:
         parser.error("--scale is above 0, --rounds at least 1")
     from stack.home import free_port
-    from stack.opensearch.node import Node
+    from stack.opensearch.node import AS_RELEASED, Node
 
     python()
     for benchmark in [chosen[name] for name in given.names or chosen]:
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
             home = Path(folder, "node")
-            with Node(given.version, home, free_port(), free_port(), heap=HEAP) as node:
+            with Node(given.version, home, free_port(), free_port(), heap=HEAP, java_options=AS_RELEASED) as node:
                 measured = measured_on(node.url, folder, benchmark, given.scale, given.rounds)
         command = f"python -m benchmarks.indexing {benchmark.name} --scale {given.scale:g} --rounds {given.rounds}"
         page = results.page([measured], scale=given.scale, rounds=given.rounds, command=command)

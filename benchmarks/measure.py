@@ -87,19 +87,19 @@ Say = Callable[[str], object]
 
 
 def measure(benchmark: Benchmark, task: Task, rounds: int, say: Say) -> Measured:
-    """Sides take turns, so that a busy minute of the machine hits all of them. Raise Unequal after the first round
-    whose results differ.
+    """Sides take turns, so that a busy minute of the machine hits all of them, and begin in turn: a server is slower for
+    its first. Raise Unequal after the first round whose results differ.
     """
     made = run(benchmark.make, task)
     idle = [run(side.call, task, side.python(), idle=True)["peak_bytes"] for side in benchmark.sides]
     rounds_of: list[list[Cost]] = [[] for _ in benchmark.sides]
     for number in range(1, rounds + 1):
-        results = []
-        for side, base, costs in zip(benchmark.sides, idle, rounds_of, strict=True):
-            ran = run(side.call, task, side.python())
-            results.append(ran["result"])
-            costs.append(Cost(ran["cpu_seconds"], ran["wall_seconds"], ran["peak_bytes"] - base))
-        run(benchmark.check, task, results=results)
+        results: dict[int, Any] = {}
+        for at in range(len(benchmark.sides))[:: 1 if number % 2 else -1]:
+            ran = run(benchmark.sides[at].call, task, benchmark.sides[at].python())
+            results[at] = ran["result"]
+            rounds_of[at].append(Cost(ran["cpu_seconds"], ran["wall_seconds"], ran["peak_bytes"] - idle[at]))
+        run(benchmark.check, task, results=[results[at] for at in sorted(results)])
         say(f"{benchmark.name}: round {number} of {rounds}, results equal")
     medians = tuple(
         Cost(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HEAP = "512m"
+SOON_READY = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""A start in half of the time; what runs for minutes, as the building of graphs, is several times slower."""
+AS_RELEASED = ("-XX:+UseG1GC",)
 # Providers a connector may call: OpenAI, and the sandbox on loopback or on a TEST-NET address.
 TRUSTED = (r"^https://api\.openai\.com/.*$", r"^http://127\.0\.0\.1:.*$", r"^http://198\.51\.100\.\d+:.*$")
 ML_SETTINGS: dict[str, Any] = {
@@ -53,6 +56,7 @@ class Node:
     account: Account | None = None
     mark: Path | None = None
     heap: str = HEAP
+    java_options: tuple[str, ...] = SOON_READY
     part: Part | None = field(default=None, init=False)
     _own_account: Account = field(default_factory=Account, init=False)
 
@@ -142,7 +146,7 @@ class Node:
         (self.home / "config" / "log4j2.properties").write_text(log4j)
 
     def _command(self, distribution: Path, java_home: Path) -> list[str]:
-        options = [f"-Xms{self.heap}", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        options = [f"-Xms{self.heap}", f"-Xmx{self.heap}", *self.java_options]
         options += [f"-Djava.io.tmpdir={self.home / 'tmp'}", f"-Dopensearch.path.home={distribution}"]
         options += [f"-Dopensearch.path.conf={self.home / 'config'}", "-Dopensearch.distribution.type=tar"]
         # As the distribution's own jvm.options and start script set them.
