@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
+from opensearch_batch.errors import Throttled
+from opensearch_batch.sinks import bulk as sink
 from opensearch_batch.sources import index_rows
+from sandbox.server import Sandbox
 from tests.index.bench import Cluster, Fill, Index, articles
 from tests.sandbox.bench import Run, Server
 
@@ -34,6 +40,44 @@ def test_a_busy_cluster_gets_each_vector_once(index: Index, night: Fill, server:
     [written] = night.write(landed)
     assert (written["written"], written["superseded"], written["refused"]) == (60, 0, {})
     assert index.vectors == set(articles(60))
+
+
+@pytest.mark.parametrize("fault", ["bulk_rejected", "bulk_items_rejected"])
+def test_a_cluster_that_stays_busy_fails_the_task_and_the_next_try_goes_on(
+    index: Index, night: Fill, server: Server, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Ten minutes of it, on a short clock. Nothing is refused for good: it all goes in once there is room."""
+    monkeypatch.setattr(sink, "PATIENCE_SECONDS", 0.5)
+    landed = night.land(night.prepare())
+    server.fault(fault, times=-1)
+    with pytest.raises(Throttled):
+        night.write(landed)
+    assert len(index.vectors) < 60
+    server.no_more_faults()
+    [written] = night.write(landed)
+    assert (written["written"], written["superseded"], written["refused"]) == (60, 0, {})
+    assert index.vectors == set(articles(60))
+    assert night.report(landed)["written"]["written"] == 60
+
+
+def test_a_node_with_a_small_heap_gets_smaller_requests(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body of more than a tenth of the heap is refused however often it comes."""
+    with Sandbox(tmp_path / "small", heap_bytes=60_000) as box, httpx.Client(base_url=box.url, trust_env=False) as http:
+        at = urlsplit(box.url)
+        made = {"conn_type": "http", "schema": "http", "host": at.hostname, "port": at.port}
+        monkeypatch.setenv("AIRFLOW_CONN_CORPUS", json.dumps(made))
+        index = Cluster(http, "2.19.6").index("articles")
+        for begin in range(0, 60, 20):
+            index.add(articles(20, begin))
+        run = Fill(Run(tmp_path), index, server.model())
+        landed = run.land(run.prepare())
+        [written] = run.write(landed)
+        assert (written["written"], written["refused"], index.vectors) == (60, {}, set(articles(60)))
+        bulks = [call["status"] for call in http.get("/_sandbox/calls").json() if call["path"] == "/_bulk"][3:]
+        assert bulks[0] == 429
+        assert 2 <= bulks.count(200) < 20, "halves, not documents one by one"
 
 
 def test_a_point_in_time_that_is_lost_costs_no_document(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -22,11 +23,13 @@ PATIENCE_SECONDS = 600.0
 """So long a request is sent again to a busy cluster; then the task fails, and its next try goes on."""
 
 FORBIDDEN, NOT_FOUND, CONFLICT, TOO_LARGE, TOO_MANY, SERVER_ERROR = 403, 404, 409, 413, 429, 500
-TOO_LARGE_FOR_THE_HEAP = "coordinating_operation_bytes"
-"""In a 429 that no waiting cures: https://docs.opensearch.org/latest/tuning-your-cluster/availability-and-recovery/
-shard-indexing-backpressure/
+OF_THE_HEAP = re.compile(r"coordinating_operation_bytes=(\d+), max_coordinating_and_primary_bytes=(\d+)")
+"""In a 429: the bytes of a request, and what a node takes in all requests together. A node that is busy with the requests
+of others says the same of a request that has room later.
 """
 BLOCKED = "cluster_block_exception"
+REQUEST_REFUSED = "request_refused"
+"""Type of a document whose own request is refused, and would be again."""
 
 Send = Callable[[Call], Any]
 
@@ -119,7 +122,7 @@ def answered(batch: Sequence[A], send: Send) -> list[tuple[A, BulkItem]]:
         if not _is_of_the_request(error):
             raise
         if len(batch) == 1:
-            return [(batch[0], BulkItem(error.status or 0, "request_refused", str(error)))]
+            return [(batch[0], BulkItem(error.status or 0, REQUEST_REFUSED, str(error)))]
         middle = len(batch) // 2
         return [*answered(batch[:middle], send), *answered(batch[middle:], send)]
     return list(zip(batch, items, strict=True))
@@ -127,7 +130,10 @@ def answered(batch: Sequence[A], send: Send) -> list[tuple[A, BulkItem]]:
 
 def _is_of_the_request(error: BatchError) -> bool:
     """Whether a smaller request, or a request without a certain line, may be taken."""
-    return error.status in (400, TOO_LARGE) or TOO_LARGE_FOR_THE_HEAP in str(error)
+    if found := OF_THE_HEAP.search(str(error)):
+        request, most = map(int, found.groups())
+        return request > most
+    return error.status in (400, TOO_LARGE)
 
 
 def is_busy(action: Action, item: BulkItem) -> bool:
@@ -138,4 +144,4 @@ def is_busy(action: Action, item: BulkItem) -> bool:
         raise Refused(f"{action.index}: {item.reason} Lift the block, and clear this task")
     if item.status == FORBIDDEN:
         raise Refused(f"{action.index}: {item.reason}. The role for it is docs/roles/index.yml")
-    return item.status == TOO_MANY
+    return item.status == TOO_MANY and item.type != REQUEST_REFUSED
