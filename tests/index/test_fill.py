@@ -216,6 +216,38 @@ def test_a_routed_document_gets_its_own_vector(index: Index, night: Night) -> No
     assert index.vectors == set(articles(30))
 
 
+ODD_IDS = (
+    "a b", "a/b", "..", "%2F", "#1", "?x=1&y=2", "+", '"quoted"', "it's", "back\\slash", "{title}", "${HOME}", "[0]", "*",
+    "_all", "-1", "1e5", "null", "été", "日本語", "👩\u200d🔬", "e\u0301", "line\nbreak", "tab\t", "<b>", "i" * 512,
+)  # fmt: skip
+
+
+def test_ids_of_any_characters(index: Index, night: Night, server: Server) -> None:
+    """Through batch, results, bulk request, checkpoint and look at conflicts; each with the vector of its own text."""
+    texts = {name: {"body": f"the text of document {n}"} for n, name in enumerate(ODD_IDS)}
+    index.add(texts)
+    server.fault("fail_rows", ids=["a/b"])
+    run = night(limits={"max_failed_fraction": 0.5})
+    landed = run.land(run.prepare())
+    run.write(landed)
+    assert run.write(landed)[0]["written"] == len(ODD_IDS) - 1, "again: found by their ids"
+    run.report(landed)
+    assert night("night-2").through()["written"]["written"] == 1
+    hits = index.hits
+    assert index.vectors == set(ODD_IDS)
+    for name in ODD_IDS:
+        assert hits[name]["_source"]["vector"] == pytest.approx(embedded(server, texts[name]["body"]), abs=1e-6)
+
+
+def test_ids_that_no_run_can_name_are_bad_rows(index: Index, night: Night) -> None:
+    """Blanks, and a NUL: no database of Airflow's takes it."""
+    index.add({**articles(20), " ": {"body": "of a blank"}, "a\x00": {"body": "of a NUL"}})
+    skipping = night(input={"bad_rows": "skip", "max_bad_fraction": 0.5})
+    report = skipping.through()
+    assert (report["written"]["written"], report["bad_rows"]) == (20, 2)
+    assert index.vectors == set(articles(20))
+
+
 def test_each_index_of_an_alias_gets_its_own_vectors(index: Index, night: Night) -> None:
     other = index.cluster.index("articles-old", shards=1)
     index.add(articles(10))

@@ -13,7 +13,7 @@ from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.sources import index_rows
 from opensearch_batch.sources.index_rows import IndexSource, open_index
-from tests.index.bench import Fill, Index, articles
+from tests.index.bench import DIMENSIONS, FIELDS, VECTOR, Fill, Index, articles
 
 Night = Callable[..., Fill]
 
@@ -99,6 +99,41 @@ def test_an_index_deleted_in_the_middle_is_refused(index: Index) -> None:
     index.cluster.delete(index.name)
     with pytest.raises(Exception, match="was deleted since it was read"):
         list(rows)
+
+
+def test_an_index_closed_in_the_middle_is_refused_and_read_once_it_is_open(index: Index, night: Night) -> None:
+    index.add(articles(200))
+    rows = source_of(index).rows()
+    next(rows)
+    index.cluster.ok("POST", f"/{index.name}/_close")
+    with pytest.raises(Exception, match="articles is closed: POST articles/_open opens it"):
+        list(rows)
+    index.cluster.ok("POST", f"/{index.name}/_open?wait_for_active_shards=1")
+    assert sorted(ids(source_of(index))) == sorted(articles(200))
+
+
+def test_no_vector_is_read(index: Index, night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one beside the text, nor one in an object that a text lies in."""
+    inner = {"properties": {"text": {"type": "text"}, "vector": VECTOR}}
+    mixed = index.cluster.index("mixed", fields={**FIELDS, "of": inner})
+    vector = [0.5] * DIMENSIONS
+    mixed.add({f"m{n}": {"vector": vector, "of": {"text": f"text {n}", "vector": vector}} for n in range(30)})
+    pages = []
+    send = MLCommonsHook.send
+
+    def noting(self: MLCommonsHook, call: Call) -> Any:
+        answer = send(self, call)
+        if call.name == "read a page of documents":
+            pages.append(answer)
+        return answer
+
+    monkeypatch.setattr(MLCommonsHook, "send", noting)
+    run = night(input={"prompt": "{of[text]}"}, write_back={"on_model_change": "replace"})
+    run.index = mixed
+    run.prepare()
+    sources = [hit["_source"] for page in pages for hit in page.hits]
+    assert sources == [{"of": {"text": source["of"]["text"]}} for source in sources]
+    assert (len(sources), run.plan["records"]) == (30, 30)
 
 
 def test_the_filter_of_an_alias_holds(index: Index, night: Night) -> None:

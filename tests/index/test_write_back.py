@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,30 @@ def test_an_index_made_again_takes_no_vector(index: Index, night: Night) -> None
     assert index.vectors == set()
 
 
+def test_an_index_that_was_restored_takes_no_vector(index: Index, night: Night) -> None:
+    """A restore over a closed index leaves its UUID and changes the history of each shard, as is done here to the plan."""
+    index.add(articles(20))
+    run = night()
+    landed = run.land(run.prepare())
+    for histories in (state["histories"] for state in run.plan["indices"]):
+        histories["0"] = "the history before the restore"
+    with pytest.raises(AirflowFailException, match="or restored from a snapshot"):
+        run.write(landed)
+    assert index.vectors == set()
+
+
+def test_an_index_closed_meanwhile_is_filled_once_it_is_open(index: Index, night: Night) -> None:
+    index.add(articles(20))
+    run = night()
+    landed = run.land(run.prepare())
+    index.cluster.ok("POST", f"/{index.name}/_close")
+    with pytest.raises(AirflowFailException, match="articles is closed: POST articles/_open opens it"):
+        run.write(landed)
+    index.cluster.ok("POST", f"/{index.name}/_open?wait_for_active_shards=1")
+    assert run.write(landed)[0]["written"] == 20
+    assert index.vectors == set(articles(20))
+
+
 def test_an_index_that_is_gone_stays_gone(index: Index, night: Night) -> None:
     index.add(articles(20))
     run = night()
@@ -89,6 +114,18 @@ def test_an_alias_that_moved_meanwhile_is_not_followed(index: Index, night: Nigh
     report = night(input={"uri": "opensearch://corpus/live"}).through(swapped)
     assert report["written"]["written"] == 20
     assert (len(index.vectors), new.vectors) == (20, set())
+
+
+def test_an_alias_with_a_write_index_is_filled_where_its_documents_are(index: Index, night: Night) -> None:
+    """By the alias all writes would go into the write index."""
+    cluster = index.cluster
+    older = cluster.index("articles-older", shards=1)
+    older.add(articles(10))
+    index.add(articles(10, begin=10))
+    add = [{"index": older.name, "alias": "live"}, {"index": index.name, "alias": "live", "is_write_index": True}]
+    cluster.ok("POST", "/_aliases", {"actions": [{"add": each} for each in add]})
+    assert night(input={"uri": "opensearch://corpus/live"}).through()["written"]["written"] == 20
+    assert (older.vectors, index.vectors) == (set(articles(10)), set(articles(10, begin=10)))
 
 
 def test_a_lost_answer_costs_nothing(index: Index, night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +161,21 @@ def test_a_vector_that_the_index_refuses_fails_the_run_and_no_other_vector(index
     assert (written["written"], list(written["refused"].values())) == (9, [1])
     with pytest.raises(AirflowFailException, match="the index refused 1 of 10 vectors"):
         run.report(landed)
+
+
+def test_a_line_that_refuses_the_whole_request_is_named_and_the_others_are_written(index: Index, night: Night) -> None:
+    """An id of more than 512 bytes: the server does nothing of the request. No document has one; a file may."""
+    index.add(articles(10))
+    run = night()
+    landed = run.land(run.prepare())
+    path = run.run.out / next(name for name in run.run.files() if name.startswith("results-"))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[4]["_document"]["id"] = "i" * 513
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    [written] = run.write(landed)
+    assert (written["written"], written["refused"]) == (9, {"request_refused": 1})
+    assert written["examples"][0]["id"] == "i" * 513
+    assert "is too long" in written["examples"][0]["message"]
 
 
 def test_a_blocked_index_says_what_lifts_the_block(index: Index, night: Night) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +111,8 @@ class IndexSource:
         for _ in range(MOST_REOPENED):
             if last >= most:
                 return
-            pages = _Pages(self, state, shard, _written_since(since, left))
+            with naming_closed(state.index):
+                pages = _Pages(self, state, shard, _written_since(since, left))
             try:
                 for hit in pages.between(last, most):
                     last = hit["_seq_no"]
@@ -132,7 +134,7 @@ class _Pages:
     """The pages of a shard, of one point in time."""
 
     def __init__(self, source: IndexSource, state: IndexState, shard: str, wanted: Mapping[str, Any] | None) -> None:
-        self._source = source
+        self._source, self._index = source, state.index
         self._pit_id = source.send(documents.open_point_in_time(state.index))
         shards = len(state.checkpoints)
         self._slice = {"slice": {"id": int(shard), "max": shards}} if shards > 1 else {}
@@ -163,7 +165,8 @@ class _Pages:
             "track_total_hits": False,
             **self._slice,
         }
-        page: Page = self._source.send(documents.search_point_in_time(body))
+        with naming_closed(self._index):
+            page: Page = self._source.send(documents.search_point_in_time(body))
         self._pit_id = page.point_in_time or self._pit_id
         return page
 
@@ -238,12 +241,8 @@ def address_of(uri: str) -> tuple[str, str]:
 def read_states(send: Send, indices: Sequence[str]) -> Iterator[IndexState]:
     """Yield the state of each index. Raise Unavailable where a shard has no primary."""
     for index in indices:
-        try:
+        with naming_closed(index):
             answer = send(documents.shard_states(index))
-        except BatchError as error:
-            if CLOSED not in str(error):
-                raise
-            raise InputError(f"{index} is closed: POST {index}/_open opens it") from error
         found = answer.get(index)
         if found is None or not found["shards"]:
             raise Unavailable(f"{index} is red: no shard of it answers. GET _cluster/allocation/explain says why")
@@ -253,6 +252,17 @@ def read_states(send: Send, indices: Sequence[str]) -> Iterator[IndexState]:
             {number: history for number, (history, _) in found["shards"].items()},
             {number: checkpoint for number, (_, checkpoint) in found["shards"].items()},
         )
+
+
+@contextmanager
+def naming_closed(index: str) -> Iterator[None]:
+    """Raise InputError with the line that opens an index, where the cluster says that the index is closed."""
+    try:
+        yield
+    except BatchError as error:
+        if CLOSED not in str(error):
+            raise
+        raise InputError(f"{index} is closed: POST {index}/_open opens it") from error
 
 
 def refuse_another(send: Send, states: Sequence[IndexState]) -> None:
