@@ -208,7 +208,7 @@ def test_a_killed_write_ends_with_the_same_documents(
     with monkeypatch.context() as patched:
         writing = Reaper(patched, moment)
         [written] = writing.until_it_ends(lambda: run.write_chunks(landed))
-        run.report(landed)
+        writing.until_it_ends(lambda: run.report(landed))
     assert writing.kills.count("write documents") >= 3
     assert (written["written"], written["superseded"], written["chunks"]) == (15, 0, 75)
     assert sources(killed) == sources(undisturbed)

@@ -1,9 +1,11 @@
-"""A task killed at any of its calls to the cluster, before it or after it: the next tries end as if nothing was."""
+"""A task killed at any of its calls to the cluster and any of its files, before or after: the next tries end as if
+nothing was.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.sinks import bulk as sink
 from opensearch_batch.sources import index_rows
+from opensearch_batch.storage import ObjectWriter
 from tests.index.bench import Cluster, Fill, Index, articles
 from tests.sandbox.bench import Run, Server
 
@@ -23,27 +26,30 @@ class Killed(BaseException):
 
 
 class Reaper:
-    """Kills a step at its first call, its next try at the second, and so on, until a try comes to its end."""
+    """Kills a step at its first call or file, its next try at the second, and so on, until a try comes to its end."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-        self._send = MLCommonsHook.send
         self._moment, self._left = moment, 0
         self.kills: list[str] = []
-        reaper = self
+        reaper, send_, commit_ = self, MLCommonsHook.send, ObjectWriter.commit
 
         def send(hook: MLCommonsHook, call: Call) -> Any:
-            return reaper.sent(hook, call)
+            return reaper.done(call.name, lambda: send_(hook, call))
+
+        def commit(writer: ObjectWriter) -> None:
+            reaper.done(f"write {PurePath(writer.uri).name}", lambda: commit_(writer))
 
         monkeypatch.setattr(MLCommonsHook, "send", send)
+        monkeypatch.setattr(ObjectWriter, "commit", commit)
 
-    def sent(self, hook: MLCommonsHook, call: Call) -> Any:
+    def done(self, what: str, act: Callable[[], Any]) -> Any:
         if self._left:
             self._left -= 1
-            return self._send(hook, call)
-        self.kills.append(call.name)
+            return act()
+        self.kills.append(what)
         if self._moment == "after":
-            self._send(hook, call)
-        raise Killed(call.name)
+            act()
+        raise Killed(what)
 
     def until_it_ends(self, step: Callable[[], Any]) -> Any:
         for tries in range(MOST_TRIES):
@@ -92,10 +98,16 @@ def test_a_killed_run_ends_with_the_same_documents(
     with monkeypatch.context() as patched:
         writing = Reaper(patched, moment)
         [written] = writing.until_it_ends(lambda: run.write(landed))
-        run.report(landed)
+    with monkeypatch.context() as patched:
+        reporting = Reaper(patched, moment)
+        report = reporting.until_it_ends(lambda: run.report(landed))
 
     assert {"read a page of documents", "open a point in time of killed"} <= set(reaper.kills)
     assert writing.kills.count("write documents") >= 3
     assert (written["written"], written["superseded"], written["refused"]) == (60, 0, {})
+    assert {"write fill.json", "write manifest.json"} <= set(reporting.kills)
+    assert report["written"]["written"] == 60
     assert sources(killed) == sources(undisturbed)
     assert len(server.ledger) == 2 * jobs
+    after = Fill(Run(tmp_path / "two", "next night"), killed, model_id)
+    assert (after.prepare(), after.plan["unchanged"]) == ([], 60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
 import io
 import json
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -81,6 +84,40 @@ def test_a_run_from_s3_to_s3(
     there = [row for body in found.values() for row in rows_in(body, output_format)]
     assert len(there) == 300
     assert {row["id"]: pytest.approx(row["embedding"], abs=1e-6) for row in there} == here
+
+
+def as_csv(rows: list[dict[str, Any]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def as_parquet(rows: list[dict[str, Any]]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pyarrow.Table.from_pylist(rows), out, row_group_size=100)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("a.parquet", as_parquet), ("a.csv", as_csv), ("a.csv.gz", lambda rows: gzip.compress(as_csv(rows)))],
+)
+def test_rows_of_other_formats_come_from_s3(
+    s3: Any, model_id: str, run: Run, tmp_path_factory: pytest.TempPathFactory, name: str, make: Any
+) -> None:
+    rows = rows_of(300)
+    s3.put_object(Bucket=BUCKET, Key=f"articles/{name}", Body=make(rows))
+    bundles = run.prepare(f"{BASE}/articles/*", work_uri=f"{BASE}/work", max_requests=120)
+    assert run.fetch(run.wait(run.submit(model_id, bundles)), final=True)["report"]["answered"] == 300
+    beside = Run(tmp_path_factory.mktemp("beside"))
+    beside.through(model_id, rows)
+    assert vectors(run) == vectors(beside)
+
+
+def vectors(run: Run) -> dict[str, list[float]]:
+    return {row_id: row["embedding"] for row_id, row in run.landed("results").items()}
 
 
 def rows_in(body: bytes, output_format: str) -> list[dict[str, Any]]:
