@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ OTHERS = frozenset({
     "span_not", "span_or", "span_term", "span_within", "terms_set", "wildcard", "wrapper", "xy_shape", "template",
     "agentic", "field_masking_span",
 })  # fmt: skip
+MATH = re.compile(r"now|.+\|\|")
 BOUNDS = ("gt", "gte", "lt", "lte")
 
 
@@ -201,9 +203,9 @@ def _range(given: Any, within: Within) -> Score:
 
 
 def _bound(value: Any, kind: str, path: str) -> Any:
-    if kind in ("date", "date_nanos") and isinstance(value, str) and ("||" in value or value.endswith(("/d", "/h"))):
-        raise not_served("date math but for now with an offset")
     made = comparable(value, kind)
+    if made is None and kind in ("date", "date_nanos") and MATH.match(str(value)):
+        raise not_served("date math but for an offset")
     if made is None:
         raise illegal_argument(f"failed to parse [{value}] of [{path}]")
     return made

@@ -1,4 +1,4 @@
-"""Dates as OpenSearch takes them: ISO 8601, milliseconds since 1970, and `now` with an offset."""
+"""Dates as OpenSearch takes them: ISO 8601, milliseconds since 1970, and `now` or a date with an offset."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 UTC = datetime.UTC
 NOW = re.compile(r"now(?:([+-])(\d+)([smhdw]))?")
+ANCHORED = re.compile(r"(.+)\|\|([+-])(\d+)([smhdw])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 ISO = re.compile(
     r"(\d{4})(?:[-/](\d\d)(?:[-/](\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?)?)?)?"
@@ -27,6 +28,10 @@ def parsed_time(value: Any) -> int | None:
         offset = int(found[2]) * SECONDS[found[3]] if found[1] else 0
         moment = datetime.datetime.now(UTC).timestamp() + (-offset if found[1] == "-" else offset)
         return int(moment * 1000) * 1_000_000
+    if found := ANCHORED.fullmatch(value):
+        offset = int(found[3]) * SECONDS[found[4]] * 1_000_000_000
+        anchor = _iso(found[1])
+        return None if anchor is None else anchor + (-offset if found[2] == "-" else offset)
     if re.fullmatch(r"-?\d{5,}", value):
         return int(value) * 1_000_000
     return _iso(value)

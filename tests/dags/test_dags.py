@@ -33,8 +33,8 @@ DAGS = {
     **{f"fill_stdlib_docs{vendor}": PIPELINE | WRITING | {"put_documents"} for vendor in VENDORS},
     "batch_inference": PIPELINE,
     "nightly_batch": PIPELINE,
-    "fill_embeddings": PIPELINE | WRITING,
-    "change_model": PIPELINE | BESIDE,
+    "fill_embeddings": PIPELINE | WRITING | {"check_parity"},
+    "change_model": PIPELINE | BESIDE | {"check_parity"},
 }
 ERASING = "erase_documents"
 OTHERS = {"rollback_alias": {"rollback"}}
@@ -66,7 +66,9 @@ def test_an_alias_moves_after_all_vectors_and_before_the_report(bag: dict[str, A
     assert "make_index" in upstream["copy_documents"]
     assert {"make_index", "copy_documents"} <= set(upstream["prepare_input"])
     assert WRITING | {"write_reused"} <= set(upstream["carry_over"])
-    assert "carry_over" in upstream["swap_alias"]
+    assert "carry_over" in upstream["check_parity"]
+    assert "check_parity" in upstream["swap_alias"]
+    assert bag["dags"]["change_model"]["rules"]["check_parity"] == "all_success", "no swap without it"
     assert "swap_alias" in upstream["report"]
 
 
@@ -99,6 +101,7 @@ class TestDag:
         rules = bag["dags"][dag_id]["rules"]
         assert (rules.pop("report"), rules.pop("prepare_repair_1")) == ("all_done", "all_done_min_one_success")
         assert rules.pop("carry_over", "none_failed") == "none_failed", "a repair round without rows is skipped"
+        assert rules.pop("check_parity", "none_failed") in ("none_failed", "all_success"), "without changes too"
         assert set(rules.values()) == {"all_success"}
 
     def test_its_serialized_form_holds_no_secret(self, bag: dict[str, Any], dag_id: str) -> None:

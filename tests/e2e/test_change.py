@@ -1,4 +1,6 @@
-"""A change of model through a real Airflow: the alias moves, moves on without a bill, and goes back."""
+"""A change of model through a real Airflow: the alias moves, moves on without a bill, stays where the gate is shut, and
+goes back.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,13 @@ pytestmark = pytest.mark.e2e
 ALIAS = "changing"
 
 
-def ended(stack: Stack, dag: str) -> DagRun:
+REFUSED = {"error": {"message": "this model has no online endpoint", "type": "invalid_request_error"}}
+
+
+def ended(stack: Stack, dag: str, state: str = "success") -> DagRun:
     run = DagRun.trigger(stack, dag)
     eventually("the run", lambda: run.state() in ("success", "failed"), run.progress)
-    assert run.state() == "success", states(run)
+    assert run.state() == state, states(run)
     return run
 
 
@@ -37,6 +42,7 @@ def test_the_alias_moves_on_and_goes_back(stack: Stack) -> None:
         report = first.xcom("report")
         made = Index(cluster, report["swapped"]["index"])
         assert (behind(cluster, ALIAS), report["written"]["written"]) == ({made.name}, 20)
+        assert (report["parity"]["compared"], report["parity"]["below"]) == (20, 0)
         assert made.vectors == set(plain.hits)
         assert {len(hit["_source"]["vector"]) for hit in made.hits.values()} == {16}
 
@@ -46,6 +52,17 @@ def test_the_alias_moves_on_and_goes_back(stack: Stack) -> None:
         assert report["swapped"]["older"] == [plain.name]
         assert states(second)["create_connector", -1] == "skipped"
         assert behind(cluster, ALIAS) == {report["swapped"]["index"]}
+
+        cluster.ok("POST", "/_sandbox/faults", {
+            "fault": "answer", "path": "/v1/embeddings", "status": 404, "body": REFUSED, "times": -1,
+        })  # fmt: skip
+        leads_to = behind(cluster, ALIAS)
+        third = ended(stack, "changing", "failed")
+        cluster.ok("DELETE", "/_sandbox/faults")
+        found = states(third)
+        assert (found["check_parity", -1], found["swap_alias", -1]) == ("failed", "upstream_failed")
+        assert third.xcom("check_parity", "parity")["compared"] == 0
+        assert behind(cluster, ALIAS) == leads_to
 
         back = ended(stack, "changing_back")
         assert behind(cluster, ALIAS) == {made.name} == {back.xcom("rollback")["index"]}

@@ -1,7 +1,8 @@
-"""The nightly DAG over an index, in a backfill: the first night fills it, the second finds nothing to send."""
+"""The nightly DAG over an index, by its schedule and in a backfill: a first night fills it, the next finds nothing."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -26,6 +27,35 @@ FIELDS = {
     "embedding": {"type": "knn_vector", "dimension": DIMENSIONS, "space_type": "cosinesimil"},
     "embedding_provenance": {"properties": {"model": KEYWORD, "text_hash": KEYWORD, "run": KEYWORD}},
 }
+
+
+def test_the_schedule_fills_the_index(stack: Stack) -> None:
+    """Nobody triggers it: the scheduler makes the run of the last night as soon as the DAG is no longer paused."""
+    with httpx.Client(base_url=stack.sandbox_url, trust_env=False, timeout=30) as client:
+        cluster = Cluster(client, "2.19.6")
+        index = cluster.index("articles", fields=FIELDS)
+        index.add(articles(40))
+        wait_for_dag(stack, DAG)
+        stack.api("PATCH", f"/dags/{DAG}", {"is_paused": False})
+        try:
+            made = eventually("the schedule's run", lambda: _scheduled(stack), DagRun(stack, DAG, "~").progress)
+        finally:
+            stack.api("PATCH", f"/dags/{DAG}", {"is_paused": True})
+        run = DagRun(stack, DAG, made["dag_run_id"])
+        assert made["state"] == "success", states(run)
+        begin, end = (datetime.fromisoformat(made[f"data_interval_{edge}"]) for edge in ("start", "end"))
+        assert (end - begin, end.hour) == (timedelta(days=1), 3)
+        report = run.xcom("report")
+        assert (report["written"]["written"], report["parity"]["compared"], report["parity"]["below"]) == (40, 40, 0)
+        assert {len(hit["_source"]["embedding"]) for hit in index.hits.values()} == {DIMENSIONS}
+        cluster.delete(index.name)
+
+
+def _scheduled(stack: Stack) -> dict[str, Any] | None:
+    """The run that the scheduler has made, once it has ended."""
+    runs = stack.api("GET", f"/dags/{DAG}/dagRuns")["dag_runs"]
+    ended = [run for run in runs if run["run_type"] == "scheduled" and run["state"] in ("success", "failed")]
+    return ended[0] if ended else None
 
 
 def test_a_backfill_fills_the_index_once(stack: Stack) -> None:

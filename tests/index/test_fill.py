@@ -209,6 +209,21 @@ def test_a_query_chooses_the_documents(index: Index, night: Night) -> None:
     assert index.vectors == {"d3", "d4"}
 
 
+def test_each_run_fills_the_day_of_its_interval(index: Index, night: Night) -> None:
+    """By its partition: from midnight up to the next, and not that one. In a backfill the later day may come first."""
+    moments = ("2026-01-29T23:59:59.999Z", "2026-01-30T00:00:00Z", "2026-01-30T23:59:59.999Z", "2026-01-31T00:00:00Z")
+    index.add({f"d{n}": {"body": f"text {n}", "day": moment} for n, moment in enumerate(moments)})
+    window = {"query": {"range": {"day": {"gte": "{partition}", "lt": "{partition}||+1d"}}}}
+    run = night("of the 30th", input=window)
+    run.run.conf = {"partition": "2026-01-30"}
+    assert run.through()["written"]["written"] == 2
+    assert index.vectors == {"d1", "d2"}
+    run = night("of the 29th, later", input=window)
+    run.run.conf = {"partition": "2026-01-29"}
+    assert run.through()["written"]["written"] == 1
+    assert index.vectors == {"d0", "d1", "d2"}
+
+
 def test_a_routed_document_gets_its_own_vector(index: Index, night: Night) -> None:
     for n, (name, source) in enumerate(articles(30).items()):
         index.add({name: source}, routing=f"team {n % 5}")
@@ -217,8 +232,9 @@ def test_a_routed_document_gets_its_own_vector(index: Index, night: Night) -> No
 
 
 ODD_IDS = (
-    "a b", "a/b", "..", "%2F", "#1", "?x=1&y=2", "+", '"quoted"', "it's", "back\\slash", "{title}", "${HOME}", "[0]", "*",
-    "_all", "-1", "1e5", "null", "été", "日本語", "👩\u200d🔬", "e\u0301", "line\nbreak", "tab\t", "<b>", "i" * 512,
+    "a b", "a/b", "..", "%2F", "#1", "?x=1&y=2", "+", '"quoted"', "it's", "back\\slash", "{title}", "${HOME}", "[0]",
+    "*", "_all", "-1", "1e5", "null", "été", "日本語", "👩\u200d🔬", "e\u0301", "line\nbreak", "tab\t", "<b>",
+    "i" * 512,
 )  # fmt: skip
 
 

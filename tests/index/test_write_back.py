@@ -66,7 +66,7 @@ def test_an_index_made_again_takes_no_vector(index: Index, night: Night) -> None
 
 
 def test_an_index_that_was_restored_takes_no_vector(index: Index, night: Night) -> None:
-    """A restore over a closed index leaves its UUID and changes the history of each shard, as is done here to the plan."""
+    """A restore leaves the index its UUID and changes the history of each shard, as is done here to the plan."""
     index.add(articles(20))
     run = night()
     landed = run.land(run.prepare())

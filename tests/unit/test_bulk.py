@@ -1,4 +1,4 @@
-"""A bulk request that is refused whole: halved where a smaller one is taken, sent again as it is where only time helps."""
+"""A bulk request that is refused whole: halved where a smaller one is taken, sent again where only time helps."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ PATIENCE_SECONDS = 600.0
 
 FORBIDDEN, NOT_FOUND, CONFLICT, TOO_LARGE, TOO_MANY, SERVER_ERROR = 403, 404, 409, 413, 429, 500
 OF_THE_HEAP = re.compile(r"coordinating_operation_bytes=(\d+), max_coordinating_and_primary_bytes=(\d+)")
-"""In a 429: the bytes of a request, and what a node takes in all requests together. A node that is busy with the requests
-of others says the same of a request that has room later.
+"""In a 429: the bytes of a request, and what a node takes in all requests together. A node that is busy with others
+says the same of a request that has room later.
 """
 BLOCKED = "cluster_block_exception"
 REQUEST_REFUSED = "request_refused"

@@ -9,11 +9,12 @@ ALIAS = "changing"
 MODEL = {"name": "text-embedding-3-small", "parameters": {"dimensions": 16}}
 REUSE = {"uri": "${BATCH_DATA_URI}/changing/record"}
 POLLS = {"poll_seconds": 2}
+PARITY = {"sample": 20, "queries": 3}
 
 
 @dag(schedule=None)
 def changing() -> None:
-    fill_embeddings(ALIAS, "body", "vector", model=MODEL, mode="beside", reuse=REUSE, wait=POLLS)
+    fill_embeddings(ALIAS, "body", "vector", model=MODEL, mode="beside", reuse=REUSE, wait=POLLS, parity=PARITY)
 
 
 @dag(schedule=None)
