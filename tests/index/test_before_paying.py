@@ -79,9 +79,16 @@ def test_a_dag_that_writes_nothing_back_is_refused(index: Index, night: Night) -
     assert index.vectors == set()
 
 
-def test_a_write_block_is_named_with_its_line(cluster: Cluster, index: Index, night: Night) -> None:
-    cluster.ok("PUT", f"/{index.name}/_settings", {"index.blocks.write": True})
-    assert f'PUT {index.name}/_settings {{"index.blocks.write": null}}' in refusal(night())
+@pytest.mark.parametrize("block", ["write", "read_only", "read_only_allow_delete"])
+def test_a_block_is_named_with_the_line_that_lifts_it(cluster: Cluster, index: Index, night: Night, block: str) -> None:
+    """A full disk sets the last one."""
+    index.add(articles(3))
+    cluster.ok("PUT", f"/{index.name}/_settings", {f"index.blocks.{block}": True})
+    said = refusal(night())
+    path, body = LINE.findall(said)[0]
+    assert (path, json.loads(body)) == (f"{index.name}/_settings", {f"index.blocks.{block}": None})
+    cluster.ok("PUT", f"/{path}", json.loads(body))
+    assert night().through()["written"]["written"] == 3
 
 
 def test_a_field_that_holds_no_text_is_named(index: Index, night: Night) -> None:
