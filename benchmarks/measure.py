@@ -87,8 +87,8 @@ Say = Callable[[str], object]
 
 
 def measure(benchmark: Benchmark, task: Task, rounds: int, say: Say) -> Measured:
-    """Sides take turns, so that a busy minute of the machine hits all of them, and begin in turn: a server is slower for
-    its first. Raise Unequal after the first round whose results differ.
+    """Sides take turns, so that a busy minute of the machine hits all of them, and begin in turn: a server is slower
+    for its first. Raise Unequal after the first round whose results differ.
     """
     made = run(benchmark.make, task)
     idle = [run(side.call, task, side.python(), idle=True)["peak_bytes"] for side in benchmark.sides]
