@@ -22,8 +22,11 @@ from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.wait.looking import Ask, asker, cancel, drive, look
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
     from opensearch_batch.cluster.hook import MLCommonsHook
     from opensearch_batch.cluster.ml_commons import Call
+    from opensearch_batch.lineage.steps import Lineage
     from opensearch_batch.providers.store import ProviderStore
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class BatchOperator(BaseOperator):
     template_fields: Sequence[str] = ("spec", "provider", "opensearch_conn_id", "provider_conn_id", "job")
     template_fields_renderers = {"spec": "json", "job": "json"}
     ui_color = "#d9eef7"
+    lineage: Callable[[], Lineage] | None = None
+    """What the task has read and written; asked only where lineage is sent, and None where the task came to no end."""
 
     def __init__(
         self,
@@ -69,6 +74,12 @@ class BatchOperator(BaseOperator):
             settings = settings_of(self)
             know_keys(settings, context)
             return self.run_step(context, settings)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+        """Airflow's OpenLineage provider, where there is one, asks for this by its name."""
+        from opensearch_batch.tasks.lineage import facets_of
+
+        return facets_of(self.lineage()) if self.lineage else None
 
     @abstractmethod
     def run_step(self, context: Context, settings: TaskSettings) -> Any: ...

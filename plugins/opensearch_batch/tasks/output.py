@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -23,7 +24,7 @@ from opensearch_batch.tasks.earlier_tasks import failed_before, was_not_reached
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.metrics import time_landing
 from opensearch_batch.tasks.page_links import ReportLink
-from opensearch_batch.tasks.settings import TaskSettings
+from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -82,8 +83,10 @@ class FetchOutputOperator(BatchOperator):
         from opensearch_batch.land.bad_rows import bad_rows_beside, land_bad_rows
         from opensearch_batch.land.landing import land
         from opensearch_batch.land.report import Fetched
+        from opensearch_batch.lineage.steps import of_fetch
         from opensearch_batch.sinks.formats import format_of
         from opensearch_batch.storage import connect
+        from opensearch_batch.tasks.lineage import way_of
         from opensearch_batch.tasks.side_by_side import side_by_side
 
         spec, vendor = settings.spec, settings.provider
@@ -113,6 +116,7 @@ class FetchOutputOperator(BatchOperator):
             bad = land_bad_rows(bad_rows_beside(landed), output_uri, key)
             limit = self.max_failed_fraction
             report = close_run(context, plan, landed, output_uri, limit, {}, bad=bad, may_shrink=shrink)
+        self.lineage = partial(of_fetch, way_of(context, settings), landed, output_uri)
         return Fetched(landed, report).to_dict()
 
 
@@ -172,7 +176,9 @@ class ReportOperator(BatchOperator):
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.land.reused import keep_for_later, land_reused
         from opensearch_batch.land.unlanded import unlanded
+        from opensearch_batch.lineage.steps import of_report
         from opensearch_batch.prepare.plan import Plan
+        from opensearch_batch.tasks.lineage import way_of
 
         if self.skip_without_plan and self.planned_by in failed_before(context):
             raise AirflowSkipException(f"{self.planned_by} failed, and its log says why; what landed before stays")
@@ -230,6 +236,7 @@ class ReportOperator(BatchOperator):
             keep_checkpoint(spec, plan.question, plan.indices, report)
         if not plan.records and not reused:
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
+        self.lineage = partial(of_report, way_of(context, settings_of_spec(spec)), report)
         return report.to_dict()
 
     def _parity(self, context: Context) -> Parity | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -83,9 +84,11 @@ class SubmitBatchOperator(BatchOperator):
 
     def _submit(self, context: Context, settings: TaskSettings, before: list[Job], since: float | None) -> list[Job]:
         from opensearch_batch.flow.shards import Shard
+        from opensearch_batch.lineage.steps import of_submit
         from opensearch_batch.storage import connect, exists
         from opensearch_batch.submit.submission import Submitter
         from opensearch_batch.tasks.claiming import claimant_of
+        from opensearch_batch.tasks.lineage import way_of
         from opensearch_batch.tasks.side_by_side import OneAtATime, side_by_side
         from opensearch_batch.tasks.turns import SubmitRules, admission_of, limits_of, turn_trigger
 
@@ -127,6 +130,7 @@ class SubmitBatchOperator(BatchOperator):
             carried = [job.to_dict() for job in self.linked_jobs]
             trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried)
             self.defer(trigger=trigger, method_name="turn_came")
+        self.lineage = partial(of_submit, way_of(context, settings), self.linked_jobs)
         return self.linked_jobs
 
     def _run_name(self, context: Context, settings: TaskSettings) -> str:

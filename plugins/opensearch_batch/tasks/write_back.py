@@ -52,6 +52,7 @@ class WriteBackOperator(BatchOperator):
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
         from opensearch_batch.flow.written import Written
+        from opensearch_batch.lineage.steps import of_write_back
         from opensearch_batch.prepare.plan import Plan
         from opensearch_batch.prepare.sidecar import make_sidecar
         from opensearch_batch.sinks.index import VectorFields, write_vectors
@@ -59,6 +60,7 @@ class WriteBackOperator(BatchOperator):
         from opensearch_batch.sources.sidecar import open_sidecar
         from opensearch_batch.storage import connect, open_binary
         from opensearch_batch.tasks.beside import map_vector_field
+        from opensearch_batch.tasks.lineage import way_of
         from opensearch_batch.tasks.side_by_side import side_by_side
 
         spec = settings.spec
@@ -92,6 +94,7 @@ class WriteBackOperator(BatchOperator):
         written = side_by_side(written_of, files, lambda file: file.uri, at_once=1)
         for part in written:
             self.log.info("%s", part)
+        self.lineage = partial(of_write_back, way_of(context, settings), sum(file.rows for file in files), written)
         return [part.to_dict() for part in written]
 
     def _files(self, plan: Plan) -> list[DataFile]:

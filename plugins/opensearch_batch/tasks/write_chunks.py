@@ -12,7 +12,7 @@ from opensearch_batch.errors import SpecError
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, cluster, flat
 from opensearch_batch.tasks.closing import of_this_preparation, run_name
-from opensearch_batch.tasks.settings import TaskSettings
+from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,10 +48,12 @@ class WriteChunksOperator(BatchOperator):
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
         from opensearch_batch.land.report import Fetched
+        from opensearch_batch.lineage.steps import of_write_back
         from opensearch_batch.prepare.plan import Plan
         from opensearch_batch.sinks.chunks import ChunkFields, write_chunks
         from opensearch_batch.sources.index_rows import address_of, refuse_another
         from opensearch_batch.tasks.beside import map_vector_field
+        from opensearch_batch.tasks.lineage import way_of
 
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
         if not made["plan"]:
@@ -68,7 +70,10 @@ class WriteChunksOperator(BatchOperator):
                 "PrepareRepairOperators in repaired_by"
             )
         landed = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by).landed
-        uris = [part.results.uri for part in landed if part.results] + ([plan.reused.uri] if plan.reused else [])
+        files = {part.results.uri: part.results.rows for part in landed if part.results}
+        if plan.reused:
+            files[plan.reused.uri] = plan.reused.rows
+        uris = list(files)
         if not uris:
             raise AirflowSkipException("no chunk has a vector")
         send = cluster(address_of(spec.input.uri)[0])
@@ -84,12 +89,13 @@ class WriteChunksOperator(BatchOperator):
         )
         written = write_chunks(_lines(uris), fields, plan.indices or (), send, partial(refuse_another, send))
         self.log.info("%s", written)
+        self.lineage = partial(of_write_back, way_of(context, settings_of_spec(spec)), sum(files.values()), [written])
         return [written.to_dict()]
 
 
 def _lines(uris: Sequence[str]) -> Iterator[bytes]:
     from opensearch_batch.storage import open_binary
 
-    for uri in dict.fromkeys(uris):
+    for uri in uris:
         with open_binary(uri) as lines:
             yield from lines
