@@ -12,6 +12,7 @@ import pytest
 
 from stack.airflow import CHECKOUT, LOADED_ONCE, UNCHANGED_FILES
 from stack.stack import Stack
+from tests.e2e.observing import Observer, observing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,14 @@ NIGHTLY_LIMIT = 2
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def observer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observer]:
+    """What Airflow sends its metrics and its lineage to."""
+    with observing(tmp_path_factory.mktemp("observed")) as reading:
+        yield reading
+
+
+@pytest.fixture(scope="session")
+def stack(observer: Observer) -> Iterator[Stack]:
     """The project's own plugins and DAGs, and those below, on a fresh home. A test that kills a part starts it again.
 
     The home is not in pytest's own folder, which its next start closes to other users, PostgreSQL's too.
@@ -32,7 +40,8 @@ def stack() -> Iterator[Stack]:
         shutil.copytree(CHECKOUT / "dags", folder / "dags")
         shutil.copytree(Path(__file__).with_name("dags"), folder / "dags", dirs_exist_ok=True)
         _limit(folder / "dags" / "specs" / "nightly_articles.yaml")
-        with Stack(folder / "home", dags=folder / "dags", settings=UNCHANGED_FILES | LOADED_ONCE) as started:
+        settings = UNCHANGED_FILES | LOADED_ONCE | observer.settings
+        with Stack(folder / "home", dags=folder / "dags", settings=settings) as started:
             yield started
 
 

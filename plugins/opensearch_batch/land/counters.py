@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from opensearch_batch.flow.written import Written
+from opensearch_batch.land.metric_names import PREFIX
 from opensearch_batch.land.summary import Summary
-
-PREFIX = "opensearch_batch"
 
 
 class Counter(NamedTuple):

@@ -16,7 +16,8 @@ from msgspec import UnsetType
 
 from opensearch_batch.flow.jobs import Outcome
 from opensearch_batch.flow.written import Written
-from opensearch_batch.land.counters import PREFIX, counters_of, not_counted
+from opensearch_batch.land.counters import counters_of, not_counted
+from opensearch_batch.land.metric_names import PREFIX
 from opensearch_batch.land.summary import Summary
 
 if TYPE_CHECKING:
@@ -34,42 +35,59 @@ def count_run(context: Context, summary: Summary, written: Written | None) -> No
     A report that is cleared, or tried again, adds the difference only: a note in the task's state store says what is
     counted. A report killed between counting and noting counts twice.
     """
-    with _worth_no_run():
+    with worth_no_run():
         memory = context["task_state_store"]
         before = cast("dict[str, int]", memory.get(COUNTED) or {})
         more = not_counted(counters_of(summary, written), before)
-        tags = {**_of(context), "provider": summary.provider, "model": summary.model}
+        tags = {"dag_id": _dag_id(context), "provider": summary.provider, "model": summary.model}
         for counter in more:
-            stats.incr(counter.name, counter.amount, tags={**tags, **counter.tags})
+            stats.incr(counter.name, counter.amount, tags=clean_tags(**tags, **counter.tags))
         if more:
             added = {counter.series: before.get(counter.series, 0) + counter.amount for counter in more}
             memory.set(COUNTED, {**before, **added})
 
 
+def time_turn(context: Context, since: float | None) -> None:
+    """Tell how long a task waited for its turn; `since` is in epoch seconds, None or 0 without a wait."""
+    if since:
+        _time(context, "turn", [time.time() - since])
+
+
 def time_wait(context: Context, seconds: float | None) -> None:
     """Tell how long a bundle waited for the provider, from the first look of its trigger; None without a wait."""
     if seconds is not None:
-        with _worth_no_run():
-            stats.timing(f"{PREFIX}.wait", timedelta(seconds=seconds), tags=_of(context))
+        _time(context, "wait", [seconds])
 
 
 def time_landing(context: Context, outcomes: Sequence[Outcome]) -> None:
     """Tell how long each job took from the look that saw the job's end until its rows had landed."""
     now = time.time()
-    with _worth_no_run():
-        for outcome in outcomes:
-            if not isinstance(outcome.seen_at, UnsetType):
-                took = timedelta(seconds=now - outcome.seen_at)
-                stats.timing(f"{PREFIX}.landing", took, tags=_of(context))
+    seen = [outcome.seen_at for outcome in outcomes]
+    _time(context, "landing", [now - each for each in seen if not isinstance(each, UnsetType)])
 
 
-def _of(context: Context) -> dict[str, str]:
-    return {"dag_id": context["dag_run"].dag_id}
+def clean_tags(**tags: str) -> dict[str, str]:
+    """Leave empty tags out, and put _ for what StatsD's lines have a meaning for: Airflow drops a metric that has the
+    colon of a model's version in a tag.
+    """
+    return {name: stats.normalize_name_for_stats(value, log_warning=False) for name, value in tags.items() if value}
+
+
+def _time(context: Context, name: str, took: Sequence[float]) -> None:
+    with worth_no_run():
+        for seconds in took:
+            stats.timing(
+                f"{PREFIX}.{name}", timedelta(seconds=max(0.0, seconds)), tags=clean_tags(dag_id=_dag_id(context))
+            )
+
+
+def _dag_id(context: Context) -> str:
+    return context["dag_run"].dag_id
 
 
 @contextmanager
-def _worth_no_run() -> Iterator[None]:
-    """Log whatever Airflow, its store and its metrics client raise: what has landed is not lost for a metric."""
+def worth_no_run() -> Iterator[None]:
+    """Log whatever Airflow, its store and its metrics client raise: no metric is worth what has landed, or a wait."""
     try:
         yield
     except Exception as error:

@@ -19,6 +19,7 @@ from opensearch_batch.tasks.errors import airflow_errors
 from opensearch_batch.tasks.forced import FORCE, force_word
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import JobsLink, ProviderLink
+from opensearch_batch.tasks.metrics import time_turn
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.turn_trigger import read_turn
 
@@ -130,6 +131,7 @@ class SubmitBatchOperator(BatchOperator):
             carried = [job.to_dict() for job in self.linked_jobs]
             trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried)
             self.defer(trigger=trigger, method_name="turn_came")
+        time_turn(context, since)
         self.lineage = partial(of_submit, way_of(context, settings), self.linked_jobs)
         return self.linked_jobs
 

@@ -21,6 +21,7 @@ from airflow.sdk import BaseHook
 from opensearch_batch import providers
 from opensearch_batch.errors import Transient
 from opensearch_batch.submit.admission import Limits, LiveJob, Wanted, in_flight, may_submit
+from opensearch_batch.tasks.gauges import WAITING_FOR_TURN
 from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger, read_event
 
 PROMISE_SECONDS = 120.0
@@ -78,14 +79,16 @@ class TurnTrigger(StoredTrigger):
 
     async def wait(self) -> dict[str, Any]:
         wanted = Wanted.from_dict(self.wanted)
-        await self._wait(wanted)
+        with WAITING_FOR_TURN.joined(self.task_instance, self.provider) as waiting:
+            await self._wait(wanted, waiting)
         return {"carried": self.carried, "since": wanted.since}
 
-    async def _wait(self, wanted: Wanted) -> None:
+    async def _wait(self, wanted: Wanted, waiting: Callable[[int], None]) -> None:
         key = (self.provider, self.provider_conn_id, self.model, self._limits, self.poll_seconds)
         queue, said_at = queue_of(key), 0.0
         with queue.joined(wanted) as waiter:
             while True:
+                waiting(1)  # told anew each time: some metrics systems forget a gauge after a while
                 try:
                     await queue.look(self._count, self._limits, self.poll_seconds * 0.8)
                 except Transient as error:

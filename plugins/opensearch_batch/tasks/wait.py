@@ -18,7 +18,7 @@ from opensearch_batch.tasks.base import cancel_jobs, credential_connections, fla
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import JobsLink, ProviderLink
-from opensearch_batch.tasks.metrics import time_wait
+from opensearch_batch.tasks.metrics import time_turn, time_wait
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.stored_trigger import read_event
 from opensearch_batch.tasks.turn_trigger import read_turn
@@ -177,9 +177,9 @@ class BatchSensor(BaseSensorOperator):
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
         """After a wait for a turn: go on submitting the jobs that the provider turned away."""
         with airflow_errors():
-            outcomes, _ = read_turn(event)
+            outcomes, since = read_turn(event)
             read = [Outcome.from_dict(outcome) for outcome in outcomes or []]
-            return self._counting(context, self._prepare(context), read)
+            return self._counting(context, self._prepare(context), read, turn_since=since)
 
     def _counting(
         self,
@@ -187,6 +187,7 @@ class BatchSensor(BaseSensorOperator):
         settings: TaskSettings,
         outcomes: list[Outcome],
         waited_seconds: float | None = None,
+        turn_since: float | None = None,
     ) -> list[dict[str, Any]]:
         """Return the Outcomes when all jobs count; else submit the jobs turned away again, and wait."""
         from opensearch_batch.tasks.turns import SubmitRules, limits_of, submit_again, turn_trigger, turned_away
@@ -203,6 +204,7 @@ class BatchSensor(BaseSensorOperator):
             carried = [each.to_dict() for each in outcomes]
             trigger = turn_trigger(settings, limits, full.wanted, self.poke_interval, carried)
             self.defer(trigger=trigger, method_name="turn_came")
+        time_turn(context, turn_since)
         if not any(submitted):
             return self._tell(context, settings, outcomes, waited_seconds)
         return self._defer(context, self._prepare(context))

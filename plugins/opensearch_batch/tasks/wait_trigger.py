@@ -21,6 +21,7 @@ from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, KeyExpired
 from opensearch_batch.flow.jobs import Job, ended
 from opensearch_batch.foreign_errors import without_keys
+from opensearch_batch.tasks.gauges import JOBS_IN_FLIGHT
 from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger
 from opensearch_batch.tasks.waiting_note import WaitingNote
 from opensearch_batch.wait.job_list import AskJobList, JobList, job_list_of
@@ -103,8 +104,10 @@ class BatchTrigger(StoredTrigger):
             job_list = await self._job_list([job.provider_job_id for job in jobs], stack)
             wait = Wait(jobs, providers.get(self.provider), ask, self.log.log, set(self.told), job_list)
             waiting = WaitingNote(self.task_instance)
+            in_flight = stack.enter_context(JOBS_IN_FLIGHT.joined(self.task_instance, self.provider))
             while True:
                 progress = await wait.look(time.time(), FRESH * pause)
+                in_flight(sum(not job.shared_with for job in wait.left))
                 now = time.time()
                 if (outcomes := wait.outcomes) is not None:
                     told = [each.to_dict() for each in outcomes]

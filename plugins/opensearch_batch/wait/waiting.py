@@ -63,14 +63,18 @@ class Wait:
             return None
         return [self._outcomes[job.provider_job_id] for job in self.jobs]
 
+    @property
+    def left(self) -> list[Job]:
+        """The jobs without an end."""
+        return [job for job in self.jobs if job.provider_job_id not in self._outcomes]
+
     async def look(self, now: float, fresh_seconds: float) -> Progress:
         """Look once at every job without an end, or use a walk of the list begun less than `fresh_seconds` ago.
 
         Raise errors that no later look can mend, a refused key only once the refusal has stood; after a passing error
         the job counts as not ended.
         """
-        left = [job for job in self.jobs if job.provider_job_id not in self._outcomes]
-        looks = [self._look_at(job, asking, now) for job, asking in await self._singly(left, now, fresh_seconds)]
+        looks = [self._look_at(job, asking, now) for job, asking in await self._singly(self.left, now, fresh_seconds)]
         for failure in await asyncio.gather(*looks, return_exceptions=True):
             if isinstance(failure, BaseException):
                 raise failure
