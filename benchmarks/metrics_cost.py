@@ -118,11 +118,24 @@ def _told_by_one_run(task: Task, flush: Callable[[], None], looks: int) -> None:
         flush()
         metrics.time_landing(context, [outcome])
         flush()
-    codes = {"too_long": 3, "rejected": 1, "expired": 1}
-    counts = {"rows": MILLION, "answered": MILLION - 10, "failed": 5, "missing": 5, "repaired": 5, "reused": 5}
-    money = {"tokens": 8 * MILLION, "estimated_usd": 0.2, "actual_usd": 0.1}
-    run_of = Summary("openai", "text-embedding-3-small", **counts, twins=0, jobs=JOBS, rounds=1, codes=codes, **money,
-                     manifest="")  # type: ignore[arg-type] # fmt: skip
+    run_of = Summary(
+        provider="openai",
+        model="text-embedding-3-small",
+        rows=MILLION,
+        answered=MILLION - 10,
+        failed=5,
+        missing=5,
+        repaired=5,
+        reused=5,
+        twins=0,
+        jobs=JOBS,
+        rounds=1,
+        codes={"too_long": 3, "rejected": 1, "expired": 1},
+        tokens=8 * MILLION,
+        estimated_usd=0.2,
+        actual_usd=0.1,
+        manifest="",
+    )
     metrics.count_run(context, run_of, Written(MILLION - 10, 1, 1, {"refused": 1}))
     flush()
 

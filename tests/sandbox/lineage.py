@@ -33,7 +33,8 @@ class ToldRun(Run):
 
     def _tell(self, operator: Any) -> None:
         run = SimpleNamespace(run_id=self.run_id)
-        found = ExtractorManager().extract_metadata(run, operator, TaskInstanceState.SUCCESS, task_instance=None)
+        extractors = ExtractorManager()  # type: ignore[no-untyped-call]
+        found = extractors.extract_metadata(run, operator, TaskInstanceState.SUCCESS, task_instance=None)
         self._adapter.complete_task(
             run_id=str(uuid4()),
             job_name=f"by_hand.{operator.task_id}",
@@ -56,7 +57,7 @@ class ToldRun(Run):
 def in_short(dataset: dict[str, Any]) -> str:
     """`namespace name`, then the type of what is no data, or the counts."""
     counts = {**dataset.get("inputFacets", {}), **dataset.get("outputFacets", {})}
-    [facet] = counts.values() or [{}]
+    facet: dict[str, Any] = next(iter(counts.values()), {})
     told = [f"{facet[name]} {word}" for name, word in (("rowCount", "rows"), ("fileCount", "files")) if name in facet]
     kinds = [facet["datasetType"] for facet in dataset["facets"].values()]
     return " ".join([dataset["namespace"], dataset["name"], *kinds, *told])

@@ -21,15 +21,16 @@ def run(tmp_path: Path) -> ToldRun:
 
 def test_a_run_by_a_spec(run: ToldRun, server: Server, model_id: str) -> None:
     rows = rows_of(20)
+    uri = run.write(rows)
     spec = {
         "name": "nightly",
         "model": {"name": MODEL, "parameters": {"dimensions": 8}},
-        "input": {"uri": run.write(rows)},
+        "input": {"uri": uri},
         "output": {"uri": f"file://{run.out}"},
         "work_uri": f"file://{run.folder}/work",
         "limits": {"max_requests": 10},
     }
-    shards = run.prepare(spec["input"]["uri"], spec=spec)
+    shards = run.prepare(uri, spec=spec)
     jobs = run.submit(model_id, shards, spec=spec)
     fetch = FetchOutputOperator(task_id="fetch", outcomes=run.wait(jobs), spec=spec, final=False)
     landed = run.execute(fetch)

@@ -47,7 +47,7 @@ class StatsD:
     @property
     def lines(self) -> list[Line]:
         """Ours since the last time, without the prefix."""
-        found = []
+        found: list[Line] = []
         self._listening.setblocking(False)
         while True:
             try:
@@ -61,7 +61,7 @@ def _line(text: str) -> Line:
     series, _, rest = text.partition(":")
     name, *tags = series.split(",")
     value, kind = rest.split("|")
-    return Line(name, dict(tag.split("=") for tag in tags), float(value), kind)  # type: ignore[arg-type]
+    return Line(name, dict(tag.split("=") for tag in tags), float(value), kind)
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ class BatchOperator(BaseOperator):
             know_keys(settings, context)
             return self.run_step(context, settings)
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Airflow's OpenLineage provider, where there is one, asks for this by its name."""
         from opensearch_batch.tasks.lineage import facets_of
 

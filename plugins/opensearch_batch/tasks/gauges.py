@@ -72,7 +72,8 @@ class Gauge:
             from airflow.utils.net import get_hostname
 
             count = sum(held.count for held in [*self._held] if held.tags == tags)
-            stats.gauge(self.name, count, tags={**dict(tags), **clean_tags(hostname=get_hostname())})
+            host = clean_tags(hostname=get_hostname())  # type: ignore[no-untyped-call]
+            stats.gauge(self.name, count, tags={**dict(tags), **host})
 
 
 JOBS_IN_FLIGHT = Gauge("jobs_in_flight")

@@ -45,7 +45,7 @@ def cluster_address(conn_id: str) -> str:
     return f"{host}:{url.port or PORTS[url.scheme]}"
 
 
-def facets_of(lineage: Lineage) -> OperatorLineage:
+def facets_of(lineage: Lineage) -> OperatorLineage[Any, Any]:
     """Return the datasets as the provider's contract has them (`get_openlineage_facets_on_complete`)."""
     from airflow.providers.openlineage.extractors import OperatorLineage
 
