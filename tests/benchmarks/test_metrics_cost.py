@@ -11,7 +11,7 @@ from benchmarks.measure import Task, Unequal, run
 from benchmarks.metrics_cost import SIDES, listening, measured, table
 
 
-def test_a_tiny_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tiny_round(tmp_path: Path) -> None:
     landing, looks, sides = measured(tmp_path, scale=0.02, rounds=1)
     assert looks > 24
     assert list(sides) == list(SIDES)
@@ -25,7 +25,6 @@ def test_a_side_that_tells_nothing_is_noticed(tmp_path: Path, monkeypatch: pytes
         measured(tmp_path, scale=0.02, rounds=1)
 
 
-def test_what_a_run_tells_statsd_is_ours(tmp_path: Path) -> None:
-    with listening(tmp_path) as asked:
-        run("metrics_cost:to_statsd", Task(str(tmp_path), "", 0.02))
-    assert asked == []
+def test_a_port_that_is_told_nothing_is_noticed(tmp_path: Path) -> None:
+    with pytest.raises(Unequal, match="StatsD was told nothing"), listening(tmp_path):
+        run("metrics_cost:to_nobody", Task(str(tmp_path), "", 0.02))

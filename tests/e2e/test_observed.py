@@ -25,7 +25,7 @@ __all__ = ["box"]
 pytestmark = pytest.mark.e2e
 DAG, ROWS = "observed", 40
 MODEL = "openai text-embedding-3-small MODEL"
-JOBS = f"openai batches/{DAG}/text-embedding-3-small JOB_OUTPUT"
+JOBS = f"openai batches/{DAG}/text-embedding-3-small JOB_OUTPUT/TEMPORARY"
 
 
 def sides(event: dict[str, Any]) -> tuple[list[str], list[str]]:

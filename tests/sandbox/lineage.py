@@ -47,10 +47,15 @@ class ToldRun(Run):
             job_description=None,
         )
 
-    def told(self, task_id: str) -> dict[str, list[str]]:
-        """What the task's one event says of its inputs and outputs, in short."""
+    def event(self, task_id: str) -> dict[str, Any]:
+        """The task's one."""
         events = [json.loads(line) for line in self.sent.read_text().splitlines()]
         [event] = [each for each in events if each["job"]["name"] == f"by_hand.{task_id}"]
+        return dict(event)
+
+    def told(self, task_id: str) -> dict[str, list[str]]:
+        """What the task's event says of its inputs and outputs, in short."""
+        event = self.event(task_id)
         return {side: [in_short(each) for each in event[side]] for side in ("inputs", "outputs")}
 
 
@@ -59,5 +64,8 @@ def in_short(dataset: dict[str, Any]) -> str:
     counts = {**dataset.get("inputFacets", {}), **dataset.get("outputFacets", {})}
     facet: dict[str, Any] = next(iter(counts.values()), {})
     told = [f"{facet[name]} {word}" for name, word in (("rowCount", "rows"), ("fileCount", "files")) if name in facet]
-    kinds = [facet["datasetType"] for facet in dataset["facets"].values()]
+    kinds = [
+        "/".join(facet[name] for name in ("datasetType", "subType") if name in facet)
+        for facet in dataset["facets"].values()
+    ]
     return " ".join([dataset["namespace"], dataset["name"], *kinds, *told])

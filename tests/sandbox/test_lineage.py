@@ -11,12 +11,16 @@ from opensearch_batch.operators import FetchOutputOperator, ReportOperator
 from tests.sandbox.bench import KEY, MODEL, Server, rows_of
 from tests.sandbox.lineage import ToldRun
 
-JOBS = f"openai batches/by_hand/{MODEL} JOB_OUTPUT"
+JOBS = f"openai batches/by_hand/{MODEL} JOB_OUTPUT/TEMPORARY"
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> ToldRun:
     return ToldRun(tmp_path)
+
+
+def results_of(run: ToldRun) -> list[Path]:
+    return [Path(uri.removeprefix("file://")) for uri in run.manifest["report"]["results"]]
 
 
 def test_a_run_by_a_spec(run: ToldRun, server: Server, model_id: str) -> None:
@@ -43,6 +47,8 @@ def test_a_run_by_a_spec(run: ToldRun, server: Server, model_id: str) -> None:
     assert run.told("submit") == {"inputs": [source, model], "outputs": [f"{JOBS} 20 rows"]}
     assert run.told("fetch") == {"inputs": [f"{JOBS} 20 rows", model], "outputs": [out]}
     assert run.told("report") == {"inputs": [source, model], "outputs": [out]}
+    [results] = run.event("fetch")["outputs"]
+    assert results["outputFacets"]["outputStatistics"]["size"] == sum(file.stat().st_size for file in results_of(run))
     sent = run.sent.read_text()
     assert [text for text in (KEY, *(row["text"] for row in rows)) if text in sent] == []
 
@@ -51,7 +57,7 @@ def test_a_run_by_hand_has_the_model_of_the_cluster(run: ToldRun, server: Server
     run.through(model_id, rows_of(3))
     address = server.url.removeprefix("http://")
     model = f"opensearch://{address} _plugins/_ml/models/{model_id} MODEL"
-    jobs = f"openai batches/by_hand/{model_id} JOB_OUTPUT 3 rows"
+    jobs = f"openai batches/by_hand/{model_id} JOB_OUTPUT/TEMPORARY 3 rows"
     assert run.told("submit") == {"inputs": [model], "outputs": [jobs]}
     assert run.told("fetch") == {"inputs": [jobs, model], "outputs": [f"file {run.out} 3 rows 1 files"]}
 
