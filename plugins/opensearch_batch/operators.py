@@ -21,6 +21,7 @@ BatchSensor comes from opensearch_batch.sensor. opensearch_batch.pipeline wires 
 from __future__ import annotations
 
 from opensearch_batch.check.operator import CheckOperator
+from opensearch_batch.tasks.approve import ApprovePlanOperator
 from opensearch_batch.tasks.beside import (
     CarryOverOperator,
     CopyDocumentsOperator,
@@ -39,6 +40,7 @@ from opensearch_batch.tasks.write_back import WriteBackOperator
 from opensearch_batch.tasks.write_chunks import WriteChunksOperator
 
 __all__ = [
+    "ApprovePlanOperator",
     "CancelBatchOperator",
     "CarryOverOperator",
     "CheckOperator",

@@ -30,6 +30,8 @@ from opensearch_batch.operators import (
 from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.spec import BatchSpec, LimitSection
 from opensearch_batch.submit.admission import pool_command, pool_name
+from opensearch_batch.tasks.ask_first import TASK_ID as APPROVE
+from opensearch_batch.tasks.ask_first import ask_first, may_ask
 from opensearch_batch.tasks.assets import outlet_of
 from opensearch_batch.tasks.index_name import TEMPLATE as INDEX_NAME
 
@@ -54,7 +56,8 @@ def batch_inference(
 ) -> XComArg:
     """Wire prepare_input, create_connector, register_model, the mapped group `shard`, for each repair round
     prepare_repair_N and the mapped group `repair_N`, and report; return the report's output. The empty task `planned`
-    fails a run whose input could not be prepared: its report is skipped.
+    fails a run whose input could not be prepared: its report is skipped. A spec with limits.ask_above_usd has the task
+    `approve` after prepare_input, as has a template, whose spec is not known when the file is parsed.
 
     The input is prepared first, so that a wrong row, a spent budget, an empty partition or a dry run leaves the cluster
     alone. A repair round without rows is skipped. The report of a complete run emits an event of the asset
@@ -119,6 +122,7 @@ def batch_inference(
     if vectors and (not isinstance(spec, BatchSpec) or spec.reuse):
         plan = XComArg(prepare, key="plan")
         written.append(WriteBackOperator(task_id="write_reused", spec=resolved, plan=plan, doc_md=REUSED, **into))
+    gated: list[Any] = [connector, *written]
     landed = [round_of("shard", prepare.output, last=not rounds)]
     repairs, groups = list[str](), ["shard"]
     for number in range(1, rounds + 1):
@@ -131,6 +135,7 @@ def batch_inference(
             doc_md=SKIPPED,
         )
         repairs.append(repair.task_id)
+        gated.append(repair)
         groups.append(f"repair_{number}")
         landed.append(round_of(groups[-1], repair.output, last=number == rounds, tooltip=SKIPPED))
     if chunks:
@@ -145,7 +150,9 @@ def batch_inference(
                 **into,
             )
         )
+        gated.append(written[-1])
     compared = _compared(spec, resolved) if writes else None
+    asks = may_ask(spec, overrides)
     report = ReportOperator(
         task_id="report",
         planned_by=prepare.task_id,
@@ -157,6 +164,7 @@ def batch_inference(
         written_by=[task.task_id for task in written],
         compared_by=compared.task_id if compared else "",
         swapped_by="swap_alias" if new else "",
+        approved_by=APPROVE if asks else "",
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[outlet_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )
@@ -168,6 +176,8 @@ def batch_inference(
         new.put_in_place(resolved, XComArg(prepare, key="plan"), before, gates) >> report
     elif compared:
         [model, *written] >> compared >> report
+    if asks:
+        ask_first(prepare, [*gated, *([compared] if compared else []), *([new.over] if new else [])])
     prepare.output >> EmptyOperator(task_id="planned", doc_md=PLANNED)
     return report.output
 
@@ -191,12 +201,13 @@ class NewIndex:
         self.overrides: Any = make.output
         self.index = XComArg(make, key="new_index")
         self.copy = CopyDocumentsOperator(task_id="copy_documents", spec=given, new_index=self.index)
+        self.over: CarryOverOperator | None = None
 
     def put_in_place(self, spec: Any, plan: Any, written: Sequence[Any], gates: Sequence[Any]) -> SwapAliasOperator:
         """Wire what follows when all vectors are in the new index; return the last task. `gates` fail where the new
         index must not take the old one's place.
         """
-        over = CarryOverOperator(
+        over = self.over = CarryOverOperator(
             task_id="carry_over",
             spec=spec,
             new_index=self.index,

@@ -195,6 +195,22 @@ class LimitSection(Section):
         description="A plan estimated above this (bytes / 4 tokens in, max_tokens a row out) is refused before the "
         "upload, as is a model whose price is not known: give usd_per_million_tokens. Default: no limit.",
     )
+    ask_above_usd: float | None = Field(
+        None,
+        ge=0,
+        description="A run estimated above this waits for somebody's approval in Airflow before it sends anything, as "
+        "does a run whose price is not known, or whose answers have no bound. Default: nobody is asked.",
+    )
+    ask_timeout_hours: float = Field(
+        24,
+        gt=0,
+        description="Hours to wait for the approval; after that the run is rejected: it sends nothing and is a "
+        "success.",
+    )
+    ask_users: list[str] = Field(
+        [],
+        description="Ids of the Airflow users who may answer; default: all whom Airflow lets answer for the DAG.",
+    )
     max_failed_fraction: float = Field(
         0.0,
         ge=0,

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType, field
 
 from opensearch_batch.errors import Terminal
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.approval import Approval
 from opensearch_batch.flow.beside import Swapped
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, RemoteState
@@ -93,6 +94,10 @@ class Report(Value, frozen=True):
     """A sample of the index's vectors against the model's online answers; unset where none was to be compared."""
     swapped: Swapped | UnsetType = UNSET
     """The alias that moved to the index of these vectors; unset where none has."""
+    approval: Approval | UnsetType = UNSET
+    """Who said yes or no before anything was sent; unset where nobody was asked."""
+    not_sent: int | UnsetType = UNSET
+    """Rows that nobody has sent, because the plan was rejected: they are neither failed nor missing."""
 
     @property
     def all_landed(self) -> bool:
@@ -113,6 +118,10 @@ class Report(Value, frozen=True):
         return [*found, f"{shards_named(self.absent)} never landed"] if self.absent else found
 
     def __str__(self) -> str:
+        if self.approval and self.approval.refused:
+            rest = self.records - (self.not_sent or 0)
+            sent = f"nothing more was sent; {rest} rows have jobs of an earlier try" if rest else "nothing was sent"
+            return f"{self.approval}: {sent}, and nothing was written"
         money = "" if self.actual_usd is None else f", ${self.actual_usd:.4f}"
         if self.actual_usd is not None and self.estimated_usd is not None:
             money += f" (estimated ${self.estimated_usd:.4f})"
@@ -135,7 +144,7 @@ class Report(Value, frozen=True):
         if self.reused:
             repaired += f" ({self.reused} with the vector of an earlier run)"
         back = f"; {counted(self.twins, 'row')} with the text of another row, which was sent once" if self.twins else ""
-        back += "".join(f"; {part}" for part in (self.written, self.parity, self.swapped) if part)
+        back += "".join(f"; {part}" for part in (self.written, self.parity, self.swapped, self.approval) if part)
         return (
             f"manifest {self.manifest}: {self.answered} of {self.records} rows answered{repaired}, "
             f"{self.failed} failed{bad}, {self.missing} missing{extra}; {jobs}, {used}{money}{back}"

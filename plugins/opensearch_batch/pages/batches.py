@@ -153,6 +153,7 @@ def _why(held: Held) -> str:
     return {
         "scheduled": f"a slot of the pool {held.pool}, or of the DAG or the executor",
         "queued": "a worker",
+        "awaiting_input": "somebody's approval",
         "up_for_retry": f"its try {held.tries + 1}",
     }.get(held.state, "an answer")
 

@@ -7,12 +7,24 @@ from collections.abc import Iterator
 from opensearch_batch.pages.markup import Values, document, links, number, rows, table, usd
 
 JOB = ("shard", "round", "provider_job_id", "task_id", "state", "done", "failed", "records")
+ANSWERS = {
+    "waiting": "not yet: see Required Actions of the task",
+    "approved": "approved",
+    "rejected": "rejected, the run sent nothing",
+    "no_answer": "nobody answered in time, which counts as rejected: the run sent nothing",
+}
 COUNTS = ("records", "answered", "repaired", "failed", "missing", "duplicates", "foreign", "unreadable")
 
 
 def run_page(dag_id: str, run_id: str, pushed: Values) -> str:
-    """`pushed` has what there is of plan, spec, connector_id, model_id, jobs, outcomes and report."""
-    parts = (_plan(pushed), _model(pushed), _jobs(pushed), _report(pushed.get("report")))
+    """`pushed` has what there is of plan, spec, approval, connector_id, model_id, jobs, outcomes and report."""
+    parts = (
+        _plan(pushed),
+        _approval(pushed.get("approval")),
+        _model(pushed),
+        _jobs(pushed),
+        _report(pushed.get("report")),
+    )
     return document(f"{dag_id}: {run_id}", (line for part in parts for line in part))
 
 
@@ -36,6 +48,23 @@ def _plan(pushed: Values) -> Iterator[str]:
             "dry run": "yes, nothing is sent" if plan.get("dry_run") else "no",
             "input": spec.get("input", {}).get("uri"),
             "output": spec.get("output", {}).get("uri"),
+        }
+    )
+
+
+def _approval(approval: Values | None) -> Iterator[str]:
+    """Where somebody was asked; a rejection is said before all else that did not happen."""
+    if not approval or approval["answer"] == "not_asked":
+        return
+    yield '<h2 id="approval">Approval</h2>'
+    yield table(
+        {
+            "answer": ANSWERS.get(approval["answer"], approval["answer"]),
+            "by": approval.get("by"),
+            "at": approval.get("at"),
+            "asked for": f"{number(approval['records'])} rows, {usd(approval['estimated_usd'])}",
+            "because limits.ask_above_usd is": usd(approval["ask_above_usd"]),
+            "rejected without an answer until": approval.get("until"),
         }
     )
 
@@ -85,6 +114,9 @@ def _report(report: Values | None) -> Iterator[str]:
     if not report:
         yield "<p>The run is not summed up yet.</p>"
         return
+    if report.get("not_sent") is not None:
+        yield from _rejected(report)
+        return
     yield table(
         {
             "manifest": report["manifest"],
@@ -99,6 +131,14 @@ def _report(report: Values | None) -> Iterator[str]:
     yield from links("Results", report["results"])
     yield from links("Failures", report["failures"])
     yield from rows("First failed rows", ("id", "code", "message"), report["examples"])
+
+
+def _rejected(report: Values) -> Iterator[str]:
+    earlier = report["records"] - report["not_sent"]
+    words = "nothing more was sent" if earlier else "nothing was sent"
+    yield f"<p><strong>The plan was rejected: {words}, and nothing was written.</strong></p>"
+    yield table({"records": report["records"], "not sent": report["not_sent"], "with jobs of an earlier try": earlier})
+    yield "<p>Clear the approval with what follows, and the run asks again.</p>"
 
 
 def _swapped(swapped: Values | None) -> Iterator[str]:

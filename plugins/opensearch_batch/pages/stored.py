@@ -23,7 +23,7 @@ RETURNED = {
     "BatchSensor": "outcomes",
 }
 """By operator, what its return value is."""
-OF_A_RUN = ("plan", "spec", "report")
+OF_A_RUN = ("plan", "spec", "approval", "report")
 SHAPES: dict[tuple[str, str], tuple[str, Any]] = {
     ("PrepareInputOperator", "spec"): ("spec", ToldSpec),
     ("PrepareInputOperator", "plan"): ("plan", ToldPlan),
@@ -34,6 +34,7 @@ SHAPES: dict[tuple[str, str], tuple[str, Any]] = {
 """Of a live run: by operator and key, the value's name and shape."""
 SUBMITTING = ("SubmitBatchOperator", "BatchSensor")
 NOT_BEGUN = ("scheduled", "queued", "up_for_retry", "deferred")
+ASKING = ("ApprovePlanOperator", "awaiting_input")
 TURN = "opensearch_batch.turn.TurnTrigger"
 INSTANCE = ("dag_id", "run_id", "task_id", "map_index")
 
@@ -99,7 +100,9 @@ def pushed_in_live_runs(session: Session) -> Iterator[Pushed]:
 
 
 def held_tasks(session: Session) -> Iterator[Held]:
-    """Yield the tasks of live runs that wait before they submit: for a turn, a pool slot, a worker, or a retry."""
+    """Yield the tasks of live runs that wait before they submit: for an approval, a turn, a pool slot, a worker, or a
+    retry.
+    """
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance as Task
     from airflow.models.trigger import Trigger
@@ -108,12 +111,13 @@ def held_tasks(session: Session) -> Iterator[Held]:
 
     not_begun = and_(Task.operator == SUBMITTING[0], Task.state.in_(NOT_BEGUN))
     turned_away = and_(Task.operator == SUBMITTING[1], Trigger.classpath == TURN)
+    asking = and_(Task.operator == ASKING[0], Task.state == ASKING[1])
     columns = (Task.dag_id, Task.run_id, Task.task_id, Task.map_index, Task.state, Task.pool, Task.try_number)
     wanted = (
         select(*columns, Trigger)
         .join(DagRun, and_(DagRun.dag_id == Task.dag_id, DagRun.run_id == Task.run_id))
         .outerjoin(Trigger, Trigger.id == Task.trigger_id)
-        .where(DagRun.state == "running", or_(not_begun, turned_away))
+        .where(DagRun.state == "running", or_(not_begun, turned_away, asking))
         .order_by(Task.dag_id, Task.run_id, Task.task_id, Task.map_index)
         .options(lazyload("*"))
     )

@@ -7,7 +7,7 @@ earlier. A list that lags more than FRESH_SECONDS is what remains.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from opensearch_batch.errors import PaidBefore, Unavailable
@@ -54,6 +54,19 @@ def refuse_paid(shards: Iterable[Shard], paid_for: str, run: str, store: Provide
             f"{len(paid)} of {len(shards)} shards hold rows that another run has sent to the same model: {shard.name} "
             f"is that of the run {first.claim.run}: {first.words}. Nothing was sent. {WHAT_NOW}"
         )
+
+
+def unpaid(
+    shards: Iterable[Shard], paid_for: str, store: ProviderStore, provider: Provider, counts: Callable[[Claim], bool]
+) -> list[Shard]:
+    """Return the shards for which no job is known that has or may have answers, among the claims that `counts` lets
+    count: those that are still to be paid for.
+    """
+
+    def is_paid(shard: Shard) -> bool:
+        return any(each.words and counts(each.claim) for each in payments(shard, paid_for, store, provider, 0.0))
+
+    return [shard for shard in shards if not is_paid(shard)]
 
 
 def refuse_same(shard: Shard, own: Claim, paid_for: str, store: ProviderStore, provider: Provider) -> None:

@@ -15,6 +15,7 @@ from opensearch_batch.prepare.parameters import unknown_parameters
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import try_writing
 from opensearch_batch.submit.admission import pool_command, pool_name
+from opensearch_batch.tasks.approve import ApprovePlanOperator
 from opensearch_batch.tasks.beside import NO_NEW_INDEX, SwapAliasOperator
 from opensearch_batch.tasks.check_parity import CheckParityOperator
 from opensearch_batch.tasks.submit import SubmitBatchOperator
@@ -100,6 +101,17 @@ def check_write_back(spec: BatchSpec, following: Collection[Any]) -> None:
         raise SpecError(
             "the spec has write_back, and this DAG has no task that writes back: give batch_inference write_back=True, "
             f"or wire a {'WriteChunksOperator' if chunks else 'WriteBackOperator'}. Nothing was sent."
+        )
+
+
+def check_approval(spec: BatchSpec, following: Collection[Any]) -> None:
+    """Raise SpecError where the spec asks before it pays, and no task of the DAG does: the run would pay unasked."""
+    if spec.limits.ask_above_usd is None or not _submitting(following):
+        return
+    if not any(_is_a(ApprovePlanOperator, task) for task in following):
+        raise SpecError(
+            "the spec has limits.ask_above_usd, and this DAG has no task that asks: give it in the BatchSpec itself or "
+            "in overrides= as a dict, or wire an ApprovePlanOperator before what submits. Nothing was sent."
         )
 
 

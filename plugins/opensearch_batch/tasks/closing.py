@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from opensearch_batch.errors import Terminal
+from opensearch_batch.flow.approval import Approval
 from opensearch_batch.flow.beside import Swapped
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, Outcome
@@ -94,6 +95,7 @@ def close_run(
     reused: DataFile | None = None,
     parity: Parity | None = None,
     swapped: Swapped | None | UnsetType = UNSET,
+    approval: Approval | None = None,
 ) -> Report:
     """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow.
 
@@ -109,6 +111,8 @@ def close_run(
         report = replace(report, parity=parity)
     if swapped:
         report = replace(report, swapped=swapped)
+    if approval is not None:
+        report = replace(report, approval=approval)
     run, followed = context["dag_run"], followed_uri(report.manifest)
     failed = failed_before(context)[:NAMED]
     if failed and any(landed_before(uri, run.dag_id, run.run_id) for uri in (report.manifest, followed)):

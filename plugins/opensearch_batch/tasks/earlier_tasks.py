@@ -21,6 +21,11 @@ def was_not_reached(context: Context, task_id: str) -> bool:
     return _states(context, _upstream(context)).get(task_id) == "upstream_failed"
 
 
+def succeeded(context: Context, task_id: str) -> bool:
+    """Whether the task has succeeded: a skipped task leaves what an earlier try of the run gave."""
+    return _states(context, [task_id]).get(task_id) == "success"
+
+
 def _upstream(context: Context) -> list[str]:
     return sorted(context["task"].get_flat_relative_ids(upstream=True))
 

@@ -20,7 +20,7 @@ from opensearch_batch.tasks.closing import (
     of_this_preparation,
     run_key,
 )
-from opensearch_batch.tasks.earlier_tasks import failed_before, was_not_reached
+from opensearch_batch.tasks.earlier_tasks import failed_before, succeeded, was_not_reached
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.metrics import time_landing
 from opensearch_batch.tasks.page_links import ReportLink
@@ -29,6 +29,7 @@ from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from opensearch_batch.flow.approval import Approval
     from opensearch_batch.flow.data_files import DataFile
     from opensearch_batch.flow.landed import Landed
     from opensearch_batch.flow.parity import Parity
@@ -138,6 +139,8 @@ class ReportOperator(BatchOperator):
         the index fails.
     :param compared_by: task id of a CheckParityOperator: a run whose vectors are too far from the model's fails.
     :param swapped_by: task id of the SwapAliasOperator: a run whose alias has not moved fails.
+    :param approved_by: task id of an ApprovePlanOperator: after a rejection the report says so and is skipped. Nothing
+        is judged then and nothing written, no checkpoint moved, and no asset event emitted.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "planned_by", "landed")
@@ -155,6 +158,7 @@ class ReportOperator(BatchOperator):
         written_by: Sequence[str] = (),
         compared_by: str = "",
         swapped_by: str = "",
+        approved_by: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -165,6 +169,7 @@ class ReportOperator(BatchOperator):
         self.submitted_by, self.waited_by, self.written_by = submitted_by, waited_by, written_by
         self.compared_by = compared_by
         self.swapped_by = swapped_by
+        self.approved_by = approved_by
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.beside import Swapped
@@ -172,6 +177,7 @@ class ReportOperator(BatchOperator):
         from opensearch_batch.flow.written import Written
         from opensearch_batch.land.bad_rows import land_bad_rows
         from opensearch_batch.land.index_checkpoint import keep_checkpoint
+        from opensearch_batch.land.not_sent import rejected_report
         from opensearch_batch.land.repair import leave
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.land.reused import keep_for_later, land_reused
@@ -198,11 +204,16 @@ class ReportOperator(BatchOperator):
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
         planned = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by)
         landed = planned.landed
+        submitted = [job for job in self._pulled(context, self.submitted_by, Job) if planned.has(job)]
+        approval = self._approval(context)
+        if approval and approval.refused:
+            report = rejected_report(plan, approval, submitted)
+            context["ti"].xcom_push(key="report", value=report.to_dict())
+            raise AirflowSkipException(str(report))
         output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
         left = leave(landed, planned.taken, vendor, output_uri, plan.run_key)
         bad = land_bad_rows([plan.bad_rows_uri] if plan.bad_rows_uri else [], output_uri, plan.run_key)
         limit, shrink = spec.limits.max_failed_fraction, spec.output.may_shrink or spec.write_back is not None
-        submitted = [job for job in self._pulled(context, self.submitted_by, Job) if planned.has(job)]
         waited = [end for end in self._pulled(context, self.waited_by, Outcome) if planned.has(end.job)]
         paid = unlanded(submitted, waited, landed)
         files = {part.results.uri for part in landed if part.results} | {plan.reused.uri if plan.reused else ""}
@@ -229,6 +240,7 @@ class ReportOperator(BatchOperator):
             written=written if self.written_by else None,
             reused=reused,
             parity=self._parity(context),
+            approval=approval,
             swapped=next(iter(self._pulled(context, [self.swapped_by], Swapped)), None) if swaps else UNSET,
         )
         is_beside = spec.write_back is not None and spec.write_back.is_beside
@@ -238,6 +250,16 @@ class ReportOperator(BatchOperator):
             raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
         self.lineage = partial(of_report, way_of(context, settings_of_spec(spec)), report)
         return report.to_dict()
+
+    def _approval(self, context: Context) -> Approval | None:
+        """None where nobody was asked in this try."""
+        from opensearch_batch.flow.approval import Approval
+        from opensearch_batch.tasks.approve import APPROVAL
+
+        if not self.approved_by or not succeeded(context, self.approved_by):
+            return None
+        found = Approval.from_dict(context["ti"].xcom_pull(task_ids=self.approved_by, key=APPROVAL))
+        return found if found.was_asked else None
 
     def _parity(self, context: Context) -> Parity | None:
         """Of a check that failed before it had figures, too; None where nothing was to be compared."""

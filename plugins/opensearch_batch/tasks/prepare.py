@@ -14,9 +14,11 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from opensearch_batch import providers
 from opensearch_batch.dotted import with_dotted
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.tasks.approve import ApprovePlanOperator
 from opensearch_batch.tasks.base import BatchOperator, cluster, open_provider_store, refuse_local_work
 from opensearch_batch.tasks.before_paying import (
     NOWHERE,
+    check_approval,
     check_connections,
     check_places,
     check_pools,
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
     from opensearch_batch.prepare.plan import Plan
     from opensearch_batch.prepare.preflight import Preflight
 
-FOR_REUSED = WriteBackOperator | CheckParityOperator | SwapAliasOperator
-"""What follows also where nothing is sent, and all vectors are those of earlier runs."""
+FOR_REUSED = WriteBackOperator | CheckParityOperator | SwapAliasOperator | ApprovePlanOperator
+"""What follows also where nothing is sent, and all vectors are those of earlier runs: an approval asks nothing then,
+and lets through what stands behind it.
+"""
 
 
 class PrepareInputOperator(BatchOperator, SkipMixin):
@@ -153,6 +157,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         following = list(self.get_flat_relatives(upstream=False))
         check_pools(spec, following)
         check_write_back(spec, following)
+        check_approval(spec, following)
         if not spec.dry_run and not by_hand:
             check_connections([spec.connections.opensearch, spec.provider_connection])
         if not spec.dry_run:
