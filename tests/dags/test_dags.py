@@ -31,7 +31,7 @@ DEMOS = [f"embed_stdlib_docs{vendor}" for vendor in VENDORS]
 DAGS = {
     **{f"embed_stdlib_docs{vendor}": PIPELINE | {"extract_docstrings"} for vendor in VENDORS},
     **{f"fill_stdlib_docs{vendor}": PIPELINE | WRITING | {"put_documents"} for vendor in VENDORS},
-    "batch_inference": PIPELINE,
+    "batch_inference": PIPELINE | {"approve"},
     "nightly_batch": PIPELINE,
     "fill_embeddings": PIPELINE | WRITING | {"check_parity"},
     "change_model": PIPELINE | BESIDE | {"check_parity"},

@@ -170,6 +170,7 @@ class Fill:
             landed=[landed] if landed else [],
             written_by=["write_back", "write_reused", "write_chunks"],
             compared_by="check_parity",
+            approved_by="approve",
         )
         found: dict[str, Any] = self.run.execute(operator)
         return found

@@ -116,6 +116,7 @@ class Beside(Fill):
             landed=[landed] if landed else [],
             written_by=["write_back", "write_reused", "write_chunks"],
             swapped_by="swap",
+            approved_by="approve",
         )
         found: dict[str, Any] = self.run.execute(operator)
         return found

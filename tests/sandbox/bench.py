@@ -108,6 +108,7 @@ class TaskInstance:
     """Remembers XComs by task and key."""
 
     map_index = -1
+    id = UUID(int=2)
     dag_version_id = UUID(int=1)
 
     def __init__(self, xcoms: dict[tuple[str, str], Any], task_id: str, states: dict[str, str] | None = None) -> None:
@@ -160,7 +161,8 @@ class Run:
             "dag": operator.dag if operator.has_dag() else self.dag,
             "dag_run": run,
             "task": operator,
-            "ti": TaskInstance(self.xcoms, operator.task_id, self.task_states),
+            "ti": (ti := TaskInstance(self.xcoms, operator.task_id, self.task_states)),
+            "task_instance": ti,
             "task_state_store": self.states.setdefault(operator.task_id, StateStore()),
             "outlet_events": self.events,
         }

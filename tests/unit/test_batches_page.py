@@ -163,6 +163,8 @@ def test_a_task_that_waits_to_submit_says_for_what(airflow: Database) -> None:
         ("BatchSensor", 5, "deferred", {"trigger_id": another}),
         ("BatchSensor", 6, "deferred", {"trigger_id": turn}),
         ("FetchOutputOperator", 7, "queued", {}),
+        ("ApprovePlanOperator", 8, "awaiting_input", {}),
+        ("ApprovePlanOperator", 9, "queued", {}),
     ]
     for operator, index, state, more in states:
         airflow.task(("nightly", "manual__1", "shard.task", index), operator, state, **more)
@@ -173,6 +175,7 @@ def test_a_task_that_waits_to_submit_says_for_what(airflow: Database) -> None:
         2: "a worker",
         3: "its try 2",
         6: its_turn,
+        8: "somebody's approval",
     }
 
 

@@ -19,6 +19,7 @@ from opensearch_batch.tasks.base import flat, know_keys, open_provider_store
 from opensearch_batch.tasks.claiming import paid_for, shares
 from opensearch_batch.tasks.closing import run_name
 from opensearch_batch.tasks.errors import airflow_errors, patient
+from opensearch_batch.tasks.forced import force_word
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.settings import settings_of_spec
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 APPROVAL = "approval"
 """Key of the XCom."""
+WORD = "approved_word"
+"""Key of a note that outlives clears: the run's deliberate word for a second payment, when it was last approved."""
 
 
 class ApprovePlanOperator(ApprovalOperator):
@@ -69,6 +72,8 @@ class ApprovePlanOperator(ApprovalOperator):
             asked = Approval.from_dict(context["ti"].xcom_pull(task_ids=self.task_id, key=APPROVAL))
             answered = _answered(asked, event, self.APPROVE)
             context["ti"].xcom_push(key=APPROVAL, value=answered.to_dict())
+            if not answered.refused:
+                context["task_state_store"].set(WORD, force_word(context))
             self.log.info("%s", answered)
         return super().execute_complete(context, event)
 
@@ -97,13 +102,18 @@ class ApprovePlanOperator(ApprovalOperator):
         return Approval("not_asked", plan.records, plan.estimated_usd, above or 0.0)
 
     def _unpaid(self, context: Context, spec: BatchSpec) -> list[Shard]:
-        """With `same_input: share` what another run has paid for costs nothing either."""
+        """With `same_input: share` what another run has paid for costs nothing either. A word for a second payment that
+        was not approved yet makes all of it payable again.
+        """
         from opensearch_batch.flow.shards import Shard
         from opensearch_batch.submit.same_input import unpaid
 
         settings, run = settings_of_spec(spec), run_name(context)
         know_keys(settings, context)
         shards = [Shard.from_dict(each) for each in flat(context["ti"].xcom_pull(task_ids=self.planned_by) or [])]
+
+        if (word := force_word(context)) and context["task_state_store"].get(WORD) != word:
+            return shards
 
         def counts(claim: Claim) -> bool:
             return claim.run == run or shares(context, spec)
