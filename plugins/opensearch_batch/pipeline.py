@@ -11,6 +11,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import AssetAlias, TriggerRule, XComArg, task_group
 
 from opensearch_batch.errors import SpecError
+from opensearch_batch.limit_section import LimitSection
 from opensearch_batch.operators import (
     CarryOverOperator,
     CheckParityOperator,
@@ -28,7 +29,7 @@ from opensearch_batch.operators import (
     WriteChunksOperator,
 )
 from opensearch_batch.sensor import BatchSensor
-from opensearch_batch.spec import BatchSpec, LimitSection
+from opensearch_batch.spec import BatchSpec
 from opensearch_batch.submit.admission import pool_command, pool_name
 from opensearch_batch.tasks.ask_first import TASK_ID as APPROVE
 from opensearch_batch.tasks.ask_first import ask_first, may_ask

@@ -15,6 +15,7 @@ from opensearch_batch import providers
 from opensearch_batch.errors import InputError, SpecError, Terminal
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.limit_section import LimitSection
 from opensearch_batch.prepare.bad_rows import BadRows, collected, refuse_bad_rows
 from opensearch_batch.prepare.chunk_mapping import most_chunks, refuse_chunks
 from opensearch_batch.prepare.chunks import CHUNK_TYPES, chunks_of
@@ -44,7 +45,7 @@ from opensearch_batch.sources.index_rows import DOCUMENT, ID
 from opensearch_batch.sources.inputs import read_rows
 from opensearch_batch.sources.records import Record, read_records
 from opensearch_batch.sources.rows import BadRow
-from opensearch_batch.spec import BatchSpec, LimitSection
+from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import ObjectWriter, matches, remove
 from opensearch_batch.temporary_database import temporary_database
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from opensearch_batch.spec import LimitSection
+from opensearch_batch.limit_section import LimitSection
 from opensearch_batch.tasks.base import BatchOperator, flat
 from opensearch_batch.tasks.closing import instance
 from opensearch_batch.tasks.settings import TaskSettings
