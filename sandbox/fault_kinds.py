@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.cluster_trouble import BULK, TROUBLES
 from sandbox.odd_answers import BODIES, JOB_FIELDS
 from sandbox.odd_lines import ROW_SHAPES, TEXT_SHAPES, VECTOR_SHAPES
+from sandbox.odd_objects import OBJECT_SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -48,6 +49,7 @@ SHAPES: dict[str, Collection[str]] = {
     "odd_rows": ROW_SHAPES,
     "odd_vectors": VECTOR_SHAPES,
     "odd_texts": TEXT_SHAPES,
+    "odd_objects": OBJECT_SHAPES,
     "odd_body": BODIES,
     "odd_job": JOB_FIELDS,
 }
@@ -131,6 +133,13 @@ KINDS: dict[str, Kind] = {
     ),
     "odd_texts": _job(
         "The texts of the first `count` (all) lines of the results come `as` " + _words(TEXT_SHAPES) + ".",
+        frozenset({"as", "count"}),
+        frozenset({"as"}),
+    ),
+    "odd_objects": _job(
+        "The texts of the first `count` (all) lines of the results, which should be objects of a schema, come `as` "
+        + _words(OBJECT_SHAPES)
+        + ".",
         frozenset({"as", "count"}),
         frozenset({"as"}),
     ),

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from sandbox.odd_objects import with_objects
+
 ROW_SHAPES = (
     "status_0",
     "request_timeout",
@@ -31,10 +33,11 @@ class OddLines:
 
     def __init__(self, faults: Faults) -> None:
         self._vectors, self._texts = faults.get("odd_vectors"), faults.get("odd_texts")
+        self._objects = faults.get("odd_objects")
         self._seen = 0
 
     def treat(self, line: bytes) -> bytes:
-        shapes = [self._due(order) for order in (self._vectors, self._texts)]
+        shapes = [self._due(order) for order in (self._vectors, self._texts, self._objects)]
         self._seen += 1
         if not any(shapes):
             return line
@@ -43,6 +46,8 @@ class OddLines:
             said = with_vectors(said, shapes[0])
         if shapes[1]:
             said = with_texts(said, shapes[1])
+        if shapes[2]:
+            said = with_objects(said, shapes[2])
         end = b"\n" if line.endswith(b"\n") else b""
         # The standard library's writes NaN, as servers in Python do.
         return json.dumps(said, separators=(",", ":")).encode() + end

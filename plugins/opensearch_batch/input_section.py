@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +12,13 @@ from opensearch_batch.errors import SpecError
 from opensearch_batch.section import Section
 
 InputFormat = Literal["jsonl", "csv", "parquet"]
+
+URI = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
+
+
+def is_uri(template: str) -> bool:
+    """Whether a template is the URI of one, and no template itself."""
+    return "{{" not in template and "{%" not in template and URI.fullmatch(template) is not None
 
 
 class InputSection(Section):
@@ -47,6 +55,12 @@ class InputSection(Section):
     text_field: str = Field("text", description="Field with the text to send.")
     prompt: str | None = Field(
         None, description='Template over the row\'s fields, e.g. "{title}: {text}"; instead of text_field.'
+    )
+    template: str | None = Field(
+        None,
+        description="Jinja template over the row's fields, with conditions, loops and filters (e escapes, tojson "
+        "quotes); instead of text_field and prompt. The template itself, or the URI of its file. A field that a row "
+        "does not have makes a bad row.",
     )
     chunks: ChunkSection | None = Field(
         None, description="With it each text is cut into chunks, and each chunk is a row, with the id ROW#NUMBER."
@@ -90,9 +104,18 @@ class InputSection(Section):
         if isinstance(fields := values["text_field"], list):
             made = "\\n".join(f"{{{field}}}" for field in fields)
             raise SpecError(f'input.text_field is one field. For several say input.prompt, e.g. prompt: "{made}"')
-        if values.get("prompt") is not None:
-            raise SpecError("input.text_field and input.prompt are two ways to say what is sent; give one of them")
+        for other in ("prompt", "template"):
+            if values.get(other) is not None:
+                raise SpecError(
+                    f"input.text_field and input.{other} are two ways to say what is sent; give one of them"
+                )
         return values
+
+    @model_validator(mode="after")
+    def _one_template(self) -> InputSection:
+        if self.prompt is not None and self.template is not None:
+            raise SpecError("input.prompt and input.template are two ways to say what is sent; give one of them")
+        return self
 
     @property
     def is_partitioned(self) -> bool:

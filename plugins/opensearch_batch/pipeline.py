@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import AssetAlias, TriggerRule, XComArg, task_group
+from airflow.sdk import AssetAlias, TriggerRule, XComArg, literal, task_group
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.limit_section import LimitSection
@@ -82,7 +82,7 @@ def batch_inference(
     new = NewIndex(spec, input_uri, overrides) if writes == "beside" else None
     prepare = PrepareInputOperator(
         task_id="prepare_input",
-        spec=spec.to_dict() if isinstance(spec, BatchSpec) else spec,
+        spec=_given(spec),
         input_uri=input_uri,
         overrides=new.overrides if new else overrides,
     )
@@ -197,7 +197,7 @@ class NewIndex:
     """The tasks around the others that fill a new index beside an alias's: `overrides` lead the others there."""
 
     def __init__(self, spec: BatchSpec | str, input_uri: Any, overrides: dict[str, Any] | None) -> None:
-        given = spec.to_dict() if isinstance(spec, BatchSpec) else spec
+        given = _given(spec)
         make = MakeIndexOperator(task_id="make_index", spec=given, input_uri=input_uri, overrides=overrides)
         self.overrides: Any = make.output
         self.index = XComArg(make, key="new_index")
@@ -225,6 +225,16 @@ class NewIndex:
             gate.trigger_rule = TriggerRule.ALL_SUCCESS
             over >> gate >> swap
         return swap
+
+
+def _given(spec: BatchSpec | str) -> Any:
+    """Return the spec for a task. Airflow fills in templates of a task's arguments, and must leave that of the rows."""
+    if isinstance(spec, str):
+        return spec
+    values = spec.to_dict()
+    if spec.input.template is not None:
+        values["input"] = {**values["input"], "template": literal(spec.input.template)}
+    return values
 
 
 def _writes(spec: BatchSpec | str) -> bool | Literal["beside"]:

@@ -52,7 +52,8 @@ def open(manifest_uri: str) -> Results:
 
 
 class Results:
-    """The answered rows of one run: dicts of `id` and `embedding` or `output`, and the row's other fields.
+    """The answered rows of one run: dicts of `id` and `embedding` or `output`, and the row's other fields. With an
+    output schema `output` is an object in JSON Lines; Parquet has its properties as fields of the row.
 
     `len()` is the number of rows. Rows are in the order of the provider's answers.
     """
@@ -158,8 +159,9 @@ def _column(name: str, rows: Sequence[dict[str, Any]]) -> pyarrow.Array:
         return _vectors([row[name] for row in rows])
     if name == "truncated":
         return pyarrow.array([row.get(name, False) for row in rows], pyarrow.bool_())
-    kind = pyarrow.string() if name in ("id", "output") else None
-    return pyarrow.array([row.get(name) for row in rows], kind)
+    values = [row.get(name) for row in rows]
+    of_text = name == "id" or (name == "output" and not any(isinstance(value, dict) for value in values))
+    return pyarrow.array(values, pyarrow.string() if of_text else None)
 
 
 def _vectors(vectors: Sequence[Sequence[float]]) -> pyarrow.Array:

@@ -21,8 +21,9 @@ from opensearch_batch import providers
 from opensearch_batch.dotted import explained, with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
-from opensearch_batch.input_section import InputSection
+from opensearch_batch.input_section import InputSection, is_uri
 from opensearch_batch.limit_section import LimitSection
+from opensearch_batch.model_section import ModelSection
 from opensearch_batch.parity_section import ParitySection
 from opensearch_batch.placeholders import fill, fill_each
 from opensearch_batch.reuse_section import ReuseSection
@@ -36,71 +37,6 @@ RESERVED = frozenset(
     }
 )
 """Names that a result has already."""
-
-
-class ModelSection(Section):
-    """The hosted model, and the names of connector, model and model group in the cluster."""
-
-    provider: str = Field(
-        providers.DEFAULT.NAME,
-        description="Vendor whose API is spoken; a compatible server counts as that vendor. Also the name of a "
-        "provider from another package.",
-    )
-    name: str = Field(description="The vendor's model id.", examples=["text-embedding-3-small"])
-    endpoint: str = Field(
-        "/v1/embeddings",
-        description="API path that each row is sent to; default: the provider's first.",
-    )
-    parameters: dict[str, Any] = Field(
-        {},
-        description="Sent with every row, e.g. dimensions or max_tokens. encoding_format: base64 makes an embeddings "
-        "output a quarter as large, and stays out of the connector.",
-    )
-    job: dict[str, Any] = Field(
-        {},
-        description="Settings of the vendor's job besides the rows, e.g. files_uri; the provider's page in "
-        "docs/providers lists the keys.",
-    )
-    texts_per_request: int = Field(
-        1,
-        ge=1,
-        description="Texts a request, for embeddings: more texts, fewer lines. At most the provider's limit. A text "
-        "that the provider refuses fails its whole request; a repair round then sends the request's rows alone. A "
-        "task holds the whole answer to a request in memory, times four.",
-    )
-    registered_as: str | None = Field(
-        None,
-        description="Name of connector and model in OpenSearch; default: the spec's name. Specs that share a model "
-        "share this name.",
-    )
-    group: str = Field("opensearch-batch", description="Model group; created when absent.")
-    on_change: Literal["error", "redeploy"] = Field(
-        "error",
-        description="When the cluster's connector differs from this spec: error shows the difference, redeploy "
-        "replaces the connector, and searches fail for the seconds between.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_endpoint(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "endpoint" not in values and isinstance(name := values.get("provider"), str):
-            return {**values, "endpoint": providers.get(name).ENDPOINTS[0]}
-        return values
-
-    @model_validator(mode="after")
-    def _known(self) -> ModelSection:
-        provider = providers.get(self.provider)
-        try:
-            provider.JobSettings.model_validate(self.job)
-        except ValidationError as error:
-            raise SpecError(
-                "; ".join(f"model.job.{explained(item, provider.JobSettings)}" for item in error.errors())
-            ) from None
-        if self.endpoint not in provider.ENDPOINTS:
-            raise SpecError(f"model.endpoint {self.endpoint!r} is not one of {', '.join(provider.ENDPOINTS)}")
-        if self.texts_per_request > (most := provider.MAX_TEXTS_A_REQUEST.get(self.endpoint, 1)):
-            raise SpecError(f"model.texts_per_request is {self.texts_per_request}; {self.endpoint} allows {most}")
-        return self
 
 
 class OutputSection(Section):
@@ -314,6 +250,10 @@ class BatchSpec(Section):
             at["model.job.files_uri"] = uri
         if self.reuse:
             at["reuse.uri"] = self.reuse.uri
+        if isinstance(uri := self.model.output_schema, str) and "://" in uri:
+            at["model.output_schema"] = uri
+        if (uri := self.input.template) and is_uri(uri):
+            at["input.template"] = uri
         filled: dict[str, Any] = {key: fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
         if self.input.query:
             filled["input.query"] = fill_each(f"{self.name}: input.query", self.input.query, placeholders)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox import embedding
 from sandbox.aws_face.caller import AWSError
 from sandbox.aws_face.container import stand_in
+from sandbox.fitting import fitting
 from sandbox.ids import derived
 
 if TYPE_CHECKING:
@@ -140,10 +141,18 @@ def _generate(model_id: str, family: str, body: Any) -> Answer:
         asked = _last_text(messages)
     except Refused as error:
         return Answer(None, (400, str(error)))
-    text = stand_in(asked)
+    text = _written(family, body, asked)
     given, made = len(json.dumps(messages).split()), len(text.split())
     shape = _claude if family == "anthropic" else _nova
     return Answer(shape(model_id, body, text, given, made), None, given, made)
+
+
+def _written(family: str, body: dict[str, Any], asked: str) -> str:
+    """Claude takes a schema in `output_config.format`:
+    https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
+    """
+    wanted = (body.get("output_config") or {}).get("format") if family == "anthropic" else None
+    return json.dumps(fitting(wanted["schema"], asked), ensure_ascii=False) if wanted else stand_in(asked)
 
 
 def _last_text(messages: Any) -> str:

@@ -1,4 +1,6 @@
-"""Chat and responses without a model: the right shape around a text that says it is a stand-in."""
+"""Chat and responses without a model: the right shape around a text that says it is a stand-in, or around an object
+that fits the request's schema.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,10 @@ import json
 import time
 from typing import Any
 
+from sandbox.fitting import fitting
 from sandbox.ids import derived
 from sandbox.openai_face.errors import OpenAIError, missing, no_such_model
+from sandbox.openai_face.formats import schema_in
 
 MODELS = ("gpt-4o-mini", "gpt-4o", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-5", "gpt-5-mini", "gpt-5-nano")
 QUOTED_CHARACTERS = 200
@@ -26,12 +30,22 @@ def answer(endpoint: str, body: dict[str, Any]) -> tuple[dict[str, Any], int, in
         raise missing(name)
     asked = _asked(body[name], name)
     text = f"[sandbox stand-in: no model was asked] The request ended with: {asked[:QUOTED_CHARACTERS]}"
-    if _wants_json(body):
+    wanted = _format(body)
+    if wanted.get("type") == "json_object":
         text = json.dumps({"sandbox_stand_in": text})
+    elif wanted.get("type") == "json_schema":
+        text = _object(schema_in(wanted, chat), asked)
     id_ = derived(endpoint, json.dumps(body, sort_keys=True))
     input_tokens, output_tokens = len(json.dumps(body[name]).split()), len(text.split())
     make = _completion if chat else _response
     return make(id_, model, text, input_tokens, output_tokens), input_tokens, output_tokens
+
+
+def _object(schema: dict[str, Any], asked: str) -> str:
+    try:
+        return json.dumps(fitting(schema, asked), ensure_ascii=False)
+    except ValueError as error:
+        raise OpenAIError(400, str(error), code="not_served_by_the_sandbox") from None
 
 
 def _asked(given: object, name: str) -> str:
@@ -47,10 +61,11 @@ def _asked(given: object, name: str) -> str:
     return str(content or "")
 
 
-def _wants_json(body: dict[str, Any]) -> bool:
+def _format(body: dict[str, Any]) -> dict[str, Any]:
+    """The wanted format of the answer, as a chat or a response names one."""
     text = body.get("text")
     wanted = body.get("response_format") or (text.get("format") if isinstance(text, dict) else None)
-    return isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema")
+    return wanted if isinstance(wanted, dict) else {}
 
 
 def _completion(id_: str, model: str, text: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:

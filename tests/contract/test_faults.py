@@ -296,7 +296,7 @@ def test_a_wrong_order_is_refused(cluster: Cluster, order: dict[str, Any]) -> No
 
 
 def test_every_fault_has_its_parameters_named() -> None:
-    assert len(KINDS) == 53
+    assert len(KINDS) == 54
 
 
 def _answers(cluster: Cluster, task_id: str) -> bool:

@@ -8,9 +8,10 @@ import pytest
 
 from opensearch_batch import providers
 from opensearch_batch.errors import SpecError
+from opensearch_batch.model_section import ModelSection
 from opensearch_batch.prepare.parameters import unknown_parameters
 from opensearch_batch.providers.store import store_class
-from opensearch_batch.spec import BatchSpec, ModelSection
+from opensearch_batch.spec import BatchSpec
 
 AWS_JOB = {"files_uri": "s3://bucket/work", "role_arn": "arn:aws:iam::123456789012:role/r"}
 MODELS = {

@@ -8,6 +8,7 @@ from opensearch_batch.errors import BudgetExceeded
 from opensearch_batch.prepare.chunks import splitter_of
 from opensearch_batch.prepare.lengths import text_limit
 from opensearch_batch.prepare.libraries import require_libraries
+from opensearch_batch.prepare.output_schema import output_schema_of, parameters_of
 from opensearch_batch.prepare.parameters import unknown_parameters
 from opensearch_batch.prepare.prices import tariff_of
 from opensearch_batch.spec import BatchSpec
@@ -16,6 +17,7 @@ from opensearch_batch.spec import BatchSpec
 def spec_checks(spec: BatchSpec) -> list[list[Check]]:
     return [
         [Check("libraries", lambda: _libraries(spec)), Check("model.parameters", lambda: _parameters(spec))],
+        *([[Check("model.output_schema", lambda: _schema(spec))]] if spec.model.output_schema is not None else []),
         [Check("price", lambda: _price(spec))],
         [Check("length of a text", lambda: _length(spec))],
         *([[Check("input.chunks", lambda: _chunks(spec))]] if spec.input.chunks else []),
@@ -31,6 +33,13 @@ def _parameters(spec: BatchSpec) -> str:
     if strange := unknown_parameters(spec.model):
         raise CannotKnow(f"{', '.join(strange)}: not known to the vendor's SDK; a compatible server may know it")
     return ", ".join(spec.model.parameters) or "none"
+
+
+def _schema(spec: BatchSpec) -> str:
+    schema = output_schema_of(spec)
+    assert schema is not None
+    told = "is told" if parameters_of(spec, schema) != parameters_of(spec, None) else "is not told: answers are checked"
+    return f"an object of {', '.join(schema.columns)}; the vendor {told}"
 
 
 def _price(spec: BatchSpec) -> str:

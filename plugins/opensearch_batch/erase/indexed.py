@@ -22,6 +22,7 @@ from opensearch_batch.sources.columns import text_leaves_of
 from opensearch_batch.sources.hashed import hash_of_model
 from opensearch_batch.sources.index_rows import DOCUMENT, ID, address_of, open_index
 from opensearch_batch.sources.records import WrongRow, text_of
+from opensearch_batch.sources.templates import wording_of
 from opensearch_batch.spec import BatchSpec
 
 IDS_AT_ONCE = 500
@@ -166,7 +167,7 @@ def _value(fields: Mapping[str, Any], name: str) -> Any:
 
 def _hash_of(spec: BatchSpec, model: bytes, fields: Mapping[str, Any]) -> Iterator[str]:
     try:
-        yield text_hash(model, text_of(fields, spec.input.text_field, spec.input.prompt))
+        yield text_hash(model, text_of(fields, spec.input.text_field, wording_of(spec.input)))
     except WrongRow:
         return
 

@@ -49,6 +49,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """Of a reason: the provider may answer the row when sent without the rest of the request."""
     truncated: bool = False
     """Of a text: the model stopped at a limit of tokens, before the text's own end."""
+    value: Any = None
+    """Of a text with an output schema: the object in the text; of a text that does not fit: the text."""
 
     @property
     def answered(self) -> bool:

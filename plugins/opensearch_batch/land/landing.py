@@ -17,6 +17,7 @@ from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.data_files import Format
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
+from opensearch_batch.land.output_check import checking, schema_of
 from opensearch_batch.land.reconcile import Failure, Tally, fate, join
 from opensearch_batch.land.row_fields import RowFields, row_fields
 from opensearch_batch.land.tag import tag_of
@@ -62,12 +63,17 @@ def land(
         about = {"model_id": job.model_id, "run": run_key, "shard": part, "batch_id": job.provider_job_id}
         types = dict((job.shard.field_types if job.shard else None) or ())
         fields = stack.enter_context(row_fields([job.shard] if job.shard else []))
-        results = stack.enter_context(open_results(f"{output_uri}/results-{name}", output_format, about, types))
+        schema = schema_of(job.shard)
+        columns = schema.columns if schema else {}
+        results = stack.enter_context(
+            open_results(f"{output_uri}/results-{name}", output_format, about, types, columns)
+        )
         failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{name}.jsonl"))
         handed_on = stack.enter_context(_handed_on(job, tally))
         end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
         asked = (job.shard.asked if job.shard else None) or Asked()
-        sent = join(ids, _lines(outcome, store), provider, end, tally, groups, job.name, asked)
+        check = checking(schema) if schema else None
+        sent = join(ids, _lines(outcome, store), provider, end, tally, groups, job.name, asked, check)
         twins = (job.shard.twins if job.shard else 0) or 0
         for row in _with_twins(sent, fields, tally) if twins else sent:
             if isinstance(row, Answer):
@@ -115,9 +121,9 @@ def _with_twins(rows: Iterable[Answer | Failure], fields: RowFields, tally: Tall
 
 
 def _tag(job: Job, tally: Tally) -> str:
-    """Tell jobs of a shard, the fields beside the shard's answers, and what is handed on apart."""
-    fields = [job.shard.fields_uri] if job.shard and job.shard.fields_uri else []
-    return tag_of(job.key, job.provider_job_id, str(tally.repair), uris=fields)
+    """Tell jobs of a shard, the fields beside the shard's answers, their schema, and what is handed on apart."""
+    beside = [job.shard.fields_uri, job.shard.schema_uri] if job.shard else []
+    return tag_of(job.key, job.provider_job_id, str(tally.repair), uris=[uri for uri in beside if uri])
 
 
 def _lines(outcome: Outcome, store: ProviderStore) -> Iterator[bytes]:

@@ -23,7 +23,10 @@ from opensearch_batch.scrubbing import scrubbed
 REASONS_UNREAD = "reasons_unread"
 """Code of a row without an answer in a job whose file of reasons cannot be read."""
 
-NO_ANSWERS = frozenset({"no_output", "no_vector"})
+INVALID_OUTPUT = "invalid_output"
+"""Code of a row whose answer does not fit the output schema; a repair round asks again."""
+
+NO_ANSWERS = frozenset({"no_output", "no_vector", INVALID_OUTPUT})
 """Codes of rows that the vendor counts as answered."""
 
 MISSING = "missing"
@@ -133,7 +136,8 @@ class Tally:
 @dataclass(frozen=True)
 class Failure:
     """A row without an answer, and the reason. `passing`: the provider may answer the row when sent again; `alone`:
-    when sent without the rest of the request. `twin_of` is the row that was sent in its place.
+    when sent without the rest of the request. `twin_of` is the row that was sent in its place; `output` the answer that
+    does not fit the output schema.
     """
 
     id: str
@@ -142,11 +146,13 @@ class Failure:
     passing: bool = False
     alone: bool = False
     twin_of: str | None = None
+    output: str | None = None
 
     @property
     def line(self) -> dict[str, Any]:
         """In a failures file."""
-        return {"id": self.id, "code": self.code, "message": self.message}
+        output = {} if self.output is None else {"output": self.output}
+        return {"id": self.id, "code": self.code, "message": self.message, **output}
 
     @property
     def handed_on(self) -> dict[str, Any]:
@@ -180,6 +186,7 @@ def fate(
 
 
 ANY = Asked()
+Check = Callable[[Answer], Answer]
 
 
 def join(
@@ -191,12 +198,14 @@ def join(
     groups: Groups | None = None,
     job_name: str = "the job",
     asked: Asked = ANY,
+    check: Check | None = None,
 ) -> Iterator[Answer | Failure]:
     """Yield every id once, answered or failed. The first line about an id counts.
 
     Lines come in any order, answers before reasons. `asked` or else the majority of the FIRST answers tells the length
     of the vectors; a vector of a different length is no answer. Memory holds the shard's ids, the FIRST answers and a
-    line, never all answers. `groups` are the ids by request, where requests have many; `job_name` stands in errors.
+    line, never all answers. `groups` are the ids by request, where requests have many; `job_name` stands in errors;
+    `check` is that of an output schema (land/output_check.py).
     Raise UnknownAnswer where no line can be read, or the reader itself fails: rows without an answer would count as
     missing, go again and be paid for twice.
     """
@@ -204,7 +213,8 @@ def join(
     readable, dimensions = 0, _dimensions_of(asked)
     first: list[Answer] = []
     replied: set[str] = set()
-    for answer in _read(_noting_reasons(lines, tally), provider, groups, tally, job_name):
+    answers = _read(_noting_reasons(lines, tally), provider, groups, tally, job_name)
+    for answer in answers if check is None else map(check, answers):
         readable += 1
         if (known := seen.get(answer.id)) is None:
             tally.foreign += 1
@@ -219,6 +229,7 @@ def join(
                 if groups:
                     replied.add(answer.id)
             if failure := _without_answer(answer, asked):
+                tally.usage += answer.usage
                 yield tally.count(failure)
             elif dimensions is not None:
                 yield _of_length(dimensions, answer, asked, tally)
@@ -257,7 +268,8 @@ def _dimensions_of(asked: Asked) -> int | None:
 def _without_answer(answer: Answer, asked: Asked) -> Failure | None:
     """Return the provider's reason, or say why the answer is no vector; None for an answer."""
     if not answer.answered:
-        return Failure(answer.id, scrubbed(answer.code), scrubbed(answer.message), answer.passing, answer.alone)
+        code, message = scrubbed(answer.code), scrubbed(answer.message)
+        return Failure(answer.id, code, message, answer.passing, answer.alone, output=answer.value)
     if is_vector(answer) or (answer.vector is None and not asked.vectors):
         return None
     words = words_of(answer, MESSAGE_CHARACTERS)

@@ -87,6 +87,7 @@ def prepare_repair(
                         round=before.round + 1,
                         asked=before.asked,
                         field_types=before.field_types,
+                        schema_uri=before.schema_uri,
                     )
                     for shard in made
                 ]

@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 from opensearch_batch import providers
 from opensearch_batch.errors import SpecError
+from opensearch_batch.model_section import ModelSection
 from opensearch_batch.providers.store import store_class
-from opensearch_batch.spec import ModelSection
 
 MISTYPED = 0.85
 """So alike are `dimension` and `dimensions`; `top_k` and `top_p`, both known to some servers, are less."""

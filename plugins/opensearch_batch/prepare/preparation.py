@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from itertools import chain, islice
+from typing import Any
 
 import orjson
 from msgspec import UNSET
@@ -22,6 +23,8 @@ from opensearch_batch.prepare.chunks import CHUNK_TYPES, chunks_of
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
 from opensearch_batch.prepare.index_mapping import refuse_mixed, refuse_unreadable, refuse_unwritable
 from opensearch_batch.prepare.lengths import short_enough
+from opensearch_batch.prepare.output_schema import keep as keep_schema
+from opensearch_batch.prepare.output_schema import output_schema_of, parameters_of
 from opensearch_batch.prepare.plan import Plan, make_plan
 from opensearch_batch.prepare.prices import MeanPrice, tariff_of
 from opensearch_batch.prepare.reused import Reuse
@@ -45,6 +48,7 @@ from opensearch_batch.sources.index_rows import DOCUMENT, ID
 from opensearch_batch.sources.inputs import read_rows
 from opensearch_batch.sources.records import Record, read_records
 from opensearch_batch.sources.rows import BadRow
+from opensearch_batch.sources.templates import wording_of
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import ObjectWriter, matches, remove
 from opensearch_batch.temporary_database import temporary_database
@@ -79,6 +83,8 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
             _reuse(spec, f"{folder}/{REUSED_FILE}", run_key) as reuse,
         ):
             asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
+            schema = output_schema_of(spec)
+            parameters = parameters_of(spec, schema)
             if reuse and asked.vectors is False:
                 raise SpecError(f"reuse copies vectors, and {spec.model.endpoint} answers with text")
             documents = _documents(spec, asked, run_name) if spec.input.is_index else None
@@ -86,14 +92,15 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
             wanted = {TEXT_HASH: spec.write_back or (reuse and not chunks), DOCUMENT: spec.write_back}
             names = [*(name for name in wanted if wanted[name]), *spec.output.include]
             included = IncludedFields(names) if names or chunks else None
-            with closing(_requests(spec, limits, bad, included, documents, reuse)) as requests:
+            with closing(_requests(spec, parameters, limits, bad, included, documents, reuse)) as requests:
                 priced = _priced(requests, price)
                 open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
                 open_fields = opener(folder, ".fields.jsonl", spec.dry_run) if included else None
                 made = list(write_shards(priced, opener(folder, ".jsonl", spec.dry_run), limits, open_ids, open_fields))
             own = CHUNK_TYPES if chunks else {}
             types = tuple({**included.types(), **own}.items()) if included else UNSET
-            shards = [replace(shard, asked=asked, field_types=types) for shard in made]
+            schema_uri = keep_schema(schema, folder) if schema and not spec.dry_run else UNSET
+            shards = [replace(shard, asked=asked, field_types=types, schema_uri=schema_uri) for shard in made]
             bad.keep()
             reused = reuse.keep() if reuse else None
         plan = make_plan(
@@ -170,6 +177,7 @@ def _priced(requests: Iterable[Request], price: MeanPrice | None) -> Iterator[Re
 
 def _requests(
     spec: BatchSpec,
+    parameters: Mapping[str, Any],
     limits: ShardLimits,
     bad: BadRows,
     included: IncludedFields | None,
@@ -181,7 +189,7 @@ def _requests(
         if reuse:
             records = reuse.others(records)
         grouped = spec.model.texts_per_request > 1
-        made = _grouped(records, spec, limits) if grouped else _single(records, spec)
+        made = _grouped(records, spec, limits) if grouped else _single(records, spec, parameters)
         good = 0
         for request in _small_enough(made, limits, bad):
             good += request.rows + request.twin_count
@@ -232,7 +240,11 @@ def _rows(
         with_hash = hashed(rows, spec) if spec.reuse and not (documents or read.chunks) else rows
         records: Iterator[Record | BadRow] = islice(
             read_records(
-                with_hash, id_field=id_field, text_field=read.text_field, prompt=read.prompt, included=included
+                with_hash,
+                id_field=id_field,
+                text_field=read.text_field,
+                prompt=wording_of(read),
+                included=included,
             ),
             read.max_records,
         )
@@ -254,14 +266,15 @@ def _small_enough(requests: Iterable[Request], limits: ShardLimits, bad: BadRows
             yield request
 
 
-def _single(records: Iterable[Record], spec: BatchSpec) -> Iterator[Request]:
+def _single(records: Iterable[Record], spec: BatchSpec, parameters: Mapping[str, Any]) -> Iterator[Request]:
+    """A system prompt and a schema count as text: the vendor bills both with every row."""
     provider, model = providers.get(spec.model.provider), spec.model
+    more = len(orjson.dumps(parameters)) - len(orjson.dumps(model.parameters))
     for record in records:
-        body = provider.request(record.id, record.text, model.name, model.endpoint, model.parameters)
+        body = provider.request(record.id, record.text, model.name, model.endpoint, parameters)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
-        yield Request(
-            raw, len(record.text.encode()), record.place, row_id=record.id, fields=record.fields, twins=(record.twins,)
-        )
+        text_bytes = len(record.text.encode()) + more
+        yield Request(raw, text_bytes, record.place, row_id=record.id, fields=record.fields, twins=(record.twins,))
 
 
 def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) -> Iterator[Request]:

@@ -170,6 +170,23 @@ class Provider(Protocol):
         """Return a line of the input file; `name` is the row's id, or for several texts the group's name."""
         ...
 
+    def with_schema(
+        self, model: str, endpoint: str, parameters: Mapping[str, Any], schema: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the parameters for `request` of a text that fits this JSON schema of an object; unchanged where the
+        vendor has no such parameter: the answers are checked all the same. Raise SpecError where the parameters say
+        another shape.
+        """
+        ...
+
+    def with_system_prompt(
+        self, model: str, endpoint: str, parameters: Mapping[str, Any], prompt: str
+    ) -> dict[str, Any]:
+        """Return the parameters for `request` under this system prompt. Raise SpecError where the vendor takes none, or
+        the parameters have one.
+        """
+        ...
+
     def texts(self, line: Mapping[str, Any]) -> list[str]:
         """Return the texts of a line made by `request`."""
         ...

@@ -50,12 +50,14 @@ def open_results(
     format_: Format,
     provenance: Mapping[str, str],
     field_types: Mapping[str, FieldType] = NO_FIELDS,
+    value_types: Mapping[str, FieldType] = NO_FIELDS,
 ) -> ResultFile:
     """Return a writer for results; the suffix of the URI is the format.
 
     `provenance` becomes columns of a Parquet file; for JSON Lines the manifest has the provenance.
-    `field_types` are the fields that results have from their rows.
+    `field_types` are the fields that results have from their rows, `value_types` the columns of answers with an output
+    schema.
     """
     if format_ == "parquet":
-        return Parquet(f"{uri_without_suffix}.parquet", provenance, field_types)
+        return Parquet(f"{uri_without_suffix}.parquet", provenance, field_types, value_types)
     return JsonLines(f"{uri_without_suffix}.jsonl")

@@ -17,7 +17,7 @@ NO_FIELDS: Mapping[str, Any] = {}
 
 class JsonLines:
     """Lines of {"id", "embedding"} or {"id", "output"}, with "truncated": true where the text is, and the row's fields
-    after the id; a vector that came as JSON text is copied unchanged.
+    after the id; a vector that came as JSON text is copied unchanged. With an output schema `output` is the object.
     """
 
     def __init__(self, uri: str) -> None:
@@ -35,7 +35,8 @@ class JsonLines:
     def add(self, answer: Answer, fields: Mapping[str, Any] = NO_FIELDS) -> None:
         if answer.vector is None:
             mark = {"truncated": True} if answer.truncated else {}
-            self.add_line({"id": answer.id, **fields, "output": answer.output, **mark})
+            output = answer.output if answer.value is None else answer.value
+            self.add_line({"id": answer.id, **fields, "output": output, **mark})
         elif isinstance(answer.vector, bytes):
             self.add_line({"id": answer.id, **fields, "embedding": orjson.Fragment(answer.vector)})
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,6 +34,20 @@ ARROW_TYPES: dict[FieldType, str] = {
 """pyarrow's functions that make the types of included fields."""
 
 
+def _as_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+IN_COLUMN: dict[FieldType, Callable[[Any], Any]] = {
+    "text": lambda value: value if isinstance(value, str) else _as_json(value),
+    "integer": int,  # 1.0 is a whole number for JSON schemas
+    "number": float,
+    "boolean": bool,
+    "json": _as_json,
+}
+"""A property of a checked answer as its column has it."""
+
+
 def arrow() -> Any:
     """Return pyarrow. Raise SpecError where it is not installed."""
     with imported_from("parquet", "output.format parquet"):
@@ -44,14 +58,19 @@ def arrow() -> Any:
 
 class Parquet:
     """Columns: id; the fields from the row; embedding (fixed-size list of float32), or output (text) and truncated
-    (bool); input_tokens, output_tokens; the provenance, dictionary-encoded.
+    (bool); input_tokens, output_tokens; the provenance, dictionary-encoded. With an output schema the columns of
+    `value_types` stand for output.
 
     Needs pyarrow. Vectors are stored plain, because single precision hardly shrinks and every reader knows the plain
     encoding; all other columns are compressed with zstd.
     """
 
     def __init__(
-        self, uri: str, provenance: Mapping[str, str], field_types: Mapping[str, FieldType] = NO_FIELDS
+        self,
+        uri: str,
+        provenance: Mapping[str, str],
+        field_types: Mapping[str, FieldType] = NO_FIELDS,
+        value_types: Mapping[str, FieldType] = NO_FIELDS,
     ) -> None:
         pyarrow = arrow()
         import simdjson
@@ -63,6 +82,7 @@ class Parquet:
         self._file = ArrowFile(self._out)
         self._provenance = dict(provenance)
         self._field_types = dict(field_types)
+        self._value_types = dict(value_types)
         self._writer: Any = None
         self._rows = 0
         self._group_rows = GROUP_ROWS
@@ -94,7 +114,10 @@ class Parquet:
             self._dimensions = answer.dimensions
             self._group_rows = max(1, min(GROUP_ROWS, GROUP_BYTES // (4 * self._dimensions)))
         if answer.vector is None:
-            self._outputs.append(answer.output or "")
+            if self._value_types:
+                self._add_value(answer.value)
+            else:
+                self._outputs.append(answer.output or "")
             self._truncated.append(answer.truncated)
             self._characters += len(answer.output or "")
         else:
@@ -118,6 +141,7 @@ class Parquet:
     def _clear(self) -> None:
         self._ids: list[str] = []
         self._fields: dict[str, list[Any]] = {name: [] for name in self._field_types}
+        self._values: dict[str, list[Any]] = {name: [] for name in self._value_types}
         self._outputs: list[str] = []
         self._truncated: list[bool] = []
         self._characters = 0
@@ -133,6 +157,11 @@ class Parquet:
             if isinstance(value, str):
                 self._characters += len(value)
             self._fields[name].append(value)
+
+    def _add_value(self, value: Mapping[str, Any]) -> None:
+        for name, kind in self._value_types.items():
+            found = value.get(name)
+            self._values[name].append(None if found is None else IN_COLUMN[kind](found))
 
     def _add_vector(self, answer: Answer) -> None:
         single = isinstance(answer.vector, array)
@@ -165,10 +194,14 @@ class Parquet:
     def _answers(self) -> dict[str, Any]:
         arrow = self._arrow
         if not self._dimensions:
-            return {
-                "output": arrow.array(self._outputs, arrow.string()),
-                "truncated": arrow.array(self._truncated, arrow.bool_()),
+            truncated = arrow.array(self._truncated, arrow.bool_())
+            if not self._value_types:
+                return {"output": arrow.array(self._outputs, arrow.string()), "truncated": truncated}
+            columns = {
+                name: arrow.array(self._values[name], getattr(arrow, ARROW_TYPES[kind])())
+                for name, kind in self._value_types.items()
             }
+            return {**columns, "truncated": truncated}
         if self._doubles:
             count = len(self._doubles) // 8
             doubles = arrow.Array.from_buffers(arrow.float64(), count, [None, arrow.py_buffer(self._doubles)])

@@ -19,6 +19,7 @@ from opensearch_batch.sources.provenance import InDocuments, Provenance, has_vec
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.rows import BadRow, Row
 from opensearch_batch.sources.sidecar import InSidecar, Sidecar, open_sidecar
+from opensearch_batch.sources.templates import wording_of
 from opensearch_batch.spec import BatchSpec
 
 MOST_CHARACTERS = 4 << 20
@@ -91,12 +92,12 @@ class ChangedDocuments:
 
     def _hashed(self, rows: Iterable[Row]) -> Iterator[Row | BadRow | None]:
         """Yield the rows as they are sent, each with its text's hash; None for each without a text."""
-        read = self._read
+        read, wording = self._read, wording_of(self._read)
         for row in rows:
             made = self._with_texts(row)
             if isinstance(made, Row):
                 with suppress(WrongRow):
-                    made.fields[TEXT_HASH] = text_hash(self._model, text_of(made.fields, read.text_field, read.prompt))
+                    made.fields[TEXT_HASH] = text_hash(self._model, text_of(made.fields, read.text_field, wording))
             yield made
 
     def _with_texts(self, row: Row) -> Row | BadRow | None:

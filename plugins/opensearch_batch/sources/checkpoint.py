@@ -16,6 +16,7 @@ import orjson
 
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.values import Value
+from opensearch_batch.sources.templates import Template, wording_of
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import open_binary, size_of, write_object
 
@@ -51,6 +52,7 @@ def question_of(spec: BatchSpec, queries: Sequence[Mapping[str, Any]], sidecar: 
     read, model, back = spec.input, spec.model, spec.write_back
     asked: list[Any] = [read.uri, [*queries], read.text_field, read.prompt, model.provider, model.name, model.endpoint]
     asked += [read.too_long, read.max_text_tokens]
+    asked += [wording.source] if isinstance(wording := wording_of(read), Template) else []
     asked += [read.chunks.model_dump()] if read.chunks else []
     target = [back.vector_field, back.provenance] if back else None
     if target and back and back.provenance_index:  # what was not looked for is not known to be absent

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from string import Formatter
 
 from opensearch_batch.errors import InputError
+from opensearch_batch.sources.templates import Template, wording_of
 from opensearch_batch.spec import BatchSpec
 
 
 def columns_of(spec: BatchSpec) -> list[str]:
     """Return the names of the fields that the spec asks for, each once."""
     read = spec.input
-    asked = [read.text_field] if read.prompt is None else fields_of(read.prompt)
+    wording = wording_of(read)
+    asked = [read.text_field] if wording is None else fields_of(wording)
     return list(dict.fromkeys([read.id_field, *asked, *spec.output.include]))
 
 
@@ -26,12 +28,16 @@ def leaves_of(spec: BatchSpec) -> list[str]:
 
 def text_leaves_of(spec: BatchSpec) -> list[str]:
     """Return the dotted paths of the fields of which the text is made."""
-    read = spec.input
-    return [read.text_field] if read.prompt is None else [path_of(name) for name in _named(read.prompt)]
+    wording = wording_of(spec.input)
+    if isinstance(wording, Template):
+        return wording.fields
+    return [spec.input.text_field] if wording is None else [path_of(name) for name in _named(wording)]
 
 
-def fields_of(prompt: str) -> list[str]:
-    """Return the fields of a template: `title` for {title}, {title.x} and {title[0]}."""
+def fields_of(prompt: str | Template) -> list[str]:
+    """Return the fields of a prompt or a template: `title` for {title}, {title.x} and {title[0]}."""
+    if isinstance(prompt, Template):
+        return prompt.fields
     return [re.split(r"[.\[]", name, maxsplit=1)[0] for name in _named(prompt)]
 
 
@@ -51,7 +57,7 @@ def refuse_missing(name: str, there: Iterable[str], wanted: Sequence[str], hint:
     if missing:
         raise InputError(
             f"{name} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, names))}. Correct "
-            f"input.id_field, input.text_field, input.prompt or output.include{hint}."
+            f"input.id_field, input.text_field, input.prompt, input.template or output.include{hint}."
         )
     if twice := sorted({column for column in wanted if names.count(column) > 1}):
         raise InputError(f"{name} has several columns named {', '.join(map(repr, twice))}; give each a name of its own")

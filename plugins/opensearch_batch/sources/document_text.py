@@ -10,6 +10,7 @@ from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.columns import text_leaves_of
 from opensearch_batch.sources.hashed import hash_of_documents
 from opensearch_batch.sources.records import WrongRow, text_of
+from opensearch_batch.sources.templates import wording_of
 from opensearch_batch.spec import BatchSpec
 
 
@@ -18,6 +19,7 @@ class DocumentTexts:
 
     def __init__(self, spec: BatchSpec) -> None:
         self._read, self._model = spec.input, hash_of_documents(spec)
+        self._wording = wording_of(spec.input)
         self.leaves = text_leaves_of(spec)
 
     def of(self, source: Mapping[str, Any]) -> tuple[str, str]:
@@ -28,7 +30,7 @@ class DocumentTexts:
         fields |= {name: value_at(source, name) for name in self.leaves if "." in name and name not in fields}
         if (filled := filled_in(fields, self.leaves)) is None:
             raise WrongRow("the document has no text")
-        text = text_of(filled, self._read.text_field, self._read.prompt)
+        text = text_of(filled, self._read.text_field, self._wording)
         return text, text_hash(self._model, text)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from opensearch_batch.flow.text_hash import model_hash, text_hash
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.rows import BadRow, Row
+from opensearch_batch.sources.templates import wording_of
 from opensearch_batch.spec import BatchSpec
 
 TEXT_HASH = "_text_hash"
@@ -39,8 +40,9 @@ def _hash_of_model(spec: BatchSpec, cut: Any) -> bytes:
 def hashed(rows: Iterable[Row | BadRow], spec: BatchSpec) -> Generator[Row | BadRow, None, None]:
     """A row that cannot be sent stays without: the records name it. Documents of an index come with theirs."""
     model, read = hash_of_model(spec), spec.input
+    wording = wording_of(read)
     for row in rows:
         if isinstance(row, Row):
             with suppress(WrongRow):
-                row.fields[TEXT_HASH] = text_hash(model, text_of(row.fields, read.text_field, read.prompt))
+                row.fields[TEXT_HASH] = text_hash(model, text_of(row.fields, read.text_field, wording))
         yield row

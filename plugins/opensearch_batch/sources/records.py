@@ -14,6 +14,7 @@ import msgspec
 
 from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.rows import BadRow, Place, Row
+from opensearch_batch.sources.templates import Template, UnfilledTemplate
 from opensearch_batch.temporary_database import temporary_database
 
 
@@ -56,7 +57,7 @@ def read_records(
     *,
     id_field: str,
     text_field: str,
-    prompt: str | None = None,
+    prompt: str | Template | None = None,
     included: IncludedFields | None = None,
 ) -> Generator[Record | BadRow, None, None]:
     """Yield a Record for each row, in order; a BadRow for a row without id or text, and for a row with a repeated id.
@@ -70,7 +71,12 @@ def read_records(
 
 
 def _checked(
-    row: Row, seen: SeenIds, id_field: str, text_field: str, prompt: str | None, included: IncludedFields | None
+    row: Row,
+    seen: SeenIds,
+    id_field: str,
+    text_field: str,
+    prompt: str | Template | None,
+    included: IncludedFields | None,
 ) -> Record | BadRow:
     row_id = None
     try:
@@ -115,16 +121,15 @@ def _id(row: dict[str, Any], field: str) -> str:
     raise WrongRow(f"the row {what} {field!r}; an id is text or a whole number")
 
 
-def text_of(row: Mapping[str, Any], field: str, prompt: str | None) -> str:
+def text_of(row: Mapping[str, Any], field: str, prompt: str | Template | None) -> str:
     """Return the text to send. Raise WrongRow where there is none."""
     value = row.get(field) if prompt is None else _filled(prompt, row)
     if not isinstance(value, str):
         have = f"it has {', '.join(sorted(row))}" if field not in row else f"it is {type(value).__name__}"
         raise WrongRow(f"the row has no text in {field!r} ({have})")
     if not value.strip():
-        raise WrongRow(
-            f"the text {'of the prompt' if prompt else f'in {field!r}'} is empty; the provider would refuse it"
-        )
+        named = f"in {field!r}" if prompt is None else "of the prompt"
+        raise WrongRow(f"the text {named} is empty; the provider would refuse it")
     return value
 
 
@@ -135,9 +140,11 @@ def _included(row: Row, row_id: str, included: IncludedFields) -> bytes:
         raise WrongRow(f"output.include: a field cannot go into a result: {error}") from None
 
 
-def _filled(prompt: str, row: Mapping[str, Any]) -> str:
+def _filled(prompt: str | Template, row: Mapping[str, Any]) -> str:
     try:
-        return prompt.format_map(row)
+        return prompt.format_map(row) if isinstance(prompt, str) else prompt.filled(row)
+    except UnfilledTemplate as error:
+        raise WrongRow(f"the template: {error}; the row has {', '.join(sorted(row))}") from None
     except RecursionError:
         raise WrongRow("a field of the prompt is nested too deeply to be written") from None
     except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:

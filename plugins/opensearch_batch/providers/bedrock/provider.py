@@ -19,7 +19,7 @@ from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
-from opensearch_batch.providers.bedrock import models
+from opensearch_batch.providers.bedrock import instructed, models
 from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder
@@ -159,6 +159,14 @@ def row_id(record_id: str) -> str:
         return bytes.fromhex(record_id[1:]).decode()
     except ValueError as error:  # no hex, or not of UTF-8
         raise UnreadableLine(f"recordId {record_id!r}: {error}") from error
+
+
+def with_schema(model: str, endpoint: str, parameters: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    return instructed.with_schema(model, parameters, schema)
+
+
+def with_system_prompt(model: str, endpoint: str, parameters: Mapping[str, Any], prompt: str) -> dict[str, Any]:
+    return instructed.with_system_prompt(model, parameters, prompt)
 
 
 def texts(line: Mapping[str, Any]) -> list[str]:

@@ -145,6 +145,14 @@ def request(
     return {"id": name, "text": text}
 
 
+def with_schema(model: str, endpoint: str, parameters: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    raise NotImplementedError("a row is answered with a vector")
+
+
+def with_system_prompt(model: str, endpoint: str, parameters: Mapping[str, Any], prompt: str) -> dict[str, Any]:
+    raise NotImplementedError("a row is answered with a vector")
+
+
 def texts(line: Mapping[str, Any]) -> list[str]:
     return [str(line["text"])]
 

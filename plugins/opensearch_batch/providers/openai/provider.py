@@ -16,8 +16,8 @@ from opensearch_batch.errors import Transient
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
+from opensearch_batch.providers.openai import instructed, tokens
 from opensearch_batch.providers.openai import output as openai_output
-from opensearch_batch.providers.openai import tokens
 from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import unknown_status
 from opensearch_batch.providers.request_body import members
@@ -156,7 +156,9 @@ def moved(url: str, base_url: str) -> str:
 def request(
     name: str, text: str | Sequence[str], model: str, endpoint: str, parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
-    content: Any = [{"role": "user", "content": text}] if endpoint == "/v1/chat/completions" else text
+    """Messages in the parameters stand before the row's own."""
+    before = parameters.get("messages", [])
+    content: Any = [*before, {"role": "user", "content": text}] if endpoint == "/v1/chat/completions" else text
     field = "messages" if endpoint == "/v1/chat/completions" else "input"
     return {
         "custom_id": name,
@@ -168,7 +170,7 @@ def request(
 
 def texts(line: Mapping[str, Any]) -> list[str]:
     body = line["body"]
-    content = body["messages"][0]["content"] if "messages" in body else body["input"]
+    content = body["messages"][-1]["content"] if "messages" in body else body["input"]
     return [content] if isinstance(content, str) else list(content)
 
 
@@ -281,6 +283,7 @@ def _message(error: Any) -> str | None:
 
 
 tokenizer = tokens.tokenizer
+with_schema, with_system_prompt = instructed.with_schema, instructed.with_system_prompt
 read_line, read_many = openai_output.read_line, openai_output.read_many
 
 

@@ -16,7 +16,7 @@ import msgspec
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
+from opensearch_batch.errors import OutcomeUnknown, SpecError, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked, vectors_of
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
@@ -178,6 +178,15 @@ def request(
 ) -> dict[str, Any]:
     """Return a record; the container gets `input`: the shape of Hugging Face's containers, `inputs` and parameters."""
     return {"id": name, "input": {"inputs": text, **parameters}}
+
+
+def with_schema(model: str, endpoint: str, parameters: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Containers differ in how they are told a shape: a spec says it in model.parameters, as its container takes it."""
+    return dict(parameters)
+
+
+def with_system_prompt(model: str, endpoint: str, parameters: Mapping[str, Any], prompt: str) -> dict[str, Any]:
+    raise SpecError("model.system_prompt: a container takes a single text; say it in input.prompt or input.template")
 
 
 def texts(line: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,74 @@
+"""Templates: the text of a row by Jinja, in its sandbox; and how a spec says what is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from opensearch_batch.errors import SpecError
+from opensearch_batch.input_section import InputSection, is_uri
+from opensearch_batch.storage import exists, open_binary
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+WHERE = "input.template"
+
+
+class UnfilledTemplate(Exception):
+    """Why a template has no text for a row."""
+
+
+class Template:
+    """A compiled template; `fields` are the names that it may ask of a row.
+
+    Nothing is escaped but by a filter. Raise SpecError, with the line, for what is no template.
+    """
+
+    def __init__(self, source: str) -> None:
+        from jinja2 import TemplateSyntaxError, meta
+
+        try:
+            tree = _environment().parse(source)
+            self._template = _environment().from_string(source)
+        except TemplateSyntaxError as error:
+            raise SpecError(f"{WHERE}, line {error.lineno}: {error.message}") from None
+        self.source = source
+        self.fields = sorted(meta.find_undeclared_variables(tree))
+
+    def filled(self, row: Mapping[str, Any]) -> str:
+        """Return the text for a row. Raise UnfilledTemplate where a field is not there, or a filter cannot take it."""
+        from jinja2 import TemplateError
+
+        try:
+            return self._template.render(row)
+        except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise UnfilledTemplate(str(error)) from None
+        except RecursionError:
+            raise UnfilledTemplate("a field is nested too deeply to be written") from None
+
+
+def wording_of(read: InputSection) -> str | Template | None:
+    """Return how the text of a row is made: a prompt's text, a template, or None for a single field."""
+    if read.template is None:
+        return read.prompt
+    return Template(_read(read.template) if is_uri(read.template) else read.template)
+
+
+def _read(uri: str) -> str:
+    if not exists(uri):
+        raise SpecError(f"{WHERE}: there is no object {uri}")
+    with open_binary(uri) as source:
+        try:
+            return source.read().decode()
+        except UnicodeDecodeError as error:
+            raise SpecError(f"{WHERE}: {uri} is not UTF-8: {error}") from None
+
+
+@cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
