@@ -31,6 +31,7 @@ DEMOS = [f"embed_stdlib_docs{vendor}" for vendor in VENDORS]
 DAGS = {
     **{f"embed_stdlib_docs{vendor}": PIPELINE | {"extract_docstrings"} for vendor in VENDORS},
     **{f"fill_stdlib_docs{vendor}": PIPELINE | WRITING | {"put_documents"} for vendor in VENDORS},
+    "label_stdlib_docs": PIPELINE | {"extract_docstrings"},
     "batch_inference": PIPELINE | {"approve"},
     "nightly_batch": PIPELINE,
     "fill_embeddings": PIPELINE | WRITING | {"check_parity"},

@@ -269,7 +269,8 @@ def _without_answer(answer: Answer, asked: Asked) -> Failure | None:
     """Return the provider's reason, or say why the answer is no vector; None for an answer."""
     if not answer.answered:
         code, message = scrubbed(answer.code), scrubbed(answer.message)
-        return Failure(answer.id, code, message, answer.passing, answer.alone, output=answer.value)
+        raw = None if answer.value is None else scrubbed(answer.value)
+        return Failure(answer.id, code, message, answer.passing, answer.alone, output=raw)
     if is_vector(answer) or (answer.vector is None and not asked.vectors):
         return None
     words = words_of(answer, MESSAGE_CHARACTERS)

@@ -1,0 +1,87 @@
+"""Templates: the text of a row by Jinja, in its sandbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from opensearch_batch.errors import SpecError
+from opensearch_batch.sources.records import WrongRow, text_of
+from opensearch_batch.sources.templates import Template, UnfilledTemplate, wording_of
+from opensearch_batch.spec import BatchSpec
+
+ROW = {"id": "a", "title": "Ants & bees", "tags": ["x", "y"], "lang": None}
+
+
+def spec(**read: str) -> BatchSpec:
+    parts = {"name": "n", "model": {"name": "m"}, "output": {"uri": "file:///out"}}
+    return BatchSpec.check({**parts, "input": {"uri": "file:///in", **read}})
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ title }}", "Ants & bees"),
+        ("{{ title | e }}", "Ants &amp; bees"),
+        ("{{ tags | tojson }}", '["x", "y"]'),
+        ("{% if lang %}{{ lang }}{% else %}unknown{% endif %}", "unknown"),
+        ("{% for tag in tags %}<{{ tag }}>{% endfor %}", "<x><y>"),
+        ("{% if more is defined %}{{ more }}{% endif %}.", "."),
+        ("{a}", "{a}"),
+    ],
+)
+def test_a_template_has_conditions_loops_and_filters(source: str, text: str) -> None:
+    assert text_of(ROW, "text", Template(source)) == text
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{{ titel }}", "'titel' is undefined"),
+        ("{{ title.nope }}", "has no attribute 'nope'"),
+        ("{% if more %}x{% endif %}", "'more' is undefined"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ title + 1 }}", "can only concatenate str"),
+        ("{{ title.__class__.__mro__ }}", "is unsafe"),
+        ("{{ tags.append('z') }}", "'append' of 'list' object is unsafe"),
+    ],
+)
+def test_what_cannot_be_filled_is_a_wrong_row(source: str, why: str) -> None:
+    with pytest.raises(UnfilledTemplate, match=why):
+        Template(source).filled(ROW)
+    with pytest.raises(WrongRow, match="the template: .*; the row has id, lang, tags, title"):
+        text_of(ROW, "text", Template(source))
+
+
+def test_what_is_no_template_is_refused_with_its_line() -> None:
+    with pytest.raises(SpecError, match=r"input\.template, line 2: "):
+        Template("fine\n{% if %}")
+
+
+def test_its_fields_are_what_it_may_ask_of_a_row() -> None:
+    assert Template("{{ title }}{% if lang %}{{ about.x }}{% endif %}{% set y = 1 %}{{ y }}").fields == [
+        "about", "lang", "title"
+    ]  # fmt: skip
+
+
+def test_a_template_stands_in_the_spec_or_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "label.j2"
+    path.write_text("File: {{ title }}")
+    for said, text in ((f"file://{path}", "File: Ants & bees"), ("Spec: {{ title }}", "Spec: Ants & bees")):
+        wording = wording_of(spec(template=said).input)
+        assert isinstance(wording, Template)
+        assert wording.filled(ROW) == text
+    assert wording_of(spec(prompt="{title}").input) == "{title}"
+    assert wording_of(spec().input) is None
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(SpecError, match="there is no object file:///nowhere/label.j2"):
+        wording_of(spec(template="file:///nowhere/label.j2").input)
+
+
+@pytest.mark.parametrize("other", [{"prompt": "{text}"}, {"text_field": "body"}])
+def test_two_ways_to_say_what_is_sent_are_refused(other: dict[str, str]) -> None:
+    with pytest.raises(SpecError, match="two ways to say what is sent"):
+        spec(template="{{ text }}", **other)
