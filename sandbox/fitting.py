@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-MOST_DEEP = 20
+DEEP, MOST_DEEP = 6, 20
+"""From the first depth on a schema that holds itself ends: with the last option, null as a rule, and with empty lists.
+"""
 
 
 def fitting(schema: dict[str, Any], text: str) -> Any:
@@ -24,14 +26,15 @@ def _value(schema: Any, root: dict[str, Any], text: str, path: str, depth: int) 
         return values[_number(text, path) % len(values)]
     for name in ("anyOf", "oneOf", "allOf"):
         if options := schema.get(name):
-            return _value(options[0], root, text, path, depth + 1)
+            return _value(options[0 if depth < DEEP else -1], root, text, path, depth + 1)
     kind = schema.get("type")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object" or "properties" in schema:
         properties = schema.get("properties", {})
         return {name: _value(inner, root, text, f"{path}.{name}", depth + 1) for name, inner in properties.items()}
     if kind == "array":
-        count = max(int(schema.get("minItems", 0)), min(2, int(schema.get("maxItems", 2))))
+        least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", 2))
+        count = max(least, min(2, most)) if depth < DEEP else least
         return [_value(schema["items"], root, text, f"{path}[{index}]", depth + 1) for index in range(count)]
     return _plain(kind, schema, text, path)
 

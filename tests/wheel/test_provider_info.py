@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import airflow as airflow_package
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 from airflow._shared.module_loading import import_string
 

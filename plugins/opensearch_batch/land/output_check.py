@@ -9,6 +9,7 @@ import msgspec
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.output_schema import OutputSchema
 from opensearch_batch.flow.shards import Shard
@@ -22,7 +23,7 @@ from opensearch_batch.storage import open_binary
 
 REASON_CHARACTERS = 300
 """Of the reason, which may quote the whole answer; the failures file has the raw answer beside it."""
-PATH_CHARACTERS = 100
+PATH_CHARACTERS = SHOWN = 100
 
 FENCE = "```"
 WHOLE = range(-(1 << 63), 1 << 63)
@@ -52,7 +53,7 @@ def checking(schema: OutputSchema) -> Callable[[Answer], Answer]:
 
     A text that a limit of tokens cut does not go to a repair round: it would be cut again.
     """
-    fits = _by_model(model_at(schema.model)) if schema.model else _by_schema(schema.schema)
+    fits = _by_model(model_at(schema.model), schema.model) if schema.model else _by_schema(schema.schema)
     wholes = [name for name, kind in schema.columns.items() if kind == "integer"]
 
     def checked(answer: Answer) -> Answer:
@@ -120,17 +121,27 @@ def _by_schema(schema: dict[str, Any]) -> Fits:
     return fits
 
 
-def _by_model(model: type[BaseModel]) -> Fits:
+def _by_model(model: type[BaseModel], path: str) -> Fits:
     """The value is what the model makes of the answer: defaults filled in, its own validators run."""
 
     def fits(text: str) -> dict[str, Any]:
+        given = json_in(text)
         try:
-            return model.model_validate(json_in(text)).model_dump(mode="json", by_alias=True)
+            value = model.model_validate(given).model_dump(mode="json", by_alias=True)
+            orjson.dumps(value)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             raise Misfit("$" + "".join(f".{part}" for part in first["loc"]), first["msg"]) from None
+        except orjson.JSONEncodeError as error:
+            raise Misfit("$", f"no result can hold the answer: {error}") from None
         except RecursionError:
             raise Misfit("$", "the answer is nested too deeply to be checked") from None
+        except Exception as error:  # whatever it is, a validator of the user's is at fault, and no row
+            raise SpecError(
+                f"model.output_schema {path} failed at an answer that begins {scrubbed(text)[:SHOWN]!r}: "
+                f"{type(error).__name__}: {error}. Correct the model, and clear this task: nothing is sent again"
+            ) from error
+        return value
 
     return fits
 

@@ -79,9 +79,10 @@ def _of_schema(schema: Any, where: str) -> OutputSchema:
 def _of_model(path: str) -> OutputSchema:
     """The columns are those of what a model writes, which may be other than what it reads."""
     model = model_at(path)
-    schema = model.model_json_schema()
+    schema, written = model.model_json_schema(), model.model_json_schema(mode="serialization")
     refuse_no_schema(schema, f"{WHERE} {path}")
-    return OutputSchema(schema, columns_of(model.model_json_schema(mode="serialization")), path)
+    refuse_no_schema(written, f"{WHERE} {path}, as it is written")
+    return OutputSchema(schema, columns_of(written), path)
 
 
 def _read(uri: str) -> Any:
