@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import landing, parsing, peer, preparing, results, reuse, unique_ids
+from benchmarks import checked, landing, parsing, peer, preparing, results, reuse, unique_ids
 from benchmarks.measure import Benchmark, Measured, Task, measure
 from benchmarks.server import serving
 
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         parsing.BENCHMARK,
         peer.LANDING,
         peer.SUBMIT,
+        checked.BENCHMARK,
     )
 }
 

@@ -67,16 +67,16 @@ def make_answers(task: Task) -> Work:
         ids = [f"{KEY16}-{number}" for number in range(task.of(ROWS))]
         with task.path(SHARD).open("wb") as shard:
             shard.writelines(orjson.dumps({"custom_id": row_id, "body": {}}) + b"\n" for row_id in ids)
-        task.path(ONE_ANSWER).write_bytes(orjson.dumps(_line(ids[0], texts[0])) + b"\n")
+        task.path(ONE_ANSWER).write_bytes(orjson.dumps(line(ids[0], texts[0])) + b"\n")
         chance.shuffle(ids)
         with task.path(ANSWERS).open("wb") as out:
-            out.writelines(orjson.dumps(_line(row_id, texts[n % 512])) + b"\n" for n, row_id in enumerate(ids))
+            out.writelines(orjson.dumps(line(row_id, texts[n % 512])) + b"\n" for n, row_id in enumerate(ids))
         return {"rows": len(ids), "bytes": task.path(ANSWERS).stat().st_size}
 
     return work
 
 
-def _line(row_id: str, text: str) -> dict[str, Any]:
+def line(row_id: str, text: str) -> dict[str, Any]:
     message = {"role": "assistant", "content": text, "refusal": None}
     body = {
         "id": f"chatcmpl-{row_id}", "object": "chat.completion", "created": 1, "model": MODEL,

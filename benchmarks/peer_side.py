@@ -21,7 +21,15 @@ PROMPTS, MODEL, MAX_TOKENS = "rows.jsonl", "gpt-5-mini", 1024
 
 
 def land(task: Task) -> Work:
-    adapter, spec, rows = _adapter(task.url), _spec(), task.of(50_000)
+    return _landing(task, str)
+
+
+def land_checked(task: Task) -> Work:
+    return _landing(task, import_module("benchmarks.labels").Label)
+
+
+def _landing(task: Task, output_type: type) -> Work:
+    adapter, spec, rows = _adapter(task.url), _spec(output_type), task.of(50_000)
     stream = import_module("airflow.providers.common.ai.batch.results").stream_results_to_jsonl
     destination = import_module("airflow.sdk").ObjectStoragePath(task.path(LANDED).as_uri())
 
@@ -66,5 +74,5 @@ def _adapter(url: str) -> Any:
     return import_module("airflow.providers.common.ai.batch.openai").OpenAIBatchAdapter(api_key=KEY, base_url=url)
 
 
-def _spec() -> Any:
-    return import_module("airflow.providers.common.ai.batch.output_schema").build_output_spec(str)
+def _spec(output_type: type = str) -> Any:
+    return import_module("airflow.providers.common.ai.batch.output_schema").build_output_spec(output_type)

@@ -1,5 +1,5 @@
 """Our sides beside the peer's, and that the checks notice a difference. The peer itself needs a venv of its own: its
-sides are run by `python -m benchmarks peer_landing peer_submit` only.
+sides are run by `python -m benchmarks peer_landing peer_submit checked_landing` only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import peer
+from benchmarks import checked, peer
 from benchmarks.child import prepared
 from benchmarks.measure import Task, Unequal
 from benchmarks.peer_side import LANDED
@@ -43,6 +43,22 @@ def test_answers_that_differ_end_the_benchmark(task: Task) -> None:
     with pytest.raises(Unequal, match="other answers"):
         check()
     assert (len(rows), ours["answered"], ours["rest"]) == (20, 20, 0)
+
+
+def test_checked_answers_that_differ_end_the_benchmark(task: Task) -> None:
+    prepared(checked.BENCHMARK.make, task)()
+    ours = [prepared(side.call, task)() for side in checked.BENCHMARK.sides[:2]]
+    rows = [json.loads(line) for line in Path(ours[0]["uri"].removeprefix("file://")).read_bytes().splitlines()]
+    assert {(each["answered"], each["rest"]) for each in ours} == {(20, 0)}
+    assert set(rows[0]["output"]) == {"topic", "confidence", "words", "summary", "parts"}
+    check = prepared(checked.BENCHMARK.check, task, [*ours, {"answered": 20, "rest": 0}])
+    for theirs in (rows, rows[:-1]):
+        lines = [json.dumps({"custom_id": row["id"], "output": row["output"]}) for row in theirs]
+        task.path(LANDED).write_text("\n".join(lines))
+        if theirs is rows:
+            check()
+    with pytest.raises(Unequal, match="other answers"):
+        check()
 
 
 def test_requests_that_differ_end_the_benchmark(task: Task) -> None:
