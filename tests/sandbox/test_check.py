@@ -107,6 +107,11 @@ def test_a_wrong_spec_is_the_only_line(checked: Any) -> None:
     ("what", "sections", "says"),
     [
         ("model.parameters", {"model": {"name": MODEL, "parameters": {"dimension": 8}}}, "did you mean 'dimensions'?"),
+        (
+            "model.output_schema",
+            {"model": {"name": "gpt-4o", "endpoint": "/v1/chat/completions", "output_schema": {"type": "objekt"}}},
+            "model.output_schema is no JSON schema: at $.type",
+        ),
         ("price", {"model": {"name": "mine"}, "limits": {"max_cost_usd": 1}}, "set limits.usd_per_million_tokens"),
         ("connection nowhere", {"connections": {"opensearch": "nowhere"}}, "airflow connections add nowhere"),
         ("connection no_key", {"connections": {"provider": "no_key"}}, "airflow connections add no_key"),

@@ -56,6 +56,8 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
     :param spec: a spec as a dict, or the path of a spec's YAML file; else give input_uri, model and whatever differs
         from the default.
     :param model: the vendor's model id, as `model.name` of a spec.
+    :param output_schema: what each answer of text must fit, as `model.output_schema` of a spec.
+    :param template: as `input.template` of a spec; Airflow does not fill it in.
     :param overrides: dotted spec keys to replace, e.g. {"model.name": "…"}; None or "" leaves the spec's own value.
     """
 
