@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 from msgspec.structs import replace
 
 from opensearch_batch.errors import SpecError
@@ -32,6 +33,7 @@ from opensearch_batch.prepare.prices import Price
 from opensearch_batch.scrubbing import remember_connection
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.before_paying import check_approval
+from tests.sandbox.bench import TaskInstance
 from tests.unit.test_run_page import text_of
 
 SHARDS = [Shard(0, "mem://0", "a", 10, 1000, 600_000), Shard(1, "mem://1", "b", 5, 500, 400_000)]
@@ -84,6 +86,8 @@ def test_the_question_tells_rows_tokens_and_dollars() -> None:
     plan = replace(plan_of(output=10), price_origin="genai-prices' batch price", predictions=7)
     found = body(plan)
     assert subject_of(plan, spec_of()) == "articles: send 15 rows to text-embedding-3-small for about $2.00?"
+    cents = replace(plan, estimated_usd=0.0036)
+    assert subject_of(cents, spec_of()).endswith("for about $0.0036?")
     assert "- **Rows:** 15 in 2 shards\n" in found
     assert "- **Tokens:** about 1,000,000 in (bytes / 4), at most 150 out\n" in found
     assert "- **Price:** about $2.0012 at genai-prices' batch price\n" in found
@@ -188,6 +192,14 @@ class TestWiring:
         with DAG("filling", schedule=None) as dag:
             fill_embeddings("articles", "body", "v", model="text-embedding-3-small", limits={"ask_above_usd": 1})
         assert dag.has_task("approve")
+
+    def test_where_nothing_is_sent_the_approval_keeps_no_copied_vector_from_its_document(self) -> None:
+        prepare: Any = self.wired(spec_of(reuse={"uri": "file:///tmp/r"})).get_task("prepare_input")
+        for writing, skipped in ((True, False), (False, True)):
+            with pytest.raises(DownstreamTasksSkipped) as skips:
+                prepare._skip_what_follows(TaskInstance({}, "prepare_input"), writing=writing)
+            assert "create_connector" in skips.value.tasks
+            assert ("approve" in skips.value.tasks) is ("write_reused" in skips.value.tasks) is skipped
 
     def test_a_dag_that_would_pay_unasked_is_refused(self) -> None:
         tasks = [task for task in self.wired(spec_of(limits={})).tasks if task.task_id != "prepare_input"]

@@ -54,7 +54,8 @@ def _usd(price: Price | None, usage: Usage) -> float | None:
 
 def subject_of(plan: Plan, spec: BatchSpec) -> str:
     """Return the question in a line."""
-    money = "at a price that is not known" if plan.estimated_usd is None else f"for about ${plan.estimated_usd:,.2f}"
+    usd = plan.estimated_usd
+    money = "at a price that is not known" if usd is None else f"for about ${usd:,.{2 if usd >= 1 else 4}f}"
     return scrubbed(f"{spec.name}: send {plan.records:,} rows to {spec.model.name} {money}?")
 
 
