@@ -17,7 +17,7 @@ from tests.faults.field import Field, field
 from tests.faults.matrix import Played, is_clean, summary
 from tests.faults.rounds import OTHERS, STRIKES, play, strikes_at
 from tests.faults.scenarios import SCENARIOS, play_round, rounds_of
-from tests.faults.steps import steps_of
+from tests.faults.steps import WITHOUT_FAILED_ROWS, steps_of
 
 
 def main() -> int:
@@ -59,6 +59,7 @@ def _played(found: Field, given: argparse.Namespace, say: Callable[[str], None])
         for fault in given.fault or (STRIKES if vendor == VENDORS[0] else [OTHERS]):
             steps = [step for step in steps_of(vendor) if strikes_at(fault, step) and _named(step.name, given.step)]
             rows = LEAST_ROWS.get(vendor, ROWS)
+            found.calm(refuses=vendor not in WITHOUT_FAILED_ROWS)
             for cell, verdict in play(found, [Cell(fault, step, vendor, rows=rows) for step in steps], say).items():
                 yield Played.of(cell, verdict, today)
 

@@ -48,11 +48,12 @@ class Field:
         self.starts_ended = False
         """Airflow's parts that end are started again, as a service manager would: for a fault that ends them late."""
 
-    def calm(self) -> None:
-        """No trouble but that the first row of each job is refused: each job has both files."""
+    def calm(self, *, refuses: bool = True) -> None:
+        """No trouble but that the first row of each job is refused, if `refuses`: each job has both files then."""
         self.box.calm()
         self.box.pace(PACE)
-        self.box.order("fail_rows", times=-1, count=1, code="context_length_exceeded", message="Too long.")
+        if refuses:
+            self.box.order("fail_rows", times=-1, count=1, code="context_length_exceeded", message="Too long.")
 
     def has_happened(self, fault: str) -> bool:
         return all(each["fault"] != fault for each in self.box.faults())

@@ -34,6 +34,7 @@ def main() -> int:
     with field() as found:
         say(f"stack on {found.stack.url}")
         for wave in waves_of(given.seed, given.batches):
+            found.calm(refuses=False)
             found.box.order("answer", status=503, times=-1, every=EVERY)
             verdicts = play(found, wave.cells, say)
             for cell in [cell for cell in wave.cells if not verdicts[cell].ok]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from stack.vendors import VENDORS
 from tests.faults.cells import LEAST_ROWS, Cell
 from tests.faults.rounds import PARTS, STRIKES, strikes_at
-from tests.faults.steps import steps_of
+from tests.faults.steps import FAILURES, steps_of
 
 AT_ONCE = 8
 """Batches of a wave, which are struck by the same fault, each at its own step."""
@@ -38,7 +38,7 @@ def waves_of(seed: int, batches: int) -> list[Wave]:
 
 def _cell(draw: random.Random, fault: str, number: int) -> Cell:
     vendor = VENDORS[number % len(VENDORS)]
-    step = draw.choice([step for step in steps_of(vendor) if strikes_at(fault, step)])
+    step = draw.choice([step for step in steps_of(vendor) if strikes_at(fault, step) and step.text != FAILURES])
     return Cell(fault, step, vendor, rows=LEAST_ROWS.get(vendor, draw.randint(1, 8)), name=f"soak-{number}")
 
 

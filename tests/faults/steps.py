@@ -12,8 +12,10 @@ STORES = {
     "bedrock": f"{PACKAGE}.providers.bedrock.store:InvocationJobs",
     "cohere": f"{PACKAGE}.providers.cohere.store:CohereDatasets",
 }
-WITHOUT_FAILED_ROWS = ("cohere",)
-"""Vendors whose jobs answer each row or fail whole: no run of theirs writes failures."""
+WITHOUT_FAILED_ROWS = ("sagemaker", "cohere")
+"""Vendors whose jobs answer each row or fail whole, and go to a repair round: no row of theirs is refused here, and no
+run writes failures.
+"""
 RENAME = "pathlib:Path.replace"
 """An object on a disk appears by this call, from its partial file to its name."""
 
