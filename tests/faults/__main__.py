@@ -58,6 +58,8 @@ def _played(found: Field, given: argparse.Namespace, say: Callable[[str], None])
     for vendor in given.vendor or VENDORS:
         for fault in given.fault or (STRIKES if vendor == VENDORS[0] else [OTHERS]):
             steps = [step for step in steps_of(vendor) if strikes_at(fault, step) and _named(step.name, given.step)]
+            if not steps:
+                continue
             rows = LEAST_ROWS.get(vendor, ROWS)
             found.calm(refuses=vendor not in WITHOUT_FAILED_ROWS)
             for cell, verdict in play(found, [Cell(fault, step, vendor, rows=rows) for step in steps], say).items():
