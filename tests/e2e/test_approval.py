@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -45,27 +45,20 @@ def cluster(stack: Stack) -> Iterator[Cluster]:
 
 
 def waiting(run: DagRun) -> dict[str, Any]:
-    """The question, once the run waits for the answer."""
+    """The question, once the run waits for the answer, and the scheduler knows that the task's process has ended: a
+    task that is answered before is taken for lost, and asks again as its next try.
+    """
     eventually("the question", lambda: states(run).get(("approve", -1)) == "awaiting_input", run.progress)
+    log = run.stack.home.logs / "scheduler.log"
+    parked = f"executor event with state success for task instance TaskInstanceKey(dag_id='{run.dag_id}', "
+    parked += f"task_id='approve', run_id='{run.run_id}'"
+    eventually("the end of the process", lambda: parked in log.read_text(errors="replace"))
     found: dict[str, Any] = run.stack.api("GET", f"{run.path}/{PATH}")
     return found
 
 
-def send_answer(run: DagRun, option: str) -> None:
-    run.stack.api("PATCH", f"{run.path}/{PATH}", {"chosen_options": [option], "params_input": {}})
-
-
 def answer(run: DagRun, option: str) -> None:
-    """Until the task has it: one that is answered as it parks may come back with the question, as its next try."""
-
-    def has_come() -> bool:
-        state = states(run)["approve", -1]
-        if state == "awaiting_input":
-            with suppress(ApiError):  # 409: answered, and about to go on
-                send_answer(run, option)
-        return state == "success"
-
-    eventually("the answer", has_come, run.progress)
+    run.stack.api("PATCH", f"{run.path}/{PATH}", {"chosen_options": [option], "params_input": {}})
 
 
 def skipped(run: DagRun) -> set[str]:
@@ -103,7 +96,7 @@ def test_an_approved_run_is_sent_and_asked_no_more_when_it_is_cleared(stack: Sta
     assert (report["answered"], report["approval"]["answer"]) == (ROWS, "approved")
     assert report["approval"]["by"]
     with pytest.raises(ApiError, match="409"):
-        send_answer(run, "Reject")
+        answer(run, "Reject")
     stack.api(
         "POST", "/dags/asking/clearTaskInstances", {"dry_run": False, "dag_run_id": run.run_id, "only_failed": False}
     )
@@ -160,7 +153,7 @@ def test_a_rejected_change_of_the_model_leaves_the_alias_where_it_is(stack: Stac
 
 def test_nobody_answering_in_time_is_a_rejection(stack: Stack, box: Box) -> None:
     jobs = len(box.ledger())
-    run = DagRun.trigger(stack, "asking", {"hours": 0.001})
+    run = DagRun.trigger(stack, "asking", {"hours": 0.003})
     assert rejected(run)["approval"]["answer"] == "no_answer"
     assert len(box.ledger()) == jobs
     stack.api(
