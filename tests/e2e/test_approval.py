@@ -245,5 +245,6 @@ def test_airflow_refuses_whoever_has_not_the_right_to_answer(stack: Stack, box: 
         assert [status(name) for name in ("vera", "otto")] == [403, 403]
         assert states(run)["approve", -1] == "awaiting_input"
         assert status("anna") == 200
+        eventually("the answer", lambda: states(run)["approve", -1] == "success", run.progress)
     assert run.wait() == "success", states(run)
     assert run.xcom("report")["approval"]["by"] == "anna"
