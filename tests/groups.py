@@ -16,13 +16,13 @@ from tests.nodes import RELEASED
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
-# One Airflow for all e2e tests, one after the other: on two cores a second at the same time makes both slower.
+# Two Airflows for the e2e tests, one after the other in each: more at the same time make all slower on two cores, and
+# one alone is the last to end, beside workers that have nothing more to do.
 LONGEST_FIRST = {
     "tests/e2e/test_runs.py": "a stack",
     "tests/e2e/test_vendors.py": "a stack",
     "tests/e2e/test_admission.py": "a stack",
     "tests/e2e/test_assets.py": "a stack",
-    "tests/e2e/test_approval.py": "a stack",
     "tests/e2e/test_bundles.py": "a stack",
     "tests/e2e/test_fill.py": "a stack",
     "tests/e2e/test_change.py": "a stack",
@@ -34,6 +34,9 @@ LONGEST_FIRST = {
     "tests/e2e/test_tutorial.py": "tutorial",
     "tests/e2e/test_command.py": "a command",
     "tests/compose/test_rehearsal.py": "compose",
+    "tests/e2e/test_approval.py": "a second stack",
+    "tests/e2e/test_labels.py": "a second stack",
+    "tests/e2e/test_observed.py": "a second stack",
     "tests/real/test_secured_index.py": "secured node",
     "tests/real/test_secured_job.py": "secured node",
     "tests/real/test_secured_refusals.py": "secured node",
