@@ -62,10 +62,13 @@ def killed_while_it_submits(stack: Stack, vendor: str) -> DagRun:
 
 
 def kill_the_submit(stack: Stack, run: DagRun) -> None:
-    """The task's own process, which bears its id as its title."""
+    """The task's own process, which bears its id as its title. What has ended, and was not asked for its end yet, has
+    none.
+    """
     (task,) = [task for task in run.tasks() if task["task_id"] == SUBMIT]
     assert task["state"] == "running"
-    workers = psutil.Process(stack.parts["scheduler"].pid).children(recursive=True)
+    below = psutil.Process(stack.parts["scheduler"].pid).children(recursive=True)
+    workers = [worker for worker in below if worker.status() != psutil.STATUS_ZOMBIE]
     (process,) = [worker for worker in workers if not worker.children() and task["id"] in " ".join(worker.cmdline())]
     process.kill()
 
