@@ -41,7 +41,7 @@ SPEC: dict[str, Any] = {
     "name": "articles",
     "model": {"name": "text-embedding-3-small"},
     "input": {"uri": "opensearch://corpus/articles"},
-    "output": {"uri": "file:///tmp/out"},
+    "output": {"uri": "file:///data/out"},
     "write_back": {"vector_field": "v"},
     "limits": {"ask_above_usd": 1.5},
 }
@@ -233,10 +233,17 @@ class TestRejected:
     def test_the_page_of_the_run_says_so(self) -> None:
         report = rejected_report(plan_of(), REJECTED).to_dict()
         page = text_of(run_page("nightly", "r", {"approval": REJECTED.to_dict(), "report": report}))
-        assert "Approval answer rejected, the run sent nothing by Anna at 2026-01-31" in page
+        assert "Approval answer rejected by Anna at 2026-01-31" in page
         assert "asked for 15 rows, $2.0000" in page
         assert "The plan was rejected: nothing was sent, and nothing was written." in page
         assert "manifest" not in page
+
+    def test_the_page_does_not_call_rows_of_an_earlier_try_unsent(self) -> None:
+        job = Job("key-1", 1, "batch-1", None, None, "model", SHARDS[1])
+        report = rejected_report(plan_of(), REJECTED, [job]).to_dict()
+        page = text_of(run_page("nightly", "r", {"approval": REJECTED.to_dict(), "report": report}))
+        assert "nothing more was sent" in page
+        assert "sent nothing" not in page
 
     def test_the_page_says_that_somebody_has_to_answer(self) -> None:
         waiting = replace(REJECTED, answer="waiting", by="", at="")

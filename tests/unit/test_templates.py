@@ -76,6 +76,15 @@ def test_a_template_stands_in_the_spec_or_in_a_file(tmp_path: Path) -> None:
     assert wording_of(spec().input) is None
 
 
+def test_all_rows_of_a_task_are_worded_alike_though_the_file_is_edited_meanwhile(tmp_path: Path) -> None:
+    file = tmp_path / "edited.txt"
+    file.write_text("Before: {{ title }}")
+    read = spec(template=file.as_uri()).input
+    hashed = text_of(ROW, "text", wording_of(read))
+    file.write_text("After: {{ title }}")
+    assert text_of(ROW, "text", wording_of(read)) == hashed == "Before: Ants & bees"
+
+
 def test_a_file_that_is_not_there_is_named() -> None:
     with pytest.raises(SpecError, match="there is no object file:///nowhere/label.j2"):
         wording_of(spec(template="file:///nowhere/label.j2").input)

@@ -10,8 +10,8 @@ JOB = ("shard", "round", "provider_job_id", "task_id", "state", "done", "failed"
 ANSWERS = {
     "waiting": "not yet: see Required Actions of the task",
     "approved": "approved",
-    "rejected": "rejected, the run sent nothing",
-    "no_answer": "nobody answered in time, which counts as rejected: the run sent nothing",
+    "rejected": "rejected",
+    "no_answer": "nobody answered in time, which counts as rejected",
 }
 COUNTS = ("records", "answered", "repaired", "failed", "missing", "duplicates", "foreign", "unreadable")
 
@@ -53,7 +53,7 @@ def _plan(pushed: Values) -> Iterator[str]:
 
 
 def _approval(approval: Values | None) -> Iterator[str]:
-    """Where somebody was asked; a rejection is said before all else that did not happen."""
+    """Where somebody was asked; the report says what a rejected run has sent before."""
     if not approval or approval["answer"] == "not_asked":
         return
     yield '<h2 id="approval">Approval</h2>'

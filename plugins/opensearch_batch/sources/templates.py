@@ -51,9 +51,15 @@ class Template:
 
 def wording_of(read: InputSection) -> str | Template | None:
     """Return how the text of a row is made: a prompt's text, a template, or None for a single field."""
-    if read.template is None:
-        return read.prompt
-    return Template(_read(read.template) if is_uri(read.template) else read.template)
+    return read.prompt if read.template is None else _template_at(read.template)
+
+
+@cache
+def _template_at(said: str) -> Template:
+    """Read and compile a template once in a process: rows are hashed, and sent, by the same words, whatever becomes of
+    the file meanwhile.
+    """
+    return Template(_read(said) if is_uri(said) else said)
 
 
 def _read(uri: str) -> str:
