@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -205,12 +206,21 @@ class Run:
         return self.wait_out(sensor(jobs, **settings))
 
     def wait_out(self, operator: BatchSensor) -> Any:
-        """Through a trigger that was rebuilt from what Airflow stores, where the sensor defers."""
-        try:
-            return self.execute(operator)
-        except TaskDeferred as deferred:
-            event = first_event(rebuilt(deferred.trigger))
-            return self.returned(operator, operator.execute_complete(self.context(operator), event))
+        """Through triggers that were rebuilt from what Airflow stores, as often as the sensor defers to jobs: a job that
+        was turned away goes again, and is waited for anew.
+        """
+        result = partial(self.execute, operator)
+        while True:
+            try:
+                return result()
+            except TaskDeferred as deferred:
+                if deferred.method_name != operator.execute_complete.__name__:
+                    raise
+                event = first_event(rebuilt(deferred.trigger))
+                result = partial(self._resumed, operator, event)
+
+    def _resumed(self, operator: BatchSensor, event: Any) -> Any:
+        return self.returned(operator, operator.execute_complete(self.context(operator), event))
 
     def fetch(self, outcomes: Any, **settings: Any) -> Any:
         defaults = {"task_id": "fetch", "outcomes": outcomes, "output_uri": f"file://{self.out}"}
