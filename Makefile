@@ -26,7 +26,7 @@ endif
 WORKERS := 3
 # Tries of a failed test after its first, each told in the summary. CI has one; nobody else has any.
 RERUNS :=
-TRIES := $(if $(RERUNS),--reruns $(RERUNS) -r fER)
+TRIES := $(if $(RERUNS),--reruns $(RERUNS) --rerun-show-tracebacks -r fER)
 
 .PHONY: demo up test test-fast test-real test-celery mutants test-wheel faults soak wheel install-wheel wheel-plain live lint docs bench clean clean-provider help
 help:
