@@ -306,6 +306,27 @@ def test_nor_does_it_where_the_provider_does_not_answer() -> None:
     assert len(asked) == 1
 
 
+def test_nothing_is_told_of_what_is_in_flight_before_the_provider_has_answered() -> None:
+    answers: list[list[LiveJob] | Unavailable] = [Unavailable("HTTP 503"), [live_job(1)]]
+
+    async def ask() -> list[LiveJob]:
+        answer = answers.pop(0)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    async def run() -> None:
+        queue = TurnQueue()
+        with pytest.raises(Unavailable):
+            await queue.look(ask, Limits(jobs=1), 0)
+        assert not queue.counted
+        await queue.look(ask, Limits(jobs=1), 0)
+        assert queue.counted
+        assert str(queue).startswith("at least 1 jobs are in flight")
+
+    asyncio.run(run())
+
+
 def test_threads_that_share_an_admission_get_no_more_jobs_than_the_limit() -> None:
     asked, twice = [], threading.Event()
 

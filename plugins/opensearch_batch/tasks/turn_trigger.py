@@ -93,7 +93,7 @@ class TurnTrigger(StoredTrigger):
                     await queue.look(self._count, self._limits, self.poll_seconds * 0.8)
                 except Transient as error:
                     self.log.warning("%s: no answer from the provider, asking again: %s", wanted.name, error)
-                if not waiter.turn.is_set() and time.time() - said_at > TOLD_EVERY_SECONDS:
+                if queue.counted and not waiter.turn.is_set() and time.time() - said_at > TOLD_EVERY_SECONDS:
                     said_at = time.time()
                     self.log.info("%s waits for its turn: %s", wanted.name, queue)
                 try:
@@ -142,6 +142,8 @@ class TurnQueue:
     def __init__(self) -> None:
         self.waiters: list[Waiter] = []
         self._lock = asyncio.Lock()
+        self.counted = False
+        """Whether the provider has ever answered: before, nobody knows what is in flight."""
         self._looked_at = 0.0
         self._live: list[LiveJob] = []
         self._promised: list[tuple[float, LiveJob]] = []
@@ -186,7 +188,7 @@ class TurnQueue:
         before = {job.file_id for job in self._live}
         new = sum(job.file_id not in before for job in live)
         self._promised = [(at, job) for at, job in self._promised if now - at < PROMISE_SECONDS][new:]
-        self._live = live
+        self._live, self.counted = live, True
 
 
 _QUEUES: WeakKeyDictionary[Any, dict[Any, TurnQueue]] = WeakKeyDictionary()
