@@ -10,6 +10,8 @@ from tests.faults.steps import Step
 ROWS = 3
 LEAST_ROWS = {"bedrock": 100}
 """Rows that a vendor takes at least in a job."""
+ROWS_A_JOB = {"openai": 4, "sagemaker": 4, "bedrock": 100, "cohere": 4}
+"""Rows of a job that is full, as the cells' DAGs have them."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Rounds: cells that are struck by the same fault at the same time, each at its own step."""
+"""Rounds: cells that are struck at the same time, each at its own step."""
 
 from __future__ import annotations
 
@@ -76,13 +76,18 @@ def strikes_at(fault: str, step: Step) -> bool:
 
 
 def play(field: Field, cells: Sequence[Cell], say: Callable[[str], None]) -> dict[Cell, Verdict]:
-    """Strike all cells of one fault at once; a cell whose run did not come to its step is red."""
+    """Strike all cells, those of one fault at once, a part of Airflow after the tasks; a cell whose run did not come to
+    its step is red.
+    """
     for cell in cells:
         field.start(cell)
     reached = field.reach(cells)
-    say(f"{cells[0].fault}: {len(reached)} of {len(cells)} runs are at their steps")
+    say(f"{len(reached)} of {len(cells)} runs are at their steps")
     struck_at = time.monotonic()
-    STRIKES[cells[0].fault](field, reached)
+    for fault, strike in STRIKES.items():
+        if struck := [cell for cell in reached if cell.fault == fault]:
+            strike(field, struck)
+            say(f"{fault}: {len(struck)} runs")
     field.end(cells)
     field.calm()  # the witness asks the sandbox too
     verdicts = field.judge(cells, struck_at)

@@ -1,6 +1,6 @@
-"""`python -m tests.faults.soak --seed N --batches N`: runs of all vendors with faults drawn from the seed, while each
-tenth call to cluster and vendor fails. Exit code 1 for a row lost or paid for twice, anything left behind, memory that
-grows.
+"""`python -m tests.faults.soak --seed N --batches N [--jobs-a-run N]`: so many jobs at all vendors, in runs with faults
+drawn from the seed, while each tenth call to cluster and vendor fails. Exit code 1 for a row lost or paid for twice,
+anything left behind, memory that grows.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ EVERY = 10
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.faults.soak", description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--batches", type=int, required=True)
+    parser.add_argument("--batches", type=int, required=True, help="jobs, of all runs together")
+    parser.add_argument("--jobs-a-run", type=int, default=8, help="on the average")
     given = parser.parse_args()
     began = time.monotonic()
 
     def say(what: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {what}", flush=True)
 
-    red, memory = 0, dict[str, list[float]]()
+    red, jobs, runs, memory = 0, 0, 0, dict[str, list[float]]()
     with field() as found:
         say(f"stack on {found.stack.url}")
-        for wave in waves_of(given.seed, given.batches):
+        for cells in waves_of(given.seed, given.batches, given.jobs_a_run):
             found.calm(refuses=False)
             found.box.order("answer", status=503, times=-1, every=EVERY)
-            verdicts = play(found, wave.cells, say)
-            for cell in [cell for cell in wave.cells if not verdicts[cell].ok]:
-                say(f"RED {cell.run_id}: {'; '.join(verdicts[cell].problems)}")
-                red += 1
+            verdicts = play(found, cells, say)
+            for cell, verdict in verdicts.items():
+                red, jobs, runs = red + (not verdict.ok), jobs + verdict.jobs, runs + 1
+                if not verdict.ok:
+                    say(f"RED {cell.run_id}: {'; '.join(verdict.problems)}")
             for part, size in resident(found.stack).items():
                 memory.setdefault(part, []).append(size)
-            say(f"{wave.fault}: {len(wave.cells)} batches; " + ", ".join(_told(memory)))
+            say(f"{runs} runs, {jobs} jobs, {red} red; " + ", ".join(_told(memory)))
     growing = [part for part, sampled in memory.items() if not is_flat(sampled)]
     flat = f"memory grows: {', '.join(growing)}" if growing else "memory is flat"
-    say(f"seed {given.seed}: {given.batches} batches, {red} red; {flat}")
+    say(f"seed {given.seed}: {runs} runs, {jobs} jobs of {given.batches} planned, {red} runs red; {flat}")
     return 1 if red or growing else 0
 
 

@@ -5,41 +5,42 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from stack.vendors import VENDORS
-from tests.faults.cells import LEAST_ROWS, Cell
+from tests.faults.cells import LEAST_ROWS, ROWS_A_JOB, Cell
 from tests.faults.rounds import PARTS, STRIKES, strikes_at
 from tests.faults.steps import FAILURES, steps_of
 
+OF_ONE_TASK = [fault for fault in STRIKES if fault not in PARTS]
 AT_ONCE = 8
-"""Batches of a wave, which are struck by the same fault, each at its own step."""
+"""Runs of a wave."""
+PART_SHARE = 1 / 3
+"""Of a wave's runs, about: those that are struck by the wave's one fault of a part, which the others live through."""
 GROWTH, SLACK_BYTES = 1.1, 20 << 20
 
 
-@dataclass(frozen=True)
-class Wave:
-    fault: str
-    cells: tuple[Cell, ...]
-
-
-def waves_of(seed: int, batches: int) -> list[Wave]:
-    """Faults that kill a part of Airflow, or the sandbox, are a third of all."""
+def waves_of(seed: int, batches: int, jobs_a_run: int) -> list[list[Cell]]:
+    """Runs of 1 to `2 * jobs_a_run - 1` jobs, each struck at a step of its own; `batches` jobs together."""
     draw = random.Random(seed)
-    waves = []
-    for begin in range(0, batches, AT_ONCE):
-        one_task = [fault for fault in STRIKES if fault not in PARTS]
-        fault = draw.choice(draw.choices([one_task, list(PARTS)], [2, 1])[0])
-        waves.append(
-            Wave(fault, tuple(_cell(draw, fault, number) for number in range(begin, min(begin + AT_ONCE, batches))))
-        )
+    waves: list[list[Cell]] = []
+    left, number = batches, 0
+    while left:
+        part = draw.choice(list(PARTS))
+        waves.append([])
+        while left and len(waves[-1]) < AT_ONCE:
+            fault = part if draw.random() < PART_SHARE else draw.choice(OF_ONE_TASK)
+            jobs = min(draw.randint(1, 2 * jobs_a_run - 1), left)
+            waves[-1].append(_cell(draw, fault, number, jobs))
+            left, number = left - jobs, number + 1
     return waves
 
 
-def _cell(draw: random.Random, fault: str, number: int) -> Cell:
+def _cell(draw: random.Random, fault: str, number: int, jobs: int) -> Cell:
     vendor = VENDORS[number % len(VENDORS)]
     step = draw.choice([step for step in steps_of(vendor) if strikes_at(fault, step) and step.text != FAILURES])
-    return Cell(fault, step, vendor, rows=LEAST_ROWS.get(vendor, draw.randint(1, 8)), name=f"soak-{number}")
+    full = ROWS_A_JOB[vendor]
+    last = draw.randint(max(LEAST_ROWS.get(vendor, 1), step.nth), full)
+    return Cell(fault, step, vendor, rows=(jobs - 1) * full + last, name=f"soak-{number}")
 
 
 def is_flat(sampled: Sequence[float]) -> bool:
