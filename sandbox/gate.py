@@ -54,13 +54,14 @@ class Visit:
         send: Send,
     ) -> None:
         self._app, self._box, self._late, self._changes = app, box, late, changes
-        self._scope, self._receive, self._send = scope, receive, send
+        self._scope, self._receive, self._send = scope, self._from_wire, send
         self._wire = receive
         self._method, self._path = scope["method"], scope["path"]
         self._headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         self._called = called(self._path, self._headers.get("x-amz-target", ""))
         self._id = opensearch_id()
         self._body = b""
+        self._is_read = "expect" not in self._headers
         self._status: int | None = None
 
     async def run(self) -> None:
@@ -178,9 +179,19 @@ class Visit:
 
         self._receive = replay
 
+    async def _from_wire(self) -> Message:
+        message = await self._wire()
+        self._is_read = self._is_read or not message.get("more_body", False)
+        return message
+
     async def _watched_send(self, message: Message) -> None:
+        """A client that expects 100 sends no body after another answer, and uvicorn would take the next request on the
+        connection for the body: so the body is asked for first.
+        """
         if message["type"] == "http.response.start":
             self._status = message["status"]
+            while not self._is_read:
+                await self._from_wire()
         await self._send(message)
 
     async def _cut(self) -> None:

@@ -46,6 +46,17 @@ def test_an_object_comes_back_as_it_was_put(s3: Any) -> None:
     assert s3.head_object(Bucket="corpus", Key="in/ä b+c.jsonl")["ContentLength"] == 3
 
 
+def test_a_put_after_a_refused_one_arrives_as_it_was_sent(s3: Any, cluster: Cluster) -> None:
+    """Over one connection: the client asks before it sends a body, and sends none after a refusal."""
+    cluster.fault("answer", method="PUT", path="/corpus/first", status=503, body="")
+    assert refused(lambda: s3.put_object(Bucket="corpus", Key="first", Body=b"1" * 1000))[0] == 503
+    s3.put_object(Bucket="corpus", Key="second", Body=b"2" * 1000)
+    assert s3.get_object(Bucket="corpus", Key="second")["Body"].read() == b"2" * 1000
+    assert refused(lambda: s3.put_object(Bucket="nowhere", Key="k", Body=b"3" * 1000)) == (404, "NoSuchBucket")
+    s3.put_object(Bucket="corpus", Key="third", Body=b"3" * 1000)
+    assert s3.get_object(Bucket="corpus", Key="third")["Body"].read() == b"3" * 1000
+
+
 def test_an_upload_in_parts_and_a_part_of_it_back(s3: Any) -> None:
     content = os.urandom(2 * PART_BYTES + 17)
     parts = boto3.s3.transfer.TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES)
