@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ OF_ONE_TASK = [fault for fault in STRIKES if fault not in PARTS]
 AT_ONCE = 16
 """Runs of a wave."""
 PART_SHARE = 1 / 3
-"""Of a wave's runs, about: those that are struck by the wave's one fault of a part, which the others live through."""
+"""Of a wave's runs, about: those that are struck by a fault of a part, which the others live through."""
+PARTS_A_WAVE = 2
 GROWTH, SLACK_BYTES = 1.1, 20 << 20
 
 
@@ -24,11 +26,12 @@ def waves_of(seed: int, batches: int, jobs_a_run: int) -> list[list[Cell]]:
     draw = random.Random(seed)
     waves: list[list[Cell]] = []
     left, number = batches, 0
+    parts = itertools.cycle(draw.sample(list(PARTS), len(PARTS)))
     while left:
-        part = draw.choice(list(PARTS))
+        of_parts = list(itertools.islice(parts, PARTS_A_WAVE))
         waves.append([])
         while left and len(waves[-1]) < AT_ONCE:
-            fault = part if draw.random() < PART_SHARE else draw.choice(OF_ONE_TASK)
+            fault = draw.choice(of_parts if draw.random() < PART_SHARE else OF_ONE_TASK)
             jobs = min(draw.randint(1, 2 * jobs_a_run - 1), left)
             waves[-1].append(_cell(draw, fault, number, jobs))
             left, number = left - jobs, number + 1
