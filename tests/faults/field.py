@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +95,13 @@ class Field:
         return reached
 
     def kill(self, cell: Cell, *, supervisor: bool = False) -> None:
-        """SIGKILL the task's own process, or the worker above it."""
+        """SIGKILL the task's own process, or the worker above it. A task that waited long on a busy machine may be killed
+        already, as one without heartbeats.
+        """
         halted = self.halts[cell].reached
         assert halted is not None
-        os.kill(halted["ppid" if supervisor else "pid"], signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(halted["ppid" if supervisor else "pid"], signal.SIGKILL)
 
     def clear(self, cell: Cell, task_ids: Sequence[Any], *, only_failed: bool = False, downstream: bool = True) -> None:
         body = {

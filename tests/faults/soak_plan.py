@@ -13,7 +13,7 @@ from tests.faults.rounds import PARTS, STRIKES, strikes_at
 from tests.faults.steps import FAILURES, steps_of
 
 OF_ONE_TASK = [fault for fault in STRIKES if fault not in PARTS]
-AT_ONCE = 16
+AT_ONCE = 10
 """Runs of a wave."""
 PART_SHARE = 1 / 3
 """Of a wave's runs, about: those that are struck by a fault of a part, which the others live through."""
