@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import httpx
 
 RELEASED = ("2.19.6", "3.6.0")
+SNAPSHOTS = "snapshots"
+"""Folder in a node's home that may hold snapshots."""
 
 
 def reason_to_skip() -> str:
@@ -46,7 +48,8 @@ class Nodes:
     def running(self, version: str) -> Node:
         """Started when it is first asked for."""
         if version not in self._running:
-            node = Node(version, self._homes / version, free_port(), free_port())
+            home = self._homes / version
+            node = Node(version, home, free_port(), free_port(), settings={"path.repo": [str(home / SNAPSHOTS)]})
             self._running[version] = node.start()
             with node.client() as client:
                 eventually("a first connector", partial(_takes_a_connector, client))
