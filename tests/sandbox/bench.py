@@ -206,8 +206,8 @@ class Run:
         return self.wait_out(sensor(jobs, **settings))
 
     def wait_out(self, operator: BatchSensor) -> Any:
-        """Through triggers that were rebuilt from what Airflow stores, as often as the sensor defers to jobs: a job that
-        was turned away goes again, and is waited for anew.
+        """Through triggers that were rebuilt from what Airflow stores, as often as the sensor defers to jobs: a job
+        that was turned away goes again, and is waited for anew.
         """
         result = partial(self.execute, operator)
         while True:
