@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from sandbox.index_face.errors import Problem, illegal_argument, not_served, unparsable
+from sandbox.index_face.methods import checked
 
 if TYPE_CHECKING:
     from sandbox.index_face.settings import Limits
@@ -165,8 +166,8 @@ def _vector(before: dict[str, Any] | None, given: dict[str, Any], path: str, *, 
         raise Problem(400, "validation_exception", f"Validation Failed: 1: {words};")
     made = {**given, "dimension": int(dimension or 1)}
     if method is not None:
-        space = method.get("space_type", given.get("space_type", "l2"))
-        made["method"] = {"parameters": {}, **method, "engine": method.get("engine", "faiss"), "space_type": space}
+        of_floats = str(given.get("data_type", "float")).lower() == "float"
+        made["method"] = checked(method, given.get("space_type", "l2"), of_floats=of_floats, is_3x=is_3x)
     elif not knn and is_3x:
         made["doc_values"] = True
     if "data_type" in made:
