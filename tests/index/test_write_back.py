@@ -159,6 +159,7 @@ def test_a_vector_that_the_index_refuses_fails_the_run_and_no_other_vector(index
     path.write_text("".join([f'{begin}"embedding":[0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0]}}\n', *rest]))
     [written] = run.write(landed)
     assert (written["written"], list(written["refused"].values())) == (9, [1])
+    assert "zero vector is not supported when space type is [cosinesimil]" in written["examples"][0]["message"]
     with pytest.raises(AirflowFailException, match="the index refused 1 of 10 vectors"):
         run.report(landed)
 

@@ -207,6 +207,67 @@ def test_the_operator_returns_the_lines_and_names_the_pools_of_its_dag(server: S
     assert server.ledger == []
 
 
+KEYWORD = {"type": "keyword"}
+ANGLE = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
+
+
+def index(server: Server, method: dict[str, Any], **vectors: list[float]) -> None:
+    """Articles by id, with vectors of the spec's model, behind the alias `live`."""
+    fields = {
+        "text": {"type": "text"},
+        "vector": {"type": "knn_vector", "dimension": 8, "method": method},
+        "vector_provenance": {"properties": dict.fromkeys(("model", "text_hash", "run"), KEYWORD)},
+    }
+    body = {"settings": {"index": {"knn": True}}, "mappings": {"properties": fields}, "aliases": {"live": {}}}
+    server.ask("PUT", "/articles", body)
+    server.ask("PUT", "/articles/_doc/bare?refresh=true", {"text": "a text"})
+    of_the_model = {"model": MODEL, "text_hash": "x", "run": "x"}
+    for name, vector in vectors.items():
+        document = {"text": name, "vector": vector, "vector_provenance": of_the_model}
+        server.ask("PUT", f"/articles/_doc/{name}?refresh=true", document)
+
+
+FILLING = {
+    "input": {"uri": "opensearch://opensearch_default/live", "text_field": "text"},
+    "write_back": {"vector_field": "vector"},
+}
+
+
+@pytest.mark.parametrize(
+    ("space", "numbers", "mark", "says"),
+    [
+        ("cosinesimil", 3.0, "ok", "'vector' compares by cosinesimil (lucene), which fits every embedding model"),
+        ("l2", 1.0, "ok", "the model's vectors have length 1 (1 measured)"),
+        ("l2", 3.0, "?", "the model's vectors have lengths from 3 to 3 (1 measured)"),
+        ("innerproduct", None, "?", "where all vectors have length 1: not known yet"),
+    ],
+)  # fmt: skip
+def test_the_space_of_an_index_is_held_against_the_lengths_of_its_vectors(
+    checked: Any, server: Server, space: str, numbers: float | None, mark: str, says: str
+) -> None:
+    index(server, {**ANGLE, "space_type": space}, **({"a": [numbers, *[0.0] * 7]} if numbers else {}))
+    status, found = checked("--partition", "2026-01-31", **FILLING)
+    assert (status, found["space of vector"][0]) == (0, mark)
+    assert says in found["space of vector"][1]
+    assert found["plan"][0] == "ok"
+
+
+def test_a_method_for_a_new_index_that_no_server_makes_is_not_ok(checked: Any, server: Server) -> None:
+    index(server, ANGLE)
+    beside = {"vector_field": "vector", "mode": "beside", "method": {**ANGLE, "space_type": "l1"}}
+    status, found = checked("--partition", "2026-01-31", **{**FILLING, "write_back": beside})
+    assert (status, found["space of vector"][0]) == (1, "NOT OK")
+    assert "lucene compares vectors of floats by cosinesimil, innerproduct, l2, not" in found["space of vector"][1]
+    status, found = checked("--partition", "2026-01-31", **{**FILLING, "write_back": {**beside, "method": ANGLE}})
+    assert (status, found["space of vector"][0]) == (0, "ok")
+
+
+def test_a_field_that_is_not_there_is_left_to_the_plan(checked: Any, server: Server) -> None:
+    index(server, ANGLE)
+    status, found = checked("--partition", "2026-01-31", **{**FILLING, "write_back": {"vector_field": "other"}})
+    assert (status, found["space of other"][0], found["plan"][0]) == (1, "?", "NOT OK")
+
+
 def test_each_permission_that_lacks_is_named(server: Server) -> None:
     """The Security plugin names the permission; what comes from behind it is allowed."""
 

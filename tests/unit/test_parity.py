@@ -11,12 +11,13 @@ from airflow.sdk import DAG
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import Refused, SpecError, Throttled
 from opensearch_batch.flow.parity import Parity
-from opensearch_batch.parity.neighbours import space_of
+from opensearch_batch.parity.gate import with_lengths
 from opensearch_batch.parity.online import embed
 from opensearch_batch.parity.sample import seed_of
 from opensearch_batch.parity.verdict import Incomparable, cosine, judged, recalled
 from opensearch_batch.parity_section import ParitySection
 from opensearch_batch.pipeline import batch_inference
+from opensearch_batch.prepare.vector_space import Lengths
 from opensearch_batch.providers.bedrock import provider as bedrock
 from opensearch_batch.providers.cohere import provider as cohere
 from opensearch_batch.spec import BatchSpec
@@ -63,6 +64,19 @@ def test_the_figures_of_an_open_gate() -> None:
         left_out_ids={"edited": ["c"]},
     )
     assert str(found).startswith("parity: 2 documents embedded again, least cosine 0.999500, mean 0.999750, 0 below")
+
+
+def test_lengths_and_what_they_mean_for_each_index() -> None:
+    def described(space: str) -> dict[str, Any]:
+        field = {"type": "knn_vector", "method": {"name": "hnsw", "engine": "lucene", "space_type": space}}
+        return {"mappings": {"properties": {"vector": field}}, "settings": {"index": {"knn": "true"}}}
+
+    indices = {"angles": described("cosinesimil"), "products": described("innerproduct")}
+    found = with_lengths(Parity(compared=2), Lengths(2, 0.5, 3.0), indices, "vector")
+    assert (found.compared, found.least_length, found.greatest_length) == (2, 0.5, 3.0)
+    [doubt] = found.doubts
+    assert doubt.startswith("products: 'vector' compares by innerproduct (lucene), and the model's vectors have")
+    assert with_lengths(Parity(), Lengths(2, 1.0, 1.0), indices, "vector").doubts == []
 
 
 def test_what_is_below_is_named_worst_first() -> None:
@@ -131,15 +145,6 @@ def test_a_throttled_model_is_waited_for_and_not_for_ever() -> None:
 def test_a_seed_is_of_the_run_and_fits_32_bits() -> None:
     assert seed_of("dag/night-1") == seed_of("dag/night-1") != seed_of("dag/night-2")
     assert all(0 <= seed_of(f"run-{n}") < 1 << 31 for n in range(1000))
-
-
-@pytest.mark.parametrize(
-    ("mapping", "space"),
-    [({"method": {"space_type": "cosinesimil"}}, "cosinesimil"), ({"space_type": "innerproduct"}, "innerproduct"),
-     ({"dimension": 3}, "l2")],
-)  # fmt: skip
-def test_the_space_of_a_field(mapping: dict[str, Any], space: str) -> None:
-    assert space_of(mapping) == space
 
 
 def test_models_that_know_questions_from_documents_are_asked_for_documents() -> None:

@@ -17,7 +17,9 @@ from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
 from opensearch_batch.flow.beside import IndexNote, Made, NewIndex
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.prepare.chunk_mapping import chunk_fields, refuse_flat
-from opensearch_batch.prepare.index_mapping import METHOD, PROVENANCE, field_at
+from opensearch_batch.prepare.index_mapping import PROVENANCE, field_at, refuse_too_long
+from opensearch_batch.prepare.index_state import wrong_kind
+from opensearch_batch.prepare.vector_space import METHOD, created_by, engine_of, method_line, refusals
 from opensearch_batch.sources.index_rows import read_states
 from opensearch_batch.write_back_section import WriteBackSection
 
@@ -31,6 +33,7 @@ pay for vectors.
 """
 PIPELINES = ("default_pipeline", "final_pipeline")
 MOST_NAME_BYTES = 255
+BAD_REQUEST = 400
 
 
 def index_name(alias: str, run_key: str) -> str:
@@ -52,8 +55,9 @@ def make_index(
 ) -> NewIndex:
     """Make the index of a run, or find it again. Without `dimensions` its vector field waits for the first vectors.
 
-    Raise SpecError for an alias that cannot be moved, an index whose documents are not all there to copy, or want of
-    room; Refused for an index of that name which is not this run's; Unavailable for a red one.
+    Raise SpecError for an alias that cannot be moved, an index whose documents are not all there to copy, a vector
+    field that no server makes, or want of room; Refused for an index of that name which is not this run's;
+    Unavailable for a red one.
     """
     source, about = the_index(send, alias)
     if source == name:
@@ -61,17 +65,16 @@ def make_index(
     _refuse_incomplete(source, about)
     if chunks:
         refuse_flat(source, section.chunks_field, field_at(about["mappings"], section.chunks_field))
+    refuse_unmakable(alias, about, section, dimensions)
     state = whole_state(send, source, about)
     if name not in described(send, name):  # else documents of an earlier try are counted in the room already
         mapping = vector_field(about["mappings"], section, dimensions) if dimensions else None
         refuse_no_room(send, source, name, about, section, mapping)
     note = IndexNote(made=Made(alias, run, state))
-    try:
-        send(documents.create_index(name, body_of(about, section, dimensions, note, chunks)))
-    except BatchError as error:
-        if "resource_already_exists_exception" not in str(error):
-            raise
+    _create(send, name, body_of(about, section, dimensions, note, chunks), section)
     made = send(documents.describe_indices(name))[name]
+    if not dimensions:
+        refuse_unmakable(alias, about, section, None, created_by(made["settings"]["index"]))
     found = _found(send, name, made, alias, run)
     if found.made.source.index != source or not found.made.source.is_same_index(state):
         raise Refused(
@@ -79,6 +82,35 @@ def make_index(
             f"index of that name. DELETE {name} and clear make_index, and it is made again"
         )
     return found
+
+
+def _create(send: Send, name: str, body: dict[str, Any], section: WriteBackSection) -> None:
+    """An index of that name may be there. Raise SpecError where the server does not make such a vector field."""
+    try:
+        send(documents.create_index(name, body))
+    except BatchError as error:
+        field = field_at(body["mappings"], section.vector_field)
+        if field and error.status == BAD_REQUEST and f"{engine_of(field)} engine" in str(error):
+            raise SpecError(f"nothing was sent: {error} A method that every server takes: {method_line()}") from error
+        if "resource_already_exists_exception" not in str(error):
+            raise
+
+
+def refuse_unmakable(
+    alias: str, about: About, section: WriteBackSection, dimensions: int | None, made_by: int | None = None
+) -> None:
+    """Raise SpecError for a new vector field that no server makes, or that takes no floats. With `made_by`, of the
+    major version of this server. Where the length is known the server itself judges, as it makes index and field at
+    once; else it would at the end, when the vectors are paid.
+    """
+    refuse_too_long(section, dimensions)
+    field = vector_field(about["mappings"], section, dimensions or 1)
+    wrong = [
+        *refusals(f"the new index of {alias}: {section.vector_field!r}", field, made_by),
+        *wrong_kind(alias, section.vector_field, field),
+    ]
+    if wrong:
+        raise SpecError(f"nothing was sent: {'; '.join(wrong)}. A method that every server takes: {method_line()}")
 
 
 def _found(send: Send, name: str, about: About, alias: str, run: str) -> NewIndex:

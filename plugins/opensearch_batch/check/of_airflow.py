@@ -14,6 +14,7 @@ from airflow.sdk import conf
 
 from opensearch_batch.check.lines import CannotKnow, Check
 from opensearch_batch.check.of_cluster import cluster_checks
+from opensearch_batch.check.of_index import index_checks
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import SpecError
 from opensearch_batch.spec import BatchSpec
@@ -41,6 +42,7 @@ def airflow_checks(spec: BatchSpec, settings: TaskSettings, partition: str | Non
         [Check(f"connection {settings.provider_conn_id}", lambda: _key(settings))],
         [Check("output.uri", lambda: _written(spec, "output"))],
         [Check("work_uri", lambda: _written(spec, "work"))],
+        index_checks(spec, partition),
         [Check("plan", lambda: _plan(spec, partition))],
     ]
 

@@ -15,6 +15,8 @@ class Parity(Value, frozen=True, kw_only=True):
     away than the spec allows, named worst first. Cosines and `recall` (a share) are None where nothing was compared or
     searched for.
 
+    Lengths are of the model's vectors. `doubts` say, for each index, why its space type may not suit these lengths.
+
     `left_out` counts sampled documents that were not compared, by reason; `left_out_ids` names some. `why_not` says
     why nothing could be compared; `shut` why the gate is shut, empty where it is open.
     """
@@ -26,6 +28,9 @@ class Parity(Value, frozen=True, kw_only=True):
     named: list[str] = field(default_factory=list)
     queries: int = 0
     recall: float | None = None
+    least_length: float | None = None
+    greatest_length: float | None = None
+    doubts: list[str] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     left_out_ids: dict[str, list[str]] = field(default_factory=dict)
     why_not: str = ""

@@ -190,6 +190,7 @@ def _compared(parity: Values | None) -> Iterator[str]:
             "mean cosine": parity["mean_cosine"],
             "below": f"{parity['below']} {' '.join(parity['named'])}",
             "recall@10": parity["recall"],
+            "in doubt": " ".join(parity.get("doubts") or ()),
             "left out": ", ".join(f"{count} {reason}" for reason, count in parity["left_out"].items()),
             "not compared, because": parity["why_not"],
             "refused, because": parity["shut"],

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
+
 from opensearch_batch import providers
 from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.indices import Held, held_documents
@@ -15,14 +17,15 @@ from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import value_at
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.parity import Parity
-from opensearch_batch.parity.neighbours import recall_of, space_of
+from opensearch_batch.parity.neighbours import recall_of
 from opensearch_batch.parity.nested import chunks_at, path_of_chunks
 from opensearch_batch.parity.noted import sidecar_of, with_noted_hashes
 from opensearch_batch.parity.online import embed
 from opensearch_batch.parity.sample import Sample, Sampled, draw
 from opensearch_batch.parity.verdict import Incomparable, cosine, judged
 from opensearch_batch.parity_section import ParitySection
-from opensearch_batch.prepare.index_mapping import field_at
+from opensearch_batch.prepare.index_mapping import Described, field_at
+from opensearch_batch.prepare.vector_space import Lengths, doubt, lengths_of, space_of
 from opensearch_batch.sources.sidecar import Sidecar
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.write_back_section import WriteBackSection
@@ -65,8 +68,25 @@ def check_parity(
     stored = _vectors(corpus, written, sample, path, sidecar)
     online, why_not = _online(models, spec, sample, find_model, pause)
     cosines = {each.name: cosine(stored[each.name], vector) for each, vector in online}
-    recalls = _recalls(corpus, written, section, online, indices, path)
-    return judged(cosines, recalls, sample.left_out, section, why_not=why_not, when_incomparable=when_incomparable)
+    described = corpus(documents.describe_indices(",".join(indices))) if online else {}
+    recalls = _recalls(corpus, written, section, online, described, path)
+    lengths = lengths_of(vector for _, vector in online)
+    found = judged(cosines, recalls, sample.left_out, section, why_not=why_not, when_incomparable=when_incomparable)
+    return found if lengths is None else with_lengths(found, lengths, described, written.vector_field)
+
+
+def with_lengths(found: Parity, lengths: Lengths, described: Described, name: str) -> Parity:
+    """Return the figures with what the lengths of the model's vectors mean in the field of that name, of each index."""
+    doubts = [
+        doubt(f"{index}: {name!r}", field_at(about["mappings"], name) or {}, about["settings"]["index"], lengths)
+        for index, about in described.items()
+    ]
+    return msgspec.structs.replace(
+        found,
+        least_length=lengths.least,
+        greatest_length=lengths.greatest,
+        doubts=[said for said in doubts if said],
+    )
 
 
 def _vectors(
@@ -148,15 +168,17 @@ def _recalls(
     written: WriteBackSection,
     section: ParitySection,
     online: Sequence[tuple[Sampled, Sequence[float]]],
-    indices: Sequence[str],
+    described: Described,
     path: str,
 ) -> list[float]:
     asked = online[: section.queries]
     if not asked:
         return []
-    described: Mapping[str, Any] = corpus(documents.describe_indices(",".join(indices)))
     field = written.vector_field
-    spaces = {index: space_of(field_at(about["mappings"], field) or {}) for index, about in described.items()}
+    spaces = {
+        index: space_of(field_at(about["mappings"], field) or {}, about["settings"]["index"])
+        for index, about in described.items()
+    }
 
     def recall(one: tuple[Sampled, Sequence[float]]) -> float:
         index = one[0].index

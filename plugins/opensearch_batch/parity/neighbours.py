@@ -11,7 +11,6 @@ from opensearch_batch.parity.nested import nested_query
 from opensearch_batch.parity.verdict import NEIGHBOURS, recalled
 
 Send = Callable[[Call], Any]
-DEFAULT_SPACE = "l2"
 
 
 def recall_of(send: Send, index: str, field: str, space: str, vector: Sequence[float], k: int, path: str = "") -> float:
@@ -29,12 +28,6 @@ def recall_of(send: Send, index: str, field: str, space: str, vector: Sequence[f
     if others:
         scores = _scores(send, index, _of_ids(others, every), len(others))
     return recalled(found, exact, scores)
-
-
-def space_of(mapping: Mapping[str, Any]) -> str:
-    """Return the space type of a knn_vector field, by its mapping."""
-    method = mapping.get("method") or {}
-    return str(method.get("space_type") or mapping.get("space_type") or DEFAULT_SPACE)
 
 
 def _of_ids(names: Sequence[str], query: Mapping[str, Any]) -> dict[str, Any]:

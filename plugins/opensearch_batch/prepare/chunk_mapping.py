@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.prepare.index_mapping import METHOD, Described, body_at, field_at
+from opensearch_batch.prepare.index_mapping import Described, body_at, field_at
+from opensearch_batch.prepare.vector_space import METHOD
 from opensearch_batch.write_back_section import WriteBackSection
 
 MOST_CHUNKS, MOST_NESTED_FIELDS = 10_000, 50

@@ -11,13 +11,13 @@ from typing import Any
 from opensearch_batch.errors import SpecError
 from opensearch_batch.prepare.graphs import vector_field
 from opensearch_batch.prepare.index_state import in_the_way, is_derived, wrong_kind
+from opensearch_batch.prepare.vector_space import BY_ANGLE, LONGEST, METHOD, space_of
 from opensearch_batch.write_back_section import WriteBackSection
 
 Described = Mapping[str, Mapping[str, Any]]
 """By concrete index: mappings and settings, as the cluster tells them."""
 
 BLOCKS = ("write", "read_only", "read_only_allow_delete")
-METHOD = {"name": "hnsw", "engine": "lucene", "space_type": "cosinesimil"}
 PROVENANCE = {"model": {"type": "keyword"}, "text_hash": {"type": "keyword"}, "run": {"type": "keyword"}}
 
 
@@ -48,6 +48,15 @@ def refuse_unwritable(described: Described, section: WriteBackSection, dimension
     wrong = [line for index, about in described.items() for line in _in_the_way(index, about, section, dimensions)]
     if wrong:
         raise SpecError("nothing was sent: " + "; ".join(wrong))
+
+
+def refuse_too_long(section: WriteBackSection, dimensions: int | None) -> None:
+    """Raise SpecError for vectors that are too long for every engine."""
+    if dimensions is not None and dimensions > LONGEST:
+        raise SpecError(
+            f"the model is asked for vectors of {dimensions} numbers, and a field as {section.vector_field!r} takes "
+            f"{LONGEST} at most, with any engine. Say a shorter length in model.parameters. Nothing was sent."
+        )
 
 
 def refuse_mixed(uri: str, others: int, model: str) -> None:
@@ -98,8 +107,7 @@ def _not_kept_exactly(index: str, settings: Mapping[str, Any], found: Mapping[st
     https://github.com/opensearch-project/k-NN/issues/3083
     """
     field = vector_field(found)
-    space = (found.get("method") or {}).get("space_type") or found.get("space_type")
-    if field and field.engine == "faiss" and space == "cosinesimil" and is_derived(settings):
+    if field and field.engine == "faiss" and space_of(found, settings) == BY_ANGLE and is_derived(settings):
         yield (
             f"{index} does not keep the vectors as they are written (faiss, cosinesimil, knn.derived_source), and "
             "write_back.provenance_index tells them by their numbers: say write_back.provenance_field instead, or make "

@@ -13,15 +13,14 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from opensearch_batch import providers
-from opensearch_batch.errors import InputError, SpecError, Terminal
-from opensearch_batch.flow.asked import Asked
+from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.limit_section import LimitSection
 from opensearch_batch.prepare.bad_rows import BadRows, collected, refuse_bad_rows
-from opensearch_batch.prepare.chunk_mapping import most_chunks, refuse_chunks
+from opensearch_batch.prepare.chunk_mapping import most_chunks
 from opensearch_batch.prepare.chunks import CHUNK_TYPES, chunks_of
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
-from opensearch_batch.prepare.index_mapping import refuse_mixed, refuse_unreadable, refuse_unwritable
+from opensearch_batch.prepare.index_documents import judged_documents
 from opensearch_batch.prepare.lengths import short_enough
 from opensearch_batch.prepare.output_schema import keep as keep_schema
 from opensearch_batch.prepare.output_schema import output_schema_of, parameters_of
@@ -38,7 +37,6 @@ from opensearch_batch.prepare.shards import (
     estimate_tokens,
     write_shards,
 )
-from opensearch_batch.prepare.sidecar import make_sidecar
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.changed import ChangedDocuments
@@ -87,7 +85,7 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
             parameters = parameters_of(spec, schema)
             if reuse and asked.vectors is False:
                 raise SpecError(f"reuse copies vectors, and {spec.model.endpoint} answers with text")
-            documents = _documents(spec, asked, run_name) if spec.input.is_index else None
+            documents = judged_documents(spec, asked, run_name) if spec.input.is_index else None
             chunks = spec.input.chunks
             wanted = {TEXT_HASH: spec.write_back or (reuse and not chunks), DOCUMENT: spec.write_back}
             names = [*(name for name in wanted if wanted[name]), *spec.output.include]
@@ -205,30 +203,6 @@ def _reuse(spec: BatchSpec, uri: str, run_key: str) -> Generator[Reuse | None, N
         return
     with temporary_database() as db, nullcontext() if spec.dry_run else JsonLines(uri) as out:
         yield Reuse(spec.reuse, db, out, run_key)
-
-
-def _documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDocuments:
-    """Raise SpecError for an index that cannot be read or written as the spec says."""
-    if not spec.dry_run:
-        make_sidecar(spec)
-    documents = ChangedDocuments.of(spec)
-    refuse_unreadable(documents.described, documents.fields)
-    if spec.write_back and documents.provenance:
-        if asked.vectors is False:
-            raise SpecError(f"write_back takes vectors, and {spec.model.endpoint} answers with text")
-        if chunks := spec.input.chunks:
-            refuse_chunks(documents.described, spec.write_back, asked.dimensions, keep_text=chunks.keep_text)
-        refuse_unwritable(documents.described, spec.write_back, asked.dimensions)
-        if run_name and not spec.dry_run and (before := documents.provenance.written_by(run_name)):
-            raise Terminal(
-                f"this run has written {before} vectors into {spec.input.uri} before, or was about to, so its input "
-                "cannot be prepared again. Start a new run: it sends only what has no vector yet. Or clear write_back "
-                "alone."
-            )
-        if spec.write_back.on_model_change == "error":
-            others = documents.provenance.with_vectors_of_others(spec.model.name)
-            refuse_mixed(spec.input.uri, others, spec.model.name)
-    return documents
 
 
 def _rows(

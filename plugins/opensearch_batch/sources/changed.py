@@ -14,7 +14,7 @@ from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
 from opensearch_batch.sources.columns import leaves_of, text_leaves_of
 from opensearch_batch.sources.document_text import filled_in
 from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_documents
-from opensearch_batch.sources.index_rows import ID, IndexSource, characters_in, open_index
+from opensearch_batch.sources.index_rows import ID, IndexSource, Send, characters_in, open_index
 from opensearch_batch.sources.provenance import InDocuments, Provenance, has_vector
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.rows import BadRow, Row
@@ -56,6 +56,11 @@ class ChangedDocuments:
         """Look at the index of input.uri. Raise InputError for an index that is not there."""
         query = spec.input.query if isinstance(spec.input.query, dict) else None
         return cls(open_index(spec.input.uri, query, leaves_of(spec)), spec)
+
+    @property
+    def send(self) -> Send:
+        """To the index's cluster."""
+        return self._source.send
 
     @property
     def described(self) -> Mapping[str, Mapping[str, Any]]:

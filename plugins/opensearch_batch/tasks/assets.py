@@ -12,7 +12,7 @@ from opensearch_batch.land.report import Report
 
 log = logging.getLogger(__name__)
 
-COMPARED = ("compared", "least_cosine", "mean_cosine", "below", "queries", "recall", "left_out", "why_not")
+COMPARED = ("compared", "least_cosine", "mean_cosine", "below", "queries", "recall", "doubts", "left_out", "why_not")
 """Of the parity check."""
 
 

@@ -60,6 +60,8 @@ class CheckParityOperator(BatchOperator):
             spec.parity.when_incomparable or ("error" if indices or _takes_a_place(spec) else "pass"),
         )
         context["ti"].xcom_push(key="parity", value=found.to_dict())
+        for said in found.doubts:
+            self.log.warning("%s", said)
         if found.shut:
             raise Terminal(f"{found.shut}. {found}")
         (self.log.info if found.compared else self.log.warning)("%s", found)
