@@ -83,6 +83,22 @@ class LimitSection(Section):
         [],
         description="Ids of the Airflow users who may answer; default: all whom Airflow lets answer for the DAG.",
     )
+    max_straggler_usd: float = Field(
+        0.0,
+        ge=0,
+        description="Rows open after the last batch, at wait.finish_by at the latest, are answered one by one through "
+        "the cluster's `_predict`, if all of them cost at most this at the list price (bytes / 4 tokens); else none "
+        "is. 0: none is, and the rows are named as failed.",
+    )
+    straggler_usd_per_million_tokens: float | None = Field(
+        None, ge=0, description="Price of a million tokens online; default: the list price of genai-prices."
+    )
+    stragglers_per_second: float = Field(
+        5,
+        gt=0,
+        le=1000,
+        description="Rows asked online in a second, at most; fewer where provider or cluster say to slow down.",
+    )
     max_failed_fraction: float = Field(
         0.0,
         ge=0,

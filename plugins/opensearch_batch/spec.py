@@ -28,6 +28,7 @@ from opensearch_batch.parity_section import ParitySection
 from opensearch_batch.placeholders import fill, fill_each
 from opensearch_batch.reuse_section import ReuseSection
 from opensearch_batch.section import Section
+from opensearch_batch.wait_section import WaitSection, refuse_unfinishable
 from opensearch_batch.write_back_section import WriteBackSection, provenance_beside_chunks
 
 RESERVED = frozenset(
@@ -72,21 +73,6 @@ class OutputSection(Section):
         if taken := sorted(RESERVED.intersection(names)):
             raise SpecError(f"output.include: a result has its own {', '.join(taken)}; name other fields")
         return list(dict.fromkeys(names))
-
-
-class WaitSection(Section):
-    """The pace and the deadline of the wait for jobs."""
-
-    poll_seconds: float = Field(
-        60,
-        gt=0,
-        description="Fewest seconds between two looks at a job. In a long wait the pause grows to a tenth of the time "
-        "waited, at most ten times poll_seconds or ten minutes, and shrinks again near the end of the job. From three "
-        "jobs on, one look at the provider's list serves all.",
-    )
-    timeout_hours: float | None = Field(
-        None, gt=0, description="After this the jobs are cancelled; default: the provider's window and one hour more."
-    )
 
 
 class ConnectionSection(Section):
@@ -145,6 +131,27 @@ class BatchSpec(Section):
                 "Bound that in model.job"
             )
         return self
+
+    @model_validator(mode="after")
+    def _can_finish_by(self) -> BatchSpec:
+        refuse_unfinishable(self.wait, self.limits)
+        if self.limits.max_straggler_usd:
+            self._refuse_no_answers_online()
+        return self
+
+    def _refuse_no_answers_online(self) -> None:
+        """Raise SpecError where the model's online answers cannot be read, or have no price."""
+        model, provider = self.model, providers.get(self.model.provider)
+        if not provider.online_parameters("a text", model.name, model.endpoint, model.parameters):
+            raise SpecError(
+                f"limits.max_straggler_usd: the online answers of {model.name} at {model.endpoint} cannot be read, only "
+                "vectors can. Leave max_straggler_usd out: at wait.finish_by the batches end, and open rows are named"
+            )
+        if provider.PRICE_ID is None and self.limits.straggler_usd_per_million_tokens is None:
+            raise SpecError(
+                "limits.max_straggler_usd cannot hold: no list price is known of this provider's tokens. Say "
+                "limits.straggler_usd_per_million_tokens"
+            )
 
     @model_validator(mode="after")
     def _can_be_written_back(self) -> BatchSpec:

@@ -61,7 +61,14 @@ class Job(Value, frozen=True):
     shared_with: str | UnsetType = UNSET
 
     @property
+    def is_online(self) -> bool:
+        """Whether it stands for rows asked one by one: the provider has no such job."""
+        return self.shard is not None and self.shard.is_online
+
+    @property
     def name(self) -> str:
+        if self.shard and self.shard.is_online:
+            return self.shard.name
         where = f"shard {self.shard.index}, " if self.shard else ""
         if self.round:
             where = f"repair {self.round}, {where}"

@@ -9,6 +9,9 @@ from msgspec import UNSET, UnsetType
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.values import Value
 
+ONLINE = 9
+"""The round of the shards whose rows are asked online, after all rounds of batches: a DAG has three at most."""
+
 FieldType = Literal["text", "integer", "number", "boolean", "json"]
 """Of an included field; `json` is text that holds any JSON."""
 
@@ -47,7 +50,14 @@ class Shard(Value, frozen=True):
     @property
     def part(self) -> str:
         """The part of an output file's name that tells the shards of a run apart."""
+        if self.is_online:
+            return f"online-{self.index:05d}"
         return f"r{self.round}-{self.index:05d}" if self.round else f"{self.index:05d}"
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the rows are asked one by one, and no job has them."""
+        return self.round == ONLINE
 
     @property
     def run_folder(self) -> str:
@@ -62,5 +72,7 @@ class Shard(Value, frozen=True):
 
 
 def shard_name(index: int, round: int) -> str:
-    """Name a shard of a run: "shard 3", "shard 0 of repair 1"."""
+    """Name a shard of a run: "shard 3", "shard 0 of repair 1", "shard 0 of the stragglers"."""
+    if round == ONLINE:
+        return f"shard {index} of the stragglers"
     return f"shard {index}" + (f" of repair {round}" if round else "")

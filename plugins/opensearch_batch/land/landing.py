@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
 from itertools import chain
 
 import orjson
@@ -18,9 +19,10 @@ from opensearch_batch.flow.data_files import Format
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.land.output_check import checking, schema_of
-from opensearch_batch.land.reconcile import Failure, Tally, fate, join
+from opensearch_batch.land.reconcile import Failure, Fate, Reader, Tally, fate, join
 from opensearch_batch.land.row_fields import RowFields, row_fields
 from opensearch_batch.land.tag import tag_of
+from opensearch_batch.prepare.grouping import Groups
 from opensearch_batch.prepare.row_ids import row_groups, row_ids
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
@@ -57,49 +59,97 @@ def land(
     job = outcome.job
     ids, groups = _ids_of(job, store, provider)
     tally = Tally(repair=repair and job.shard is not None)
+    landed = land_answers(
+        Sent(job, ids, groups),
+        _lines(outcome, store),
+        provider,
+        fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes),
+        tally,
+        Target(output_uri, run_key, output_format),
+        lambda: _refuse_fewer_than_told(outcome, tally, len(groups or ids)),
+    )
+    _warn(job, outcome, tally)
+    usage = _usage(outcome, store, tally)
+    return replace(
+        landed,
+        state=outcome.state,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        instance_seconds=usage.instance_seconds,
+    )
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a job was asked for: the row ids, and the ids by request where requests have many."""
+
+    job: Job
+    ids: Sequence[str]
+    groups: Groups | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where results and failures of a run go."""
+
+    output_uri: str
+    run_key: str
+    format: Format = "jsonl"
+
+
+def land_answers(
+    sent: Sent,
+    lines: Iterable[bytes],
+    reader: Reader,
+    end: Fate,
+    tally: Tally,
+    target: Target,
+    refuse: Callable[[], None] = lambda: None,
+) -> Landed:
+    """Join the lines to the rows sent, into results and failures; the Landed has no usage, and the state completed.
+
+    `refuse` raises, before anything appears, where the lines cannot be all.
+    """
+    job, groups, output_uri = sent.job, sent.groups, target.output_uri
     part = job.shard.part if job.shard else job.key[-12:]
-    name = f"{run_key}-{part}-{_tag(job, tally)}"
+    name = f"{target.run_key}-{part}-{_tag(job, tally)}"
     with ExitStack() as stack:
-        about = {"model_id": job.model_id, "run": run_key, "shard": part, "batch_id": job.provider_job_id}
+        about = {"model_id": job.model_id, "run": target.run_key, "shard": part, "batch_id": job.provider_job_id}
         types = dict((job.shard.field_types if job.shard else None) or ())
         fields = stack.enter_context(row_fields([job.shard] if job.shard else []))
         schema = schema_of(job.shard)
         columns = schema.columns if schema else {}
         results = stack.enter_context(
-            open_results(f"{output_uri}/results-{name}", output_format, about, types, columns)
+            open_results(f"{output_uri}/results-{name}", target.format, about, types, columns)
         )
         failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{name}.jsonl"))
         handed_on = stack.enter_context(_handed_on(job, tally))
-        end = fate(outcome.state, outcome.error_code, outcome.error_message, provider.passes)
         asked = (job.shard.asked if job.shard else None) or Asked()
         check = checking(schema) if schema else None
-        sent = join(ids, _lines(outcome, store), provider, end, tally, groups, job.name, asked, check)
+        joined = join(sent.ids, lines, reader, end, tally, groups, job.name, asked, check)
         twins = (job.shard.twins if job.shard else 0) or 0
-        for row in _with_twins(sent, fields, tally) if twins else sent:
+        for row in _with_twins(joined, fields, tally) if twins else joined:
             if isinstance(row, Answer):
                 results.add(row, fields.of(row.id))
             elif handed_on and tally.hands_on(row):
                 handed_on.add_line(row.handed_on)
             else:
                 failures.add_line(row.line)
-        _refuse_fewer_than_told(outcome, tally, len(groups or ids))
+        refuse()
         result_file, failure_file = results.commit(), failures.commit()
         repair_file = handed_on.commit() if handed_on else None
-    _warn(job, outcome, tally)
-    usage = _usage(outcome, store, tally)
     return Landed(
         job=job,
-        state=outcome.state,
-        records=len(ids) + twins,
+        state="completed",
+        records=len(sent.ids) + twins,
         answered=tally.answered,
         failed=tally.failed,
         missing=tally.missing,
         duplicates=tally.duplicates,
         foreign=tally.foreign,
         unreadable=tally.unreadable,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        instance_seconds=usage.instance_seconds,
+        input_tokens=0,
+        output_tokens=0,
         codes=tally.codes,
         named=tally.named,
         examples=tally.examples,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,7 +16,7 @@ from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.land.vectors import is_vector, is_zero, words_of
 from opensearch_batch.prepare.grouping import Groups, by_row
-from opensearch_batch.providers.protocol import Provider, UnreadableLine
+from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import with_nulls
 from opensearch_batch.scrubbing import scrubbed
 
@@ -185,6 +185,17 @@ def fate(
     )
 
 
+class Reader(Protocol):
+    """Reads lines with answers; every provider is one. The members' errors are those of Provider."""
+
+    @property
+    def NAME(self) -> str: ...
+
+    def read_line(self, raw: bytes) -> Answer: ...
+
+    def read_many(self, raw: bytes) -> Iterator[Answer | None]: ...
+
+
 ANY = Asked()
 Check = Callable[[Answer], Answer]
 
@@ -192,7 +203,7 @@ Check = Callable[[Answer], Answer]
 def join(
     ids: Sequence[str],
     lines: Iterable[bytes],
-    provider: Provider,
+    provider: Reader,
     fate: Fate,
     tally: Tally,
     groups: Groups | None = None,
@@ -291,7 +302,7 @@ def _of_length(dimensions: int, answer: Answer, asked: Asked, tally: Tally) -> A
 
 
 def _read(
-    lines: Iterable[bytes], provider: Provider, groups: Groups | None, tally: Tally, job_name: str
+    lines: Iterable[bytes], provider: Reader, groups: Groups | None, tally: Tally, job_name: str
 ) -> Iterator[Answer]:
     """Yield the answers in the lines; the tally counts unreadable lines, and unreadable parts, but not blank lines."""
     for number, raw in enumerate(lines, start=1):
@@ -322,7 +333,7 @@ def _is_too_deep(error: Exception, raw: bytes) -> bool:
     return ended and raw.count(b"[") + raw.count(b"{") >= DEEP
 
 
-def _answers(raw: bytes, provider: Provider, groups: Groups | None) -> Iterator[Answer | None]:
+def _answers(raw: bytes, provider: Reader, groups: Groups | None) -> Iterator[Answer | None]:
     """Yield what a line says; a number that JSON cannot have, such as NaN, is read as null."""
     begun = False
     try:
@@ -335,7 +346,7 @@ def _answers(raw: bytes, provider: Provider, groups: Groups | None) -> Iterator[
         yield from _answers_in(plain, provider, groups)
 
 
-def _answers_in(raw: bytes, provider: Provider, groups: Groups | None) -> Iterable[Answer | None]:
+def _answers_in(raw: bytes, provider: Reader, groups: Groups | None) -> Iterable[Answer | None]:
     return (provider.read_line(raw),) if groups is None else by_row(provider.read_many(raw), groups)
 
 

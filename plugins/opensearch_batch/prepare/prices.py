@@ -6,7 +6,7 @@ Vendors bill long requests at a higher price a token, for all tokens of the requ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -76,6 +76,22 @@ def tariff_of(provider: Provider, model: str, usd_per_million_tokens: float | No
     """
     if usd_per_million_tokens is not None:
         return Tariff("limits.usd_per_million_tokens", ((0, Price(usd_per_million_tokens, usd_per_million_tokens)),))
+    return _tariff(provider, model, BATCH, _factor)
+
+
+def online_tariff_of(provider: Provider, model: str, usd_per_million_tokens: float | None) -> Tariff | None:
+    """Return the given price for all tokens asked online, else genai-prices' list price, else None."""
+    if usd_per_million_tokens is not None:
+        price = Price(usd_per_million_tokens, usd_per_million_tokens)
+        return Tariff("limits.straggler_usd_per_million_tokens", ((0, price),))
+    return _tariff(provider, model, None, lambda model, provider: (1.0, "genai-prices' list price"))
+
+
+Factor = Callable[["ModelInfo", Provider], tuple[float, str]]
+"""What genai-prices' price is multiplied by, and what the product is called."""
+
+
+def _tariff(provider: Provider, model: str, context: dict[str, str] | None, factor_of: Factor) -> Tariff | None:
     if provider.PRICE_ID is None:
         return None
     from genai_prices import Usage as Tokens
@@ -83,7 +99,7 @@ def tariff_of(provider: Provider, model: str, usd_per_million_tokens: float | No
 
     def of_request(input_tokens: int) -> PriceCalculation:
         tokens = Tokens(input_tokens=input_tokens, output_tokens=1)
-        return calc_price(tokens, model, provider_id=provider.PRICE_ID, price_context=BATCH)
+        return calc_price(tokens, model, provider_id=provider.PRICE_ID, price_context=context)
 
     try:
         small = of_request(1)
@@ -91,7 +107,7 @@ def tariff_of(provider: Provider, model: str, usd_per_million_tokens: float | No
         return None
     if small.model_price.input_mtok is None:  # billed by the hour or by the character
         return None
-    factor, origin = _factor(small.model, provider)
+    factor, origin = factor_of(small.model, provider)
     steps = ((above, _a_million(of_request(above + 1), above + 1, factor)) for above in _thresholds(small))
     return Tariff(origin, tuple(steps))
 

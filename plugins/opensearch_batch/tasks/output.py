@@ -50,6 +50,8 @@ class FetchOutputOperator(BatchOperator):
     :param repair: hand rows that expired, were cancelled, are missing or failed for a passing reason on to the next
         PrepareRepairOperator; other failed rows are failures at once. Not in the last round, not with final, and never
         more rounds than limits.repair_rounds of a spec. Jobs of raw parameters hand on nothing.
+    :param stragglers: hand such rows on after the last round too, to the AnswerStragglersOperator, where the spec has
+        wait.finish_by and limits.max_straggler_usd.
     """
 
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "outcomes", "output_uri", "output_format")
@@ -65,6 +67,7 @@ class FetchOutputOperator(BatchOperator):
         final: bool = True,
         max_failed_fraction: float = 0.0,
         repair: bool = False,
+        stragglers: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -74,6 +77,7 @@ class FetchOutputOperator(BatchOperator):
         self.final = final
         self.max_failed_fraction = max_failed_fraction
         self.repair = repair
+        self.stragglers = stragglers
 
     @property
     def index_name(self) -> str:
@@ -95,7 +99,7 @@ class FetchOutputOperator(BatchOperator):
         output_format = format_of(self.output_format or (spec.output.format if spec else "jsonl"))
         if not output_uri:
             raise SpecError("FetchOutputOperator needs output_uri= or spec=")
-        if self.final and self.repair:
+        if self.final and (self.repair or self.stragglers):
             raise SpecError("a fetch that leaves rows to a repair is not the last: final=False, and a ReportOperator")
         ti = context["ti"]
         if self.final and ti.map_index is not None and ti.map_index >= 0:
@@ -105,8 +109,11 @@ class FetchOutputOperator(BatchOperator):
         outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
         connect([output_uri, *(outcome.job.shard.uri for outcome in outcomes if outcome.job.shard)])
 
+        answers_stragglers = self.stragglers and spec is not None and bool(spec.limits.max_straggler_usd)
+
         def landed_of(outcome: Outcome) -> Landed:
             repair = self.repair and (spec is None or outcome.job.round < spec.limits.repair_rounds)
+            repair = repair or answers_stragglers
             return land(outcome, store, vendor, output_uri, key, output_format, repair=repair)
 
         landed = side_by_side(landed_of, outcomes, lambda outcome: outcome.job.name)

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from opensearch_batch.flow.stragglers import asked_mark
 from opensearch_batch.limit_section import LimitSection
 from opensearch_batch.tasks.base import BatchOperator, flat
 from opensearch_batch.tasks.closing import instance
+from opensearch_batch.tasks.finishing import is_finished
 from opensearch_batch.tasks.settings import TaskSettings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from opensearch_batch.flow.landed import Landed
+    from opensearch_batch.spec import BatchSpec
+
+BEGAN = "began"
+"""Key of a note that outlives clears: the round has taken rows before."""
 
 
 class PrepareRepairOperator(BatchOperator):
@@ -26,6 +32,8 @@ class PrepareRepairOperator(BatchOperator):
 
     XCom `taken` tells ReportOperator(repaired_by=[…]) the rows of each shard. Use
     trigger_rule="all_done_min_one_success", so that a failed shard does not keep the other shards from repair.
+
+    From `wait.finish_by` of the spec on no round begins; one that began before goes on with the same rows.
 
     :param landed: the output of the fetches of the round before.
     :param planned_by: task id of the PrepareInputOperator or PrepareRepairOperator that made the bundles of the round
@@ -63,6 +71,8 @@ class PrepareRepairOperator(BatchOperator):
         if self.planned_by:
             made = context["ti"].xcom_pull(task_ids=self.planned_by) or []
             fetched = of_bundles(fetched, [[Shard.from_dict(shard) for shard in flat(bundle)] for bundle in made])
+        if settings.spec and settings.spec.wait.finish_by is not None:
+            fetched = self._in_time(context, settings.spec, fetched)
         sources = handed_on_by([part for parts in fetched for part in parts])
         if not sources:
             raise AirflowSkipException("not needed: no row of the round before may be answered by another try")
@@ -75,7 +85,24 @@ class PrepareRepairOperator(BatchOperator):
             f"{sources[0].shard.run_folder}/{instance(context['ti'])}",
             shard_limits(limits, settings.provider),
         )
+        context["task_state_store"].set(BEGAN, True)
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
         shards = [shard for bundle in bundles for shard in bundle]
         self.log.info("%d rows go again, in %d shards", sum(shard.records for shard in shards), len(shards))
         return [[shard.to_dict() for shard in bundle] for bundle in bundles]
+
+    def _in_time(
+        self, context: Context, spec: BatchSpec, fetched: Sequence[Sequence[Landed]]
+    ) -> list[Sequence[Landed]]:
+        """Leave out the rows that only the AnswerStragglersOperator may have. A round that an earlier try began is sent
+        again as it was: its jobs are found, and its rows must not be asked online as well.
+        """
+        from opensearch_batch.storage import exists
+
+        if is_finished(context, spec) and not context["task_state_store"].get(BEGAN):
+            raise AirflowSkipException("wait.finish_by has come: no further batch is sent")
+        rounds = spec.limits.repair_rounds
+        return [
+            [part for part in parts if part.job.round < rounds and not (part.repair and exists(asked_mark(part.repair)))]
+            for parts in fetched
+        ]

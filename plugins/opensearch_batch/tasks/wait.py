@@ -11,11 +11,12 @@ from typing import Any, NoReturn
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
-from opensearch_batch.errors import BatchError, Transient, UnknownAnswer
+from opensearch_batch.errors import BatchError, SpecError, Terminal, Transient, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, credential_connections, flat, know_keys, worker_ask
 from opensearch_batch.tasks.errors import airflow_errors, patient
+from opensearch_batch.tasks.finishing import finish_of, is_finished
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import JobsLink, ProviderLink
 from opensearch_batch.tasks.metrics import time_turn, time_wait
@@ -23,6 +24,7 @@ from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.stored_trigger import read_event
 from opensearch_batch.tasks.turn_trigger import read_turn
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
+from opensearch_batch.wait.finishing import END_SECONDS
 from opensearch_batch.wait.looking import drive, look
 from opensearch_batch.wait.progress import of_outcomes
 from opensearch_batch.wait.refusals import Refusals, patience
@@ -38,6 +40,9 @@ deadline.
 
 class BatchSensor(BaseSensorOperator):
     """Wait until all jobs have ended, in whatever state; return the Outcomes. FetchOutputOperator judges the Outcomes.
+
+    At `wait.finish_by` of the spec the jobs that have not ended are cancelled, and their end is waited for; then they
+    count as ended, with what they have answered. That needs a deferrable wait.
 
     A job that the provider accepted and then failed at a limit is submitted again within the limits, and the Outcome
     names the new job; only where the sensor is deferrable, and when the other jobs of the bundle have ended.
@@ -164,6 +169,7 @@ class BatchSensor(BaseSensorOperator):
             settings = self._prepare(context)
             told = read_event(event)
             if told.get("timed_out"):
+                self._finish(context, settings, str(told.get("progress") or "")[:200])
                 self._forget_deadline(context)
                 self._give_up(settings, str(told.get("progress") or "")[:200])
             outcomes = [Outcome.from_dict(outcome) for outcome in told.get("outcomes") or []]
@@ -199,6 +205,7 @@ class BatchSensor(BaseSensorOperator):
             submitted = [
                 each.job.provider_job_id not in current or submit_again(context, settings, rules, each)
                 for each in turned_away(outcomes, settings.provider)
+                if not is_finished(context, settings.spec)
             ]
         except MustWait as full:
             carried = [each.to_dict() for each in outcomes]
@@ -233,6 +240,7 @@ class BatchSensor(BaseSensorOperator):
             if not (next_kwargs or {}).get("event"):
                 with airflow_errors():
                     settings = self._prepare(context)
+                    self._finish(context, settings, "")
                     self._forget_deadline(context)
                     self._cancel(settings)
             raise
@@ -250,10 +258,12 @@ class BatchSensor(BaseSensorOperator):
             self.poke_interval = settings.spec.wait.poll_seconds
         if "timeout" not in self.waits_as_given:
             self.timeout = _timeout_hours(settings) * 3600
+        if not self.deferrable and finish_of(context, settings.spec) is not None:
+            raise SpecError("wait.finish_by needs a deferrable wait: leave deferrable=False out")
         return settings
 
     def _defer(self, context: Context, settings: TaskSettings) -> NoReturn:
-        deadline = self._deadline(context)
+        deadline = self._until(context, settings)
         self.defer(
             trigger=BatchTrigger(
                 jobs=[job.to_dict() for job in self.linked_jobs],
@@ -271,6 +281,35 @@ class BatchSensor(BaseSensorOperator):
             timeout=timedelta(seconds=max(0.0, deadline - time.time()) + NET_SECONDS),
         )
 
+    def _until(self, context: Context, settings: TaskSettings) -> float:
+        """Return epoch seconds: the deadline, or the moment of `wait.finish_by` where that comes before, or the last
+        moment for the end of jobs that were cancelled then.
+        """
+        if (finishing := context["task_state_store"].get(self._finishing_key)) is not None:
+            return float(str(finishing)) + END_SECONDS
+        deadline, finish = self._deadline(context), finish_of(context, settings.spec)
+        return deadline if finish is None else min(deadline, finish)
+
+    def _finish(self, context: Context, settings: TaskSettings, progress: str) -> None:
+        """Where `wait.finish_by` has come cancel the jobs, and wait for their end. Raise Terminal where they have not
+        ended in time: their rows may yet be answered, so nobody may send them again.
+        """
+        if not is_finished(context, settings.spec):
+            return
+        store = context["task_state_store"]
+        if store.get(self._finishing_key) is not None:
+            store.delete(self._finishing_key)
+            names = ", ".join(job.provider_job_id for job in self.linked_jobs)
+            raise Terminal(
+                f"jobs {names} were cancelled at wait.finish_by and had not all ended {END_SECONDS / 60:.0f} minutes "
+                f"later ({progress or 'nobody has looked'}). Nothing of them landed, and none of their rows was sent "
+                "again. Clear this task once they have ended at the provider"
+            )
+        self.log.info("wait.finish_by has come (%s): jobs that have not ended are cancelled", progress)
+        store.set(self._finishing_key, time.time())
+        self._cancel(settings)
+        self._defer(context, settings)
+
     def _deadline(self, context: Context) -> float:
         """Return epoch seconds; a retry keeps the first deadline, a clear after the deadline gets a new deadline."""
         store = context["task_state_store"]
@@ -287,6 +326,10 @@ class BatchSensor(BaseSensorOperator):
     @property
     def _refusals_key(self) -> str:
         return self._deadline_key.replace("deadline", "refusals")
+
+    @property
+    def _finishing_key(self) -> str:
+        return self._deadline_key.replace("deadline", "finishing")
 
     @property
     def _deadline_key(self) -> str:

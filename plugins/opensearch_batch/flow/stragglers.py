@@ -1,0 +1,39 @@
+"""Stragglers: the rows that no batch has answered in time, and what became of them online."""
+
+from __future__ import annotations
+
+from opensearch_batch.flow.data_files import DataFile
+from opensearch_batch.flow.values import Value
+
+
+def asked_mark(handed_on: DataFile) -> str:
+    """URI of the object that says: rows of this file may have been asked online, so no batch may have them again."""
+    return f"{handed_on.uri.removesuffix('.jsonl')}.online.json"
+
+
+class Stragglers(Value, frozen=True):
+    """`rows` were open, each text once. `answered` are the answers that have landed, of earlier tries too; `refused`
+    were asked and got no answer, `unaskable` have a text that cannot be asked online. The rest was not asked, and
+    `why_not` says why.
+
+    `tokens` are bytes / 4 of the answered texts, since the cluster's answer tells none. Money is in US dollars, at the
+    list price: `estimated_usd` of all rows, `usd` of the answered ones, None where the price is not known.
+    """
+
+    rows: int
+    answered: int
+    refused: int
+    unaskable: int
+    tokens: int
+    estimated_usd: float | None
+    usd: float | None
+    limit_usd: float
+    why_not: str = ""
+
+    def __str__(self) -> str:
+        money = "" if self.usd is None or not self.answered else f" for about ${self.usd:.4f} at the list price"
+        extra = "".join(
+            f", {n} {kind}" for n, kind in ((self.refused, "refused"), (self.unaskable, "not to be asked online")) if n
+        )
+        why = f"; {self.why_not}" if self.why_not else ""
+        return f"stragglers: {self.answered} of {self.rows} rows answered online{money}{extra}{why}"
