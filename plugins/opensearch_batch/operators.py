@@ -35,11 +35,13 @@ from opensearch_batch.tasks.output import FetchOutputOperator, ReportOperator
 from opensearch_batch.tasks.prepare import PrepareInputOperator
 from opensearch_batch.tasks.repair import PrepareRepairOperator
 from opensearch_batch.tasks.rollback import RollbackOperator
+from opensearch_batch.tasks.stragglers import AnswerStragglersOperator
 from opensearch_batch.tasks.submit import CancelBatchOperator, SubmitBatchOperator
 from opensearch_batch.tasks.write_back import WriteBackOperator
 from opensearch_batch.tasks.write_chunks import WriteChunksOperator
 
 __all__ = [
+    "AnswerStragglersOperator",
     "ApprovePlanOperator",
     "CancelBatchOperator",
     "CarryOverOperator",

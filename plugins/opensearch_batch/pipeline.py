@@ -13,6 +13,7 @@ from airflow.sdk import AssetAlias, TriggerRule, XComArg, literal, task_group
 from opensearch_batch.errors import SpecError
 from opensearch_batch.limit_section import LimitSection
 from opensearch_batch.operators import (
+    AnswerStragglersOperator,
     CarryOverOperator,
     CheckParityOperator,
     CopyDocumentsOperator,
@@ -37,12 +38,15 @@ from opensearch_batch.tasks.assets import outlet_of
 from opensearch_batch.tasks.index_name import TEMPLATE as INDEX_NAME
 
 MOST_ROUNDS = 3
+ANSWER = "answer_stragglers"
 PLANNED = "Fails the run where `prepare_input` failed: `report` has nothing to report then, and is skipped."
 COMPARED = "Embeds a sample again online; runs in nights without changes too."
 REUSED = "Writes vectors that an earlier run has paid for; skipped where there are none."
+WRITTEN = "Writes the vectors of the stragglers; skipped where there are none."
 CHUNKS = "Writes each document once all of its chunks have vectors; skipped where the spec has no `input.chunks`."
 CARRIED = "Brings over what was edited, added or deleted in the old index meanwhile; skipped where nothing was written."
 SWAPPED = "Moves the alias to the new index, at once or not at all."
+STRAGGLERS = "Asks online what batches have left, within `limits.max_straggler_usd`; skipped where no row is left."
 SKIPPED = "Skipped where no row is left that another try may answer: nothing is wrong then."
 
 
@@ -54,6 +58,7 @@ def batch_inference(
     repair_rounds: int | None = None,
     submit_pool: str | None = None,
     write_back: bool | Literal["beside"] | None = None,
+    stragglers: bool | None = None,
 ) -> XComArg:
     """Wire prepare_input, create_connector, register_model, the mapped group `shard`, for each repair round
     prepare_repair_N and the mapped group `repair_N`, and report; return the report's output. The empty task `planned`
@@ -75,7 +80,10 @@ def batch_inference(
     :param write_back: whether each bundle's vectors go into the index that the documents were read from; "beside" into
         a new index: then make_index and copy_documents come first, carry_over and swap_alias before the report.
         Default: as a BatchSpec says; for a template, whose spec is not known when the file is parsed, False.
+    :param stragglers: whether the DAG has the task answer_stragglers, before the report, which asks online for the rows
+        that batches have left at wait.finish_by. Default: where a BatchSpec has wait.finish_by; for a template False.
     """
+    online = _finishes(spec, overrides) if stragglers is None else stragglers
     writes = _writes(spec) if write_back is None else write_back
     chunks = writes and (not isinstance(spec, BatchSpec) or spec.input.chunks is not None)
     vectors = writes and (not isinstance(spec, BatchSpec) or spec.input.chunks is None)
@@ -96,6 +104,7 @@ def batch_inference(
     passing = _passing(submit_pool or _pool_of(spec))
 
     named: dict[str, Any] = {"map_index_template": INDEX_NAME}
+    online_too: dict[str, Any] = {"stragglers": True} if online else {}
 
     def round_of(group_id: str, bundles: Any, *, last: bool, tooltip: str = "") -> Any:
         @task_group(group_id=group_id, tooltip=tooltip)
@@ -105,7 +114,13 @@ def batch_inference(
             )
             wait = BatchSensor(task_id="wait_for_batch", spec=resolved, jobs=submit.output, **named, **passing)
             fetch = FetchOutputOperator(
-                task_id="fetch_output", spec=resolved, outcomes=wait.output, final=False, repair=not last, **named
+                task_id="fetch_output",
+                spec=resolved,
+                outcomes=wait.output,
+                final=False,
+                repair=not last,
+                **online_too,
+                **named,
             )
             if vectors:
                 plan = XComArg(prepare, key="plan")
@@ -139,6 +154,27 @@ def batch_inference(
         gated.append(repair)
         groups.append(f"repair_{number}")
         landed.append(round_of(groups[-1], repair.output, last=number == rounds, tooltip=SKIPPED))
+    if online:
+        answer = AnswerStragglersOperator(
+            task_id=ANSWER,
+            spec=resolved,
+            planned_by=prepare.task_id,
+            landed=list(landed),
+            repaired_by=repairs,
+            model_id=model.output,
+            trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+            doc_md=STRAGGLERS,
+        )
+        gated.append(answer)
+        landed.append(answer.output)
+        if vectors:
+            plan = XComArg(prepare, key="plan")
+            written.append(
+                WriteBackOperator(
+                    task_id="write_stragglers", spec=resolved, landed=answer.output, plan=plan, doc_md=WRITTEN, **into
+                )
+            )
+            gated.append(written[-1])
     if chunks:
         written.append(
             WriteChunksOperator(
@@ -146,6 +182,7 @@ def batch_inference(
                 planned_by=prepare.task_id,
                 landed=landed,
                 repaired_by=repairs,
+                answered_by=ANSWER if online else "",
                 trigger_rule=TriggerRule.ALL_DONE,
                 doc_md=CHUNKS,
                 **into,
@@ -159,6 +196,7 @@ def batch_inference(
         planned_by=prepare.task_id,
         landed=landed,
         repaired_by=repairs,
+        answered_by=ANSWER if online else "",
         skip_without_plan=True,
         submitted_by=[f"{group}.submit_batch" for group in groups],
         waited_by=[f"{group}.wait_for_batch" for group in groups],
@@ -241,6 +279,12 @@ def _writes(spec: BatchSpec | str) -> bool | Literal["beside"]:
     if isinstance(spec, str) or spec.write_back is None:
         return False
     return "beside" if spec.write_back.is_beside else True
+
+
+def _finishes(spec: BatchSpec | str, overrides: Any) -> bool:
+    if isinstance(spec, str):
+        return False
+    return spec.wait.finish_by is not None or (isinstance(overrides, dict) and "wait.finish_by" in overrides)
 
 
 def _rounds(spec: BatchSpec | str, given: int | None) -> int:

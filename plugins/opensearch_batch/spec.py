@@ -144,7 +144,7 @@ class BatchSpec(Section):
         model, provider = self.model, providers.get(self.model.provider)
         if not provider.online_parameters("a text", model.name, model.endpoint, model.parameters):
             raise SpecError(
-                f"limits.max_straggler_usd: the online answers of {model.name} at {model.endpoint} cannot be read, only "
+                f"limits.max_straggler_usd: online answers of {model.name} at {model.endpoint} cannot be read, only "
                 "vectors can. Leave max_straggler_usd out: at wait.finish_by the batches end, and open rows are named"
             )
         if provider.PRICE_ID is None and self.limits.straggler_usd_per_million_tokens is None:

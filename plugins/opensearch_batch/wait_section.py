@@ -30,7 +30,7 @@ class WaitSection(Section):
     )
     finish_by: float | str | None = Field(
         None,
-        description="When the wait for batches ends: a time of day in quotes, \"06:30\", in the DAG's time zone, the "
+        description='When the wait for batches ends: a time of day in quotes, "06:30", in the DAG\'s time zone, the '
         "first after the run's start; or hours since the run's start, below 60. Then batches that have not ended are "
         "cancelled, what they have answered lands, no repair round begins, and limits.max_straggler_usd bounds what is "
         "answered one by one. Default: batches have until timeout_hours.",

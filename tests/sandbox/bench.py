@@ -148,6 +148,7 @@ class Run:
         self.task_states: dict[str, str] = {}
         self.events: dict[Any, Any] = {}
         self.conf: dict[str, Any] = {}
+        self.started_at = datetime.now(UTC)
         self.dag = DAG("by_hand", schedule=None)
 
     def context(self, operator: Any) -> Any:
@@ -156,6 +157,7 @@ class Run:
             run_id=self.run_id,
             conf=self.conf,
             run_after=datetime(2026, 1, 31, tzinfo=UTC),
+            start_date=self.started_at,
             partition_key=None,
         )
         return {

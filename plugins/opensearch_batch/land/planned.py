@@ -33,9 +33,15 @@ class Planned:
         return job.shard is None or content_of(job.shard) in self.contents
 
 
-def planned(landed: Sequence[Landed], shards: Sequence[Shard], rounds: Iterable[Sequence[Taken]] = ()) -> Planned:
+def planned(
+    landed: Sequence[Landed],
+    shards: Sequence[Shard],
+    rounds: Iterable[Sequence[Taken]] = (),
+    online: Sequence[Taken] = (),
+) -> Planned:
     """Return what is of `shards`, the shards that the preparation made. `rounds` are what each repair round took, in
-    their order: a group counts where all of its rows come from shards of the round before that count.
+    their order: a group counts where all of its rows come from shards of the round before that count. `online` are the
+    groups asked one by one, of rows of any round.
     """
     counted, taken, contents = landed_of(shards, landed), list[Taken](), set(map(content_of, shards))
     before = counted
@@ -47,6 +53,12 @@ def planned(landed: Sequence[Landed], shards: Sequence[Shard], rounds: Iterable[
         taken += mine
         counted += before
         contents |= set(map(content_of, made))
+    handed_on = {part.file.uri for part in handed_on_by(counted)}
+    mine = [group for group in online if handed_on.issuperset(group.sources)]
+    made = [shard for group in mine for shard in group.shards]
+    taken += mine
+    counted = [*counted, *landed_of(made, landed)]
+    contents |= set(map(content_of, made))
     unsharded = [part for part in landed if part.job.shard is None]
     return Planned([*unsharded, *counted], taken, frozenset(contents))
 

@@ -15,6 +15,7 @@ from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job, RemoteState
 from opensearch_batch.flow.landed import Example, Landed
 from opensearch_batch.flow.parity import Parity
+from opensearch_batch.flow.stragglers import Stragglers
 from opensearch_batch.flow.values import Value
 from opensearch_batch.flow.written import Written
 from opensearch_batch.land.reconcile import MISSING, NAMED, Left, Tally
@@ -96,6 +97,9 @@ class Report(Value, frozen=True):
     """The alias that moved to the index of these vectors; unset where none has."""
     approval: Approval | UnsetType = UNSET
     """Who said yes or no before anything was sent; unset where nobody was asked."""
+    stragglers: Stragglers | UnsetType = UNSET
+    """Rows asked online after the last batch: they count in `answered` and `failed` too, and their tokens and their
+    money stand here alone. Unset where no row was open."""
     not_sent: int | UnsetType = UNSET
     """Rows that nobody has sent, because the plan was rejected: they are neither failed nor missing."""
 
@@ -144,7 +148,9 @@ class Report(Value, frozen=True):
         if self.reused:
             repaired += f" ({self.reused} with the vector of an earlier run)"
         back = f"; {counted(self.twins, 'row')} with the text of another row, which was sent once" if self.twins else ""
-        back += "".join(f"; {part}" for part in (self.written, self.parity, self.swapped, self.approval) if part)
+        back += "".join(
+            f"; {part}" for part in (self.stragglers, self.written, self.parity, self.swapped, self.approval) if part
+        )
         return (
             f"manifest {self.manifest}: {self.answered} of {self.records} rows answered{repaired}, "
             f"{self.failed} failed{bad}, {self.missing} missing{extra}; {jobs}, {used}{money}{back}"
@@ -198,7 +204,7 @@ def sum_up(
     return Report(
         records=records,
         shards=plan.shards,
-        jobs=[reported(part.job, part.state, part.records) for part in parts],
+        jobs=[reported(part.job, part.state, part.records) for part in parts if not part.job.is_online],
         codes=_added(count.codes for count in counts),
         named=_joined(count.named for count in counts),
         examples=[example for count in counts for example in count.examples][:NAMED],
@@ -208,7 +214,7 @@ def sum_up(
         twins=plan.twins,
         failures=[part.failures.uri for part in parts if part.failures] + [rest.failures.uri for rest in unsent],
         passing=_added(part.passing for part in parts),
-        repaired=sum(part.answered for part in parts if part.job.round),
+        repaired=sum(part.answered for part in parts if part.job.round and not part.job.is_online),
         left=sum(rest.tally.failed + rest.tally.missing for rest in left),
         estimated_tokens=plan.estimated_tokens,
         estimated_usd=plan.estimated_usd,

@@ -18,7 +18,7 @@ class Summary(Value, frozen=True, forbid_unknown_fields=False):
 
     `rows` are all planned rows, `reused` those of them with an earlier run's vector, `twins` those with another
     row's text. `codes` counts the failed rows by their reason. `rounds` are the repair rounds that sent something.
-    Money is in US dollars, None without a known price.
+    Money is in US dollars, that of stragglers included, None without a known price.
     """
 
     provider: str
@@ -57,6 +57,12 @@ def summary_of(report: Report, spec: Mapping[str, Any]) -> Summary:
         codes=report.codes,
         tokens=report.actual_tokens,
         estimated_usd=report.estimated_usd,
-        actual_usd=report.actual_usd,
+        actual_usd=_paid(report),
         manifest=report.manifest,
     )
+
+
+def _paid(report: Report) -> float | None:
+    """Batches and stragglers together."""
+    online = (report.stragglers.usd or 0.0) if report.stragglers else 0.0
+    return None if report.actual_usd is None else report.actual_usd + online

@@ -10,6 +10,7 @@ from typing import Any
 from opensearch_batch import providers
 from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.cluster.online import PLACEHOLDER
 from opensearch_batch.dotted import value_at
 from opensearch_batch.flow.chunks import chunk_id
 from opensearch_batch.flow.text_hash import text_hash
@@ -28,7 +29,6 @@ PAGES = 3
 MOST_A_PAGE = 500
 RESULT_WINDOW = 10_000
 """A search goes no further: index.max_result_window."""
-PLACEHOLDER = "${"
 
 Send = Callable[[Call], Any]
 

@@ -21,6 +21,7 @@ from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.parity import Parity
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.flow.stragglers import Stragglers
 from opensearch_batch.flow.written import Written, added
 from opensearch_batch.land.followed import Followed, follow, followed_at, followed_uri, incomplete, landed_less
 from opensearch_batch.land.manifest import (
@@ -72,11 +73,15 @@ def landed_plan(landed: list[Landed], key: str) -> Plan:
     return Plan(key, sum(part.records for part in landed), len(landed), 0, 0, None, None, None)
 
 
-def of_this_preparation(ti: Any, landed: Sequence[Landed], planned_by: str, repaired_by: Sequence[str] = ()) -> Planned:
+def of_this_preparation(
+    ti: Any, landed: Sequence[Landed], planned_by: str, repaired_by: Sequence[str] = (), answered_by: str = ""
+) -> Planned:
     """Leave out what an earlier preparation of the run has left in Airflow's database (land/planned.py)."""
     rounds = [ti.xcom_pull(task_ids=task_id, key="taken") for task_id in repaired_by]
+    online = ti.xcom_pull(task_ids=answered_by, key="taken") if answered_by else None
     shards = [Shard.from_dict(shard) for shard in flat(ti.xcom_pull(task_ids=planned_by) or [])]
-    return planned(landed, shards, [[Taken.from_dict(group) for group in groups or []] for groups in rounds])
+    taken = [[Taken.from_dict(group) for group in groups or []] for groups in (*rounds, online)]
+    return planned(landed, shards, taken[:-1], taken[-1])
 
 
 def close_run(
@@ -96,6 +101,7 @@ def close_run(
     parity: Parity | None = None,
     swapped: Swapped | None | UnsetType = UNSET,
     approval: Approval | None = None,
+    stragglers: Stragglers | None = None,
 ) -> Report:
     """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow.
 
@@ -111,6 +117,8 @@ def close_run(
         report = replace(report, parity=parity)
     if swapped:
         report = replace(report, swapped=swapped)
+    if stragglers is not None:
+        report = replace(report, stragglers=stragglers)
     if approval is not None:
         report = replace(report, approval=approval)
     run, followed = context["dag_run"], followed_uri(report.manifest)
@@ -222,9 +230,14 @@ def _writer(written: Written) -> str:
 
 def what_now(landed: Sequence[Landed]) -> str:
     """Advise a person on failed rows: a clear sends a job without any answer again, and no other job."""
-    unanswered = [part for part in landed if part.failed and not part.answered and not part.repair]
-    answered = [part for part in landed if part.failed and (part.answered or part.repair)]
+    failed = [part for part in landed if part.failed and not part.job.is_online]
+    unanswered = [part for part in failed if not part.answered and not part.repair]
+    answered = [part for part in failed if part.answered or part.repair]
     advice = []
+    if any(part.failed and part.job.is_online for part in landed):
+        advice.append(
+            "A clear of answer_stragglers asks for its failed rows again, and pays for no row that has its answer."
+        )
     if unanswered:
         advice.append(
             f"Nothing of {_named(unanswered)} was answered: fix the model, the spec or what the provider names, then "

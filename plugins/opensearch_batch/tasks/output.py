@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from opensearch_batch.flow.data_files import DataFile
     from opensearch_batch.flow.landed import Landed
     from opensearch_batch.flow.parity import Parity
+    from opensearch_batch.flow.stragglers import Stragglers
     from opensearch_batch.flow.values import Value
 
 N = TypeVar("N", bound="Value")
@@ -140,6 +141,7 @@ class ReportOperator(BatchOperator):
         then, and makes the run a failure.
     :param repaired_by: task ids of the PrepareRepairOperators, in the order of the rounds. A row that was handed on and
         landed in no later round is a failure, with the earlier reason.
+    :param answered_by: task id of the AnswerStragglersOperator, whose output is one of `landed`.
     :param submitted_by: task ids of the SubmitBatchOperators, and
     :param waited_by: of the BatchSensors: jobs that did not land are counted, and their tokens paid.
     :param written_by: task ids of the WriteBackOperators or WriteChunksOperators: a run whose vectors are not all in
@@ -159,6 +161,7 @@ class ReportOperator(BatchOperator):
         planned_by: str,
         landed: Any,
         repaired_by: Sequence[str] = (),
+        answered_by: str = "",
         skip_without_plan: bool = False,
         submitted_by: Sequence[str] = (),
         waited_by: Sequence[str] = (),
@@ -172,7 +175,7 @@ class ReportOperator(BatchOperator):
         self.planned_by = planned_by
         self.skip_without_plan = skip_without_plan
         self.landed = landed
-        self.repaired_by = repaired_by
+        self.repaired_by, self.answered_by = repaired_by, answered_by
         self.submitted_by, self.waited_by, self.written_by = submitted_by, waited_by, written_by
         self.compared_by = compared_by
         self.swapped_by = swapped_by
@@ -209,7 +212,7 @@ class ReportOperator(BatchOperator):
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}. To send it, start a run without dry_run")
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
-        planned = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by)
+        planned = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by, self.answered_by)
         landed = planned.landed
         submitted = [job for job in self._pulled(context, self.submitted_by, Job) if planned.has(job)]
         approval = self._approval(context)
@@ -248,6 +251,7 @@ class ReportOperator(BatchOperator):
             reused=reused,
             parity=self._parity(context),
             approval=approval,
+            stragglers=self._stragglers(context),
             swapped=next(iter(self._pulled(context, [self.swapped_by], Swapped)), None) if swaps else UNSET,
         )
         is_beside = spec.write_back is not None and spec.write_back.is_beside
@@ -267,6 +271,15 @@ class ReportOperator(BatchOperator):
             return None
         found = Approval.from_dict(context["ti"].xcom_pull(task_ids=self.approved_by, key=APPROVAL))
         return found if found.was_asked else None
+
+    def _stragglers(self, context: Context) -> Stragglers | None:
+        """None where no row was open, or the task that asks came to no end."""
+        from opensearch_batch.flow.stragglers import Stragglers
+        from opensearch_batch.tasks.stragglers import STRAGGLERS
+
+        if not self.answered_by or not succeeded(context, self.answered_by):
+            return None
+        return Stragglers.from_dict(context["ti"].xcom_pull(task_ids=self.answered_by, key=STRAGGLERS))
 
     def _parity(self, context: Context) -> Parity | None:
         """Of a check that failed before it had figures, too; None where nothing was to be compared."""

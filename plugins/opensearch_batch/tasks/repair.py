@@ -85,7 +85,6 @@ class PrepareRepairOperator(BatchOperator):
             f"{sources[0].shard.run_folder}/{instance(context['ti'])}",
             shard_limits(limits, settings.provider),
         )
-        context["task_state_store"].set(BEGAN, True)
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
         shards = [shard for bundle in bundles for shard in bundle]
         self.log.info("%d rows go again, in %d shards", sum(shard.records for shard in shards), len(shards))
@@ -99,10 +98,14 @@ class PrepareRepairOperator(BatchOperator):
         """
         from opensearch_batch.storage import exists
 
-        if is_finished(context, spec) and not context["task_state_store"].get(BEGAN):
+        store = context["task_state_store"]
+        if is_finished(context, spec) and not store.get(BEGAN):
             raise AirflowSkipException("wait.finish_by has come: no further batch is sent")
         rounds = spec.limits.repair_rounds
-        return [
-            [part for part in parts if part.job.round < rounds and not (part.repair and exists(asked_mark(part.repair)))]
-            for parts in fetched
-        ]
+
+        def is_ours(part: Landed) -> bool:
+            return part.job.round < rounds and not (part.repair and exists(asked_mark(part.repair)))
+
+        ours: list[Sequence[Landed]] = [[part for part in parts if is_ours(part)] for parts in fetched]
+        store.set(BEGAN, store.get(BEGAN) or any(part.repair for parts in ours for part in parts))
+        return ours

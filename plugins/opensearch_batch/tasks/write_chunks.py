@@ -28,6 +28,7 @@ class WriteChunksOperator(BatchOperator):
     :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
     :param landed: the output of all FetchOutputOperators, of all rounds.
     :param repaired_by: task ids of the PrepareRepairOperators, in the order of the rounds.
+    :param answered_by: task id of the AnswerStragglersOperator.
     :param new_index: XCom `new_index` of a MakeIndexOperator: the index that waits for the length of the vectors.
     """
 
@@ -40,11 +41,13 @@ class WriteChunksOperator(BatchOperator):
         planned_by: str,
         landed: Any,
         repaired_by: Sequence[str] = (),
+        answered_by: str = "",
         new_index: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.planned_by, self.landed, self.repaired_by, self.new_index = planned_by, landed, repaired_by, new_index
+        self.answered_by = answered_by
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
         from opensearch_batch.land.report import Fetched
@@ -69,7 +72,7 @@ class WriteChunksOperator(BatchOperator):
                 "WriteChunksOperator is given what repair rounds have landed, and not their tasks: name the "
                 "PrepareRepairOperators in repaired_by"
             )
-        landed = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by).landed
+        landed = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by, self.answered_by).landed
         files = {part.results.uri: part.results.rows for part in landed if part.results}
         if plan.reused:
             files[plan.reused.uri] = plan.reused.rows

@@ -1,0 +1,1 @@
+"""Stragglers: rows that no batch has answered in time, answered one by one."""
