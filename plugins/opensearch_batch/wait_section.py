@@ -44,10 +44,10 @@ class WaitSection(Section):
             raise SpecError(
                 f'wait.finish_by {said!r} is no time of day: write "06:30", with two digits each, or a number of hours'
             )
-        if isinstance(said, bool) or (isinstance(said, int | float) and said <= 0):
+        if isinstance(said, bool) or (isinstance(said, int | float) and not said > 0):
             raise SpecError(f"wait.finish_by {said!r} is neither a time of day in quotes nor a number of hours above 0")
         if isinstance(said, int | float) and said >= LEAST_SEXAGESIMAL:
-            is_one = said == int(said) and said < 24 * 60
+            is_one = said < 24 * 60 and said == int(said)
             meant = f'"{int(said) // 60:02d}:{int(said) % 60:02d}"' if is_one else '"06:30"'
             raise SpecError(
                 f"wait.finish_by is {said:g} hours, and may be below {LEAST_SEXAGESIMAL}. YAML reads a time of day "

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
+from opensearch_batch.cluster import online
+from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import AnswerStragglersOperator, PrepareRepairOperator, ReportOperator
 from opensearch_batch.stragglers import asking
-from tests.sandbox.bench import Run, Server, first_event, lines_of, rebuilt, rows_of, sensor
+from opensearch_batch.stragglers.answers import Answers
+from opensearch_batch.wait.finishing import END_SECONDS
+from tests.sandbox.bench import Run, Server, first_event, rebuilt, rows_of, sensor
 
 ROWS = 10
-IDS = {row["id"] for row in rows_of(ROWS)}
+ROW = rows_of(ROWS)
+IDS = {row["id"] for row in ROW}
 PREDICT = "/_predict"
-LONG_AGO = datetime(2026, 1, 30, tzinfo=UTC)
 
 
 class Flow:
@@ -25,18 +30,17 @@ class Flow:
 
     def __init__(self, run: Run, model_id: str, rows: Any = None, **limits: Any) -> None:
         self.run, self.model_id = run, model_id
-        spec = {
+        model = {"texts_per_request": limits.pop("texts_per_request", 1), "parameters": {"dimensions": 8}}
+        spec: dict[str, Any] = {
             "name": "by_hand",
-            "model": {"name": "text-embedding-3-small", "parameters": {"dimensions": 8}},
+            "model": {"name": "text-embedding-3-small", **model},
             "input": {"uri": run.write(rows or rows_of(ROWS))},
             "output": {"uri": f"file://{run.out}"},
             "work_uri": f"file://{run.folder}/work",
             "wait": {"finish_by": 1, "poll_seconds": 0.05},
             "limits": {"max_straggler_usd": 1, "stragglers_per_second": 500, **limits},
         }
-        self.bundles = run.prepare(
-            spec["input"]["uri"], spec=spec, model=None, model_parameters=None, work_uri=None
-        )
+        self.bundles = run.prepare(spec["input"]["uri"], spec=spec, model=None, model_parameters=None, work_uri=None)
         self.spec = run.xcoms["prepare", "spec"]
         self.landed: list[Any] = []
 
@@ -78,29 +82,254 @@ class Flow:
         return self.run.xcoms["answer", "stragglers"]
 
 
-def predictions(server: Server) -> Counter[str]:
-    """How often the provider was asked online for each text, whatever it said."""
-    asked = [call for call in server.calls if call["path"] == "/v1/embeddings"]
-    return Counter({"all": len(asked)})
+@pytest.fixture
+def model_id(server: Server) -> str:
+    return server.model(dimensions=8)
 
 
-def finished(flow: Flow) -> None:
-    """The run has begun two hours ago."""
-    flow.run.started_at = datetime.now(UTC) - timedelta(hours=2)
+def asked_online(server: Server) -> int:
+    """How often the provider was asked online, whatever it said."""
+    return sum(call["path"] == "/v1/embeddings" for call in server.calls)
+
+
+def cut_off(server: Server, run: Run, model_id: str, rows: Any = None, **limits: Any) -> Flow:
+    """A run whose batch was cancelled with 4 of 10 rows answered, and whose time is up."""
+    server.fault("cancel", fraction=0.4)
+    flow = Flow(run, model_id, rows, **limits)
+    flow.round()
+    time_is_up(run)
+    return flow
+
+
+def time_is_up(run: Run) -> None:
+    """It has begun two hours ago."""
+    run.started_at = datetime.now(UTC) - timedelta(hours=2)
+
+
+def figures(report: Any) -> dict[str, int]:
+    return {name: report[name] for name in ("answered", "failed", "missing", "repaired", "left") if report[name]}
 
 
 def test_rows_open_at_finish_by_are_answered_online_each_once(server: Server, model_id: str, run: Run) -> None:
-    server.fault("cancel", fraction=0.4)
-    flow = Flow(run, model_id)
-    flow.round()
-    finished(flow)
+    flow = cut_off(server, run, model_id)
     with pytest.raises(AirflowSkipException, match="no further batch is sent"):
         flow.repair()
     report = flow.report(flow.answer())
-    assert predictions(server)["all"] == 6
-    assert (report["answered"], report["failed"], report["missing"], report["repaired"]) == (ROWS, 0, 0, 0)
+    assert asked_online(server) == 6
+    assert figures(report) == {"answered": ROWS}
     assert (len(server.ledger), len(report["jobs"])) == (1, 1)
     landed = run.landed("results")
     assert set(landed) == IDS
     assert {len(row["embedding"]) for row in landed.values()} == {8}
-    assert report["stragglers"]["answered"] == 6
+    assert run.landed("failures") == {}
+
+
+def test_the_price_of_both_is_told(server: Server, model_id: str, run: Run) -> None:
+    """At the list price a token of a straggler costs twice that of a batch."""
+    flow = cut_off(server, run, model_id)
+    answered = flow.answer()
+    report = flow.report(answered)
+    found = report["stragglers"]
+    assert (found["rows"], found["answered"], found["refused"], found["why_not"]) == (6, 6, 0, "")
+    batch = report["actual_usd"] / report["actual_tokens"]
+    assert found["usd"] / found["tokens"] == pytest.approx(2 * batch)
+    assert found["usd"] == found["estimated_usd"]
+    summary = run.xcoms["report", "summary"]
+    assert summary["actual_usd"] == pytest.approx(report["actual_usd"] + found["usd"])
+    assert report["actual_tokens"] == sum(part["input_tokens"] for part in flow.landed[0]["landed"])
+    assert "text number" not in json.dumps([list(run.xcoms.values())]), "no text goes through Airflow's database"
+
+
+def test_above_the_limit_nothing_is_asked_and_the_rows_keep_their_reasons(
+    server: Server, model_id: str, run: Run
+) -> None:
+    flow = cut_off(server, run, model_id, max_straggler_usd=1e-9)
+    answered = flow.answer()
+    assert answered["landed"] == []
+    assert flow.stragglers["why_not"].endswith("is above limits.max_straggler_usd, $1e-09: none was asked")
+    with pytest.raises(AirflowFailException, match="6 of 10 rows failed"):
+        flow.report(answered)
+    assert asked_online(server) == 0
+    assert {row["code"] for row in run.landed("failures").values()} == {"batch_cancelled"}
+
+
+def test_a_clear_of_all_pays_for_nothing_again(server: Server, model_id: str, run: Run) -> None:
+    """Even before the next finish_by: no repair round takes rows that were asked online."""
+    flow = cut_off(server, run, model_id)
+    before = flow.report(flow.answer())
+    run.started_at = datetime.now(UTC)
+    again = Flow(run, model_id)
+    again.round()
+    with pytest.raises(AirflowSkipException, match="not needed"):
+        again.repair()
+    assert again.report(again.answer())["results"] == before["results"]
+    assert (asked_online(server), len(server.ledger)) == (6, 1)
+
+
+def test_a_task_killed_in_the_middle_pays_for_no_kept_row_again(
+    server: Server, model_id: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "BLOCK_ROWS", 5)
+    flow = cut_off(server, run, model_id, rows_of(30))
+    keep, kept = Answers.keep, []
+
+    def killed(answers: Answers, block: Any) -> None:
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+        kept.append(len(block))
+        keep(answers, block)
+
+    monkeypatch.setattr(Answers, "keep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        flow.answer()
+    assert kept == [3, 5]
+    monkeypatch.setattr(Answers, "keep", keep)
+    first = asked_online(server)
+    report = flow.report(flow.answer())
+    assert (first, asked_online(server)) == (13, 13 + 18 - 8), "one block is paid for twice"
+    assert figures(report) == {"answered": 30}
+
+
+def test_a_cluster_that_is_gone_ends_the_try_and_what_was_answered_is_kept(
+    server: Server, model_id: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "LONGEST_WAIT_SECONDS", 0.0)
+    flow = cut_off(server, run, model_id)
+    keep = Answers.keep
+
+    def then_gone(answers: Answers, block: Any) -> None:
+        keep(answers, block)
+        server.fault("answer", path=PREDICT, status=503, body="gone", times=-1)
+
+    monkeypatch.setattr(Answers, "keep", then_gone)
+    with pytest.raises(Unavailable, match="gone"):
+        flow.answer()
+    assert asked_online(server) == 3
+    server.no_more_faults()
+    report = flow.report(flow.answer())
+    assert (asked_online(server), figures(report)) == (6, {"answered": ROWS})
+
+
+def test_a_cluster_that_is_busy_is_asked_again(server: Server, model_id: str, run: Run) -> None:
+    flow = cut_off(server, run, model_id)
+    server.fault("answer", path=PREDICT, status=503, body="busy", times=1)
+    report = flow.report(flow.answer())
+    assert (asked_online(server), figures(report)) == (6, {"answered": ROWS})
+
+
+def test_a_model_that_refuses_the_first_rows_is_asked_no_more(server: Server, model_id: str, run: Run) -> None:
+    server.fault("answer", path=PREDICT, status=400, body={"error": "no"}, times=-1)
+    flow = cut_off(server, run, model_id)
+    answered = flow.answer()
+    calls = [call for call in server.calls if call["path"].endswith(PREDICT)]
+    assert (len(calls), flow.stragglers["refused"]) == (3, 3)
+    with pytest.raises(AirflowFailException, match="A clear of answer_stragglers asks for its failed rows again"):
+        flow.report(answered)
+    codes = Counter(row["code"] for row in run.landed("failures").values())
+    assert codes == {"refused_online": 3, "batch_cancelled": 3}
+    server.no_more_faults()
+    assert figures(flow.report(flow.answer())) == {"answered": ROWS}
+
+
+def test_vectors_of_another_length_are_not_paid_for_to_the_end(server: Server, run: Run) -> None:
+    flow = cut_off(server, run, server.model())
+    flow.answer()
+    assert asked_online(server) == 3
+    assert "256 numbers, 8 were asked for" in flow.stragglers["why_not"]
+
+
+def test_a_text_with_a_placeholder_is_named_and_not_asked(server: Server, model_id: str, run: Run) -> None:
+    rows = [{**row, "text": f"{row['text']} ${{parameters.model}}"} if row["id"] == "row-9" else row for row in ROW]
+    flow = cut_off(server, run, model_id, rows)
+    with pytest.raises(AirflowFailException, match="1 of 10 rows failed"):
+        flow.report(flow.answer())
+    (failed,) = run.landed("failures").values()
+    assert (failed["id"], failed["code"]) == ("row-9", "not_askable_online")
+    assert failed["message"].endswith(
+        "before: batch_cancelled: This request was not executed because the batch was cancelled."
+    )
+    assert (asked_online(server), flow.stragglers["unaskable"]) == (5, 1)
+
+
+def test_rows_of_requests_with_many_texts_and_their_twins_are_answered_one_by_one(
+    server: Server, model_id: str, run: Run
+) -> None:
+    flow = cut_off(server, run, model_id, texts_per_request=3)
+    report = flow.report(flow.answer())
+    assert (figures(report), asked_online(server)) == ({"answered": ROWS}, 7)
+
+
+def test_rows_that_the_last_round_has_left_are_answered_too(server: Server, model_id: str, run: Run) -> None:
+    server.fault("expire", fraction=0.4)
+    flow = Flow(run, model_id)
+    flow.round()
+    server.fault("expire", fraction=0.5)
+    flow.round(1, flow.repair())
+    report = flow.report(flow.answer())
+    assert figures(report) == {"answered": ROWS, "repaired": 3}
+    assert (asked_online(server), len(server.ledger)) == (3, 2)
+
+
+def test_a_round_that_began_before_goes_on_with_its_rows(server: Server, model_id: str, run: Run) -> None:
+    """A clear after finish_by sends nothing anew, and asks online for no row that a batch has."""
+    server.fault("expire", fraction=0.4)
+    flow = Flow(run, model_id)
+    flow.round()
+    flow.round(1, flow.repair())
+    time_is_up(run)
+    flow.round(1, flow.repair())
+    with pytest.raises(AirflowSkipException, match="not needed"):
+        flow.answer()
+    assert (asked_online(server), len(server.ledger)) == (0, 2)
+
+
+def test_a_wait_ends_at_finish_by_with_what_its_batches_have_answered(server: Server, model_id: str, run: Run) -> None:
+    server.pace("clock:3600")
+    server.fault("cancel", fraction=0.4)
+    flow = Flow(run, model_id)
+    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    time_is_up(run)
+    waiting = sensor(jobs, spec=flow.spec)
+    with pytest.raises(TaskDeferred) as first:
+        run.execute(waiting)
+    event = first_event(rebuilt(first.value.trigger))
+    assert event["timed_out"]
+    with pytest.raises(TaskDeferred) as second:
+        waiting.execute_complete(run.context(waiting), event)
+    assert [job["status"] for job in server.ledger] == ["cancelling"]
+    assert second.value.trigger.deadline == pytest.approx(time.time() + END_SECONDS, abs=20)
+    server.pace("instant")
+    (ended,) = waiting.execute_complete(run.context(waiting), first_event(rebuilt(second.value.trigger)))
+    assert (ended["state"], ended["requests_done"]) == ("cancelled", 4)
+
+
+def test_a_job_that_does_not_end_when_it_is_cancelled_fails_the_wait_and_nothing_is_asked(
+    server: Server, model_id: str, run: Run
+) -> None:
+    server.pace("clock:3600")
+    flow = Flow(run, model_id)
+    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    time_is_up(run)
+    waiting = sensor(jobs, spec=flow.spec)
+    with pytest.raises(TaskDeferred):
+        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+    with pytest.raises(AirflowFailException, match=r"cancelled at wait.finish_by and had not all ended 30 minutes"):
+        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+
+
+def test_before_finish_by_a_wait_has_its_own_deadline(server: Server, model_id: str, run: Run) -> None:
+    server.pace("clock:3600")
+    flow = Flow(run, model_id)
+    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    for settings, deadline in (({}, time.time() + 3600), ({"timeout": 60}, time.time() + 60)):
+        waiting = sensor(jobs, spec=flow.spec, task_id=f"wait_{len(settings)}", **settings)
+        with pytest.raises(TaskDeferred) as stop:
+            run.execute(waiting)
+        assert stop.value.trigger.deadline == pytest.approx(deadline, abs=20)
+
+
+def test_a_wait_that_holds_a_worker_cannot_finish(server: Server, model_id: str, run: Run) -> None:
+    flow = Flow(run, model_id)
+    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    with pytest.raises(AirflowFailException, match="wait.finish_by needs a deferrable wait"):
+        run.execute(sensor(jobs, spec=flow.spec, deferrable=False))

@@ -11,6 +11,7 @@ from functools import partial
 from opensearch_batch import providers
 from opensearch_batch.cluster.online import PLACEHOLDER, Send
 from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.shards import Shard
@@ -89,7 +90,8 @@ def answer_rows(
         mark()
         left = (row for row in _rows(shards, spec) if PLACEHOLDER not in row.text and not answers.has(row))
         pace = Pace(limits.stragglers_per_second)
-        why_not = ask_all(send, model_id, left, pace, answers.keep, tried=before.rows > 0)
+        asked = shards[0].asked or Asked()
+        why_not = ask_all(send, model_id, left, asked.dimensions, pace, answers.keep, tried=before.rows > 0)
     return _summed(shards, spec, answers, wanted, unaskable, why_not)
 
 

@@ -50,16 +50,26 @@ class Pace:
         self._stopped.set()
 
 
-def ask_all(send: Send, model_id: str, rows: Iterable[OpenRow], pace: Pace, keep: Keep, *, tried: bool) -> str:
+def ask_all(
+    send: Send,
+    model_id: str,
+    rows: Iterable[OpenRow],
+    dimensions: int | None,
+    pace: Pace,
+    keep: Keep,
+    *,
+    tried: bool,
+) -> str:
     """Ask each row, and keep every block of answers before the next begins; return why not all were asked, or "".
 
-    Unless `tried` (rows of the run have been answered before), the first FIRST rows go alone: where all are refused,
-    no other is asked. Raise Transient for a row that is not taken for ten minutes; what was answered by then is kept.
+    A vector of another length than `dimensions` counts as refused; None leaves the length to the model. Unless `tried`
+    (rows of the run have been answered before), the first FIRST rows go alone: where all are refused, no other is
+    asked. Raise Transient for a row that is not taken for ten minutes; what was answered by then is kept.
     """
 
     def answer_to(row: OpenRow) -> Answered:
         pace.turn()
-        return ask(send, predict(model_id, row.parameters), pace.pause)
+        return _of_length(dimensions, ask(send, predict(model_id, row.parameters), pace.pause))
 
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="stragglers")
     try:
@@ -71,6 +81,13 @@ def ask_all(send: Send, model_id: str, rows: Iterable[OpenRow], pace: Pace, keep
     finally:
         pace.stop()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _of_length(dimensions: int | None, answer: Answered) -> Answered:
+    if answer.vector is None or dimensions in (None, len(answer.vector)):
+        return answer
+    why = f"the vector has {len(answer.vector)} numbers, {dimensions} were asked for in batches"
+    return Answered(None, f"{why}: the connector's predict action asks for another length")
 
 
 def _blocks(rows: Iterable[OpenRow], first: int) -> Iterator[tuple[OpenRow, ...]]:

@@ -1,0 +1,173 @@
+"""wait.finish_by: what may be said, when that is, and which tasks a DAG has for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from airflow.sdk import DAG
+
+from opensearch_batch import providers
+from opensearch_batch.errors import SpecError
+from opensearch_batch.pipeline import batch_inference
+from opensearch_batch.prepare.prices import Price, online_tariff_of, tariff_of
+from opensearch_batch.spec import BatchSpec
+from opensearch_batch.stragglers.asking import Pace, Stopped
+from opensearch_batch.wait.finishing import finish_at
+
+BERLIN = ZoneInfo("Europe/Berlin")
+SMALL = "text-embedding-3-small"
+
+
+def spec(finish_by: Any = "06:30", model: dict[str, Any] | None = None, **limits: Any) -> dict[str, Any]:
+    return {
+        "name": "articles",
+        "model": model or {"name": SMALL},
+        "input": {"uri": "file:///in.jsonl"},
+        "output": {"uri": "file:///out"},
+        "wait": {"finish_by": finish_by},
+        "limits": limits,
+    }
+
+
+@pytest.mark.parametrize("said", ["06:30", "00:00", "23:59", 0.5, 8, 59, "8", "0.5"])
+def test_a_time_of_day_or_hours(said: Any) -> None:
+    made = BatchSpec.check(spec(said)).wait.finish_by
+    assert made == (said if ":" in str(said) else float(said))
+    assert BatchSpec.check(BatchSpec.check(spec(said)).to_dict()).wait.finish_by == made, "as XCom hands it on"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("6:30", 'write "06:30"'),
+        ("24:00", "is no time of day"),
+        ("half past six", "is no time of day"),
+        (0, "a number of hours above 0"),
+        (-1, "a number of hours above 0"),
+        (True, "neither a time of day in quotes"),
+        (1110, 'did you mean "18:30"?'),
+        (60, 'did you mean "01:00"?'),
+        (5000, 'did you mean "06:30"?'),
+        ("nan", "a number of hours above 0"),
+        ("inf", 'did you mean "06:30"?'),
+    ],
+)
+def test_what_is_neither_is_refused(said: Any, why: str) -> None:
+    with pytest.raises(SpecError, match=why.replace("?", r"\?")):
+        BatchSpec.check(spec(said))
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"wait": {}, "limits": {"max_straggler_usd": 1}}, "say wait.finish_by too"),
+        ({"limits": {"max_jobs_in_flight": 5}}, "does not end a wait for a turn"),
+        ({"limits": {"max_enqueued_tokens": 5}}, "does not end a wait for a turn"),
+        ({"limits": {"same_input": "share"}}, "waits for another run's"),
+        ({"limits": {"max_straggler_usd": -1}}, "limits.max_straggler_usd"),
+        ({"limits": {"stragglers_per_second": 0}}, "limits.stragglers_per_second"),
+        ({"limits": {"max_stragler_usd": 1}}, "did you mean 'max_straggler_usd'"),
+        (
+            {"model": {"name": "gpt-4o-mini", "endpoint": "/v1/chat/completions"}, "limits": {"max_straggler_usd": 1}},
+            "online answers of gpt-4o-mini at /v1/chat/completions cannot be read, only vectors can",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_held_is_refused_when_the_file_is_parsed(changed: dict[str, Any], why: str) -> None:
+    with pytest.raises(SpecError, match=why):
+        BatchSpec.check(spec() | changed)
+
+
+def test_texts_may_finish_by_a_time_without_being_asked_online() -> None:
+    texts = {"name": "gpt-4o-mini", "endpoint": "/v1/chat/completions"}
+    assert BatchSpec.check(spec(model=texts)).limits.max_straggler_usd == 0
+
+
+@pytest.mark.parametrize(
+    ("finish_by", "started", "finish"),
+    [
+        (8, "2026-11-28T22:00:00+00:00", "2026-11-29T06:00:00+00:00"),
+        ("06:30", "2026-11-28T22:00:00+00:00", "2026-11-29T06:30:00+01:00"),
+        ("06:30", "2026-11-28T05:29:59+00:00", "2026-11-28T06:30:00+01:00"),
+        ("06:30", "2026-11-28T05:30:00+00:00", "2026-11-29T06:30:00+01:00"),
+        ("00:15", "2026-11-28T23:10:00+00:00", "2026-11-29T00:15:00+01:00"),
+        ("06:30", "2026-03-28T22:00:00+00:00", "2026-03-29T06:30:00+02:00"),
+        ("02:30", "2026-03-28T22:00:00+00:00", "2026-03-29T03:30:00+02:00"),
+        ("02:30", "2026-10-24T22:00:00+00:00", "2026-10-25T02:30:00+02:00"),
+    ],
+    ids=["hours", "the next morning", "a second before", "at the moment", "after midnight", "clocks go on in between",
+         "a time that the clocks skip", "a time that comes twice"],
+)  # fmt: skip
+def test_the_moment_is_the_first_after_the_runs_start(finish_by: Any, started: str, finish: str) -> None:
+    at = finish_at(finish_by, datetime.fromisoformat(started), BERLIN)
+    assert datetime.fromtimestamp(at, UTC) == datetime.fromisoformat(finish)
+
+
+def tasks(made: Any, **settings: Any) -> dict[str, Any]:
+    with DAG("d", schedule=None) as dag:
+        batch_inference(made if isinstance(made, str) else BatchSpec.check(made), **settings)
+    return dict(dag.task_dict)
+
+
+def test_only_a_spec_that_finishes_has_the_task_and_it_comes_before_the_report() -> None:
+    asking = tasks(spec())
+    answer = asking["answer_stragglers"]
+    assert {"shard.fetch_output", "repair_1.fetch_output", "register_model"} <= answer.upstream_task_ids
+    assert "answer_stragglers" in asking["report"].upstream_task_ids
+    assert set(asking) - set(tasks(spec(None))) == {"answer_stragglers"}
+    assert "answer_stragglers" not in tasks("/specs/{{ params.spec }}.yaml")
+    assert "answer_stragglers" in tasks("/specs/{{ params.spec }}.yaml", stragglers=True)
+    assert "answer_stragglers" in tasks(spec(None), overrides={"wait.finish_by": "{{ params.finish_by }}"})
+
+
+def test_vectors_of_stragglers_are_written_back_before_the_report() -> None:
+    into = {"input": {"uri": "opensearch://c/articles"}, "write_back": {"vector_field": "vector"}}
+    writing = tasks(spec() | into)
+    assert writing["write_stragglers"].upstream_task_ids >= {"answer_stragglers"}
+    assert "write_stragglers" in writing["report"].upstream_task_ids
+    chunks = {
+        "input": {**into["input"], "chunks": {"size": 100}},
+        "write_back": {"vector_field": "chunks.embedding"},
+    }
+    chunked = tasks(spec() | chunks)
+    assert "write_stragglers" not in chunked
+    assert "answer_stragglers" in chunked["write_chunks"].upstream_task_ids
+
+
+def test_nobody_who_said_no_pays_for_stragglers() -> None:
+    """A rejection skips what stands directly after the approval."""
+    asking = tasks(spec(ask_above_usd=1))
+    assert "approve" in asking["answer_stragglers"].upstream_task_ids
+
+
+def test_online_a_token_costs_the_list_price_or_what_the_spec_says() -> None:
+    vendor = providers.DEFAULT
+    online, batch = online_tariff_of(vendor, SMALL, None), tariff_of(vendor, SMALL, None)
+    assert online is not None
+    assert batch is not None
+    assert online.at(10).input_usd == pytest.approx(2 * batch.at(10).input_usd)
+    given = online_tariff_of(vendor, "my-own", 3.0)
+    assert given is not None
+    assert given.at(10) == Price(3.0, 3.0)
+    assert online_tariff_of(vendor, "my-own", None) is None
+
+
+def test_turns_come_no_closer_than_the_rate_and_end_with_the_task() -> None:
+    clock = [100.0]
+    waits: list[float] = []
+    pace = Pace(4, now=lambda: clock[0])
+    pace.pause = waits.append  # type: ignore[method-assign]
+    for _ in range(3):
+        pace.turn()
+    assert waits == [0.0, 0.25, 0.5]
+    clock[0] = 200.0
+    pace.turn()
+    assert waits[-1] == 0.0
+    stopped = Pace(1000)
+    stopped.stop()
+    with pytest.raises(Stopped):
+        stopped.turn()
