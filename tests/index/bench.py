@@ -137,6 +137,7 @@ class Fill:
             "work_uri": f"file://{self.run.folder}/work",
             "write_back": {"vector_field": "vector", **self._of("write_back")},
             "limits": self._of("limits"),
+            "wait": self._of("wait"),
             "reuse": self.settings.get("reuse"),
             **({"parity": self._of("parity")} if "parity" in self.settings else {}),
         }

@@ -171,7 +171,7 @@ def test_a_task_killed_in_the_middle_pays_for_no_kept_row_again(
 ) -> None:
     monkeypatch.setattr(asking, "BLOCK_ROWS", 5)
     flow = cut_off(server, run, model_id, rows_of(30))
-    keep, kept = Answers.keep, []
+    keep, kept = Answers.keep, list[int]()
 
     def killed(answers: Answers, block: Any) -> None:
         if len(kept) == 2:

@@ -15,6 +15,7 @@ from opensearch_batch.pipeline import batch_inference
 from opensearch_batch.prepare.prices import Price, online_tariff_of, tariff_of
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stragglers.asking import Pace, Stopped
+from opensearch_batch.tasks.before_paying import check_stragglers
 from opensearch_batch.wait.finishing import finish_at
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -138,6 +139,16 @@ def test_vectors_of_stragglers_are_written_back_before_the_report() -> None:
     assert "answer_stragglers" in chunked["write_chunks"].upstream_task_ids
 
 
+def test_money_for_stragglers_needs_the_task_that_spends_it() -> None:
+    made = BatchSpec.check(spec(max_straggler_usd=1))
+    without = list(tasks(spec(None)).values())
+    with pytest.raises(SpecError, match=r"give batch_inference stragglers=True.*Nothing was sent"):
+        check_stragglers(made, without)
+    check_stragglers(made, list(tasks(made.to_dict()).values()))
+    check_stragglers(made, [])
+    check_stragglers(BatchSpec.check(spec()), without)
+
+
 def test_nobody_who_said_no_pays_for_stragglers() -> None:
     """A rejection skips what stands directly after the approval."""
     asking = tasks(spec(ask_above_usd=1))
@@ -160,7 +171,7 @@ def test_turns_come_no_closer_than_the_rate_and_end_with_the_task() -> None:
     clock = [100.0]
     waits: list[float] = []
     pace = Pace(4, now=lambda: clock[0])
-    pace.pause = waits.append  # type: ignore[method-assign]
+    pace.pause = waits.append  # type: ignore[method-assign, assignment]
     for _ in range(3):
         pace.turn()
     assert waits == [0.0, 0.25, 0.5]

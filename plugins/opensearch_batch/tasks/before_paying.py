@@ -18,6 +18,7 @@ from opensearch_batch.submit.admission import pool_command, pool_name
 from opensearch_batch.tasks.approve import ApprovePlanOperator
 from opensearch_batch.tasks.beside import NO_NEW_INDEX, SwapAliasOperator
 from opensearch_batch.tasks.check_parity import CheckParityOperator
+from opensearch_batch.tasks.stragglers import AnswerStragglersOperator
 from opensearch_batch.tasks.submit import SubmitBatchOperator
 from opensearch_batch.tasks.turns import SubmitRules, limits_of
 from opensearch_batch.tasks.write_back import WriteBackOperator
@@ -112,6 +113,17 @@ def check_approval(spec: BatchSpec, following: Collection[Any]) -> None:
         raise SpecError(
             "the spec has limits.ask_above_usd, and this DAG has no task that asks: give it in the BatchSpec itself or "
             "in overrides= as a dict, or wire an ApprovePlanOperator before what submits. Nothing was sent."
+        )
+
+
+def check_stragglers(spec: BatchSpec, following: Collection[Any]) -> None:
+    """Raise SpecError where the spec pays for stragglers, and no task of the DAG asks for them."""
+    if not spec.limits.max_straggler_usd or not _submitting(following):
+        return
+    if not any(_is_a(AnswerStragglersOperator, task) for task in following):
+        raise SpecError(
+            "the spec has limits.max_straggler_usd, and this DAG has no task that asks online: give batch_inference "
+            "stragglers=True, or wire an AnswerStragglersOperator before the report. Nothing was sent."
         )
 
 

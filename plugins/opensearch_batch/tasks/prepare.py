@@ -23,6 +23,7 @@ from opensearch_batch.tasks.before_paying import (
     check_places,
     check_pools,
     check_spec,
+    check_stragglers,
     check_write_back,
 )
 from opensearch_batch.tasks.beside import SwapAliasOperator
@@ -166,6 +167,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         check_pools(spec, following)
         check_write_back(spec, following)
         check_approval(spec, following)
+        check_stragglers(spec, following)
         if not spec.dry_run and not by_hand:
             check_connections([spec.connections.opensearch, spec.provider_connection])
         if not spec.dry_run:

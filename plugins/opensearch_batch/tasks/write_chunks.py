@@ -67,7 +67,7 @@ class WriteChunksOperator(BatchOperator):
         if spec.write_back is None:
             raise SpecError("WriteChunksOperator needs a spec with write_back")
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
-        if not self.repaired_by and any(part.job.round for part in landed):
+        if not self.repaired_by and any(part.job.round and not part.job.is_online for part in landed):
             raise SpecError(
                 "WriteChunksOperator is given what repair rounds have landed, and not their tasks: name the "
                 "PrepareRepairOperators in repaired_by"
