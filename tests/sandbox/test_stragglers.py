@@ -210,6 +210,27 @@ def test_a_cluster_that_is_gone_ends_the_try_and_what_was_answered_is_kept(
     assert (asked_online(server), figures(report)) == (6, {"answered": ROWS})
 
 
+def test_rows_answered_beside_one_that_was_not_are_kept(
+    server: Server, model_id: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "LONGEST_WAIT_SECONDS", 0.0)
+    flow = cut_off(server, run, model_id, rows_of(60))
+    keep, blocks = Answers.keep, list[int]()
+
+    def one_gone(answers: Answers, block: Any) -> None:
+        keep(answers, block)
+        blocks.append(len(block))
+        if len(blocks) == 1:
+            server.fault("answer", path=PREDICT, status=503, body="gone", times=1)
+
+    monkeypatch.setattr(Answers, "keep", one_gone)
+    with pytest.raises(Unavailable, match="gone"):
+        flow.answer()
+    assert asked_online(server) < 36
+    report = flow.report(flow.answer())
+    assert (asked_online(server), figures(report)) == (36, {"answered": 60})
+
+
 def test_a_cluster_that_is_busy_is_asked_again(server: Server, model_id: str, run: Run) -> None:
     flow = cut_off(server, run, model_id)
     server.fault("answer", path=PREDICT, status=503, body="busy", times=1)
@@ -268,6 +289,27 @@ def test_rows_that_the_last_round_has_left_are_answered_too(server: Server, mode
     report = flow.report(flow.answer())
     assert figures(report) == {"answered": ROWS, "repaired": 3}
     assert (asked_online(server), len(server.ledger)) == (3, 2)
+
+
+def test_a_round_beyond_those_of_the_spec_takes_no_straggler(server: Server, model_id: str, run: Run) -> None:
+    """The DAG may have more rounds than a run's own spec asks for."""
+    server.fault("expire", fraction=0.4)
+    flow = Flow(run, model_id)
+    flow.round()
+    server.fault("expire", fraction=0.5)
+    flow.round(1, flow.repair())
+    second = PrepareRepairOperator(task_id="repair_2", landed=flow.landed[1:], spec=flow.spec)
+    with pytest.raises(AirflowSkipException, match="not needed"):
+        run.execute(second)
+
+
+def test_a_job_turned_away_is_not_sent_again_when_the_time_is_up(server: Server, model_id: str, run: Run) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded")
+    flow = Flow(run, model_id)
+    time_is_up(run)
+    flow.round()
+    report = flow.report(flow.answer())
+    assert (figures(report), asked_online(server), len(server.ledger)) == ({"answered": ROWS}, ROWS, 1)
 
 
 def test_a_round_that_began_before_goes_on_with_its_rows(server: Server, model_id: str, run: Run) -> None:

@@ -19,7 +19,8 @@ def index_name(values: Any) -> str:
     shards = list(_shards(values))
     if not shards:
         return ""
-    repair = f" of repair {shards[0].round}" if shards[0].round else ""
+    first = shards[0]
+    repair = f" of repair {first.round}" if first.round and not first.is_online else ""
     rows = sum(shard.records for shard in shards)
     return f"{shards_named([shard.index for shard in shards])}{repair}: {counted(rows, 'row')}"
 
