@@ -27,7 +27,7 @@ def pytest_runtest_setup(item: pytest.Function) -> None:
     """A test that is tried again begins on a fresh stack: its first try has left rows, runs and jobs behind."""
     if getattr(item, "execution_count", 1) > 1:
         for started in item._fixtureinfo.name2fixturedefs.get("stack", ()):
-            started.finish(item._request)
+            started.finish(item._request)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,11 @@ def test_what_a_late_batch_has_left_is_answered_online_and_a_kill_pays_for_one_b
     assert states(run)["shard.wait_for_batch", 0] in ("deferred", "running", "scheduled", "queued")
     box.pace("instant")
     kept = stack.home.data / "work"
-    eventually("a kept block", lambda: asked_online(stack) - before > BLOCK_ROWS + AT_ONCE, lambda: asked_online(stack))
+
+    def moving() -> list[object]:
+        return [asked_online(stack), *run.progress()]
+
+    eventually("a kept block", lambda: asked_online(stack) - before > BLOCK_ROWS + AT_ONCE, moving)
     assert len([*kept.rglob("online-*.jsonl")]) == 2, "the first three rows, and fifty more"
     kill(stack, run, "answer_stragglers")
 
