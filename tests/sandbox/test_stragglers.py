@@ -17,7 +17,7 @@ from opensearch_batch.operators import AnswerStragglersOperator, PrepareRepairOp
 from opensearch_batch.stragglers import asking
 from opensearch_batch.stragglers.answers import Answers
 from opensearch_batch.wait.finishing import END_SECONDS
-from tests.sandbox.bench import Run, Server, first_event, rebuilt, rows_of, sensor
+from tests.sandbox.bench import Run, Server, first_event, lines_of, rebuilt, rows_of, sensor
 
 ROWS = 10
 ROW = rows_of(ROWS)
@@ -120,6 +120,9 @@ def test_rows_open_at_finish_by_are_answered_online_each_once(server: Server, mo
     assert (len(server.ledger), len(report["jobs"])) == (1, 1)
     landed = run.landed("results")
     assert set(landed) == IDS
+    batch = {row["id"] for part in flow.landed[0]["landed"] for row in lines_of(part["results"]["uri"])}
+    online = [json.loads(line)["id"] for each in run.folder.rglob("online-*.jsonl") for line in each.open()]
+    assert (len(batch), sorted(online)) == (4, sorted(IDS - batch)), "what was paid for online"
     assert {len(row["embedding"]) for row in landed.values()} == {8}
     assert run.landed("failures") == {}
 

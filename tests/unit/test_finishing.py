@@ -149,6 +149,13 @@ def test_money_for_stragglers_needs_the_task_that_spends_it() -> None:
     check_stragglers(BatchSpec.check(spec()), without)
 
 
+def test_money_for_stragglers_needs_a_known_price() -> None:
+    own = {"name": "my-own"}
+    with pytest.raises(SpecError, match=r"no list price of my-own is known: say limits.straggler_usd_per"):
+        check_stragglers(BatchSpec.check(spec(model=own, max_straggler_usd=1)), [])
+    check_stragglers(BatchSpec.check(spec(model=own, max_straggler_usd=1, straggler_usd_per_million_tokens=0.1)), [])
+
+
 def test_nobody_who_said_no_pays_for_stragglers() -> None:
     """A rejection skips what stands directly after the approval."""
     asking = tasks(spec(ask_above_usd=1))
