@@ -11,9 +11,14 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
+from opensearch_batch import providers
 from opensearch_batch.cluster import online
+from opensearch_batch.erase.row_names import RowNames
+from opensearch_batch.erase.work import look_at_work
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import AnswerStragglersOperator, PrepareRepairOperator, ReportOperator
+from opensearch_batch.sources.hashed import hash_of_model
+from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stragglers import asking
 from opensearch_batch.stragglers.answers import Answers
 from opensearch_batch.wait.finishing import END_SECONDS
@@ -125,6 +130,18 @@ def test_rows_open_at_finish_by_are_answered_online_each_once(server: Server, mo
     assert (len(batch), sorted(online)) == (4, sorted(IDS - batch)), "what was paid for online"
     assert {len(row["embedding"]) for row in landed.values()} == {8}
     assert run.landed("failures") == {}
+
+
+def test_an_erasure_finds_a_row_among_the_kept_answers(server: Server, model_id: str, run: Run) -> None:
+    flow = cut_off(server, run, model_id)
+    flow.answer()
+    row = "row-9"
+    wanted, model = RowNames(frozenset({row})), hash_of_model(BatchSpec.check(flow.spec))
+    (folder,) = look_at_work(f"file://{run.folder}/work", "by_hand", {}, wanted, providers.DEFAULT, model)
+    kept = [each for each in folder.files if each.uri.rpartition("/")[2].startswith("online-")]
+    assert sum(each.found for each in kept) == 1
+    folder.remove()
+    assert not any(row in each.read_text() for each in run.folder.joinpath("work").rglob("*.jsonl"))
 
 
 def test_the_price_of_both_is_told(server: Server, model_id: str, run: Run) -> None:
