@@ -210,6 +210,17 @@ def test_a_task_killed_in_the_middle_pays_for_no_kept_row_again(
     assert figures(report) == {"answered": 30}
 
 
+@pytest.mark.parametrize("state", ["failed", "upstream_failed"])
+def test_what_an_earlier_try_has_left_is_not_asked_where_this_one_prepared_nothing(
+    server: Server, model_id: str, run: Run, state: str
+) -> None:
+    flow = cut_off(server, run, model_id)
+    run.task_states["prepare"] = state
+    with pytest.raises(AirflowSkipException, match="prepare did not succeed"):
+        flow.answer()
+    assert asked_online(server) == 0
+
+
 def test_a_cluster_that_is_gone_ends_the_try_and_what_was_answered_is_kept(
     server: Server, model_id: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

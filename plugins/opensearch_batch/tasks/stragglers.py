@@ -32,7 +32,7 @@ class AnswerStragglersOperator(BatchOperator):
     Nothing is asked where all of the rows together cost more at the list price than `limits.max_straggler_usd` of the
     spec: they stay failed rows, with their reasons. Answers are kept every 50 rows, so a task that is killed has paid
     for 50 rows at most that a later try pays for again. XCom `stragglers` has the figures. Use
-    trigger_rule="all_done_min_one_success".
+    trigger_rule="all_done": repair rounds are skipped when the time is up.
 
     :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
     :param landed: the output of all fetches, of all rounds; each with `stragglers=True`.
@@ -80,10 +80,12 @@ class AnswerStragglersOperator(BatchOperator):
         made = {key: context["ti"].xcom_pull(task_ids=self.planned_by, key=key) for key in ("plan", "spec")}
         if not made["plan"] or self.planned_by in failed_before(context) or was_not_reached(context, self.planned_by):
             raise AirflowSkipException(f"{self.planned_by} did not succeed, and its log says why")
-        spec = BatchSpec.check(made["spec"])
+        spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
+        if plan.dry_run:
+            raise AirflowSkipException("dry run: nothing is asked")
         if spec.wait.finish_by is None:
             raise AirflowSkipException("the spec has no wait.finish_by")
-        return spec, Plan.from_dict(made["plan"])
+        return spec, plan
 
     def _answer(
         self, context: Context, spec: BatchSpec, plan: Plan, parts: Sequence[Landed]
