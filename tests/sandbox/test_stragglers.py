@@ -376,6 +376,24 @@ def test_a_wait_ends_at_finish_by_with_what_its_batches_have_answered(server: Se
     assert (ended["state"], ended["requests_done"]) == ("cancelled", 4)
 
 
+def test_a_job_that_cannot_be_cancelled_now_is_cancelled_by_the_retry(server: Server, model_id: str, run: Run) -> None:
+    server.pace("clock:3600")
+    flow = Flow(run, model_id)
+    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    time_is_up(run)
+    server.fault("answer", method="POST", path="cancel", status=503, body="busy", times=-1)
+    waiting = sensor(jobs, spec=flow.spec)
+    with pytest.raises(Unavailable, match="not all jobs could be cancelled"):
+        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+    server.no_more_faults()
+    with pytest.raises(TaskDeferred) as again:
+        run.execute(sensor(jobs, spec=flow.spec))
+    event = first_event(rebuilt(again.value.trigger))
+    with pytest.raises(TaskDeferred):
+        waiting.execute_complete(run.context(waiting), event)
+    assert [job["status"] for job in server.ledger] == ["cancelling"]
+
+
 def test_a_job_that_does_not_end_when_it_is_cancelled_fails_the_wait_and_nothing_is_asked(
     server: Server, model_id: str, run: Run
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
-from opensearch_batch.errors import BatchError, SpecError, Terminal, Transient, UnknownAnswer
+from opensearch_batch.errors import BatchError, SpecError, Terminal, Transient, Unavailable, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, credential_connections, flat, know_keys, worker_ask
@@ -291,8 +291,9 @@ class BatchSensor(BaseSensorOperator):
         return deadline if finish is None else min(deadline, finish)
 
     def _finish(self, context: Context, settings: TaskSettings, progress: str) -> None:
-        """Where `wait.finish_by` has come cancel the jobs, and wait for their end. Raise Terminal where they have not
-        ended in time: their rows may yet be answered, so nobody may send them again.
+        """Where `wait.finish_by` has come cancel the jobs, and wait for their end. Raise Unavailable where one cannot be
+        cancelled, Terminal where they have not ended in time: their rows may yet be answered, so nobody may send them
+        again.
         """
         if not is_finished(context, settings.spec):
             return
@@ -306,8 +307,9 @@ class BatchSensor(BaseSensorOperator):
                 "again. Clear this task once they have ended at the provider"
             )
         self.log.info("wait.finish_by has come (%s): jobs that have not ended are cancelled", progress)
+        if left := self._cancel(settings):
+            raise Unavailable(f"wait.finish_by has come, and not all jobs could be cancelled: {'; '.join(left)}")
         store.set(self._finishing_key, time.time())
-        self._cancel(settings)
         self._defer(context, settings)
 
     def _deadline(self, context: Context) -> float:
