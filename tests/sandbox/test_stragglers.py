@@ -1,118 +1,31 @@
-"""Stragglers: at wait.finish_by batches end, and what they have left is answered one by one, each row once."""
+"""Stragglers: what batches have left at wait.finish_by is answered one by one, each row once."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from opensearch_batch import providers
 from opensearch_batch.cluster import online
 from opensearch_batch.erase.row_names import RowNames
 from opensearch_batch.erase.work import look_at_work
 from opensearch_batch.errors import Unavailable
-from opensearch_batch.operators import AnswerStragglersOperator, PrepareRepairOperator, ReportOperator
 from opensearch_batch.sources.hashed import hash_of_model
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stragglers import asking
 from opensearch_batch.stragglers.answers import Answers
-from opensearch_batch.wait.finishing import END_SECONDS
-from tests.sandbox.bench import Run, Server, first_event, lines_of, rebuilt, rows_of, sensor
-
-ROWS = 10
-ROW = rows_of(ROWS)
-IDS = {row["id"] for row in ROW}
-PREDICT = "/_predict"
-
-
-class Flow:
-    """A run with a repair round, on a spec that finishes an hour after the run's start."""
-
-    def __init__(self, run: Run, model_id: str, rows: Any = None, **limits: Any) -> None:
-        self.run, self.model_id = run, model_id
-        model = {"texts_per_request": limits.pop("texts_per_request", 1), "parameters": {"dimensions": 8}}
-        spec: dict[str, Any] = {
-            "name": "by_hand",
-            "model": {"name": "text-embedding-3-small", **model},
-            "input": {"uri": run.write(rows or rows_of(ROWS))},
-            "output": {"uri": f"file://{run.out}"},
-            "work_uri": f"file://{run.folder}/work",
-            "wait": {"finish_by": 1, "poll_seconds": 0.05},
-            "limits": {"max_straggler_usd": 1, "stragglers_per_second": 500, **limits},
-        }
-        self.bundles = run.prepare(spec["input"]["uri"], spec=spec, model=None, model_parameters=None, work_uri=None)
-        self.spec = run.xcoms["prepare", "spec"]
-        self.landed: list[Any] = []
-
-    def round(self, number: int = 0, bundles: Any = None) -> None:
-        run = self.run
-        jobs = run.submit(self.model_id, bundles or self.bundles, task_id=f"submit_{number}", spec=self.spec)
-        outcomes = run.wait(jobs, task_id=f"wait_{number}", spec=self.spec)
-        fetch = {"final": False, "repair": number < 1, "stragglers": True}
-        self.landed.append(run.fetch(outcomes, task_id=f"fetch_{number}", spec=self.spec, **fetch))
-
-    def repair(self) -> Any:
-        return self.run.execute(PrepareRepairOperator(task_id="repair", landed=self.landed[:1], spec=self.spec))
-
-    def answer(self) -> Any:
-        answer = AnswerStragglersOperator(
-            task_id="answer",
-            planned_by="prepare",
-            landed=self.landed,
-            repaired_by=["repair"],
-            model_id=self.model_id,
-        )
-        answered = self.run.execute(answer)
-        self.run.task_states["answer"] = "success"
-        return answered
-
-    def report(self, *answered: Any) -> Any:
-        return self.run.execute(
-            ReportOperator(
-                task_id="report",
-                planned_by="prepare",
-                landed=[*self.landed, *answered],
-                repaired_by=["repair"],
-                answered_by="answer",
-            )
-        )
-
-    @property
-    def stragglers(self) -> Any:
-        return self.run.xcoms["answer", "stragglers"]
+from tests.sandbox.bench import Run, Server, lines_of, rows_of
+from tests.sandbox.late import IDS, PREDICT, ROW, ROWS, Flow, asked_online, cut_off, figures
 
 
 @pytest.fixture
 def model_id(server: Server) -> str:
     return server.model(dimensions=8)
-
-
-def asked_online(server: Server) -> int:
-    """How often the provider was asked online, whatever it said."""
-    return sum(call["path"] == "/v1/embeddings" for call in server.calls)
-
-
-def cut_off(server: Server, run: Run, model_id: str, rows: Any = None, **limits: Any) -> Flow:
-    """A run whose batch was cancelled with 4 of 10 rows answered, and whose time is up."""
-    server.fault("cancel", fraction=0.4)
-    flow = Flow(run, model_id, rows, **limits)
-    flow.round()
-    time_is_up(run)
-    return flow
-
-
-def time_is_up(run: Run) -> None:
-    """It has begun two hours ago."""
-    run.started_at = datetime.now(UTC) - timedelta(hours=2)
-
-
-def figures(report: Any) -> dict[str, int]:
-    return {name: report[name] for name in ("answered", "failed", "missing", "repaired", "left") if report[name]}
 
 
 def test_rows_open_at_finish_by_are_answered_online_each_once(server: Server, model_id: str, run: Run) -> None:
@@ -320,107 +233,3 @@ def test_rows_that_the_last_round_has_left_are_answered_too(server: Server, mode
     report = flow.report(flow.answer())
     assert figures(report) == {"answered": ROWS, "repaired": 3}
     assert (asked_online(server), len(server.ledger)) == (3, 2)
-
-
-def test_a_round_beyond_those_of_the_spec_takes_no_straggler(server: Server, model_id: str, run: Run) -> None:
-    """The DAG may have more rounds than a run's own spec asks for."""
-    server.fault("expire", fraction=0.4)
-    flow = Flow(run, model_id)
-    flow.round()
-    server.fault("expire", fraction=0.5)
-    flow.round(1, flow.repair())
-    second = PrepareRepairOperator(task_id="repair_2", landed=flow.landed[1:], spec=flow.spec)
-    with pytest.raises(AirflowSkipException, match="not needed"):
-        run.execute(second)
-
-
-def test_a_job_turned_away_is_not_sent_again_when_the_time_is_up(server: Server, model_id: str, run: Run) -> None:
-    server.fault("fail_batch", code="token_limit_exceeded")
-    flow = Flow(run, model_id)
-    time_is_up(run)
-    flow.round()
-    report = flow.report(flow.answer())
-    assert (figures(report), asked_online(server), len(server.ledger)) == ({"answered": ROWS}, ROWS, 1)
-
-
-def test_a_round_that_began_before_goes_on_with_its_rows(server: Server, model_id: str, run: Run) -> None:
-    """A clear after finish_by sends nothing anew, and asks online for no row that a batch has."""
-    server.fault("expire", fraction=0.4)
-    flow = Flow(run, model_id)
-    flow.round()
-    flow.round(1, flow.repair())
-    time_is_up(run)
-    flow.round(1, flow.repair())
-    with pytest.raises(AirflowSkipException, match="not needed"):
-        flow.answer()
-    assert (asked_online(server), len(server.ledger)) == (0, 2)
-
-
-def test_a_wait_ends_at_finish_by_with_what_its_batches_have_answered(server: Server, model_id: str, run: Run) -> None:
-    server.pace("clock:3600")
-    server.fault("cancel", fraction=0.4)
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
-    time_is_up(run)
-    waiting = sensor(jobs, spec=flow.spec)
-    with pytest.raises(TaskDeferred) as first:
-        run.execute(waiting)
-    event = first_event(rebuilt(first.value.trigger))
-    assert event["timed_out"]
-    with pytest.raises(TaskDeferred) as second:
-        waiting.execute_complete(run.context(waiting), event)
-    assert [job["status"] for job in server.ledger] == ["cancelling"]
-    assert second.value.trigger.deadline == pytest.approx(time.time() + END_SECONDS, abs=20)
-    server.pace("instant")
-    (ended,) = waiting.execute_complete(run.context(waiting), first_event(rebuilt(second.value.trigger)))
-    assert (ended["state"], ended["requests_done"]) == ("cancelled", 4)
-
-
-def test_a_job_that_cannot_be_cancelled_now_is_cancelled_by_the_retry(server: Server, model_id: str, run: Run) -> None:
-    server.pace("clock:3600")
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
-    time_is_up(run)
-    server.fault("answer", method="POST", path="cancel", status=503, body="busy", times=-1)
-    waiting = sensor(jobs, spec=flow.spec)
-    with pytest.raises(Unavailable, match="not all jobs could be cancelled"):
-        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
-    server.no_more_faults()
-    with pytest.raises(TaskDeferred) as again:
-        run.execute(sensor(jobs, spec=flow.spec))
-    event = first_event(rebuilt(again.value.trigger))
-    with pytest.raises(TaskDeferred):
-        waiting.execute_complete(run.context(waiting), event)
-    assert [job["status"] for job in server.ledger] == ["cancelling"]
-
-
-def test_a_job_that_does_not_end_when_it_is_cancelled_fails_the_wait_and_nothing_is_asked(
-    server: Server, model_id: str, run: Run
-) -> None:
-    server.pace("clock:3600")
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
-    time_is_up(run)
-    waiting = sensor(jobs, spec=flow.spec)
-    with pytest.raises(TaskDeferred):
-        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
-    with pytest.raises(AirflowFailException, match=r"cancelled at wait.finish_by and had not all ended 30 minutes"):
-        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
-
-
-def test_before_finish_by_a_wait_has_its_own_deadline(server: Server, model_id: str, run: Run) -> None:
-    server.pace("clock:3600")
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
-    for settings, deadline in (({}, time.time() + 3600), ({"timeout": 60}, time.time() + 60)):
-        waiting = sensor(jobs, spec=flow.spec, task_id=f"wait_{len(settings)}", **settings)
-        with pytest.raises(TaskDeferred) as stop:
-            run.execute(waiting)
-        assert stop.value.trigger.deadline == pytest.approx(deadline, abs=20)
-
-
-def test_a_wait_that_holds_a_worker_cannot_finish(server: Server, model_id: str, run: Run) -> None:
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
-    with pytest.raises(AirflowFailException, match="wait.finish_by needs a deferrable wait"):
-        run.execute(sensor(jobs, spec=flow.spec, deferrable=False))

@@ -291,9 +291,9 @@ class BatchSensor(BaseSensorOperator):
         return deadline if finish is None else min(deadline, finish)
 
     def _finish(self, context: Context, settings: TaskSettings, progress: str) -> None:
-        """Where `wait.finish_by` has come cancel the jobs, and wait for their end. Raise Unavailable where one cannot be
-        cancelled, Terminal where they have not ended in time: their rows may yet be answered, so nobody may send them
-        again.
+        """Where `wait.finish_by` has come cancel the jobs, and wait for their end. Raise Unavailable for a job that
+        cannot be cancelled, Terminal where they have not ended in time: their rows may yet be answered, so nobody may
+        send them again.
         """
         if not is_finished(context, settings.spec):
             return
