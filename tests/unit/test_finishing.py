@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
 from airflow.sdk import DAG
 
@@ -16,6 +18,7 @@ from opensearch_batch.prepare.prices import Price, online_tariff_of, tariff_of
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stragglers.asking import Pace, Stopped
 from opensearch_batch.tasks.before_paying import check_stragglers
+from opensearch_batch.tasks.finishing import finish_of
 from opensearch_batch.wait.finishing import finish_at
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -106,6 +109,17 @@ def test_texts_may_finish_by_a_time_without_being_asked_online() -> None:
 def test_the_moment_is_the_first_after_the_runs_start(finish_by: Any, started: str, finish: str) -> None:
     at = finish_at(finish_by, datetime.fromisoformat(started), BERLIN)
     assert datetime.fromtimestamp(at, UTC) == datetime.fromisoformat(finish)
+
+
+def test_a_time_of_day_is_in_the_dags_time_zone() -> None:
+    started = datetime.fromisoformat("2026-11-28T22:00:00+00:00")
+    run = SimpleNamespace(start_date=started, run_after=started)
+    for zone, finish in (("Europe/Berlin", "2026-11-29T06:30:00+01:00"), ("UTC", "2026-11-29T06:30:00+00:00")):
+        dag = DAG("d", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz=zone))
+        context: Any = {"dag": dag, "dag_run": run}
+        at = finish_of(context, BatchSpec.check(spec()))
+        assert at == datetime.fromisoformat(finish).timestamp()
+        assert finish_of(context, BatchSpec.check(spec(None))) is None
 
 
 def tasks(made: Any, **settings: Any) -> dict[str, Any]:
