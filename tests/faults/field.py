@@ -95,8 +95,8 @@ class Field:
         return reached
 
     def kill(self, cell: Cell, *, supervisor: bool = False) -> None:
-        """SIGKILL the task's own process, or the worker above it. A task that waited long on a busy machine may be killed
-        already, as one without heartbeats.
+        """SIGKILL the task's own process, or the worker above it. On a busy machine a task that waited long may be
+        killed already, as one without heartbeats.
         """
         halted = self.halts[cell].reached
         assert halted is not None
