@@ -52,11 +52,15 @@ def main() -> int:
 
 
 def resident(stack: Stack) -> dict[str, float]:
-    """Bytes: the triggerer with its processes, and a worker, the largest."""
+    """Bytes: the triggerer with its processes, and a worker, the largest. Memory that forked processes share is counted
+    in parts (PSS): the triggerer's number of processes changes.
+    """
     triggerer, scheduler = (psutil.Process(stack.parts[name].pid) for name in ("triggerer", "scheduler"))
-    whole = [process.memory_info().rss for process in (triggerer, *triggerer.children(recursive=True))]
+    whole = [process.memory_full_info().pss for process in (triggerer, *triggerer.children(recursive=True))]
     workers = [
-        worker.memory_info().rss for worker in scheduler.children() if "LocalExecutor" in " ".join(worker.cmdline())
+        worker.memory_full_info().pss
+        for worker in scheduler.children()
+        if "LocalExecutor" in " ".join(worker.cmdline())
     ]
     return {"triggerer": sum(whole), "worker": max(workers, default=0)}
 
