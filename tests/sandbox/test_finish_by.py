@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
@@ -103,6 +104,41 @@ def test_a_job_that_does_not_end_when_it_is_cancelled_fails_the_wait_and_nothing
         waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
     with pytest.raises(AirflowFailException, match=r"cancelled at wait.finish_by and had not all ended 30 minutes"):
         waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+
+
+def test_a_triggerer_whose_clock_is_ahead_ends_the_wait_as_finish_by_does(
+    server: Server, model_id: str, run: Run
+) -> None:
+    server.pace("clock:3600")
+    flow = Flow(run, model_id)
+    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    run.started_at = datetime.now(UTC) - timedelta(minutes=59)
+    waiting = sensor(jobs, spec=flow.spec)
+    with pytest.raises(TaskDeferred):
+        run.execute(waiting)
+    with pytest.raises(TaskDeferred):
+        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+    assert [job["status"] for job in server.ledger] == ["cancelling"]
+
+
+def test_a_clear_long_after_the_cancellation_is_not_ended_by_one_look_that_fails(
+    server: Server, model_id: str, run: Run
+) -> None:
+    server.pace("clock:3600")
+    flow = Flow(run, model_id)
+    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    time_is_up(run)
+    waiting = sensor(jobs, spec=flow.spec)
+    with pytest.raises(TaskDeferred):
+        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+    memory = run.states[waiting.task_id]
+    (key,) = [key for key in memory if "finishing" in key]
+    memory[key] = time.time() - 24 * 3600
+    with pytest.raises(TaskDeferred):
+        run.execute(waiting)
+    with pytest.raises(TaskDeferred):
+        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+    assert memory[key] == pytest.approx(time.time(), abs=20)
 
 
 def test_before_finish_by_a_wait_has_its_own_deadline(server: Server, model_id: str, run: Run) -> None:

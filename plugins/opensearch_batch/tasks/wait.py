@@ -285,8 +285,11 @@ class BatchSensor(BaseSensorOperator):
         """Return epoch seconds: the deadline, or the moment of `wait.finish_by` where that comes before, or the last
         moment for the end of jobs that were cancelled then.
         """
-        if (finishing := context["task_state_store"].get(self._finishing_key)) is not None:
-            return float(str(finishing)) + END_SECONDS
+        store = context["task_state_store"]
+        if (finishing := store.get(self._finishing_key)) is not None:
+            if (end := float(str(finishing)) + END_SECONDS) > time.time():
+                return end
+            store.delete(self._finishing_key)  # of an earlier try: one look that fails does not end this one
         deadline, finish = self._deadline(context), finish_of(context, settings.spec)
         return deadline if finish is None else min(deadline, finish)
 
@@ -295,9 +298,12 @@ class BatchSensor(BaseSensorOperator):
         cannot be cancelled, Terminal where they have not ended in time: their rows may yet be answered, so nobody may
         send them again.
         """
-        if not is_finished(context, settings.spec):
+        store, finish = context["task_state_store"], finish_of(context, settings.spec)
+        if finish is None:
             return
-        store = context["task_state_store"]
+        deadline = float(str(store.get(self._deadline_key) or 0))
+        if finish > max(deadline, time.time()):  # what the trigger waited for; its clock may be ahead of this one
+            return
         if store.get(self._finishing_key) is not None:
             store.delete(self._finishing_key)
             names = ", ".join(job.provider_job_id for job in self.linked_jobs)
