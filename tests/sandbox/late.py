@@ -18,7 +18,8 @@ class Flow:
     """A run with a repair round, on a spec that finishes an hour after the run's start."""
 
     def __init__(self, run: Run, model_id: str, rows: Any = None, **limits: Any) -> None:
-        self.run, self.model_id = run, model_id
+        self.run = run
+        self.model_id: Any = model_id
         model = {"texts_per_request": limits.pop("texts_per_request", 1), "parameters": {"dimensions": 8}}
         spec: dict[str, Any] = {
             "name": "by_hand",

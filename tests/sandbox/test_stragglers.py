@@ -20,7 +20,7 @@ from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stragglers import asking
 from opensearch_batch.stragglers.answers import Answers
 from tests.sandbox.bench import Run, Server, lines_of, rows_of
-from tests.sandbox.late import IDS, PREDICT, ROW, ROWS, Flow, asked_online, cut_off, figures
+from tests.sandbox.late import IDS, PREDICT, ROW, ROWS, Flow, asked_online, cut_off, figures, time_is_up
 
 
 @pytest.fixture
@@ -196,6 +196,20 @@ def test_a_model_that_refuses_the_first_rows_is_asked_no_more(server: Server, mo
     assert figures(flow.report(flow.answer())) == {"answered": ROWS}
 
 
+@pytest.mark.parametrize("number", ["NaN", 1e39])
+def test_a_vector_that_would_not_land_is_refused_and_asked_again(
+    server: Server, model_id: str, run: Run, number: Any
+) -> None:
+    vector = {"name": "sentence_embedding", "shape": [8], "data": [number, *range(7)]}
+    server.fault("answer", path=PREDICT, status=200, body={"inference_results": [{"output": [vector]}]}, times=1)
+    flow = cut_off(server, run, model_id)
+    answered = flow.answer()
+    assert (flow.stragglers["answered"], flow.stragglers["refused"]) == (5, 1)
+    with pytest.raises(AirflowFailException, match="not finite in single precision"):
+        flow.report(answered)
+    assert figures(flow.report(flow.answer())) == {"answered": ROWS}
+
+
 def test_vectors_of_another_length_are_not_paid_for_to_the_end(server: Server, run: Run) -> None:
     flow = cut_off(server, run, server.model())
     flow.answer()
@@ -214,6 +228,78 @@ def test_a_text_with_a_placeholder_is_named_and_not_asked(server: Server, model_
         "before: batch_cancelled: This request was not executed because the batch was cancelled."
     )
     assert (asked_online(server), flow.stragglers["unaskable"]) == (5, 1)
+
+
+def test_nothing_is_asked_for_nothing_where_nothing_may_be_spent(server: Server, model_id: str, run: Run) -> None:
+    flow = cut_off(server, run, model_id, max_straggler_usd=0, straggler_usd_per_million_tokens=0)
+    assert flow.answer()["landed"] == []
+    assert (asked_online(server), flow.stragglers["why_not"]) == (0, "limits.max_straggler_usd is 0: none was asked")
+
+
+def test_where_nothing_may_be_spent_a_text_with_a_placeholder_keeps_its_reason(
+    server: Server, model_id: str, run: Run
+) -> None:
+    rows = [{**row, "text": f"{row['text']} ${{name}}"} for row in ROW]
+    flow = cut_off(server, run, model_id, rows, max_straggler_usd=0)
+    with pytest.raises(AirflowFailException, match="6 of 10 rows failed"):
+        flow.report(flow.answer())
+    assert {row["code"] for row in run.landed("failures").values()} == {"batch_cancelled"}
+
+
+def test_a_limit_that_is_taken_back_gives_no_answered_row_to_a_batch(server: Server, model_id: str, run: Run) -> None:
+    """The job ended without an answer, so a submission would send all of its rows again."""
+    server.fault("cancel", fraction=0.0)
+    flow = Flow(run, model_id)
+    flow.round()
+    time_is_up(run)
+    before = flow.report(flow.answer())
+    server.no_more_faults()
+    for _ in range(2):
+        again = Flow(run, model_id, max_straggler_usd=0, repair_rounds=0)
+        again.round()
+        assert again.report(again.answer())["results"] == before["results"]
+    assert (asked_online(server), len(server.ledger)) == (ROWS, 1)
+
+
+def begun(server: Server, run: Run, model_id: str) -> Flow:
+    """A run whose repair round has sent 6 of 10 rows, with nothing of them landed when its time is up."""
+    server.fault("expire", fraction=0.4)
+    flow = Flow(run, model_id)
+    flow.round()
+    run.submit(model_id, flow.repair(), task_id="submit_1", spec=flow.spec)
+    time_is_up(run)
+    return flow
+
+
+def test_rows_of_a_round_whose_task_has_failed_since_are_not_asked(server: Server, model_id: str, run: Run) -> None:
+    """Its batch of an earlier try has them, and the task no longer tells which."""
+    flow = begun(server, run, model_id)
+    del run.xcoms["repair", "taken"]
+    run.task_states["repair"] = "failed"
+    with pytest.raises(AirflowSkipException, match="repair failed, and may have these rows: clear it"):
+        flow.answer()
+    assert (asked_online(server), len(server.ledger)) == (0, 2)
+
+
+def test_a_round_that_began_keeps_its_rows_where_the_spec_asks_for_fewer_rounds_since(
+    server: Server, model_id: str, run: Run
+) -> None:
+    begun(server, run, model_id)
+    fewer = Flow(run, model_id, repair_rounds=0)
+    fewer.round()
+    del run.xcoms["repair", "taken"]
+    fewer.round(1, fewer.repair())
+    with pytest.raises(AirflowSkipException, match="not needed"):
+        fewer.answer()
+    assert (asked_online(server), len(server.ledger)) == (0, 2)
+
+
+def test_without_a_model_nothing_is_asked(server: Server, model_id: str, run: Run) -> None:
+    """What an earlier try has landed is still there when this try comes to no model."""
+    flow = cut_off(server, run, model_id)
+    flow.model_id = None
+    with pytest.raises(AirflowSkipException, match="there is no model to ask"):
+        flow.answer()
 
 
 def test_rows_of_requests_with_many_texts_and_their_twins_are_answered_one_by_one(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.values import Value
 
 
-def asked_mark(handed_on: DataFile) -> str:
+def asked_mark(handed_on_uri: str) -> str:
     """URI of the object that says: rows of this file may have been asked online, so no batch may have them again."""
-    return f"{handed_on.uri.removesuffix('.jsonl')}.online.json"
+    return f"{handed_on_uri.removesuffix('.jsonl')}.online.json"
 
 
 class Stragglers(Value, frozen=True):

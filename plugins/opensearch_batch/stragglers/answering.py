@@ -71,7 +71,7 @@ def answer_rows(
     )
     wanted, before, unaskable = Sum(tariff), Sum(tariff), 0
     for row in _rows(shards, spec):
-        if PLACEHOLDER in row.text:
+        if limits.max_straggler_usd and PLACEHOLDER in row.text:
             answers.refuse_placeholders(row)
             unaskable += 1
             continue
@@ -101,6 +101,8 @@ def _rows(shards: Sequence[Shard], spec: BatchSpec) -> Iterator[OpenRow]:
 
 
 def _why_not(wanted: Sum, limit_usd: float) -> str:
+    if not limit_usd:
+        return "limits.max_straggler_usd is 0: none was asked"
     if wanted.money is None:
         return "their list price is not known: say limits.straggler_usd_per_million_tokens"
     if wanted.usd > limit_usd:

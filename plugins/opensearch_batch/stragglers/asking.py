@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 
 from opensearch_batch.cluster.ml_commons import predict
 from opensearch_batch.cluster.online import FIRST, Answered, Send, ask
+from opensearch_batch.flow.answers import Answer
+from opensearch_batch.land.vectors import is_vector
 from opensearch_batch.stragglers.open_rows import OpenRow
 
 AT_ONCE = 8
@@ -69,7 +72,7 @@ def ask_all(
 
     def answer_to(row: OpenRow) -> Answered:
         pace.turn()
-        return _of_length(dimensions, ask(send, predict(model_id, row.parameters), pace.pause))
+        return _checked(dimensions, ask(send, predict(model_id, row.parameters), pace.pause))
 
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="stragglers")
     try:
@@ -83,7 +86,10 @@ def ask_all(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _of_length(dimensions: int | None, answer: Answered) -> Answered:
+def _checked(dimensions: int | None, answer: Answered) -> Answered:
+    """Refuse what would not land: a vector that is kept is never asked for again."""
+    if answer.vector is not None and not is_vector(Answer("", vector=array("f", answer.vector))):
+        return Answered(None, "the vector has a number that is not finite in single precision, or no number at all")
     if answer.vector is None or dimensions in (None, len(answer.vector)):
         return answer
     why = f"the vector has {len(answer.vector)} numbers, {dimensions} were asked for in batches"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from opensearch_batch.flow.approval import Approval
     from opensearch_batch.flow.data_files import DataFile
+    from opensearch_batch.flow.jobs import Job
     from opensearch_batch.flow.landed import Landed
     from opensearch_batch.flow.parity import Parity
     from opensearch_batch.flow.stragglers import Stragglers
@@ -114,7 +115,7 @@ class FetchOutputOperator(BatchOperator):
 
         def landed_of(outcome: Outcome) -> Landed:
             repair = self.repair and (spec is None or outcome.job.round < spec.limits.repair_rounds)
-            repair = repair or answers_stragglers
+            repair = repair or answers_stragglers or (self.stragglers and _was_asked_online(outcome.job))
             return land(outcome, store, vendor, output_uri, key, output_format, repair=repair)
 
         landed = side_by_side(landed_of, outcomes, lambda outcome: outcome.job.name)
@@ -296,6 +297,14 @@ class ReportOperator(BatchOperator):
     def _pulled(self, context: Context, task_ids: Sequence[str], noun: type[N]) -> list[N]:
         values = [context["ti"].xcom_pull(task_ids=task_id) for task_id in task_ids]
         return [noun.from_dict(value) for value in flat(values)]
+
+
+def _was_asked_online(job: Job) -> bool:
+    """Whether an earlier try has asked for the job's rows online: they stay handed on, whatever the spec says now."""
+    from opensearch_batch.flow.stragglers import asked_mark
+    from opensearch_batch.storage import exists
+
+    return job.shard is not None and exists(asked_mark(job.shard.handed_on_uri(job.key)))
 
 
 def _results(landed: Sequence[Landed], reused: DataFile | None) -> list[DataFile]:

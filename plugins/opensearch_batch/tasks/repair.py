@@ -99,13 +99,14 @@ class PrepareRepairOperator(BatchOperator):
         from opensearch_batch.storage import exists
 
         store = context["task_state_store"]
-        if is_finished(context, spec) and not store.get(BEGAN):
+        began = bool(store.get(BEGAN))
+        if is_finished(context, spec) and not began:
             raise AirflowSkipException("wait.finish_by has come: no further batch is sent")
         rounds = spec.limits.repair_rounds
 
         def is_ours(part: Landed) -> bool:
-            return part.job.round < rounds and not (part.repair and exists(asked_mark(part.repair)))
+            return (began or part.job.round < rounds) and not (part.repair and exists(asked_mark(part.repair.uri)))
 
         ours: list[Sequence[Landed]] = [[part for part in parts if is_ours(part)] for parts in fetched]
-        store.set(BEGAN, store.get(BEGAN) or any(part.repair for parts in ours for part in parts))
+        store.set(BEGAN, began or any(part.repair for parts in ours for part in parts))
         return ours

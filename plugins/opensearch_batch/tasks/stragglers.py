@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.tasks.base import BatchOperator, cluster, flat
+from opensearch_batch.tasks.base import BatchOperator, cluster, flat, know_keys
 from opensearch_batch.tasks.closing import instance, of_this_preparation
 from opensearch_batch.tasks.earlier_tasks import failed_before, was_not_reached
 from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
@@ -60,19 +60,34 @@ class AnswerStragglersOperator(BatchOperator):
         from opensearch_batch.land.report import Fetched
         from opensearch_batch.lineage.steps import of_fetch
         from opensearch_batch.storage import connect
-        from opensearch_batch.stragglers.open_rows import open_parts
         from opensearch_batch.tasks.lineage import way_of
 
         spec, plan = self._made(context)
-        landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
-        parts = open_parts(of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by))
-        if not parts:
-            raise AirflowSkipException("not needed: batches have answered every row, or refused it for good")
+        parts = self._open(context)
+        if not self.model_id:  # in this try; what an earlier try has landed is there all the same
+            raise AirflowSkipException("there is no model to ask: a task before failed, and its log says why")
         connect([spec.output.uri, *(part.repair.uri for part in parts if part.repair)])
         taken, answered = self._answer(context, spec, plan, parts)
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
         self.lineage = partial(of_fetch, way_of(context, settings_of_spec(spec)), answered, spec.output.uri)
         return Fetched(answered, None).to_dict()
+
+    def _open(self, context: Context) -> list[Landed]:
+        """Return what has open rows. A repair task that failed in this try may have given rows to a batch in an earlier
+        try, and does not tell: the rows of its round are not open.
+        """
+        from opensearch_batch.land.report import Fetched
+        from opensearch_batch.stragglers.open_rows import open_parts
+
+        landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
+        parts = open_parts(of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by))
+        if not parts:
+            raise AirflowSkipException("not needed: batches have answered every row, or refused it for good")
+        failed = failed_before(context)
+        unsure = {number: name for number, name in enumerate(self.repaired_by) if name in failed}
+        if not (open_now := [part for part in parts if part.job.round not in unsure]):
+            raise AirflowSkipException(f"{', '.join(unsure.values())} failed, and may have these rows: clear it")
+        return open_now
 
     def _made(self, context: Context) -> tuple[BatchSpec, Plan]:
         from opensearch_batch.prepare.plan import Plan
@@ -101,6 +116,7 @@ class AnswerStragglersOperator(BatchOperator):
         from opensearch_batch.temporary_database import temporary_database
 
         settings, run_folder = settings_of_spec(spec), _run_folder(parts)
+        know_keys(settings, context)
         vendor = settings.provider
         limits = ShardLimits(vendor.MAX_REQUESTS, vendor.MAX_BYTES)
         taken = open_shards(parts, vendor, f"{run_folder}/{instance(context['ti'])}", limits)
@@ -108,7 +124,7 @@ class AnswerStragglersOperator(BatchOperator):
 
         def mark() -> None:
             for file in handed_on:
-                write_object(asked_mark(file), b"{}")
+                write_object(asked_mark(file.uri), b"{}")
 
         with temporary_database() as db:
             answers = Answers(db, run_folder)
