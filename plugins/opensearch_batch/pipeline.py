@@ -157,7 +157,6 @@ def batch_inference(
     if online:
         answer = AnswerStragglersOperator(
             task_id=ANSWER,
-            spec=resolved,
             planned_by=prepare.task_id,
             landed=list(landed),
             repaired_by=repairs,
