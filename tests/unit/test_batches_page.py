@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
 from fastapi.testclient import TestClient
+from sqlalchemy import delete
 
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.shards import Shard
@@ -23,6 +25,7 @@ from opensearch_batch.pages.recent import RecentRuns
 from opensearch_batch.pages.stored import TURN, Ended, ended_runs, held_tasks, pushed_in_live_runs
 from opensearch_batch.wait.progress import Track
 from tests.unit.airflow_database import NOW, Database, database
+from tests.unit.served_pages import Pages, serving
 
 SPEC = {"name": "nightly", "model": {"name": "text-embedding-3-small", "provider": "openai"}}
 PLAN = {"records": 30, "estimated_tokens": 300, "estimated_usd": 0.003}
@@ -213,37 +216,15 @@ def test_names_of_others_are_shown_as_text(airflow: Database) -> None:
     assert path_of_run("<b>", "a/b?c") == "dags/%3Cb%3E/runs/a%2Fb%3Fc"
 
 
-class Manager:
-    """Lets a user read what the tasks of the named DAGs push."""
-
-    def __init__(self, *dag_ids: str) -> None:
-        self.dag_ids = dag_ids
-
-    def is_authorized_dag(self, *, details: Any, access_entity: Any, **_: Any) -> bool:
-        assert details.team_name == f"team of {details.id}"
-        return details.id in self.dag_ids and access_entity.name == "XCOM"
-
-
 @pytest.fixture
-def page(airflow: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    from airflow.api_fastapi.core_api.security import get_user
-
+def pages(airflow: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pages]:
     live_run(airflow, "nightly")
     live_run(airflow, "secret")
     for dag_id in ("nightly", "secret"):
         airflow.task((dag_id, "manual__1", "submit_more", -1), "SubmitBatchOperator", "queued")
         airflow.push((dag_id, "manual__1", "prepare_input", -1), "summary", SUMMARY, datetime.now(UTC))
-
-    @contextmanager
-    def session() -> Iterator[Any]:
-        yield airflow.session
-
-    monkeypatch.setattr("airflow.utils.session.create_session", session)
-    monkeypatch.setattr("airflow.models.dag.DagModel.get_team_name", lambda dag_id: f"team of {dag_id}")
-    (served,) = plugin.RunPages().fastapi_apps
-    served["app"].dependency_overrides[get_user] = lambda: SimpleNamespace(name="somebody")
-    with TestClient(served["app"]) as client:
-        yield client
+    with serving(airflow, monkeypatch) as served:
+        yield served
 
 
 @pytest.mark.parametrize(
@@ -252,15 +233,25 @@ def page(airflow: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestCli
     ids=["no DAG", "one DAG", "all DAGs"],
 )
 def test_a_user_sees_the_dags_that_airflow_shows_to_the_user(
-    page: TestClient, monkeypatch: pytest.MonkeyPatch, readable: tuple[str, ...], seen: int
+    pages: Pages, readable: tuple[str, ...], seen: int
 ) -> None:
-    monkeypatch.setattr("airflow.api_fastapi.app.get_auth_manager", lambda: Manager(*readable))
-    text = page.get("/").text
+    pages.readable(*readable)
+    text = pages.get().text
     assert f"In flight: {2 * seen} jobs" in text
     assert f"Waiting to submit: {seen} tasks" in text
     assert text.count("310") == seen
     for dag_id in ("nightly", "secret"):
         assert (dag_id in text) == (dag_id in readable)
+
+
+def test_a_run_that_is_deleted_while_the_page_is_open_is_there_no_more(pages: Pages, airflow: Database) -> None:
+    pages.readable("nightly")
+    assert "In flight: 2 jobs" in pages.get().text
+    for model in (XComModel, TaskInstance, DagRun):
+        airflow.session.execute(delete(model).where(model.dag_id == "nightly"))
+    text = pages.get().text
+    assert "In flight: 0 jobs" in text
+    assert "Waiting to submit: 0 tasks" in text
 
 
 def test_the_page_is_for_nobody_who_is_not_logged_in() -> None:

@@ -19,9 +19,14 @@ def path_of_run(dag_id: str, run_id: str) -> str:
     return f"dags/{_quoted(dag_id)}/runs/{_quoted(run_id)}"
 
 
+def address_of_run(dag_id: str, run_id: str) -> str:
+    """In Airflow's UI."""
+    return f"{_base()}/{path_of_run(dag_id, run_id)}"
+
+
 def path_of_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
-    return f"{_base()}/{path_of_run(dag_id, run_id)}/tasks/{_quoted(task_id)}{mapped}"
+    return f"{address_of_run(dag_id, run_id)}/tasks/{_quoted(task_id)}{mapped}"
 
 
 def path_of_batches() -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from html import escape
-from typing import Any
 
-from opensearch_batch.pages.address import path_of_run, path_of_task
+from opensearch_batch.pages.address import path_of_run
 from opensearch_batch.pages.batches import Day, Instance, JobInFlight, Past, TaskHeld
-from opensearch_batch.pages.markup import document, number, usd
+from opensearch_batch.pages.markup import code, document, grid, number, task_link, usd
 from opensearch_batch.pages.plots import bars, share
 from opensearch_batch.wait.progress import duration
 
@@ -17,24 +16,13 @@ DAYS = 30
 CODES = 3
 """Reasons of failed rows that are named."""
 
-# Airflow shows the page in a frame that may not lead its parent elsewhere: Airflow's own router is told instead.
-SCRIPT = """<script>
-document.addEventListener("click", event => {
-  const link = event.target.closest("a[data-airflow]");
-  if (!link || window.parent === window || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  window.parent.history.pushState({}, "", link.href);
-  window.parent.dispatchEvent(new PopStateEvent("popstate", {state: {}}));
-});
-</script>"""
-
 
 def batches_page(
     jobs: Sequence[JobInFlight], held: Sequence[TaskHeld], past: Sequence[Past], days: Sequence[Day], first: date
 ) -> str:
     """`days` and `past` are of DAYS days from `first` on."""
-    parts = (_in_flight(jobs), _held(held), _past(past, days, first), [SCRIPT])
-    return document("Batches", (line for part in parts for line in part), "wide")
+    parts = (_in_flight(jobs), _held(held), _past(past, days, first))
+    return document("Batches", (line for part in parts for line in part))
 
 
 def _in_flight(jobs: Sequence[JobInFlight]) -> Iterator[str]:
@@ -47,16 +35,17 @@ def _in_flight(jobs: Sequence[JobInFlight]) -> Iterator[str]:
     done = sum(job.rows_done or 0 for job in jobs)
     money = f", about {usd(sum(known))}" if known else ""
     yield f"<p>{share(done, rows)} rows done, {number(tokens)} tokens (estimated){money}</p>"
-    yield from _grid(
+    yield from grid(
         ("DAG", "run", "shard", "provider", "model", "rows", "rows/s", "left", "tokens", "USD", "job", "seen"),
         (_job(job) for job in jobs),
+        TEXTS,
     )
 
 
 def _job(job: JobInFlight) -> Iterator[str]:
     yield escape(job.instance[0])
     yield _run(job.instance)
-    yield _task(job.instance, job.shard or job.instance[2])
+    yield task_link(job.instance, job.shard or job.instance[2])
     yield escape(job.provider)
     yield escape(job.model)
     yield number(job.rows) if job.rows_done is None else share(job.rows_done, job.rows)
@@ -65,7 +54,7 @@ def _job(job: JobInFlight) -> Iterator[str]:
     yield number(job.tokens)
     yield "" if job.usd is None else usd(job.usd)
     shared = f" of {escape(job.shared_with)}" if job.shared_with else ""
-    yield f"<code>{escape(job.job_id)}</code>{shared}"
+    yield f"{code(job.job_id)}{shared}"
     yield "" if job.seen_at is None else f"{datetime.fromtimestamp(job.seen_at, UTC):%H:%M} UTC"
 
 
@@ -74,14 +63,14 @@ def _held(held: Sequence[TaskHeld]) -> Iterator[str]:
     if not held:
         yield "<p>No task waits.</p>"
         return
-    yield from _grid(("DAG", "run", "task", "waits for"), (_task_held(each) for each in held))
+    yield from grid(("DAG", "run", "task", "waits for"), (_task_held(each) for each in held), TEXTS)
 
 
 def _task_held(each: TaskHeld) -> Iterator[str]:
     dag_id, _, task_id, map_index = each.instance
     yield escape(dag_id)
     yield _run(each.instance)
-    yield _task(each.instance, task_id if map_index < 0 else f"{task_id} [{map_index}]")
+    yield task_link(each.instance, task_id if map_index < 0 else f"{task_id} [{map_index}]")
     yield escape(each.why)
 
 
@@ -92,16 +81,17 @@ def _past(past: Sequence[Past], days: Sequence[Day], first: date) -> Iterator[st
         return
     plotted: tuple[tuple[str, dict[date, float], Callable[[float], str]], ...] = (
         ("Rows answered", {day.day: day.answered for day in days}, number),
-        ("Dollars", {day.day: day.usd for day in days}, lambda value: f"${value:,.2f}"),
+        ("Dollars", {day.day: day.usd for day in days}, lambda value: f"${value:,.2f}" if value >= 1 else usd(value)),
     )
     for title, values, shown in plotted:
         yield bars(title, values, first, DAYS + 1, shown)
-    yield from _grid(
+    yield from grid(
         (
             "DAG", "provider", "model", "runs", "rows", "answered", "reused", "repaired", "rounds", "failed", "missing",
             "jobs", "tokens", "USD", "estimated", "reasons",
         ),
         (_of_model(each) for each in past),
+        TEXTS,
     )  # fmt: skip
 
 
@@ -112,29 +102,14 @@ def _of_model(past: Past) -> Iterator[str]:
     unpriced = f" and {number(past.unpriced)} runs without a price" if past.unpriced else ""
     yield f"{usd(past.actual_usd)}{unpriced}"
     yield usd(past.estimated_usd)
-    yield escape(", ".join(f"{number(count)} {code}" for code, count in past.codes.most_common(CODES)))
+    yield escape(", ".join(f"{number(count)} {reason}" for reason, count in past.codes.most_common(CODES)))
 
 
 TEXTS = frozenset({"DAG", "run", "shard", "task", "provider", "model", "job", "waits for", "reasons", "seen"})
 """Columns that are no numbers."""
 
 
-def _grid(names: Sequence[str], rows: Iterator[Iterator[str]]) -> Iterator[str]:
-    """A table of cells that are HTML already; in a narrow window the table scrolls, not the page."""
-    kinds = ["" if name in TEXTS else ' class="n"' for name in names]
-    yield '<div class="scroll"><table>'
-    yield "<tr>" + "".join(f"<th{kind}>{escape(name)}" for name, kind in zip(names, kinds, strict=True))
-    for row in rows:
-        yield "<tr>" + "".join(f"<td{kind}>{cell}" for cell, kind in zip(row, kinds, strict=True))
-    yield "</table></div>"
-
-
 def _run(instance: Instance) -> str:
     """A link to the run's page of ours."""
     dag_id, run_id, *_ = instance
     return f'<a href="{escape(path_of_run(dag_id, run_id))}">{escape(run_id)}</a>'
-
-
-def _task(instance: Instance, text: Any) -> str:
-    """A link to the task in Airflow's UI."""
-    return f'<a data-airflow href="{escape(path_of_task(*instance))}">{escape(text)}</a>'

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from opensearch_batch.pages.recent import RecentRuns
 
-LISTS = ("jobs", "outcomes")
-"""What several mapped tasks push, and is shown as one list."""
+ONCE = ("plan", "spec", "approval", "report", "connector_id", "model_id")
+"""What one task of a run pushes; the others push what tells of shards."""
 
 
 class RunPages(AirflowPlugin):
@@ -44,26 +44,24 @@ class RunPages(AirflowPlugin):
 def _app() -> FastAPI:
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
-    from airflow.utils.session import create_session
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
 
+    from opensearch_batch.pages.markup import HEADERS
     from opensearch_batch.pages.recent import RecentRuns
-    from opensearch_batch.pages.run_page import run_page
-    from opensearch_batch.pages.stored import pushed_in_run
 
     app = FastAPI(title="Batch inference", docs_url=None, redoc_url=None, openapi_url=None)
     may_read = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
     who, recent = Depends(get_user), RecentRuns(time.monotonic)
 
     @app.get("/dags/{dag_id}/runs/{run_id}", response_class=HTMLResponse, dependencies=[may_read])
-    def page(dag_id: str, run_id: str) -> str:
-        with create_session() as session:
-            return run_page(dag_id, run_id, of_run(pushed_in_run(session, dag_id, run_id)))
+    def page(dag_id: str, run_id: str) -> Any:
+        text, status = page_of_run(dag_id, run_id)
+        return HTMLResponse(text, status, HEADERS)
 
     @app.get("/", response_class=HTMLResponse)
-    def batches(user: Any = who) -> str:
-        return batches_for(readable_by(user), recent)
+    def batches(user: Any = who) -> Any:
+        return HTMLResponse(batches_for(readable_by(user), recent), headers=HEADERS)
 
     return app
 
@@ -105,14 +103,24 @@ def batches_for(readable: Callable[[str], bool], recent: RecentRuns) -> str:
     return batches_page(jobs, held, past_runs(ended), days(ended), since.date())
 
 
+def page_of_run(dag_id: str, run_id: str) -> tuple[str, int]:
+    """Return the page and its status: a run may be deleted while somebody looks at it."""
+    from airflow.utils.session import create_session
+
+    from opensearch_batch.pages.run_page import no_run_page, run_page
+    from opensearch_batch.pages.shards import shards_seen
+    from opensearch_batch.pages.stored import has_run, pushed_in_run
+
+    with create_session() as session:
+        pushed = list(pushed_in_run(session, dag_id, run_id))
+        if not has_run(session, dag_id, run_id):
+            return no_run_page(dag_id, run_id), 404
+    return run_page(dag_id, run_id, of_run(pushed), shards_seen(pushed)), 200
+
+
 def of_run(pushed: Iterable[Any]) -> dict[str, Any]:
-    """Return a run's values by name, lists of mapped tasks as one list; a value that an XCom backend keeps elsewhere is
-    left out.
-    """
-    found: dict[str, Any] = {}
-    for each in pushed:
-        if each.name in LISTS and isinstance(each.value, list):
-            found.setdefault(each.name, []).extend(each.value)
-        elif each.name not in LISTS and isinstance(each.value, str if each.name.endswith("_id") else dict):
-            found[each.name] = each.value
-    return found
+    """Return what one task of a run pushes, by name; a value that an XCom backend keeps elsewhere is left out."""
+    once = (each for each in pushed if each.name in ONCE)
+    return {
+        each.name: each.value for each in once if isinstance(each.value, str if each.name.endswith("_id") else dict)
+    }

@@ -1,198 +1,181 @@
-"""The page of a run as HTML, from what its tasks pushed: values in, text out."""
+"""The page of a run as HTML, from what its tasks pushed: how far its rows are, what failed and why, the plan beside
+what came, and its shards. Values in, text out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any
 
-from opensearch_batch.pages.markup import Values, document, links, number, rows, table, usd
+from opensearch_batch.pages.address import address_of_run
+from opensearch_batch.pages.markup import Values, code, document, grid, link, number, table, task_link, usd
+from opensearch_batch.pages.plots import legend, stacked
+from opensearch_batch.pages.reasons import Reason, reasons_of
+from opensearch_batch.pages.run_report import approval, model, report_of
+from opensearch_batch.pages.shards import KINDS, ShardSeen, counted, shards_of
+from opensearch_batch.pages.told import told
+from opensearch_batch.pages.told_run import ToldApproval, ToldReport, ToldRunPlan, ToldRunSpec
 
-JOB = ("shard", "round", "provider_job_id", "task_id", "state", "done", "failed", "records")
-ANSWERS = {
-    "waiting": "not yet: see Required Actions of the task",
-    "approved": "approved",
-    "rejected": "rejected",
-    "no_answer": "nobody answered in time, which counts as rejected",
-}
-COUNTS = ("records", "answered", "repaired", "failed", "missing", "duplicates", "foreign", "unreadable")
+UP = "../../../"
+"""From a run's page to that of all batches."""
+PARTS = {"report": "Report", "plan": "Plan", "model": "Model", "jobs": "Shards and jobs"}
+EXAMPLES = 3
+COUNTED = {"answered": "answered", "sent again": "again", "failed": "failed", "missing": "missing"}
+"""Columns of shards, and what is counted there."""
+TEXTS = frozenset(
+    {"reason", "for example", "shard", "", "state", "job", "task of the cluster", "words", "planned and came"}
+)
+SHAPES: dict[str, Any] = {
+    "plan": ToldRunPlan, "spec": ToldRunSpec, "approval": ToldApproval, "report": ToldReport
+}  # fmt: skip
 
 
-def run_page(dag_id: str, run_id: str, pushed: Values) -> str:
-    """`pushed` has what there is of plan, spec, approval, connector_id, model_id, jobs, outcomes and report."""
+def run_page(dag_id: str, run_id: str, pushed: Values, shards: Sequence[ShardSeen] = ()) -> str:
+    """`pushed` has what there is of plan, spec, approval, connector_id, model_id and report."""
+    read = {name: told(pushed[name], shape) for name, shape in SHAPES.items() if name in pushed}
+    plan, report = read.get("plan"), read.get("report")
+    shards = shards or shards_of([*report.jobs, *report.unlanded] if report else ())
     parts = (
-        _plan(pushed),
-        _approval(pushed.get("approval")),
-        _model(pushed),
-        _jobs(pushed),
-        _report(pushed.get("report")),
+        _ways(dag_id, run_id),
+        _unread([name for name, value in read.items() if value is None]),
+        _total(plan, report, shards),
+        report_of(report),
+        _failed(reasons_of(shards, report), report),
+        _plan(plan, report, read.get("spec"), shards),
+        approval(read.get("approval")),
+        model(pushed, read.get("spec")),
+        _shards(shards),
     )
     return document(f"{dag_id}: {run_id}", (line for part in parts for line in part))
 
 
-def _plan(pushed: Values) -> Iterator[str]:
-    yield '<h2 id="plan">Plan</h2>'
-    plan, spec = pushed.get("plan"), pushed.get("spec") or {}
+def no_run_page(dag_id: str, run_id: str) -> str:
+    said = "Airflow has no such run: it was deleted, or never was. Its output and its manifest are not touched by that."
+    return document(f"{dag_id}: {run_id}", [f'<p id="gone">{said}</p>', f'<p><a href="{UP}">All batches</a></p>'])
+
+
+def _ways(dag_id: str, run_id: str) -> Iterator[str]:
+    run = f'<a data-airflow href="{escape(address_of_run(dag_id, run_id))}">The run in Airflow</a>'
+    parts = "".join(f'<a href="#{id}">{name}</a>' for id, name in PARTS.items())
+    yield f'<nav><a href="{UP}">All batches</a>{run}{parts}</nav>'
+
+
+def _unread(names: Sequence[str]) -> Iterator[str]:
+    """Of a version that this page does not know, or of somebody else's task under the same name."""
+    if names:
+        named = escape(", ".join(names))
+        said = f"This version cannot read what the run has pushed as: {named}. The XComs of its tasks have it."
+        yield f'<p id="unread">{said}</p>'
+
+
+def _total(plan: ToldRunPlan | None, report: ToldReport | None, shards: Sequence[ShardSeen]) -> Iterator[str]:
+    """All rows in one bar: of the report, and until there is one of the shards."""
+    counts = counted(shards)
+    rows = plan.rows if plan else sum(seen.rows for seen in shards if not (seen.shard and seen.shard.round))
+    if report:
+        rows = report.records
+        counts = counts | {"answered": report.answered, "failed": report.failed, "missing": report.missing, "done": 0}
+    if not rows:
+        return
+    yield f'<p id="rows">{stacked(counts, rows, "total")}</p>'
+    parts = {kind: (words, counts[kind]) for kind, words in KINDS.items() if counts[kind] or kind == "answered"}
+    unanswered = max(0, rows - sum(counts.values()))
+    if unanswered:
+        parts |= {"open": ("open", unanswered)}
+    yield f"<p>{number(rows)} rows: {legend(parts)}</p>"
+
+
+def _failed(reasons: Sequence[Reason], report: ToldReport | None) -> Iterator[str]:
+    """By code; rows that failed and were sent again count here, also where the repair round has answered them."""
+    missing = report.missing if report else 0
+    if not reasons and not missing:
+        return
+    yield '<h2 id="failed">Failed rows</h2>'
+    yield from grid(
+        ("reason", "rows", "sent again", "for example", "words"), (_reason(each) for each in reasons), TEXTS
+    )
+    if missing:
+        ids = (report.named if report else {}).get("missing", ())
+        named = escape(f" ({', '.join(ids)})") if ids else ""
+        yield f"<p>Missing, without an answer or a reason: {number(missing)}{named}</p>"
+
+
+def _reason(each: Reason) -> Iterator[str]:
+    examples = each.examples[:EXAMPLES]
+    yield escape(each.code)
+    yield number(each.rows)
+    yield number(each.again)
+    yield "<br>".join(code(example.id) for example in examples)
+    yield "<br>".join(escape(words) for words in dict.fromkeys(example.message for example in examples))
+
+
+def _plan(
+    plan: ToldRunPlan | None, report: ToldReport | None, spec: ToldRunSpec | None, shards: Sequence[ShardSeen]
+) -> Iterator[str]:
+    yield '<h2 id="plan">Plan beside what came</h2>'
     if not plan:
         yield "<p>There is no plan: the input is not prepared yet, or could not be. The task's log says why.</p>"
         return
+    yield from grid(("", "planned", "came"), _beside(plan, report, shards), TEXTS)
+    spec = spec or ToldRunSpec()
     yield table(
         {
-            "rows": plan["records"],
-            "unchanged documents, not sent": plan.get("unchanged"),
-            "documents without text, not sent": plan.get("empty"),
-            "rows with the vector of an earlier run, not sent": plan.get("reused_rows"),
-            "rows with the text of another row, not sent": plan.get("twins"),
-            "shards": plan["shards"],
-            "bytes": plan["bytes"],
-            "estimated input tokens": plan["estimated_tokens"],
-            "estimated price": usd(plan["estimated_usd"]),
-            "dry run": "yes, nothing is sent" if plan.get("dry_run") else "no",
-            "input": spec.get("input", {}).get("uri"),
-            "output": spec.get("output", {}).get("uri"),
+            "unchanged documents, not sent": plan.unchanged or None,
+            "documents without text, not sent": plan.empty or None,
+            "bytes to send": plan.bytes,
+            "dry run": "yes, nothing is sent" if plan.dry_run else "no",
+            "input": spec.input.uri,
+            "output": spec.output.uri,
         }
     )
 
 
-def _approval(approval: Values | None) -> Iterator[str]:
-    """Where somebody was asked; the report says what a rejected run has sent before."""
-    if not approval or approval["answer"] == "not_asked":
-        return
-    yield '<h2 id="approval">Approval</h2>'
-    yield table(
-        {
-            "answer": ANSWERS.get(approval["answer"], approval["answer"]),
-            "by": approval.get("by"),
-            "at": approval.get("at"),
-            "asked for": f"{number(approval['records'])} rows, {usd(approval['estimated_usd'])}",
-            "because limits.ask_above_usd is": usd(approval["ask_above_usd"]),
-            "rejected without an answer until": approval.get("until"),
-        }
-    )
+def _beside(plan: ToldRunPlan, report: ToldReport | None, shards: Sequence[ShardSeen]) -> Iterator[Iterator[str]]:
+    """What came, where it is known; until the report the landed shards tell."""
+    first = [seen for seen in shards if seen.landed and not (seen.shard and seen.shard.round)]
+    answered = report.answered if report else counted(shards)["answered"]
+    lines: list[tuple[str, str, str]] = [
+        ("rows, and answers", number(plan.rows), number(answered)),
+        ("shards, and landed", number(plan.shards), number(len(first))),
+        ("input tokens", number(plan.estimated_tokens), number(report.input_tokens) if report else ""),
+        ("output tokens", "", number(report.output_tokens) if report and report.output_tokens else ""),
+        ("price", usd(plan.estimated_usd), usd(report.actual_usd) if report else ""),
+    ]
+    for words, planned, came in (
+        ("rows with the vector of an earlier run, not sent", plan.reused_rows, report.reused if report else None),
+        ("rows with the text of another row, not sent", plan.twins, report.twins if report else None),
+        ("bad rows of the input, skipped", plan.bad_rows, report.bad_rows if report else None),
+    ):
+        if planned or came:
+            lines.append((words, number(planned), "" if came is None else number(came)))
+    return (iter(line) for line in lines if line[1:] != ("", ""))
 
 
-def _model(pushed: Values) -> Iterator[str]:
-    spec = pushed.get("spec") or {}
-    model = spec.get("model", {})
-    yield '<h2 id="model">Connector and model</h2>'
-    yield table(
-        {
-            "connector": pushed.get("connector_id"),
-            "model": pushed.get("model_id"),
-            "registered as": model.get("registered_as") or spec.get("name"),
-            "vendor's model": model.get("name"),
-            "parameters": ", ".join(f"{name}: {value}" for name, value in model.get("parameters", {}).items()),
-        }
-    )
-
-
-def _jobs(pushed: Values) -> Iterator[str]:
-    """Of the tasks that submitted and waited; without them, as an older run, of the report."""
-    ends = {outcome["job"]["provider_job_id"]: outcome for outcome in pushed.get("outcomes") or ()}
-    jobs = [_job(job, ends.get(job["provider_job_id"])) for job in pushed.get("jobs") or ()]
-    yield '<h2 id="jobs">Jobs</h2>'
-    if lines := [*rows("", JOB, jobs or (pushed.get("report") or {}).get("jobs", ()))]:
-        yield from lines
-        yield "<p>A task is a document of the cluster: <code>GET /_plugins/_ml/tasks/TASK_ID</code>.</p>"
-    else:
+def _shards(shards: Sequence[ShardSeen]) -> Iterator[str]:
+    yield '<h2 id="jobs">Shards and jobs</h2>'
+    if not any(seen.job_id for seen in shards):
         yield "<p>No job is submitted yet.</p>"
+    if not shards:
+        return
+    names = ["shard", "", "rows", "answered", "sent again", "failed", "missing", "state", "job", "task of the cluster"]
+    if any(seen.error for seen in shards):
+        names.append("words")
+    yield from grid(names, (map(_shard(seen).__getitem__, names) for seen in shards), TEXTS)
+    yield "<p>A task of the cluster is a document there: <code>GET /_plugins/_ml/tasks/TASK_ID</code>.</p>"
 
 
-def _job(job: Values, end: Values | None) -> Values:
-    shard = job.get("shard") or {}
+def _shard(seen: ShardSeen) -> dict[str, str]:
+    """Cells by column."""
+    known = f"{number(sum(seen.counts.values()))} of " if seen.instance else ""
+    shared = f" of {escape(seen.shared_with)}" if seen.shared_with else ""
     return {
-        **{name: job.get(name) for name in ("provider_job_id", "task_id")},
-        "shard": shard.get("index"),
-        "round": shard.get("round", 0),
-        "records": shard.get("records"),
-        "state": end["state"] if end else "not ended when a task last looked",
-        "done": f"{number(end['requests_done'])} of {number(end['requests_total'])}" if end else "",
-        "failed": end["requests_failed"] if end else "",
+        "shard": task_link(seen.instance, seen.name) if seen.instance else escape(seen.name),
+        "": stacked(seen.counts, seen.rows),
+        "rows": f"{known}{number(seen.rows)}",
+        **{name: number(seen.counts[kind]) if kind in seen.counts else "" for name, kind in COUNTED.items()},
+        "state": escape(seen.state),
+        "job": f"{link(seen.link, code(seen.job_id))}{shared}" if seen.job_id else "",
+        "task of the cluster": code(seen.task_id) if seen.task_id else "",
+        "words": escape(seen.error),
     }
-
-
-def _report(report: Values | None) -> Iterator[str]:
-    yield '<h2 id="report">Report</h2>'
-    if not report:
-        yield "<p>The run is not summed up yet.</p>"
-        return
-    if report.get("not_sent") is not None:
-        yield from _rejected(report)
-        return
-    yield table(
-        {
-            "manifest": report["manifest"],
-            **{name: report[name] for name in COUNTS if report.get(name) or name in COUNTS[:2]},
-            "tokens": f"{number(report['actual_tokens'])} (estimated {number(report['estimated_tokens'])})",
-            "price": f"{usd(report['actual_usd'])} (estimated {usd(report['estimated_usd'])})",
-        }
-    )
-    yield from _written(report.get("written"))
-    yield from _compared(report.get("parity"))
-    yield from _swapped(report.get("swapped"))
-    yield from links("Results", report["results"])
-    yield from links("Failures", report["failures"])
-    yield from rows("First failed rows", ("id", "code", "message"), report["examples"])
-
-
-def _rejected(report: Values) -> Iterator[str]:
-    earlier = report["records"] - report["not_sent"]
-    words = "nothing more was sent" if earlier else "nothing was sent"
-    yield f"<p><strong>The plan was rejected: {words}, and nothing was written.</strong></p>"
-    yield table({"records": report["records"], "not sent": report["not_sent"], "with jobs of an earlier try": earlier})
-    yield "<p>Clear the approval with what follows, and the run asks again.</p>"
-
-
-def _swapped(swapped: Values | None) -> Iterator[str]:
-    """Where the alias leads."""
-    if not swapped:
-        return
-    parts = (swapped["carried"], swapped["after"])
-    yield "<h3>Alias</h3>"
-    yield table(
-        {
-            swapped["alias"]: f"leads to {swapped['index']}",
-            "kept for a rollback": swapped["kept"],
-            "documents": swapped["documents"],
-            "without a vector": swapped["without_vector"],
-            "edits carried over": sum(part["written"] for part in parts),
-            "deletions carried over": sum(part["deleted"] for part in parts),
-            "no longer needed": ", ".join(swapped["older"]),
-        }
-    )
-
-
-def _written(written: Values | None) -> Iterator[str]:
-    """What became of the vectors in the index."""
-    if not written:
-        return
-    yield "<h3>In the index</h3>"
-    yield table(
-        {
-            "written": written["written"],
-            "edited meanwhile, left alone": written["superseded"],
-            "deleted meanwhile": written["deleted"],
-            "a chunk has no vector, left alone": written.get("incomplete"),
-            "refused": sum(written["refused"].values()),
-            "for example": ", ".join(written["named"]),
-        }
-    )
-    yield from rows("First refused vectors", ("id", "code", "message"), written["examples"])
-
-
-def _compared(parity: Values | None) -> Iterator[str]:
-    """The check of a sample of the vectors."""
-    if not parity:
-        return
-    yield "<h3>Against the model's online answers</h3>"
-    yield table(
-        {
-            "documents compared": parity["compared"],
-            "least cosine": parity["least_cosine"],
-            "mean cosine": parity["mean_cosine"],
-            "below": f"{parity['below']} {' '.join(parity['named'])}",
-            "recall@10": parity["recall"],
-            "in doubt": " ".join(parity.get("doubts") or ()),
-            "left out": ", ".join(f"{count} {reason}" for reason, count in parity["left_out"].items()),
-            "not compared, because": parity["why_not"],
-            "refused, because": parity["shut"],
-        }
-    )

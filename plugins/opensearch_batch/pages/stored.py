@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_batch.land.summary import SUMMARY, Summary
-from opensearch_batch.pages.told import ToldJob, ToldLook, ToldOutcome, ToldPlan, ToldSpec, told
+from opensearch_batch.pages.told import ToldJob, ToldLook, ToldOutcome, ToldPlan, ToldSpec, told, told_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 RETURNED = {
     "CreateConnectorOperator": "connector_id",
     "RegisterModelOperator": "model_id",
+    "PrepareInputOperator": "bundles",
+    "PrepareRepairOperator": "bundles",
     "SubmitBatchOperator": "jobs",
     "BatchSensor": "outcomes",
+    "FetchOutputOperator": "landed",
+    "AnswerStragglersOperator": "landed",
 }
 """By operator, what its return value is."""
 OF_A_RUN = ("plan", "spec", "approval", "report")
+OF_A_TASK = {("BatchSensor", "waiting"): "waiting", ("SubmitBatchOperator", "_link_ProviderLink"): "link"}
+"""By operator and key, the value's name. Airflow keeps a link of tasks/links.py under the name of its class."""
 SHAPES: dict[tuple[str, str], tuple[str, Any]] = {
     ("PrepareInputOperator", "spec"): ("spec", ToldSpec),
     ("PrepareInputOperator", "plan"): ("plan", ToldPlan),
@@ -76,14 +82,37 @@ class Ended(NamedTuple):
 
 def pushed_in_run(session: Session, dag_id: str, run_id: str) -> Iterator[Pushed]:
     """Yield what the run's tasks pushed. A value that an XCom backend keeps elsewhere is the backend's name of it: no
-    value is deserialized, as none of ours needs it.
+    value is deserialized, as none of ours needs it. What tasks pushed that were cleared, and have not begun anew, or
+    that are there no more, is left out.
     """
+    from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
 
-    wanted = _pushed(OF_A_RUN, [*RETURNED]).where(XComModel.dag_id == dag_id, XComModel.run_id == run_id)
+    keys = [*OF_A_RUN, *(key for _, key in OF_A_TASK)]
+    begun = TaskInstance.state != "removed"  # nor null, as of a task that was cleared
+    of_run = _run(dag_id, run_id).scalar_subquery()  # the XComs' key begins with it
+    wanted = _pushed(keys, [*RETURNED]).where(XComModel.dag_run_id == of_run, begun)
     for row in session.execute(wanted):
-        name = RETURNED[str(row.operator)] if row.key == "return_value" else row.key
-        yield Pushed(row.dag_id, row.run_id, row.task_id, row.map_index, name, row.value)
+        name = _name_of(str(row.operator), row.key)
+        if name:
+            yield Pushed(row.dag_id, row.run_id, row.task_id, row.map_index, name, row.value)
+
+
+def _name_of(operator: str, key: str) -> str | None:
+    if key == "return_value":
+        return RETURNED[operator]
+    return key if key in OF_A_RUN else OF_A_TASK.get((operator, key))
+
+
+def has_run(session: Session, dag_id: str, run_id: str) -> bool:
+    return session.execute(_run(dag_id, run_id)).first() is not None
+
+
+def _run(dag_id: str, run_id: str) -> Select[Any]:
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import select
+
+    return select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
 
 
 def pushed_in_live_runs(session: Session) -> Iterator[Pushed]:
@@ -127,17 +156,16 @@ def held_tasks(session: Session) -> Iterator[Held]:
 
 
 def ended_runs(session: Session, since: datetime) -> Iterator[Ended]:
-    """Yield the summaries pushed since then, oldest first."""
+    """Yield the summaries pushed since then, in no order. They are read as text: ten thousand JSON values of SQLAlchemy
+    take twice as long.
+    """
     from airflow.models.xcom import XComModel
-    from sqlalchemy import select
+    from sqlalchemy import Text, cast, select
 
-    wanted = (
-        select(XComModel.dag_id, XComModel.run_id, XComModel.timestamp, XComModel.value)
-        .where(XComModel.key == SUMMARY, XComModel.timestamp >= since)
-        .order_by(XComModel.timestamp)
-    )
+    columns = (XComModel.dag_id, XComModel.run_id, XComModel.timestamp, cast(XComModel.value, Text))
+    wanted = select(*columns).where(XComModel.key == SUMMARY, XComModel.timestamp >= since)
     for dag_id, run_id, at, value in session.execute(wanted):
-        if (summary := told(value, Summary)) is not None:
+        if (summary := told_json(value, Summary)) is not None:
             yield Ended(dag_id, run_id, at, summary)
 
 

@@ -17,6 +17,9 @@ class ToldShard(msgspec.Struct, frozen=True):
     records: int
     estimated_tokens: int
     round: int = 0
+    uri: str = ""
+    sha256: str = ""
+    twins: int = 0
 
     @property
     def name(self) -> str:
@@ -27,6 +30,7 @@ class ToldJob(msgspec.Struct, frozen=True):
     provider_job_id: str
     shard: ToldShard | None = None
     shared_with: str | UnsetType = UNSET
+    task_id: str | None = None
 
 
 class ToldOutcome(msgspec.Struct, frozen=True):
@@ -59,6 +63,13 @@ class ToldLook(msgspec.Struct, frozen=True):
 
 
 Told = TypeVar("Told")
+
+
+def told_json(text: str | None, shape: type[Told]) -> Told | None:
+    try:
+        return msgspec.json.decode(text or "null", type=shape)
+    except msgspec.DecodeError:
+        return None
 
 
 def told(value: Any, shape: type[Told]) -> Told | None:
