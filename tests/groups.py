@@ -38,6 +38,7 @@ LONGEST_FIRST = {
     "tests/e2e/test_labels.py": "a second stack",
     "tests/e2e/test_stragglers.py": "a second stack",
     "tests/e2e/test_observed.py": "a second stack",
+    "tests/e2e/test_pages.py": "a second stack",
     "tests/real/test_secured_index.py": "secured node",
     "tests/real/test_secured_job.py": "secured node",
     "tests/real/test_secured_refusals.py": "secured node",

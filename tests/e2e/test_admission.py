@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from opensearch_batch.pages.address import PREFIX
 from stack.run import DagRun, wait_for_dag
 from tests.e2e.conftest import NIGHTLY_LIMIT as LIMIT
 from tests.e2e.test_runs import Box, rows_of, write_articles
 from tests.patience import eventually
+from tests.unit.served_pages import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from stack.stack import Stack
 
@@ -88,3 +92,19 @@ def test_a_backfill_of_many_nights_never_has_more_jobs_in_flight_than_the_limit(
     assert len(box.ledger()) - jobs_before == NIGHTS
     output = stack.home.data / "article-embeddings"
     assert all(len(rows_of(output / day.isoformat())) == 2 for day in days)
+    eventually("the page has the manifests' figures", lambda: figures_of_page(stack) == figures_of_manifests(output))
+
+
+SUMMED = {"rows": "records", "answered": "answered", "tokens": "actual_tokens"}
+
+
+def figures_of_page(stack: Stack) -> dict[str, str]:
+    """Past runs are read once a minute."""
+    lines = table_of(stack.page(f"{PREFIX}/"), "DAG", "runs", "reasons")
+    return next(({name: line[name] for name in SUMMED} for line in lines if line["DAG"] == "nightly_batch"), {})
+
+
+def figures_of_manifests(output: Path) -> dict[str, str]:
+    reports = [json.loads(path.read_bytes())["report"] for path in output.glob("*/manifest.json")]
+    assert len(reports) >= NIGHTS
+    return {name: f"{sum(report[key] for report in reports):,}" for name, key in SUMMED.items()}

@@ -207,8 +207,8 @@ USERS = "anna:user,otto:admin,vera:viewer"
 
 
 @contextmanager
-def users(stack: Stack) -> Iterator[dict[str, str]]:
-    """Airflow's API with users of different rights, instead of one admin for all; their tokens by name."""
+def passwords(stack: Stack) -> Iterator[dict[str, str]]:
+    """Airflow's API server with users of different rights, instead of one admin for all; their passwords by name."""
     server = stack.parts["api-server"]
     usual = server.env
     core = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER"
@@ -216,12 +216,18 @@ def users(stack: Stack) -> Iterator[dict[str, str]]:
     stack.stop_part("api-server")
     stack.start_part("api-server")
     try:
-        passwords = json.loads((stack.home.airflow / "simple_auth_manager_passwords.json.generated").read_text())
-        yield {name: _token(stack, name, passwords[name]) for name in ("anna", "otto", "vera")}
+        yield json.loads((stack.home.airflow / "simple_auth_manager_passwords.json.generated").read_text())
     finally:
         server.env = usual
         stack.stop_part("api-server")
         stack.start_part("api-server")
+
+
+@contextmanager
+def users(stack: Stack) -> Iterator[dict[str, str]]:
+    """Their tokens by name."""
+    with passwords(stack) as known:
+        yield {name: _token(stack, name, known[name]) for name in ("anna", "otto", "vera")}
 
 
 def _token(stack: Stack, name: str, password: str) -> str:
