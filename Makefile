@@ -134,6 +134,7 @@ docs: $(READY)
 bench: $(READY)
 	$(PY) -m benchmarks
 	$(PY) -m benchmarks.metrics_cost
+	$(PY) -m benchmarks.pages
 
 # make's own --dry-run reaches the command: + runs the line all the same, and the command only names the files.
 clean-provider: $(READY)
