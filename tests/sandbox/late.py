@@ -15,9 +15,9 @@ PREDICT = "/_predict"
 
 
 class Flow:
-    """A run with a repair round, on a spec that finishes an hour after the run's start."""
+    """A run with a repair round, on a spec that finishes an hour after the run's start, or says something else."""
 
-    def __init__(self, run: Run, model_id: str, rows: Any = None, **limits: Any) -> None:
+    def __init__(self, run: Run, model_id: str, rows: Any = None, finish_by: float | None = 1, **limits: Any) -> None:
         self.run = run
         self.model_id: Any = model_id
         model = {"texts_per_request": limits.pop("texts_per_request", 1), "parameters": {"dimensions": 8}}
@@ -27,7 +27,7 @@ class Flow:
             "input": {"uri": run.write(rows or rows_of(ROWS))},
             "output": {"uri": f"file://{run.out}"},
             "work_uri": f"file://{run.folder}/work",
-            "wait": {"finish_by": 1, "poll_seconds": 0.05},
+            "wait": {"finish_by": finish_by, "poll_seconds": 0.05},
             "limits": {"max_straggler_usd": 1, "stragglers_per_second": 500, **limits},
         }
         self.bundles = run.prepare(spec["input"]["uri"], spec=spec, model=None, model_parameters=None, work_uri=None)

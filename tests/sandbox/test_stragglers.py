@@ -261,6 +261,18 @@ def test_a_limit_that_is_taken_back_gives_no_answered_row_to_a_batch(server: Ser
     assert (asked_online(server), len(server.ledger)) == (ROWS, 1)
 
 
+def test_a_finish_by_that_is_taken_back_gives_no_row_that_was_asked_to_a_batch(
+    server: Server, model_id: str, run: Run
+) -> None:
+    flow = cut_off(server, run, model_id)
+    flow.answer()
+    again = Flow(run, model_id, finish_by=None, max_straggler_usd=0)
+    again.round()
+    with pytest.raises(AirflowSkipException, match="not needed"):
+        again.repair()
+    assert (asked_online(server), len(server.ledger)) == (6, 1)
+
+
 def begun(server: Server, run: Run, model_id: str) -> Flow:
     """A run whose repair round has sent 6 of 10 rows, with nothing of them landed when its time is up."""
     server.fault("expire", fraction=0.4)
