@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,12 +45,12 @@ class Flow:
     def repair(self) -> Any:
         return self.run.execute(PrepareRepairOperator(task_id="repair", landed=self.landed[:1], spec=self.spec))
 
-    def answer(self) -> Any:
+    def answer(self, repaired_by: Sequence[str] = ("repair",)) -> Any:
         answer = AnswerStragglersOperator(
             task_id="answer",
             planned_by="prepare",
             landed=self.landed,
-            repaired_by=["repair"],
+            repaired_by=repaired_by,
             model_id=self.model_id,
         )
         answered = self.run.execute(answer)

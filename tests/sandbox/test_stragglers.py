@@ -288,8 +288,15 @@ def test_rows_of_a_round_whose_task_has_failed_since_are_not_asked(server: Serve
     flow = begun(server, run, model_id)
     del run.xcoms["repair", "taken"]
     run.task_states["repair"] = "failed"
-    with pytest.raises(AirflowSkipException, match="repair failed, and may have these rows: clear it"):
+    with pytest.raises(AirflowSkipException, match="batches of a repair round have the open rows: clear that round"):
         flow.answer()
+    assert (asked_online(server), len(server.ledger)) == (0, 2)
+
+
+def test_rows_of_a_round_that_the_dag_has_no_more_are_not_asked(server: Server, run: Run, model_id: str) -> None:
+    flow = begun(server, run, model_id)
+    with pytest.raises(AirflowSkipException, match="batches of a repair round have the open rows"):
+        flow.answer(repaired_by=())
     assert (asked_online(server), len(server.ledger)) == (0, 2)
 
 

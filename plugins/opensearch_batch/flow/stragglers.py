@@ -10,6 +10,11 @@ def asked_mark(handed_on_uri: str) -> str:
     return f"{handed_on_uri.removesuffix('.jsonl')}.online.json"
 
 
+def sent_mark(handed_on_uri: str) -> str:
+    """URI of the object that says: a repair round's batch may have the rows of this file, so none is asked online."""
+    return f"{handed_on_uri.removesuffix('.jsonl')}.sent.json"
+
+
 class Stragglers(Value, frozen=True):
     """`rows` were open, each text once. `answered` are the answers that have landed, of earlier tries too; `refused`
     were asked and got no answer, `unaskable` have a text that cannot be asked online. The rest was not asked, and

@@ -4,12 +4,12 @@ file is parsed, since a run has no loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from opensearch_batch.flow.stragglers import asked_mark
+from opensearch_batch.flow.stragglers import asked_mark, sent_mark
 from opensearch_batch.limit_section import LimitSection
 from opensearch_batch.tasks.base import BatchOperator, flat
 from opensearch_batch.tasks.closing import instance
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from opensearch_batch.flow.landed import Landed
     from opensearch_batch.spec import BatchSpec
-
-BEGAN = "began"
-"""Key of a note that outlives clears: the round has taken rows before."""
 
 
 class PrepareRepairOperator(BatchOperator):
@@ -87,6 +84,8 @@ class PrepareRepairOperator(BatchOperator):
             shard_limits(limits, settings.provider),
         )
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
+        if settings.spec and settings.spec.wait.finish_by is not None:
+            _mark(source for group in taken for source in group.sources)
         shards = [shard for bundle in bundles for shard in bundle]
         self.log.info("%d rows go again, in %d shards", sum(shard.records for shard in shards), len(shards))
         return [[shard.to_dict() for shard in bundle] for bundle in bundles]
@@ -102,16 +101,24 @@ class PrepareRepairOperator(BatchOperator):
     def _in_time(
         self, context: Context, spec: BatchSpec, fetched: Sequence[Sequence[Landed]]
     ) -> list[Sequence[Landed]]:
-        """A round that an earlier try began is sent again as it was: its jobs are found, and its rows must not be asked
-        online as well.
-        """
-        store = context["task_state_store"]
-        began = bool(store.get(BEGAN))
-        if is_finished(context, spec) and not began:
+        """Rows that an earlier try has sent are sent again as they were: their jobs are found."""
+        from opensearch_batch.storage import exists
+
+        finished = is_finished(context, spec)
+        rounds = 0 if finished else spec.limits.repair_rounds
+
+        def may_go(part: Landed) -> bool:
+            return part.repair is not None and (part.job.round < rounds or exists(sent_mark(part.repair.uri)))
+
+        ours: list[Sequence[Landed]] = [[part for part in parts if may_go(part)] for parts in fetched]
+        if finished and not any(ours):
             raise AirflowSkipException("wait.finish_by has come: no further batch is sent")
-        rounds = spec.limits.repair_rounds
-        ours: list[Sequence[Landed]] = [
-            [part for part in parts if began or part.job.round < rounds] for parts in fetched
-        ]
-        store.set(BEGAN, began or any(part.repair for parts in ours for part in parts))
         return ours
+
+
+def _mark(sources: Iterable[str]) -> None:
+    """Say of handed-on files that a batch may have their rows, before any batch has."""
+    from opensearch_batch.storage import write_object
+
+    for source in sources:
+        write_object(sent_mark(source), b"{}")

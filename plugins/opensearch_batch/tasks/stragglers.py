@@ -73,21 +73,21 @@ class AnswerStragglersOperator(BatchOperator):
         return Fetched(answered, None).to_dict()
 
     def _open(self, context: Context) -> list[Landed]:
-        """Return what has open rows. A repair task that failed in this try may have given rows to a batch in an earlier
-        try, and does not tell: the rows of its round are not open.
+        """Return what has open rows. Rows that a repair round has sent in an earlier try are not open, also where this
+        try's repair tasks do not tell.
         """
+        from opensearch_batch.flow.stragglers import sent_mark
         from opensearch_batch.land.report import Fetched
+        from opensearch_batch.storage import exists
         from opensearch_batch.stragglers.open_rows import open_parts
 
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
         parts = open_parts(of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by))
         if not parts:
             raise AirflowSkipException("not needed: batches have answered every row, or refused it for good")
-        failed = failed_before(context)
-        unsure = {number: name for number, name in enumerate(self.repaired_by) if name in failed}
-        if not (open_now := [part for part in parts if part.job.round not in unsure]):
-            raise AirflowSkipException(f"{', '.join(unsure.values())} failed, and may have these rows: clear it")
-        return open_now
+        if not (left := [part for part in parts if part.repair and not exists(sent_mark(part.repair.uri))]):
+            raise AirflowSkipException("batches of a repair round have the open rows: clear that round")
+        return left
 
     def _made(self, context: Context) -> tuple[BatchSpec, Plan]:
         from opensearch_batch.prepare.plan import Plan
