@@ -221,7 +221,7 @@ def test_links_and_the_asset_event_lead_to_job_and_manifest(stack: Stack, box: B
     assert links["extra_links"]["Provider job"] == f"{stack.sandbox_url}/v1/batches/{job['provider_job_id']}"
     page = stack.page(links["extra_links"]["Jobs"])
     assert all(told in page for told in (job["task_id"], job["provider_job_id"], "completed", "50 of 50"))
-    for task, told in {"prepare_input": "estimated input tokens", "report": run.xcom("report")["manifest"]}.items():
+    for task, told in {"prepare_input": "input tokens", "report": run.xcom("report")["manifest"]}.items():
         (page,) = stack.api("GET", f"{run.path}/taskInstances/{task}/links")["extra_links"].values()
         assert told in stack.page(page)
     events = stack.api("GET", "/assets/events", params={"source_run_id": run.run_id})["asset_events"]

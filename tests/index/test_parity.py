@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch.cluster import online
 from opensearch_batch.cluster.hook import MLCommonsHook
-from opensearch_batch.parity import online
 from opensearch_batch.parity.sample import draw
 from opensearch_batch.spec import BatchSpec
 from tests.index.bench import DIMENSIONS, FIELDS, VECTOR, Fill, Index, articles
