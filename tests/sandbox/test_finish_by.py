@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
@@ -14,10 +15,20 @@ from opensearch_batch.wait.finishing import END_SECONDS
 from tests.sandbox.bench import Run, Server, first_event, rebuilt, sensor
 from tests.sandbox.late import ROWS, Flow, asked_online, figures, time_is_up
 
+TIMED_OUT = {"timed_out": True, "version": 1}
+"""The event of a trigger at its deadline."""
+
 
 @pytest.fixture
 def model_id(server: Server) -> str:
     return server.model(dimensions=8)
+
+
+def in_flight(server: Server, model_id: str, run: Run) -> tuple[Flow, Any]:
+    """A run whose one job does not end by itself."""
+    server.pace("clock:3600")
+    flow = Flow(run, model_id)
+    return flow, run.submit(model_id, flow.bundles, spec=flow.spec)
 
 
 def test_a_round_beyond_those_of_the_spec_takes_no_straggler(server: Server, model_id: str, run: Run) -> None:
@@ -55,10 +66,8 @@ def test_a_round_that_began_before_goes_on_with_its_rows(server: Server, model_i
 
 
 def test_a_wait_ends_at_finish_by_with_what_its_batches_have_answered(server: Server, model_id: str, run: Run) -> None:
-    server.pace("clock:3600")
     server.fault("cancel", fraction=0.4)
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    flow, jobs = in_flight(server, model_id, run)
     time_is_up(run)
     waiting = sensor(jobs, spec=flow.spec)
     with pytest.raises(TaskDeferred) as first:
@@ -75,14 +84,12 @@ def test_a_wait_ends_at_finish_by_with_what_its_batches_have_answered(server: Se
 
 
 def test_a_job_that_cannot_be_cancelled_now_is_cancelled_by_the_retry(server: Server, model_id: str, run: Run) -> None:
-    server.pace("clock:3600")
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    flow, jobs = in_flight(server, model_id, run)
     time_is_up(run)
     server.fault("answer", method="POST", path="cancel", status=503, body="busy", times=-1)
     waiting = sensor(jobs, spec=flow.spec)
     with pytest.raises(Unavailable, match="not all jobs could be cancelled"):
-        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+        waiting.execute_complete(run.context(waiting), TIMED_OUT)
     server.no_more_faults()
     with pytest.raises(TaskDeferred) as again:
         run.execute(sensor(jobs, spec=flow.spec))
@@ -95,56 +102,48 @@ def test_a_job_that_cannot_be_cancelled_now_is_cancelled_by_the_retry(server: Se
 def test_a_job_that_does_not_end_when_it_is_cancelled_fails_the_wait_and_nothing_is_asked(
     server: Server, model_id: str, run: Run
 ) -> None:
-    server.pace("clock:3600")
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    flow, jobs = in_flight(server, model_id, run)
     time_is_up(run)
     waiting = sensor(jobs, spec=flow.spec)
     with pytest.raises(TaskDeferred):
-        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+        waiting.execute_complete(run.context(waiting), TIMED_OUT)
     with pytest.raises(AirflowFailException, match=r"cancelled at wait.finish_by and had not all ended 30 minutes"):
-        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+        waiting.execute_complete(run.context(waiting), TIMED_OUT)
 
 
 def test_a_triggerer_whose_clock_is_ahead_ends_the_wait_as_finish_by_does(
     server: Server, model_id: str, run: Run
 ) -> None:
-    server.pace("clock:3600")
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    flow, jobs = in_flight(server, model_id, run)
     run.started_at = datetime.now(UTC) - timedelta(minutes=59)
     waiting = sensor(jobs, spec=flow.spec)
     with pytest.raises(TaskDeferred):
         run.execute(waiting)
     with pytest.raises(TaskDeferred):
-        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+        waiting.execute_complete(run.context(waiting), TIMED_OUT)
     assert [job["status"] for job in server.ledger] == ["cancelling"]
 
 
 def test_a_clear_long_after_the_cancellation_is_not_ended_by_one_look_that_fails(
     server: Server, model_id: str, run: Run
 ) -> None:
-    server.pace("clock:3600")
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    flow, jobs = in_flight(server, model_id, run)
     time_is_up(run)
     waiting = sensor(jobs, spec=flow.spec)
     with pytest.raises(TaskDeferred):
-        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+        waiting.execute_complete(run.context(waiting), TIMED_OUT)
     memory = run.states[waiting.task_id]
     (key,) = [key for key in memory if "finishing" in key]
     memory[key] = time.time() - 24 * 3600
     with pytest.raises(TaskDeferred):
         run.execute(waiting)
     with pytest.raises(TaskDeferred):
-        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+        waiting.execute_complete(run.context(waiting), TIMED_OUT)
     assert memory[key] == pytest.approx(time.time(), abs=20)
 
 
 def test_before_finish_by_a_wait_has_its_own_deadline(server: Server, model_id: str, run: Run) -> None:
-    server.pace("clock:3600")
-    flow = Flow(run, model_id)
-    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    flow, jobs = in_flight(server, model_id, run)
     for settings, deadline in (({}, time.time() + 3600), ({"timeout": 60}, time.time() + 60)):
         waiting = sensor(jobs, spec=flow.spec, task_id=f"wait_{len(settings)}", **settings)
         with pytest.raises(TaskDeferred) as stop:

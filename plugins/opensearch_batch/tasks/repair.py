@@ -68,7 +68,7 @@ class PrepareRepairOperator(BatchOperator):
         if self.planned_by:
             made = context["ti"].xcom_pull(task_ids=self.planned_by) or []
             fetched = of_bundles(fetched, [[Shard.from_dict(shard) for shard in flat(bundle)] for bundle in made])
-        fetched = self._not_asked_online(fetched)
+        fetched = _not_asked_online(fetched)
         if settings.spec and settings.spec.wait.finish_by is not None:
             fetched = self._in_time(context, settings.spec, fetched)
         sources = handed_on_by([part for parts in fetched for part in parts])
@@ -90,14 +90,6 @@ class PrepareRepairOperator(BatchOperator):
         self.log.info("%d rows go again, in %d shards", sum(shard.records for shard in shards), len(shards))
         return [[shard.to_dict() for shard in bundle] for bundle in bundles]
 
-    def _not_asked_online(self, fetched: Sequence[Sequence[Landed]]) -> list[Sequence[Landed]]:
-        """Leave out the rows that only the AnswerStragglersOperator may have, whatever the spec says by now."""
-        from opensearch_batch.storage import exists
-
-        return [
-            [part for part in parts if not part.repair or not exists(asked_mark(part.repair.uri))] for parts in fetched
-        ]
-
     def _in_time(
         self, context: Context, spec: BatchSpec, fetched: Sequence[Sequence[Landed]]
     ) -> list[Sequence[Landed]]:
@@ -114,6 +106,13 @@ class PrepareRepairOperator(BatchOperator):
         if finished and not any(ours):
             raise AirflowSkipException("wait.finish_by has come: no further batch is sent")
         return ours
+
+
+def _not_asked_online(fetched: Sequence[Sequence[Landed]]) -> list[Sequence[Landed]]:
+    """Leave out the rows that only the AnswerStragglersOperator may have, whatever the spec says by now."""
+    from opensearch_batch.storage import exists
+
+    return [[part for part in parts if not part.repair or not exists(asked_mark(part.repair.uri))] for parts in fetched]
 
 
 def _mark(sources: Iterable[str]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 
 END_SECONDS = 1800.0
-"""So long after its cancellation a batch may take to end. OpenAI says up to ten minutes
-(https://platform.openai.com/docs/api-reference/batch/cancel), and twenty-five were seen."""
+"""So long after its cancellation a batch may take to end: https://github.com/BerriAI/litellm/pull/37205 saw twenty-five
+minutes.
+"""
 
 
 def finish_at(finish_by: float | str, started_at: datetime, timezone: tzinfo) -> float:
