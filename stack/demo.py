@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from stack.patience import Patience
+from stack.processes import StackError
 from stack.run import ENDED, DagRun, end_unfinished, wait_for_dag
 from stack.search import QUESTIONS, embed, nearest, place
 from stack.vendors import VENDORS, ask_for, dag_of, index_of, set_up
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 HITS = 3
 IDLE_SECONDS = 15 * 60
+
+
+COUNTED = ("records", "answered", "failed", "missing", "duplicates")
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class RunCounts:
 
 def empty_summary() -> dict[str, Any]:
     """``seconds`` is the caller's: None until the demo came to its end."""
-    return dict.fromkeys(("records", "answered", "failed", "missing", "duplicates")) | {
+    return dict.fromkeys(COUNTED) | {
         "jobs": 0,
         "sent_again": None,
         "results": [],
@@ -62,7 +66,10 @@ def run_demo(stack: Stack, screen: Screen, summary: dict[str, Any], vendor: str 
         return
     screen.step(f"{dag_id}: {counts.done:,} of {counts.total:,} records", time.time() - began)
     report = run.xcom("report")
-    summary.update({name: report[name] for name in ("records", "answered", "failed", "missing", "duplicates")})
+    if report is None:
+        _show_filled(stack, run, screen, vendor, summary)
+        return
+    summary.update({name: report[name] for name in COUNTED})
     summary["jobs"] = len(report["jobs"])
     summary["results"] = [place(uri) for uri in report["results"]]
     _show_report(report, screen)
@@ -71,7 +78,7 @@ def run_demo(stack: Stack, screen: Screen, summary: dict[str, Any], vendor: str 
 
 
 def succeeded(summary: dict[str, Any]) -> bool:
-    whole = bool(summary["records"]) and summary["answered"] == summary["records"] and not summary["missing"]
+    whole = summary["records"] is not None and summary["answered"] == summary["records"] and not summary["missing"]
     return whole and summary["sent_again"] == 0
 
 
@@ -133,8 +140,25 @@ def _show_report(report: dict[str, Any], screen: Screen) -> None:
         screen.line(f"  {place(uri)}")
 
 
+def _show_filled(stack: Stack, run: DagRun, screen: Screen, vendor: str, summary: dict[str, Any]) -> None:
+    """An earlier demo on the same home has filled the index, so the run had nothing to send and no report."""
+    screen.line(f"  nothing has changed since an earlier demo, 0 sent; delete {stack.home.path} to start afresh")
+    summary.update(dict.fromkeys(COUNTED, 0), sent_again=0)
+    _show_answers(stack, run, screen, vendor)
+
+
+def _model_of(stack: Stack, dag_id: str) -> str:
+    """The model's id, by the last run that had something to send."""
+    query = {"limit": 100, "order_by": "-run_after"}
+    runs = stack.api("GET", f"/dags/{dag_id}/dagRuns", params=query)["dag_runs"]
+    found = (DagRun(stack, dag_id, run["dag_run_id"]).xcom("register_model") for run in runs)
+    for model_id in filter(None, found):
+        return str(model_id)
+    raise StackError(f"no run of {dag_id} has registered a model")
+
+
 def _show_answers(stack: Stack, run: DagRun, screen: Screen, vendor: str) -> None:
-    model_id = str(run.xcom("register_model"))
+    model_id = _model_of(stack, run.dag_id)
     screen.line()
     screen.line("Five questions to the index, embedded by the same model through the cluster")
     for question in QUESTIONS:
