@@ -67,6 +67,12 @@ class ModelSection(Section):
         "replaces the connector, and searches fail for the seconds between.",
     )
 
+    @property
+    def writes(self) -> bool:
+        """Whether answers are texts, by the endpoint or because a schema is given; False where nothing tells."""
+        vectors = providers.get(self.provider).asked(self.name, self.endpoint, self.parameters).vectors
+        return vectors is False or self.output_schema is not None
+
     @field_validator("output_schema")
     @classmethod
     def _names_a_schema(cls, said: Any) -> Any:

@@ -28,7 +28,7 @@ from opensearch_batch.parity_section import ParitySection
 from opensearch_batch.placeholders import fill, fill_each
 from opensearch_batch.reuse_section import ReuseSection
 from opensearch_batch.section import Section
-from opensearch_batch.wait_section import WaitSection, refuse_unfinishable
+from opensearch_batch.wait_section import WaitSection, refuse_unaskable, refuse_unfinishable
 from opensearch_batch.write_back_section import WriteBackSection, provenance_beside_chunks
 
 RESERVED = frozenset(
@@ -136,22 +136,8 @@ class BatchSpec(Section):
     def _can_finish_by(self) -> BatchSpec:
         refuse_unfinishable(self.wait, self.limits)
         if self.limits.max_straggler_usd:
-            self._refuse_no_answers_online()
+            refuse_unaskable(self.model, self.limits)
         return self
-
-    def _refuse_no_answers_online(self) -> None:
-        """Raise SpecError where the model's online answers cannot be read, or have no price."""
-        model, provider = self.model, providers.get(self.model.provider)
-        if not provider.online_parameters("a text", model.name, model.endpoint, model.parameters):
-            raise SpecError(
-                f"limits.max_straggler_usd: online answers of {model.name} at {model.endpoint} cannot be read, only "
-                "vectors can. Leave max_straggler_usd out: at wait.finish_by the batches end, and open rows are named"
-            )
-        if provider.PRICE_ID is None and self.limits.straggler_usd_per_million_tokens is None:
-            raise SpecError(
-                "limits.max_straggler_usd cannot hold: no list price is known of this provider's tokens. Say "
-                "limits.straggler_usd_per_million_tokens"
-            )
 
     @model_validator(mode="after")
     def _can_be_written_back(self) -> BatchSpec:

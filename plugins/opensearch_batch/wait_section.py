@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from pydantic import Field, field_validator
 
+from opensearch_batch import providers
+from opensearch_batch.cluster.online import PLACEHOLDER
 from opensearch_batch.errors import SpecError
 from opensearch_batch.limit_section import LimitSection
+from opensearch_batch.model_section import ModelSection
+from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.section import Section
 
 TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -80,3 +85,44 @@ def refuse_unfinishable(wait: WaitSection, limits: LimitSection) -> None:
             "wait.finish_by cancels the run's own batches, and limits.same_input: share waits for another run's: say "
             "same_input: allow or refuse"
         )
+
+
+def refuse_unaskable(model: ModelSection, limits: LimitSection) -> None:
+    """Raise SpecError where `_predict` cannot ask the model what a batch asks, or what the answers cost has no price or
+    no bound.
+    """
+    provider = providers.get(model.provider)
+    if not _askable(model, provider):
+        raise SpecError(
+            f"limits.max_straggler_usd: {model.name} at {model.endpoint} cannot be asked online for what a batch asks. "
+            "Leave max_straggler_usd out: at wait.finish_by the batches end, and open rows are named"
+        )
+    if model.writes and PLACEHOLDER in str(_fixed(model)):
+        raise SpecError(
+            f"limits.max_straggler_usd: model.parameters, system_prompt or output_schema has {PLACEHOLDER}, which the "
+            "cluster would take for a placeholder of its own in every row: say it otherwise, or leave out "
+            "max_straggler_usd"
+        )
+    if provider.output_tokens_at_most(model.name, model.endpoint, model.parameters) is None:
+        raise SpecError(
+            "limits.max_straggler_usd cannot hold: an answer has no bound of tokens. Give one in model.parameters, as "
+            "the endpoint names it, e.g. max_tokens"
+        )
+    if provider.PRICE_ID is None and limits.straggler_usd_per_million_tokens is None:
+        raise SpecError(
+            "limits.max_straggler_usd cannot hold: no list price is known of this provider's tokens. Say "
+            "limits.straggler_usd_per_million_tokens"
+        )
+
+
+def _askable(model: ModelSection, provider: Provider) -> bool:
+    if not model.writes:
+        return bool(provider.online_parameters("a text", model.name, model.endpoint, model.parameters))
+    line = provider.request("a row", "a text", model.name, model.endpoint, model.parameters)
+    return provider.online_body(line) is not None
+
+
+def _fixed(model: ModelSection) -> list[Any]:
+    """What goes with every row, as far as the spec itself has it."""
+    schema = model.output_schema if isinstance(model.output_schema, dict) else None
+    return [model.parameters, model.system_prompt, schema]

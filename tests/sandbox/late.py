@@ -18,15 +18,24 @@ PREDICT = "/_predict"
 class Flow:
     """A run with a repair round, on a spec that finishes an hour after the run's start, or says something else."""
 
-    def __init__(self, run: Run, model_id: str, rows: Any = None, finish_by: float | None = 1, **limits: Any) -> None:
+    def __init__(
+        self,
+        run: Run,
+        model_id: str,
+        rows: Any = None,
+        finish_by: float | None = 1,
+        model: dict[str, Any] | None = None,
+        output_format: str = "jsonl",
+        **limits: Any,
+    ) -> None:
         self.run = run
         self.model_id: Any = model_id
-        model = {"texts_per_request": limits.pop("texts_per_request", 1), "parameters": {"dimensions": 8}}
+        embeds = {"texts_per_request": limits.pop("texts_per_request", 1), "parameters": {"dimensions": 8}}
         spec: dict[str, Any] = {
             "name": "by_hand",
-            "model": {"name": "text-embedding-3-small", **model},
+            "model": model or {"name": "text-embedding-3-small", **embeds},
             "input": {"uri": run.write(rows or rows_of(ROWS))},
-            "output": {"uri": f"file://{run.out}"},
+            "output": {"uri": f"file://{run.out}", "format": output_format},
             "work_uri": f"file://{run.folder}/work",
             "wait": {"finish_by": finish_by, "poll_seconds": 0.05},
             "limits": {"max_straggler_usd": 1, "stragglers_per_second": 500, **limits},

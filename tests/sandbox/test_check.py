@@ -276,7 +276,7 @@ def test_each_permission_that_lacks_is_named(server: Server) -> None:
             raise Refused(f"{call.name}: no permissions for it", status=403)
         raise Refused("not found", status=404)
 
-    (line,) = lines([cluster_checks("c", send, dict)[1:2]])
+    (line,) = lines([cluster_checks("c", send, list)[1:2]])
     assert line.mark == "NOT OK"
     assert [each.partition(":")[0] for each in line.said.splitlines()] == [
         "cancel task opensearch-batch-check",
@@ -288,7 +288,7 @@ def test_settings_that_this_user_may_not_read_are_no_fault(server: Server) -> No
     def send(call: Any) -> Any:
         raise Refused("no permissions for [cluster:monitor/settings]", status=403)
 
-    (line,) = lines([cluster_checks("c", send, lambda: {"actions": []})[3:]])
+    (line,) = lines([cluster_checks("c", send, lambda: [{"actions": []}])[3:]])
     assert line.mark == "?"
     assert "an administrator can: GET /_cluster/settings" in line.said
 

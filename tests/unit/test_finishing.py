@@ -23,6 +23,8 @@ from opensearch_batch.wait.finishing import finish_at
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SMALL = "text-embedding-3-small"
+CHAT = {"name": "gpt-4o-mini", "endpoint": "/v1/chat/completions"}
+BOUNDED = CHAT | {"parameters": {"max_tokens": 50}}
 
 
 def spec(finish_by: Any = "06:30", model: dict[str, Any] | None = None, **limits: Any) -> dict[str, Any]:
@@ -74,9 +76,10 @@ def test_what_is_neither_is_refused(said: Any, why: str) -> None:
         ({"limits": {"max_straggler_usd": -1}}, "limits.max_straggler_usd"),
         ({"limits": {"stragglers_per_second": 0}}, "limits.stragglers_per_second"),
         ({"limits": {"max_stragler_usd": 1}}, "did you mean 'max_straggler_usd'"),
+        ({"model": CHAT, "limits": {"max_straggler_usd": 1}}, "an answer has no bound of tokens"),
         (
-            {"model": {"name": "gpt-4o-mini", "endpoint": "/v1/chat/completions"}, "limits": {"max_straggler_usd": 1}},
-            "online answers of gpt-4o-mini at /v1/chat/completions cannot be read, only vectors can",
+            {"model": BOUNDED | {"system_prompt": "Say ${x}."}, "limits": {"max_straggler_usd": 1}},
+            r"system_prompt or output_schema has \$\{, which the cluster",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -87,8 +90,20 @@ def test_what_cannot_be_held_is_refused_when_the_file_is_parsed(changed: dict[st
 
 
 def test_texts_may_finish_by_a_time_without_being_asked_online() -> None:
-    texts = {"name": "gpt-4o-mini", "endpoint": "/v1/chat/completions"}
-    assert BatchSpec.check(spec(model=texts)).limits.max_straggler_usd == 0
+    assert BatchSpec.check(spec(model=CHAT)).limits.max_straggler_usd == 0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        BOUNDED,
+        {"name": "gpt-5-mini", "endpoint": "/v1/responses", "parameters": {"max_output_tokens": 50}},
+        {**BOUNDED, "output_schema": "s3://aws@${BUCKET}/labels.json"},
+    ],
+    ids=["chat", "responses", "a schema by its URI"],
+)
+def test_models_that_write_may_be_asked_online(model: dict[str, Any]) -> None:
+    assert BatchSpec.check(spec(model=model, max_straggler_usd=1)).limits.max_straggler_usd == 1
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from opensearch_batch.storage import try_writing
 from opensearch_batch.submit.admission import pool_command
 from opensearch_batch.tasks.base import cluster, open_provider_store, refuse_local_work
 from opensearch_batch.tasks.before_paying import check_connections
-from opensearch_batch.tasks.model import wanted_connector
+from opensearch_batch.tasks.model import wanted_connectors
 from opensearch_batch.tasks.settings import TaskSettings
 
 KEEP = {"partition": "{partition}", "run_id": "{run_id}"}
@@ -38,7 +38,7 @@ def airflow_checks(spec: BatchSpec, settings: TaskSettings, partition: str | Non
         return cluster(conn_id)
 
     return [
-        cluster_checks(conn_id, lambda call: way()(call), cache(lambda: wanted_connector(settings))),
+        cluster_checks(conn_id, lambda call: way()(call), cache(lambda: wanted_connectors(settings))),
         [Check(f"connection {settings.provider_conn_id}", lambda: _key(settings))],
         [Check("output.uri", lambda: _written(spec, "output"))],
         [Check("work_uri", lambda: _written(spec, "work"))],

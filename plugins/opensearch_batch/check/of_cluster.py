@@ -4,7 +4,7 @@ it. Nothing is made or sent on, and no provider is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opensearch_batch.check.lines import CannotKnow, Check
@@ -21,13 +21,13 @@ ABSENT = "opensearch-batch-check"
 Send = Callable[[Call], Any]
 
 
-def cluster_checks(conn_id: str, send: Send, wanted: Callable[[], dict[str, Any]]) -> list[Check]:
-    """`wanted` makes the body of the spec's connector."""
+def cluster_checks(conn_id: str, send: Send, wanted: Callable[[], Sequence[dict[str, Any]]]) -> list[Check]:
+    """`wanted` makes the body of the spec's connector, then those that serve as well."""
     return [
         Check(f"connection {conn_id}", lambda: _reached(send)),
         Check("the cluster's permissions", lambda: _permitted(send)),
-        Check("the connector", lambda: _connector(send, wanted())),
-        Check("the cluster's settings", lambda: _settings(send, wanted())),
+        Check("the connector", lambda: _connector(send, *wanted())),
+        Check("the cluster's settings", lambda: _settings(send, wanted()[0])),
     ]
 
 
@@ -61,8 +61,8 @@ def _forbidden(send: Send, call: Call) -> str | None:
     return None
 
 
-def _connector(send: Send, body: dict[str, Any]) -> str:
-    current, stale = connectors_like(send, body)
+def _connector(send: Send, body: dict[str, Any], *others: dict[str, Any]) -> str:
+    current, stale = connectors_like(send, body, others)
     if current:
         return f"{current} ({body['name']}) is as the spec wants it"
     if stale:

@@ -174,6 +174,13 @@ def predict(model_id: str, parameters: Mapping[str, Any]) -> Call:
     return Call(f"predict with model {model_id}", "POST", path, body, _vectors, timeout_seconds=120)
 
 
+def predict_text(model_id: str, parameters: Mapping[str, Any]) -> Call:
+    """Ask the model online as `predict` does; parses to the provider's answers, none where the connector's action has
+    a function that makes something else of an answer.
+    """
+    return replace(predict(model_id, parameters), parse=_told)
+
+
 def get_task(task_id: str) -> Call:
     """Read a task; look once per job and interval.
 
@@ -215,6 +222,13 @@ def _hits(answer: Any) -> list[Hit]:
 def _vectors(answer: Any) -> list[list[float]]:
     outputs = [output for result in answer["inference_results"] for output in result["output"]]
     return [[float(number) for number in output["data"]] for output in outputs if "data" in output]
+
+
+def _told(answer: Any) -> list[Any]:
+    """A list of the provider's comes as an object with the list in `response` (StringUtils.fromJson of ML Commons)."""
+    outputs = [output for result in answer["inference_results"] for output in result["output"]]
+    told = [output["dataAsMap"] for output in outputs if "dataAsMap" in output]
+    return [one["response"] if [*one] == ["response"] and isinstance(one["response"], list) else one for one in told]
 
 
 def _field(name: str) -> Callable[[Any], Any]:

@@ -1,4 +1,4 @@
-"""Online answers: the vector of a text by the cluster's `_predict`, waiting where it is throttled."""
+"""Online answers: what the model says to a text by the cluster's `_predict`, waiting where it is throttled."""
 
 from __future__ import annotations
 
@@ -33,18 +33,46 @@ class Answered:
     refusal: str = ""
 
 
+@dataclass(frozen=True)
+class Said:
+    """What the provider said, as JSON values, or why it said nothing."""
+
+    value: Any
+    refusal: str = ""
+
+
 def ask(send: Send, call: Call, pause: Callable[[float], object] = time.sleep) -> Answered:
-    """Return the answer to a `_predict` of one text. Raise Transient for a model that does not take it for ten minutes.
+    """Return the answer to a `predict` of one text. Raise Transient for a model that does not take it for ten minutes.
 
     After a lost answer the text is asked again, and may be paid for twice.
     """
+    try:
+        vectors = _taken(send, call, pause)
+    except Refused as error:
+        return Answered(None, str(error))
+    if len(vectors) != 1:
+        lacks = "the connector's predict action needs a post_process_function"
+        return Answered(None, f"{len(vectors)} vectors in the answer to one text: {lacks}")
+    return Answered(vectors[0])
+
+
+def ask_text(send: Send, call: Call, pause: Callable[[float], object] = time.sleep) -> Said:
+    """Return what the provider said to a `predict_text` of one row; repeats and raises as `ask` does."""
+    try:
+        told = _taken(send, call, pause)
+    except Refused as error:
+        return Said(None, str(error))
+    if len(told) != 1:
+        has = "the connector's predict action may have no post_process_function"
+        return Said(None, f"{len(told)} answers of the provider to one row: {has}")
+    return Said(told[0])
+
+
+def _taken(send: Send, call: Call, pause: Callable[[float], object]) -> Any:
     wait, waited = FIRST_PAUSE_SECONDS, 0.0
     while True:
         try:
-            vectors = send(call)
-            break
-        except Refused as error:
-            return Answered(None, str(error))
+            return send(call)
         except Transient as error:
             seconds = error.retry_after_seconds or wait
             waited += seconds
@@ -53,7 +81,3 @@ def ask(send: Send, call: Call, pause: Callable[[float], object] = time.sleep) -
             log.info("%s; asked again in %g seconds", error, seconds)
         pause(seconds)
         wait = min(2 * wait, LONGEST_PAUSE_SECONDS)
-    if len(vectors) != 1:
-        lacks = "the connector's predict action needs a post_process_function"
-        return Answered(None, f"{len(vectors)} vectors in the answer to one text: {lacks}")
-    return Answered(vectors[0])

@@ -11,7 +11,7 @@ import difflib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tenacity
@@ -32,16 +32,23 @@ FORBIDDEN = 403
 
 
 def ensure_connector(
-    send: Send, body: Mapping[str, Any], credential: Mapping[str, str], *, on_change: str, renew: bool = False
+    send: Send,
+    body: Mapping[str, Any],
+    credential: Mapping[str, str],
+    *,
+    on_change: str,
+    renew: bool = False,
+    others: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Return the id of the connector with the name and body of `body`; create an absent connector.
+    """Return the id of the connector with the name and body of `body`, or of one of the `others`, which serve as well;
+    create an absent connector.
 
     A connector with the same name and a different body raises SpecError with a diff, or with `on_change="redeploy"` is
     replaced (replace_connector). `renew` writes `credential` into a connector that exists already, and redeploys the
     connector's models. Raise Refused for a user without the right to create connectors.
     """
 
-    current, stale = connectors_like(send, body)
+    current, stale = connectors_like(send, body, others)
     if current:
         log.info("connector %s (%s) is as it should be", current, body["name"])
         if renew:
@@ -63,16 +70,24 @@ def ensure_connector(
     return stale
 
 
-def connectors_like(send: Send, body: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the id of the oldest connector with name and body of `body`, else the id of the oldest with the name."""
-    same = _named_alike(send, body)
+def connectors_like(
+    send: Send, body: Mapping[str, Any], others: Sequence[Mapping[str, Any]] = ()
+) -> tuple[str | None, str | None]:
+    """Return the id of the oldest connector with the name of `body` and its body or one of the `others`, else the id of
+    the oldest with the name.
+    """
+    same, wanted = _named_alike(send, body), [body, *others]
     # A search may lag an update by a second, a get never does.
-    current = [hit for hit in same if _is_current(hit.source, body)] or [
-        hit for hit in same if _is_current(send(ml_commons.get_connector(hit.id)), body)
+    current = [hit for hit in same if _is_any(hit.source, wanted)] or [
+        hit for hit in same if _is_any(send(ml_commons.get_connector(hit.id)), wanted)
     ]
     if current:
         return _oldest(current).id, None
     return None, _oldest(same).id if same else None
+
+
+def _is_any(document: Mapping[str, Any], bodies: Sequence[Mapping[str, Any]]) -> bool:
+    return any(_is_current(document, body) for body in bodies)
 
 
 def _named_alike(send: Send, body: Mapping[str, Any]) -> list[Hit]:

@@ -17,11 +17,12 @@ def sent_mark(handed_on_uri: str) -> str:
 
 class Stragglers(Value, frozen=True):
     """`rows` were open, each text once. `answered` are the answers that have landed, of earlier tries too; `refused`
-    were asked and got no answer, `unaskable` have a text that cannot be asked online. The rest was not asked, and
-    `why_not` says why.
+    were asked and got no answer, or one that does not land; `unaskable` cannot be asked online. The rest was not asked,
+    and `why_not` says why.
 
-    `tokens` are bytes / 4 of the answered texts, since the cluster's answer tells none. Money is in US dollars, at the
-    list price: `estimated_usd` of all rows, `usd` of the answered ones, None where the price is not known.
+    `tokens` are those of all answers that were paid for: the vendor's count where its answer has one, else bytes / 4.
+    Money is in US dollars, at the list price: `estimated_usd` of all rows, with the longest answers that they may have,
+    `usd` of the answers that were paid for, None where the price is not known.
     """
 
     rows: int
@@ -35,7 +36,11 @@ class Stragglers(Value, frozen=True):
     why_not: str = ""
 
     def __str__(self) -> str:
-        money = "" if self.usd is None or not self.answered else f" for about ${self.usd:.4f} at the list price"
+        money = (
+            ""
+            if self.usd is None or not (self.usd or self.answered)
+            else f" for about ${self.usd:.4f} at the list price"
+        )
         extra = "".join(
             f", {n} {kind}" for n, kind in ((self.refused, "refused"), (self.unaskable, "not to be asked online")) if n
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -48,6 +49,11 @@ def parameters_of(spec: BatchSpec, schema: OutputSchema | None) -> dict[str, Any
     if model.system_prompt is not None:
         made = vendor.with_system_prompt(model.name, model.endpoint, made, model.system_prompt)
     return made if schema is None else vendor.with_schema(model.name, model.endpoint, made, schema.schema)
+
+
+def bytes_on_top(spec: BatchSpec, parameters: Mapping[str, Any]) -> int:
+    """Return the bytes that system prompt and schema have in `parameters_of`: the vendor bills both with every row."""
+    return len(orjson.dumps(parameters)) - len(orjson.dumps(spec.model.parameters))
 
 
 def keep(schema: OutputSchema, folder: str) -> str:

@@ -22,8 +22,8 @@ from opensearch_batch.prepare.chunks import CHUNK_TYPES, chunks_of
 from opensearch_batch.prepare.grouping import group_name, ids_line, in_groups
 from opensearch_batch.prepare.index_documents import judged_documents
 from opensearch_batch.prepare.lengths import short_enough
+from opensearch_batch.prepare.output_schema import bytes_on_top, output_schema_of, parameters_of
 from opensearch_batch.prepare.output_schema import keep as keep_schema
-from opensearch_batch.prepare.output_schema import output_schema_of, parameters_of
 from opensearch_batch.prepare.plan import Plan, make_plan
 from opensearch_batch.prepare.prices import MeanPrice, tariff_of
 from opensearch_batch.prepare.reused import Reuse
@@ -241,9 +241,7 @@ def _small_enough(requests: Iterable[Request], limits: ShardLimits, bad: BadRows
 
 
 def _single(records: Iterable[Record], spec: BatchSpec, parameters: Mapping[str, Any]) -> Iterator[Request]:
-    """A system prompt and a schema count as text: the vendor bills both with every row."""
-    provider, model = providers.get(spec.model.provider), spec.model
-    more = len(orjson.dumps(parameters)) - len(orjson.dumps(model.parameters))
+    provider, model, more = providers.get(spec.model.provider), spec.model, bytes_on_top(spec, parameters)
     for record in records:
         body = provider.request(record.id, record.text, model.name, model.endpoint, parameters)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)

@@ -160,6 +160,18 @@ class Provider(Protocol):
         """
         ...
 
+    def online_body(self, line: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the body of an online call that has a line made by `request` answered as a batch answers, for a model
+        that writes; None where no such call is known.
+        """
+        ...
+
+    def online_line(self, name: str, said: Any) -> bytes:
+        """Return the line for `read_line` with the vendor's answer to `online_body`, as JSON values, about the request
+        of this name.
+        """
+        ...
+
     def moved(self, url: str, base_url: str) -> str:
         """Return a URL of the vendor's API with `base_url` instead of the vendor's server; a foreign URL unchanged."""
         ...

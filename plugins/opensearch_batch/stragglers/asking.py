@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 
-from opensearch_batch.cluster.ml_commons import predict
-from opensearch_batch.cluster.online import FIRST, Answered, Send, ask
-from opensearch_batch.flow.answers import Answer
-from opensearch_batch.land.vectors import is_vector
+from opensearch_batch.cluster.online import FIRST
 from opensearch_batch.stragglers.open_rows import OpenRow
+from opensearch_batch.stragglers.questions import Found, Question
 
 AT_ONCE = 8
 BLOCK_ROWS = 50
@@ -21,7 +18,7 @@ BLOCK_ROWS = 50
 LAST_SECONDS = 5.0
 """So long a task that ends by an error waits for what is under way, to keep it."""
 
-Keep = Callable[[list[tuple[OpenRow, Answered]]], None]
+Keep = Callable[[list[tuple[OpenRow, Found]]], None]
 
 
 class Stopped(Exception):
@@ -53,47 +50,32 @@ class Pace:
         self._stopped.set()
 
 
-def ask_all(
-    send: Send,
-    model_id: str,
-    rows: Iterable[OpenRow],
-    dimensions: int | None,
-    pace: Pace,
-    keep: Keep,
-    *,
-    tried: bool,
-) -> str:
+def ask_all(question: Question, rows: Iterable[OpenRow], pace: Pace, keep: Keep, *, tried: bool) -> str:
     """Ask each row, and keep every block of answers before the next begins; return why not all were asked, or "".
 
-    A vector of another length than `dimensions` counts as refused; None leaves the length to the model. Unless `tried`
-    (rows of the run have been answered before), the first FIRST rows go alone: where all are refused, no other is
-    asked. Raise Transient for a row that is not taken for ten minutes; what was answered by then is kept.
+    Unless `tried` (rows of the run have been answered before), the first FIRST rows go alone: where none of them has
+    an answer that lands, no other is asked. Raise Transient for a row that is not taken for ten minutes; what was
+    answered by then is kept.
     """
 
-    def answer_to(row: OpenRow) -> Answered:
+    def answer_to(row: OpenRow) -> Found:
         pace.turn()
-        return _checked(dimensions, ask(send, predict(model_id, row.parameters), pace.pause))
+        return question(row, pace.pause)
 
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="stragglers")
     try:
         for number, block in enumerate(_blocks(rows, 0 if tried else FIRST)):
-            answers = _answered(pool, answer_to, block, pace, keep)
-            if number == 0 and not tried and all(answer.vector is None for answer in answers):
-                return f"the first {len(answers)} rows asked were refused: {answers[0].refusal}"
+            found = _answered(pool, answer_to, block, pace, keep)
+            if number == 0 and not tried and all(each.why_not for each in found):
+                return f"the first {len(found)} rows asked {_ended(found)}: {found[0].why_not}"
         return ""
     finally:
         pace.stop()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _checked(dimensions: int | None, answer: Answered) -> Answered:
-    """Refuse what would not land: a vector that is kept is never asked for again."""
-    if answer.vector is not None and not is_vector(Answer("", vector=array("f", answer.vector))):
-        return Answered(None, "the vector has a number that is not finite in single precision, or no number at all")
-    if answer.vector is None or dimensions in (None, len(answer.vector)):
-        return answer
-    why = f"the vector has {len(answer.vector)} numbers, {dimensions} were asked for in batches"
-    return Answered(None, f"{why}: the connector's predict action asks for another length")
+def _ended(found: Sequence[Found]) -> str:
+    return "were refused" if all(each.kept is None for each in found) else "have no answer that lands"
 
 
 def _blocks(rows: Iterable[OpenRow], first: int) -> Iterator[tuple[OpenRow, ...]]:
@@ -106,11 +88,11 @@ def _blocks(rows: Iterable[OpenRow], first: int) -> Iterator[tuple[OpenRow, ...]
 
 def _answered(
     pool: ThreadPoolExecutor,
-    answer_to: Callable[[OpenRow], Answered],
+    answer_to: Callable[[OpenRow], Found],
     block: tuple[OpenRow, ...],
     pace: Pace,
     keep: Keep,
-) -> list[Answered]:
+) -> list[Found]:
     asked = [(row, pool.submit(answer_to, row)) for row in block]
     try:
         made = [(row, future.result()) for row, future in asked]
@@ -123,5 +105,5 @@ def _answered(
     return [answer for _, answer in made]
 
 
-def _is_good(future: Future[Answered]) -> bool:
+def _is_good(future: Future[Found]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None

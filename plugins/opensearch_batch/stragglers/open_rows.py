@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +12,16 @@ import orjson
 from msgspec.structs import replace
 
 from opensearch_batch import providers
+from opensearch_batch.cluster.online import PLACEHOLDER
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.shards import ONLINE, Shard
 from opensearch_batch.land.planned import Planned
 from opensearch_batch.land.repair import Taken, prepare_repair
+from opensearch_batch.model_section import ModelSection
 from opensearch_batch.prepare.grouping import group_name
 from opensearch_batch.prepare.shards import ShardLimits
 from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.request_body import row_parameters
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import open_binary
 
@@ -26,7 +29,8 @@ from opensearch_batch.storage import open_binary
 @dataclass(frozen=True)
 class OpenRow:
     """`request` and `position` are its place in the shard's requests, as an Answer has them; `parameters` are those of
-    the `_predict`, and `asked` their hash with the model's.
+    the `_predict`, and `asked` their hash with the model's. A row is not `askable` with a placeholder of the cluster's
+    in its parameters.
     """
 
     id: str
@@ -35,6 +39,7 @@ class OpenRow:
     text: str
     parameters: Mapping[str, Any]
     asked: str
+    askable: bool
 
 
 def open_parts(planned: Planned) -> list[Landed]:
@@ -70,10 +75,23 @@ def rows_of(shard: Shard, spec: BatchSpec) -> Generator[OpenRow, None, None]:
             line = orjson.loads(raw)
             ids = orjson.loads(next(ids_lines)) if ids_lines else None
             request = group_name(ids) if ids else provider.request_id(line)
-            for at, text in enumerate(provider.texts(line)):
-                parameters = provider.online_parameters(text, model.name, model.endpoint, model.parameters)
-                asked = hashlib.sha256(about + orjson.dumps(parameters)).hexdigest()[:32]
-                yield OpenRow(ids[at] if ids else request, request, at if ids else None, text, parameters, asked)
+            for at, (text, parameters) in enumerate(_questions(line, model, provider)):
+                said = orjson.dumps(parameters)
+                asked, askable = hashlib.sha256(about + said).hexdigest()[:32], PLACEHOLDER.encode() not in said
+                row_id, position = (ids[at], at) if ids else (request, None)
+                yield OpenRow(row_id, request, position, text, parameters, asked, askable)
+
+
+def _questions(
+    line: Mapping[str, Any], model: ModelSection, provider: Provider
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each text of a request with the parameters of its `_predict`; a model that writes has one a request."""
+    texts = provider.texts(line)
+    if model.writes and (body := provider.online_body(line)) is not None:
+        yield texts[0], row_parameters(body)
+        return
+    for text in texts:
+        yield text, provider.online_parameters(text, model.name, model.endpoint, model.parameters)
 
 
 def shards_of(taken: Iterable[Taken]) -> list[Shard]:

@@ -68,13 +68,14 @@ class CreateConnectorOperator(BatchOperator):
         connection = BaseHook.get_connection(self.credential_conn_id or settings.provider_conn_id)
         store = store_class(vendor)
         moved: Callable[[str], str] | None = None
+        others: list[dict[str, Any]] = []
         if self.body is not None:
             raw = load_body(self.body)
             if self.base_url_from:
                 there = store.base_url(BaseHook.get_connection(self.base_url_from), vendor.BASE_URL)
                 moved = partial(vendor.moved, base_url=there)
         elif spec:
-            raw = _raw_connector(settings, spec, connection)
+            raw, *others = _raw_connectors(settings, spec, connection)
         else:
             raise SpecError("CreateConnectorOperator needs body= or spec=")
         if not {"connection_timeout", "read_timeout", "max_retry_times"} <= set(raw.get("client_config") or {}):
@@ -92,7 +93,9 @@ class CreateConnectorOperator(BatchOperator):
             mask_secret(secret)
         on_change = self.on_change or (spec.model.on_change if spec else "error")
         renew = self._renews(secrets, vendor, on_change)
-        return ensure_connector(cluster(settings.opensearch_conn_id), body, secrets, on_change=on_change, renew=renew)
+        serving = [prepare_body(other) for other in others]
+        send = cluster(settings.opensearch_conn_id)
+        return ensure_connector(send, body, secrets, on_change=on_change, renew=renew, others=serving)
 
     def _renews(self, secrets: Mapping[str, str], vendor: Provider, on_change: str) -> bool:
         """Tell whether to write expiring keys anew before a submit, where the model may be disturbed."""
@@ -106,24 +109,31 @@ class CreateConnectorOperator(BatchOperator):
         return self.rotate_credential or (ends and on_change == "redeploy")
 
 
-def _raw_connector(settings: TaskSettings, spec: BatchSpec, connection: Connection) -> dict[str, Any]:
+def _raw_connectors(settings: TaskSettings, spec: BatchSpec, connection: Connection) -> list[dict[str, Any]]:
+    """Return the body that the spec wants, then those that serve as well: a connector that takes rows whole, for
+    stragglers of a model that writes, does all that the connector without them does.
+    """
+    from opensearch_batch.providers.request_body import taking_rows
     from opensearch_batch.providers.store import store_class
 
     vendor, model, store = settings.provider, spec.model, store_class(settings.provider)
     there = store.base_url(connection, vendor.BASE_URL)
     job = {**store.settings(connection), **(settings.job or {})}
-    return vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, there, job)
+    plain = vendor.connector(spec.registered_as, model.name, model.endpoint, model.parameters, there, job)
+    if not model.writes:
+        return [plain]
+    return [taking_rows(plain)] if spec.limits.max_straggler_usd else [plain, taking_rows(plain)]
 
 
-def wanted_connector(settings: TaskSettings) -> dict[str, Any]:
-    """Return the body of the connector that create_connector makes from a spec, without the key. Raise SpecError
-    without a spec, or where the provider's connection does not exist.
+def wanted_connectors(settings: TaskSettings) -> list[dict[str, Any]]:
+    """Return the body of the connector that create_connector makes from a spec, without the key, then the bodies that
+    serve as well. Raise SpecError without a spec, or where the provider's connection does not exist.
     """
     if settings.spec is None:
         raise SpecError("only a spec tells the connector")
     check_connections([settings.provider_conn_id])
     connection = BaseHook.get_connection(settings.provider_conn_id)
-    return prepare_body(_raw_connector(settings, settings.spec, connection), None)
+    return [prepare_body(raw, None) for raw in _raw_connectors(settings, settings.spec, connection)]
 
 
 class RegisterModelOperator(BatchOperator):

@@ -110,7 +110,7 @@ class AnswerStragglersOperator(BatchOperator):
         from opensearch_batch.land.landing import Target
         from opensearch_batch.prepare.shards import ShardLimits
         from opensearch_batch.storage import write_object
-        from opensearch_batch.stragglers.answering import answer_rows, land_online
+        from opensearch_batch.stragglers.answering import answer_rows, land_online, open_of
         from opensearch_batch.stragglers.answers import Answers
         from opensearch_batch.stragglers.open_rows import open_shards, shards_of
         from opensearch_batch.temporary_database import temporary_database
@@ -127,17 +127,18 @@ class AnswerStragglersOperator(BatchOperator):
                 write_object(asked_mark(file.uri), b"{}")
 
         with temporary_database() as db:
-            answers = Answers(db, run_folder)
+            answers = Answers(db, run_folder, vendor)
             answers.load()
             answers.explain(file.uri for file in handed_on)
             send = cluster(settings.opensearch_conn_id)
-            found = answer_rows(shards, spec, answers, send, self.model_id, mark)
+            rows = open_of(shards, spec, answers)
+            found = answer_rows(rows, send, self.model_id, mark)
             context["ti"].xcom_push(key=STRAGGLERS, value=found.to_dict())
             (self.log.warning if found.answered < found.rows else self.log.info)("%s", found)
             if not (found.answered or found.refused or found.unaskable):
                 return [], []
             target = Target(spec.output.uri.rstrip("/"), plan.run_key, spec.output.format)
-            return taken, [land_online(shard, spec, answers, self.model_id, target) for shard in shards]
+            return taken, [land_online(rows, shard, self.model_id, target) for shard in shards]
 
 
 def _run_folder(parts: Sequence[Landed]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
@@ -132,6 +133,16 @@ def connector(
 
 def online_parameters(text: str, model: str, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return models.online_parameters(model, text, parameters)
+
+
+def online_body(line: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """InvokeModel takes what a record has: https://docs.aws.amazon.com/bedrock/latest/userguide/batch-inference-data.html."""
+    body: Mapping[str, Any] = line["modelInput"]
+    return body if "messages" in body else None
+
+
+def online_line(name: str, said: Any) -> bytes:
+    return orjson.dumps({"recordId": record_id(name), "modelOutput": said})
 
 
 def moved(url: str, base_url: str) -> str:

@@ -16,7 +16,7 @@ from opensearch_batch.errors import Transient
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
-from opensearch_batch.providers.openai import instructed, tokens
+from opensearch_batch.providers.openai import instructed, online, tokens
 from opensearch_batch.providers.openai import output as openai_output
 from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import unknown_status
@@ -283,6 +283,7 @@ def _message(error: Any) -> str | None:
 
 
 tokenizer = tokens.tokenizer
+online_body, online_line = online.online_body, online.online_line
 with_schema, with_system_prompt = instructed.with_schema, instructed.with_system_prompt
 read_line, read_many = openai_output.read_line, openai_output.read_many
 

@@ -166,6 +166,16 @@ def online_parameters(text: str, model: str, endpoint: str, parameters: Mapping[
     return {"input": [text]}
 
 
+def online_body(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The endpoint's container takes what a job's container takes."""
+    body: Mapping[str, Any] = line["input"]
+    return body
+
+
+def online_line(name: str, said: Any) -> bytes:
+    return orjson.dumps({"id": name, "SageMakerOutput": said})
+
+
 def moved(url: str, base_url: str) -> str:
     match = re.match(r"https://(api|runtime)\.sagemaker\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?(/.*)", url)
     if not match or not base_url:
