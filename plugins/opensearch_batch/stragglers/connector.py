@@ -14,8 +14,8 @@ from opensearch_batch.providers.request_body import ROW
 log = logging.getLogger(__name__)
 
 WHAT_TO_DO = (
-    f"the predict action of its connector has no ${{parameters.{ROW}}}, and would ask without the system prompt, schema "
-    "and parameters of the batch: none was asked. Clear create_connector with model.on_change: redeploy in the spec, or "
+    f"its connector's predict action has no ${{parameters.{ROW}}}, and would ask without the system prompt, schema and "
+    "parameters of the batch: none was asked. Say model.on_change: redeploy in the spec and clear create_connector, or "
     "register under another name"
 )
 

@@ -1,0 +1,97 @@
+"""A row of text asked online: what a vendor takes and says, as lines of a batch, and the connector that takes a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from opensearch_batch import providers
+from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.providers.request_body import row_parameters, taking_rows
+from sandbox.ml_commons_face import template
+
+OPENAI, SAGEMAKER, BEDROCK = (providers.get(name) for name in ("openai", "sagemaker", "bedrock"))
+CLAUDE, NOVA = "anthropic.claude-3-haiku-20240307-v1:0", "amazon.nova-lite-v1:0"
+ENDED = {"finish_reason": "stop", "message": {"content": "said"}}
+AWS = {"region": "us-east-1", "role_arn": "arn:aws:iam::1:role/r", "instance_type": "ml.m5.large"}
+WRITING: list[Any] = [
+    (OPENAI, "gpt-4o-mini", "/v1/chat/completions"),
+    (OPENAI, "gpt-4o-mini", "/v1/responses"),
+    (BEDROCK, CLAUDE, "/invoke"),
+    (BEDROCK, NOVA, "/invoke"),
+    (SAGEMAKER, "llm", "/invocations"),
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "said", "usage"),
+    [
+        (OPENAI, {"choices": [ENDED], "usage": {"prompt_tokens": 3.0, "completion_tokens": 2.0}}, Usage(3, 2)),
+        (
+            OPENAI,
+            {
+                "output": [{"content": [{"type": "output_text", "text": "said"}]}],
+                "usage": {"input_tokens": 3, "output_tokens": 2},
+            },
+            Usage(3, 2),
+        ),
+        (BEDROCK, {"content": [{"text": "said"}], "usage": {"input_tokens": 3, "output_tokens": 2}}, Usage(3, 2)),
+        (
+            BEDROCK,
+            {"output": {"message": {"content": [{"text": "said"}]}}, "usage": {"inputTokens": 3, "outputTokens": 2}},
+            Usage(3, 2),
+        ),
+        (SAGEMAKER, [{"generated_text": "said"}], Usage()),
+    ],
+    ids=["a chat, of a cluster that makes all numbers floats", "responses", "claude", "nova", "a container"],
+)
+@pytest.mark.parametrize("name", ["row-1", "plain1", "ä/ö"])
+def test_what_is_said_online_is_read_as_a_line_of_a_batch(
+    provider: Provider, said: Any, usage: Usage, name: str
+) -> None:
+    assert provider.read_line(provider.online_line(name, said)) == Answer(name, output="said", usage=usage)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "endpoint"),
+    [(OPENAI, "text-embedding-3-small", "/v1/embeddings"), (BEDROCK, "amazon.titan-embed-text-v2:0", "/invoke")],
+)
+def test_a_model_that_embeds_takes_no_row_whole(provider: Provider, model: str, endpoint: str) -> None:
+    assert provider.online_body(provider.request("a", "text", model, endpoint, {})) is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "endpoint"), WRITING, ids=lambda value: str(value) if isinstance(value, str) else ""
+)
+def test_the_cluster_sends_what_the_line_has(provider: Provider, model: str, endpoint: str) -> None:
+    """By ML Commons' rules: a text in it is not escaped again, nulls and numbers stay."""
+    parameters = {"schema": {"enum": [None, 1, 0.5, "a/b"], "const": None}, "max": 5}
+    body = provider.online_body(provider.request("a", 'Köln "x"\n\\ ${', model, endpoint, parameters))
+    assert body is not None
+    assert orjson.loads(sent(provider, model, endpoint, parameters, row_parameters(body))) == body
+
+
+def test_without_a_row_the_action_sends_what_it_would_have_sent() -> None:
+    messages = [{"role": "user", "content": "a question"}]
+    for made in (lambda body: body, taking_rows):
+        body = sent(OPENAI, "m", "/v1/chat/completions", {"max_tokens": 5}, {"messages": messages}, made)
+        assert orjson.loads(body) == {"model": "m", "messages": messages, "max_tokens": 5}
+
+
+def test_a_row_comes_back_as_the_vendor_said_it() -> None:
+    """No function of the connector makes vectors of it."""
+    made = taking_rows(SAGEMAKER.connector("n", "m", "/invocations", {}, "", AWS))
+    (predict,) = (action for action in made["actions"] if action["action_type"] == "predict")
+    assert not [name for name in predict if name.endswith("_function")]
+
+
+def sent(
+    provider: Provider, model: str, endpoint: str, fixed: Any, given: dict[str, Any], made: Any = taking_rows
+) -> str:
+    connector = made(provider.connector("n", model, endpoint, fixed, "https://x", AWS))
+    own = {name: template.as_text(value) for name, value in connector["parameters"].items()}
+    (predict,) = (action for action in connector["actions"] if action["action_type"] == "predict")
+    return template.fill(predict["request_body"], own | template.request_parameters(given))
