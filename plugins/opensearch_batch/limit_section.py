@@ -87,11 +87,11 @@ class LimitSection(Section):
         0.0,
         ge=0,
         description="Rows open after the last batch, at wait.finish_by at the latest, are answered one by one through "
-        "the cluster's `_predict`, if all of them cost at most this at the list price (bytes / 4 tokens); else none "
-        "is. 0: none is, and the rows are named as failed.",
+        "the cluster's `_predict`, if all of them cost at most this at the list price (bytes / 4 tokens, and the "
+        "longest answers that model.parameters allow); else none is. 0: none is, and the rows are named as failed.",
     )
     straggler_usd_per_million_tokens: float | None = Field(
-        None, ge=0, description="Price of a million tokens online; default: the list price of genai-prices."
+        None, ge=0, description="Price of a million tokens online, in and out; default: the list price of genai-prices."
     )
     stragglers_per_second: float = Field(
         5,

@@ -1,4 +1,4 @@
-"""Rows of text that a cancelled batch has left, through real servers: the vendor gets online what the batch's line has."""
+"""Rows of text left by a cancelled batch, through real servers: the vendor gets online what the batch's line has."""
 
 from __future__ import annotations
 

@@ -23,7 +23,10 @@ SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["topic", "sure"],
-    "properties": {"topic": {"type": "string", "enum": ["news", "sport"]}, "sure": {"type": ["number", "null"]}},
+    "properties": {
+        "topic": {"type": "string", "enum": ["news", "sport"]},
+        "sure": {"type": ["number", "null"], "default": None},
+    },
 }
 PROMPT = 'Label what is "<quoted>" / in Köln\n\t\\ as $1.'
 LABELS: dict[str, Any] = {
@@ -160,14 +163,17 @@ def test_the_raw_answer_is_kept_beside_the_reason(server: Server, run: Run) -> N
 
 
 def test_a_model_whose_first_answers_do_not_land_is_asked_no_more_until_one_does(server: Server, run: Run) -> None:
+    """Not by a later try either, which has paid for three."""
     server.fault("answer", path=CHAT, status=200, body=chat("no JSON"), times=-1)
-    flow = cut_off(server, run)
-    flow.answer()
-    assert len(asked_online(server)) == 3
-    assert "the first 3 rows asked have no answer that lands: invalid_output" in flow.stragglers["why_not"]
+    flow = cut_off(server, run, rows_of(30))
+    for paid in (3, 6):
+        flow.answer()
+        assert len(asked_online(server)) == paid
+        assert "the first 3 rows asked have no answer that lands: invalid_output" in flow.stragglers["why_not"]
     server.no_more_faults()
     flow.answer()
-    assert (len(asked_online(server)), flow.stragglers["answered"]) == (6, 3)
+    found = flow.stragglers
+    assert (len(asked_online(server)), found["answered"], found["refused"]) == (18, 12, 6)
 
 
 def test_an_error_of_the_provider_is_a_refusal_and_asked_again(server: Server, run: Run) -> None:
@@ -178,6 +184,20 @@ def test_an_error_of_the_provider_is_a_refusal_and_asked_again(server: Server, r
     assert {row["code"] for row in run.landed("failures").values()} == {"refused_online"}
     assert figures(flow.report(flow.answer())) == {"answered": ROWS}
     assert len(asked_online(server)) == 7
+
+
+def test_a_model_that_is_too_slow_for_the_connector_is_asked_twice_and_not_for_ten_minutes(
+    server: Server, run: Run
+) -> None:
+    """In the words of both recorded versions; the vendor has written an answer each time, and bills it."""
+    why = {"type": "status_exception", "reason": "Error communicating with remote model: Read timed out"}
+    body = {"error": {"root_cause": [why], **why}, "status": 500}
+    flow = cut_off(server, run)
+    server.fault("answer", path="/_predict", status=500, body=body, times=-1)
+    flow.answer()
+    assert calls_of_cluster(server) == 3 * 2
+    assert "Read timed out" in flow.stragglers["why_not"]
+    assert "2 times, and each answer may be billed" in flow.stragglers["why_not"]
 
 
 def test_an_answer_of_no_known_shape_is_a_refusal(server: Server, run: Run) -> None:

@@ -67,11 +67,13 @@ def test_a_model_that_embeds_takes_no_row_whole(provider: Provider, model: str, 
     ("provider", "model", "endpoint"), WRITING, ids=lambda value: str(value) if isinstance(value, str) else ""
 )
 def test_the_cluster_sends_what_the_line_has(provider: Provider, model: str, endpoint: str) -> None:
-    """By ML Commons' rules: a text in it is not escaped again, nulls and numbers stay."""
+    """By ML Commons' rules: a text in it is not escaped again; numbers stay, and nulls too, of a body that is text."""
     parameters = {"schema": {"enum": [None, 1, 0.5, "a/b"], "const": None}, "max": 5}
     body = provider.online_body(provider.request("a", 'Köln "x"\n\\ ${', model, endpoint, parameters))
     assert body is not None
-    assert orjson.loads(sent(provider, model, endpoint, parameters, row_parameters(body))) == body
+    given = row_parameters(body)
+    assert {type(value) for value in given.values()} == {str}
+    assert orjson.loads(sent(provider, model, endpoint, parameters, given)) == body
 
 
 def test_without_a_row_the_action_sends_what_it_would_have_sent() -> None:

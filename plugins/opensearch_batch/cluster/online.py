@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ FIRST = 3
 LONGEST_WAIT_SECONDS = 600.0
 """For one text."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+
+TOO_SLOW = 2
+"""Where so many answers to a row of text were not there in time, the row counts as refused."""
+NOT_IN_TIME = re.compile(r"Read timed out|ReadTimeout")
+"""The cluster's words where the connector's read_timeout is over, and those of our client for its own."""
 
 Send = Callable[[Call], Any]
 
@@ -57,9 +63,11 @@ def ask(send: Send, call: Call, pause: Callable[[float], object] = time.sleep) -
 
 
 def ask_text(send: Send, call: Call, pause: Callable[[float], object] = time.sleep) -> Said:
-    """Return what the provider said to a `predict_text` of one row; repeats and raises as `ask` does."""
+    """Return what the provider said to a `predict_text` of one row; repeats and raises as `ask` does, but asks no model
+    that has been TOO_SLOW: each of its answers is paid for, and none arrives.
+    """
     try:
-        told = _taken(send, call, pause)
+        told = _taken(send, call, pause, too_slow=TOO_SLOW)
     except Refused as error:
         return Said(None, str(error))
     if len(told) != 1:
@@ -68,12 +76,16 @@ def ask_text(send: Send, call: Call, pause: Callable[[float], object] = time.sle
     return Said(told[0])
 
 
-def _taken(send: Send, call: Call, pause: Callable[[float], object]) -> Any:
-    wait, waited = FIRST_PAUSE_SECONDS, 0.0
+def _taken(send: Send, call: Call, pause: Callable[[float], object], too_slow: int | None = None) -> Any:
+    """Raise Refused, also where so many answers have come `too_slow`."""
+    wait, waited, slow = FIRST_PAUSE_SECONDS, 0.0, 0
     while True:
         try:
             return send(call)
         except Transient as error:
+            slow += bool(NOT_IN_TIME.search(str(error)))
+            if slow == too_slow:
+                raise Refused(f"{error}: {slow} times, and each answer may be billed; it is not asked again") from error
             seconds = error.retry_after_seconds or wait
             waited += seconds
             if waited > LONGEST_WAIT_SECONDS:

@@ -32,7 +32,7 @@ def taking_rows(connector: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def row_parameters(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `parameters` of a `_predict` for `taking_rows`. As text: of an object the cluster leaves out nulls."""
+    """Return the `parameters` of a `_predict` for `taking_rows`. As text: of an object 2.19.6 leaves out nulls."""
     return {ROW: _json(body)}
 
 

@@ -30,9 +30,10 @@ class AnswerStragglersOperator(BatchOperator):
     return what a FetchOutputOperator returns. Skipped where no row is left.
 
     Nothing is asked where all of the rows together cost more at the list price than `limits.max_straggler_usd` of the
-    spec: they stay failed rows, with their reasons. Answers are kept every 50 rows, so a task that is killed has paid
-    for 50 rows at most that a later try pays for again. XCom `stragglers` has the figures. Use
-    trigger_rule="all_done": repair rounds are skipped when the time is up.
+    spec, or where the connector of a model that writes does not take a row whole, as `online_body`: the rows stay
+    failed, with their reasons. Answers are kept every 50 rows, so a task that is killed has paid for 50 rows at most
+    that a later try pays for again. XCom `stragglers` has the figures. Use trigger_rule="all_done": repair rounds are
+    skipped when the time is up.
 
     :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
     :param landed: the output of all fetches, of all rounds; each with `stragglers=True`.
