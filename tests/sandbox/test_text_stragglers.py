@@ -11,7 +11,12 @@ import pyarrow.parquet
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch import providers
+from opensearch_batch.erase.row_names import RowNames
+from opensearch_batch.erase.work import look_at_work
 from opensearch_batch.operators import CreateConnectorOperator, RegisterModelOperator
+from opensearch_batch.sources.hashed import hash_of_model
+from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stragglers import asking
 from opensearch_batch.stragglers.answers import Answers
 from tests.sandbox.bench import ML, Run, Server, lines_of, rows_of
@@ -214,6 +219,16 @@ def test_a_clear_of_all_pays_for_nothing_again(server: Server, run: Run) -> None
     again.round()
     assert again.report(again.answer())["results"] == before["results"]
     assert (len(asked_online(server)), len(server.ledger)) == (6, 1)
+
+
+def test_an_erasure_finds_a_row_among_the_kept_answers(server: Server, run: Run) -> None:
+    flow = cut_off(server, run)
+    flow.answer()
+    wanted, model = RowNames(frozenset({"row-9"})), hash_of_model(BatchSpec.check(flow.spec))
+    (folder,) = look_at_work(f"file://{run.folder}/work", "by_hand", {}, wanted, providers.DEFAULT, model)
+    assert sum(each.found for each in folder.files if each.uri.rpartition("/")[2].startswith("online-")) == 1
+    folder.remove()
+    assert not any("row-9" in each.read_text() for each in run.folder.joinpath("work").rglob("*.jsonl"))
 
 
 def test_another_prompt_is_another_question(server: Server, run: Run) -> None:
