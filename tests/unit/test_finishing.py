@@ -15,6 +15,7 @@ from opensearch_batch import providers
 from opensearch_batch.errors import SpecError
 from opensearch_batch.pipeline import batch_inference
 from opensearch_batch.prepare.prices import Price, online_tariff_of, tariff_of
+from opensearch_batch.providers.openai import online
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stragglers.asking import Pace, Stopped
 from opensearch_batch.tasks.before_paying import check_stragglers
@@ -104,6 +105,13 @@ def test_texts_may_finish_by_a_time_without_being_asked_online() -> None:
 )
 def test_models_that_write_may_be_asked_online(model: dict[str, Any]) -> None:
     assert BatchSpec.check(spec(model=model, max_straggler_usd=1)).limits.max_straggler_usd == 1
+
+
+def test_a_model_that_cannot_be_asked_as_a_batch_asks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an endpoint of another package's provider may be."""
+    monkeypatch.setattr(online, "WRITING", ())
+    with pytest.raises(SpecError, match="gpt-4o-mini at /v1/chat/completions cannot be asked online for what a batch"):
+        BatchSpec.check(spec(model=BOUNDED, max_straggler_usd=1))
 
 
 @pytest.mark.parametrize(
