@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from opensearch_batch.chunk_section import ChunkSection
 from opensearch_batch.errors import SpecError
+from opensearch_batch.image_section import ImageSection
 from opensearch_batch.section import Section
 
 InputFormat = Literal["jsonl", "csv", "parquet"]
@@ -62,6 +63,11 @@ class InputSection(Section):
         "quotes); instead of text_field and prompt. The template itself, or the URI of its file. A field that a row "
         "does not have makes a bad row.",
     )
+    images: ImageSection | None = Field(
+        None,
+        description="With it each row's request has images after its text, by URL; for models that write, where the "
+        "endpoint takes them.",
+    )
     chunks: ChunkSection | None = Field(
         None, description="With it each text is cut into chunks, and each chunk is a row, with the id ROW#NUMBER."
     )
@@ -87,9 +93,9 @@ class InputSection(Section):
     )
     bad_rows: Literal["fail", "skip"] = Field(
         "fail",
-        description="What happens to rows that cannot be sent: no id, no text, a repeated id, not JSON, too large. "
-        "fail refuses the run and names the first twenty; skip sends the other rows, and the failures have each bad "
-        "row with its place and the reason.",
+        description="What happens to rows that cannot be sent: no id, no text, no image where input.images asks for "
+        "one, a repeated id, not JSON, too large. fail refuses the run and names the first twenty; skip sends the "
+        "other rows, and the failures have each bad row with its place and the reason.",
     )
     max_bad_fraction: float = Field(
         0.1, ge=0, le=1, description="Share of the rows that bad_rows and too_long may skip before the run is refused."
@@ -115,6 +121,12 @@ class InputSection(Section):
     def _one_template(self) -> InputSection:
         if self.prompt is not None and self.template is not None:
             raise SpecError("input.prompt and input.template are two ways to say what is sent; give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_rows_have_images(self) -> InputSection:
+        if self.images is not None and self.chunks is not None:
+            raise SpecError("input.chunks cuts texts, and no chunk has an image of its own: leave input.images out")
         return self
 
     @property

@@ -174,6 +174,22 @@ class BatchSpec(Section):
             raise SpecError("reuse copies vectors from results of output.format: jsonl")
         return self
 
+    @model_validator(mode="after")
+    def _can_have_images(self) -> BatchSpec:
+        model, images = self.model, self.input.images
+        if images is None:
+            return self
+        providers.get(model.provider).images_a_request(model.name, model.endpoint, images.detail)
+        for name in ("write_back", "reuse"):
+            if getattr(self, name) is not None:
+                raise SpecError(f"{name} is for vectors of texts, and input.images for models that write")
+        if self.limits.max_cost_usd is not None and images.tokens is None:
+            raise SpecError(
+                "limits.max_cost_usd cannot hold: no plan knows the tokens of an image. Say input.images.tokens, or "
+                "limits.ask_above_usd, which asks"
+            )
+        return self
+
     @property
     def registered_as(self) -> str:
         """Name of connector and model in OpenSearch: `model.registered_as`, else the spec's name."""

@@ -12,6 +12,7 @@ from sandbox.fitting import fitting
 from sandbox.ids import derived
 from sandbox.openai_face.errors import OpenAIError, missing, no_such_model
 from sandbox.openai_face.formats import schema_in
+from sandbox.openai_face.parts import said_in
 
 MODELS = ("gpt-4o-mini", "gpt-4o", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "gpt-5", "gpt-5-mini", "gpt-5-nano")
 QUOTED_CHARACTERS = 200
@@ -28,7 +29,7 @@ def answer(endpoint: str, body: dict[str, Any]) -> tuple[dict[str, Any], int, in
     name = "messages" if chat else "input"
     if name not in body:
         raise missing(name)
-    asked = _asked(body[name], name)
+    asked = _asked(body[name], name, chat=chat)
     text = f"[sandbox stand-in: no model was asked] The request ended with: {asked[:QUOTED_CHARACTERS]}"
     wanted = _format(body)
     if wanted.get("type") == "json_object":
@@ -48,16 +49,20 @@ def _object(schema: dict[str, Any], asked: str) -> str:
         raise OpenAIError(400, str(error), code="not_served_by_the_sandbox") from None
 
 
-def _asked(given: object, name: str) -> str:
-    """The text of the last message."""
+def _asked(given: object, name: str, *, chat: bool) -> str:
+    """The text of the last message, with its images. Every message is read, and refused where it is malformed."""
     if isinstance(given, str) and name == "input":
         return given
     if not isinstance(given, list) or not given or not all(isinstance(item, dict) for item in given):
         message = f"Invalid type for '{name}': expected an array of objects, but got {type(given).__name__} instead."
         raise OpenAIError(400, message, param=name, code="invalid_type")
-    content = given[-1].get("content")
+    return [_said(item, f"{name}[{number}]", chat) for number, item in enumerate(given)][-1]
+
+
+def _said(item: dict[str, Any], at: str, chat: bool) -> str:
+    content = item.get("content")
     if isinstance(content, list):
-        content = " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        return said_in(content, f"{at}.content", item.get("role"), chat=chat)
     return str(content or "")
 
 

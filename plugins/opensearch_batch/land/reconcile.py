@@ -19,6 +19,7 @@ from opensearch_batch.prepare.grouping import Groups, by_row
 from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import with_nulls
 from opensearch_batch.scrubbing import scrubbed
+from opensearch_batch.unsigned import unsigned
 
 REASONS_UNREAD = "reasons_unread"
 """Code of a row without an answer in a job whose file of reasons cannot be read."""
@@ -279,7 +280,7 @@ def _dimensions_of(asked: Asked) -> int | None:
 def _without_answer(answer: Answer, asked: Asked) -> Failure | None:
     """Return the provider's reason, or say why the answer is no vector; None for an answer."""
     if not answer.answered:
-        code, message = scrubbed(answer.code), scrubbed(answer.message)
+        code, message = scrubbed(answer.code), unsigned(scrubbed(answer.message))
         raw = None if answer.value is None else scrubbed(answer.value)
         return Failure(answer.id, code, message, answer.passing, answer.alone, output=raw)
     if is_vector(answer) or (answer.vector is None and not asked.vectors):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 import orjson
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from opensearch_batch.flow.answers import Usage
@@ -14,6 +15,7 @@ from opensearch_batch.prepare.plan import Plan, counted
 from opensearch_batch.prepare.prices import Price
 from opensearch_batch.scrubbing import scrubbed
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.unsigned import unsigned
 
 SAMPLES = 3
 MOST_CHARACTERS = 700
@@ -21,12 +23,14 @@ MOST_CHARACTERS = 700
 
 
 def must_ask(plan: Plan, above_usd: float) -> bool:
-    """Whether somebody has to say yes. What is not known is not taken for cheap: neither an unknown price nor answers
-    without a bound.
+    """Whether somebody has to say yes. What is not known is not taken for cheap: not an unknown price,
+    answers without a bound, or images of unknown tokens.
     """
     if not plan.records:
         return False
-    return plan.estimated_usd is None or plan.output_tokens_at_most is None or plan.estimated_usd > above_usd
+    if plan.estimated_usd is None or plan.output_tokens_at_most is None or plan.has_uncounted_images:
+        return True
+    return plan.estimated_usd > above_usd
 
 
 def of_shards(plan: Plan, shards: Sequence[Shard]) -> Plan:
@@ -44,6 +48,7 @@ def of_shards(plan: Plan, shards: Sequence[Shard]) -> Plan:
         bytes=sum(shard.bytes for shard in shards),
         estimated_tokens=tokens,
         output_tokens_at_most=output,
+        images=sum(shard.images or 0 for shard in shards) or UNSET,
         estimated_usd=None if plan.estimated_usd is None else _usd(plan.price, Usage(tokens, output or 0)),
     )
 
@@ -64,7 +69,8 @@ def body_of(plan: Plan, whole: Plan, spec: BatchSpec, requests: Iterable[bytes],
     the sample.
     """
     lines = [f"- **{name}:** {value}" for name, value in _facts(plan, whole, spec, until).items() if value]
-    shown = [f"```json\n{shown_request(request)}\n```" for request in requests]
+    has_images = spec.input.images is not None
+    shown = [f"```json\n{shown_request(request, has_images=has_images)}\n```" for request in requests]
     return "\n".join([*(scrubbed(line) for line in lines), "", "**Sample requests**", "", *shown])
 
 
@@ -84,10 +90,17 @@ def _facts(plan: Plan, whole: Plan, spec: BatchSpec, until: str) -> dict[str, st
 
 
 def _tokens(plan: Plan) -> str:
-    inward = f"about {plan.estimated_tokens:,} in (bytes / 4)"
+    inward = f"about {plan.estimated_tokens:,} in (bytes / 4{_image_tokens(plan)})"
     if plan.output_tokens_at_most is None:
         return f"{inward}; out: not known, the answers have no bound"
     return f"{inward}, at most {plan.output_tokens_at_most:,} out" if plan.output_tokens_at_most else inward
+
+
+def _image_tokens(plan: Plan) -> str:
+    if not plan.images:
+        return ""
+    images = counted(plan.images, "image")
+    return f"; and {images}, {plan.image_tokens:,} each" if plan.image_tokens else f"; {images} not counted"
 
 
 def _price(plan: Plan, spec: BatchSpec) -> str:
@@ -103,6 +116,8 @@ def _price(plan: Plan, spec: BatchSpec) -> str:
 
 def _more(plan: Plan, spec: BatchSpec) -> str:
     parts = []
+    if plan.has_uncounted_images:
+        parts.append("the images' tokens, which `input.images.tokens` would tell")
     if spec.limits.repair_rounds:
         parts.append("rows that fail and go again in a repair round, which does not ask")
     if plan.predictions:
@@ -116,7 +131,10 @@ def _code(text: str) -> str:
     return f"`{inside}`"
 
 
-def shown_request(raw: bytes) -> str:
-    """Return a request as indented JSON, keys taken out before the cut. No line of JSON can end a block of Markdown."""
+def shown_request(raw: bytes, *, has_images: bool = False) -> str:
+    """Return a request as indented JSON, keys taken out before the cut, and with images what signs a URL. No line of
+    JSON can end a block of Markdown.
+    """
     text = scrubbed(orjson.dumps(orjson.loads(raw), option=orjson.OPT_INDENT_2).decode())
+    text = unsigned(text) if has_images else text
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} …"

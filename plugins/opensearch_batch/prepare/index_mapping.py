@@ -36,8 +36,8 @@ def refuse_unreadable(described: Described, fields: Sequence[str]) -> None:
             if found is None and mapping.get("dynamic") not in (False, "false") and not name.endswith(".text_hash"):
                 has = ", ".join(sorted(mapping.get("properties", {}))) or "no field"
                 raise SpecError(
-                    f"{index} has no field {name!r}; it has {has}. Correct input.text_field, input.prompt or "
-                    "input.template"
+                    f"{index} has no field {name!r}; it has {has}. Correct input.text_field, input.prompt, "
+                    "input.template or input.images"
                 )
 
 

@@ -28,7 +28,8 @@ class Plan(Value, frozen=True):
     documents have no text: neither is sent. Unset where the input is no index. `question` is what the checkpoint counts
     for (sources/checkpoint.py); unset where nothing but a whole read will do. `reused_rows` are answered on top, with
     vectors of earlier runs in the results file `reused`, which a dry run does not write. `twins` are rows on top with
-    the text of a row to send, and get its answer.
+    the text of a row to send, and get its answer. `images` go with the rows; each counts `image_tokens` among the
+    estimated tokens, and none where that is unset.
     """
 
     run_key: str
@@ -54,6 +55,13 @@ class Plan(Value, frozen=True):
     twins: int | UnsetType = UNSET
     predictions: int | UnsetType = UNSET
     """Texts of the parity check at most, paid at the online price on top; unset without one."""
+    images: int | UnsetType = UNSET
+    image_tokens: int | UnsetType = UNSET
+
+    @property
+    def has_uncounted_images(self) -> bool:
+        """Whether the estimate is without the tokens of images, which no plan knows."""
+        return bool(self.images) and self.image_tokens is UNSET
 
     @property
     def price(self) -> Price | None:
@@ -69,6 +77,8 @@ class Plan(Value, frozen=True):
             money = f"${self.usd_per_instance_hour:g} an instance-hour"
         if self.output_tokens_at_most is None:
             money += " for the input alone"
+        if self.has_uncounted_images and self.estimated_usd is not None:
+            money += " without the images"
         skipped = f"; {counted(self.bad_rows, 'bad row')} on top, skipped" if self.bad_rows else ""
         if self.unchanged or self.empty:
             skipped += (
@@ -80,6 +90,9 @@ class Plan(Value, frozen=True):
             skipped += f"; {counted(self.twins, 'row')} with the text of another row, which is sent once"
         if self.predictions:
             skipped += f"; and up to {self.predictions} online predictions of the parity check, not in the estimate"
+        if self.images:
+            each = f"{self.image_tokens} tokens each" if self.image_tokens else "tokens not counted"
+            skipped = f"; {counted(self.images, 'image')}, {each} (input.images.tokens){skipped}"
         return (
             f"{counted(self.records, 'row')} in {counted(self.shards, 'shard')}, {self.bytes} bytes, "
             f"an estimated {self.estimated_tokens} input tokens (bytes / 4), {money}{skipped}"
@@ -100,6 +113,7 @@ def make_plan(
     output_tokens_a_row: int | None = 0,
     usd_per_instance_hour: float | None = None,
     price_origin: str | UnsetType = UNSET,
+    image_tokens: int | UnsetType = UNSET,
 ) -> Plan:
     """Raise BudgetExceeded when the estimate is above `max_cost_usd`, or without a price to compare with the bound."""
     tokens = sum(shard.estimated_tokens for shard in shards)
@@ -118,6 +132,8 @@ def make_plan(
         output_tokens_at_most=output,
         usd_per_instance_hour=usd_per_instance_hour,
         price_origin=price_origin,
+        images=sum(shard.images or 0 for shard in shards) or UNSET,
+        image_tokens=image_tokens,
     )
     if max_cost_usd is not None and tokens:
         if plan.estimated_usd is None:

@@ -41,6 +41,7 @@ from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.changed import ChangedDocuments
 from opensearch_batch.sources.hashed import TEXT_HASH, hashed
+from opensearch_batch.sources.images import images_of
 from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.index_rows import DOCUMENT, ID
 from opensearch_batch.sources.inputs import read_rows
@@ -112,6 +113,7 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
             ),
             usd_per_instance_hour=spec.limits.usd_per_instance_hour,
             price_origin=tariff.origin if tariff else UNSET,
+            image_tokens=(spec.input.images and spec.input.images.tokens) or UNSET,
         )
         if not plan.records and not (reuse and reuse.count) and not spec.may_be_empty:
             found = "no rows" if documents or matches(spec.input.uri) else "matches no object"
@@ -144,14 +146,18 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
 def shard_limits(section: LimitSection, provider: Provider) -> ShardLimits:
     """Raise SpecError for a limit above the provider's."""
     allowed = _within("max_bytes", section.max_bytes, provider.MAX_BYTES)
-    # No shard may be over the limit of enqueued tokens by itself: it would never get a turn.
-    enqueued = allowed if section.max_enqueued_tokens is None else 4 * section.max_enqueued_tokens
+    # No shard may be over the limit of enqueued tokens by itself: it would never get a turn. The tokens of images come
+    # on top of its bytes.
+    most = section.max_enqueued_tokens
+    enqueued = allowed if most is None else 4 * most
+    by_tokens = most is not None and (section.max_tokens is None or most < section.max_tokens)
     return ShardLimits(
         requests=_within("max_requests", section.max_requests, provider.MAX_REQUESTS),
         bytes=min(allowed, enqueued),
         inputs=_within("max_inputs", section.max_inputs, provider.MAX_INPUTS),
-        tokens=section.max_tokens,
+        tokens=most if by_tokens else section.max_tokens,
         bytes_by="max_bytes" if allowed <= enqueued else "max_enqueued_tokens",
+        tokens_by="max_enqueued_tokens" if by_tokens else "max_tokens",
         least=provider.MIN_REQUESTS if section.min_requests is None else section.min_requests,
     )
 
@@ -219,6 +225,7 @@ def _rows(
                 text_field=read.text_field,
                 prompt=wording_of(read),
                 included=included,
+                images_of=images_of(spec),
             ),
             read.max_records,
         )
@@ -241,12 +248,18 @@ def _small_enough(requests: Iterable[Request], limits: ShardLimits, bad: BadRows
 
 
 def _single(records: Iterable[Record], spec: BatchSpec, parameters: Mapping[str, Any]) -> Iterator[Request]:
-    provider, model, more = providers.get(spec.model.provider), spec.model, bytes_on_top(spec, parameters)
+    """A system prompt and a schema count as text: the vendor bills both with every row. So do the images' tokens."""
+    provider, model, images = providers.get(spec.model.provider), spec.model, spec.input.images
+    more = bytes_on_top(spec, parameters)
     for record in records:
         body = provider.request(record.id, record.text, model.name, model.endpoint, parameters)
+        count = len(record.images)
+        if images:
+            body = provider.with_images(body, record.images, images.detail)
         raw = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
-        text_bytes = len(record.text.encode()) + more
-        yield Request(raw, text_bytes, record.place, row_id=record.id, fields=record.fields, twins=(record.twins,))
+        text_bytes = len(record.text.encode()) + more + 4 * count * ((images and images.tokens) or 0)
+        twins = (record.twins,)
+        yield Request(raw, text_bytes, record.place, row_id=record.id, fields=record.fields, twins=twins, images=count)
 
 
 def _grouped(records: Iterable[Record], spec: BatchSpec, limits: ShardLimits) -> Iterator[Request]:

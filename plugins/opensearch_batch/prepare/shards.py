@@ -29,7 +29,8 @@ class Request:
 
     `origin` is the place of the row that the request came from, of several rows the first. `ids` is the request's
     line of the ids file, where the shard has an ids file; `row_id` is the first row's id,
-    `fields` are the lines of the request's rows in the file of included fields, `twins` each row's twins.
+    `fields` are the lines of the request's rows in the file of included fields, `twins` each row's twins. `images` are
+    counted; their tokens are in `text_bytes`, four bytes each, where the spec tells them.
     """
 
     raw: bytes
@@ -40,6 +41,7 @@ class Request:
     row_id: str | None = None
     fields: bytes = b""
     twins: Sequence[Twins] = ()
+    images: int = 0
 
     @property
     def twin_count(self) -> int:
@@ -68,6 +70,8 @@ class ShardLimits:
     tokens: int | None = None
     bytes_by: str = "max_bytes"
     """Name of the spec's limit behind `bytes`."""
+    tokens_by: str = "max_tokens"
+    """Likewise behind `tokens`."""
     least: int = 1
     """Requests; a shard with fewer is refused by the provider."""
 
@@ -91,8 +95,10 @@ class ShardLimits:
             what, limit = f"a request of {request.rows} texts, a shard may have {self.inputs}", "max_inputs"
         else:
             tokens = estimate_tokens(request.text_bytes)
-            what, limit = f"a request of an estimated {tokens} tokens, a shard may have {self.tokens}", "max_tokens"
+            what, limit = f"a request of an estimated {tokens} tokens, a shard may have {self.tokens}", self.tokens_by
         rows, remedy = "the row makes", "Split the row's text"
+        if request.images:
+            remedy = "Send fewer images, or a data URL's image by http, or split the row's text"
         if request.rows > 1:
             rows, remedy = f"this row and the {request.rows - 1} after it make", "Lower model.texts_per_request"
         return f"{rows} {what}. {remedy}, or raise limits.{limit} if the provider allows it."
@@ -118,7 +124,7 @@ def write_shards(
         uri, opened = open_file(index)
         ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
         fields_uri, opened_fields = open_fields(index) if open_fields else (UNSET, None)
-        digest, count, size, rows, text_bytes, twins = hashlib.sha256(), 0, 0, 0, 0, 0
+        digest, count, size, rows, text_bytes, twins, images = hashlib.sha256(), 0, 0, 0, 0, 0, 0
         with ExitStack() as stack:
             out = stack.enter_context(opened)
             ids = stack.enter_context(opened_ids) if opened_ids else None
@@ -142,6 +148,7 @@ def write_shards(
                 digest.update(held.raw)
                 count, size, rows = count + 1, size + len(held.raw), rows + held.rows
                 text_bytes, twins = text_bytes + held.text_bytes, twins + held.twin_count
+                images += held.images
                 source.take()
             if count < limits.least:
                 raise InputError(
@@ -155,7 +162,16 @@ def write_shards(
             out.commit()
         tokens = estimate_tokens(text_bytes)
         yield Shard(
-            index, uri, digest.hexdigest(), rows, size, tokens, ids_uri, fields_uri=fields_uri, twins=twins or UNSET
+            index,
+            uri,
+            digest.hexdigest(),
+            rows,
+            size,
+            tokens,
+            ids_uri,
+            fields_uri=fields_uri,
+            twins=twins or UNSET,
+            images=images or UNSET,
         )
         index += 1
 

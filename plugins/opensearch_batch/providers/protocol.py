@@ -199,8 +199,20 @@ class Provider(Protocol):
         """
         ...
 
+    def images_a_request(self, model: str, endpoint: str, detail: str | None) -> int:
+        """Return the most images by URL that a request may have. Raise SpecError where a request takes none, and for a
+        `detail` that is no word of the vendor's.
+        """
+        ...
+
+    def with_images(self, line: Mapping[str, Any], urls: Sequence[str], detail: str | None) -> dict[str, Any]:
+        """Return a line made by `request` of one text with the images at these URLs after the text. `detail` is how
+        closely the model looks; None leaves that to the vendor.
+        """
+        ...
+
     def texts(self, line: Mapping[str, Any]) -> list[str]:
-        """Return the texts of a line made by `request`."""
+        """Return the texts of a line made by `request`, without the images of `with_images`."""
         ...
 
     def with_texts(self, line: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:

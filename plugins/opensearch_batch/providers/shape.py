@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from opensearch_batch.errors import BatchError, Unavailable
 from opensearch_batch.scrubbing import scrubbed
+from opensearch_batch.unsigned import unsigned
 
 T = TypeVar("T")
 
@@ -81,7 +82,9 @@ def text(value: Any) -> str | None:
 
 
 def words(value: Any) -> str | None:
-    """What a vendor says to people: a text, or the text in whatever holds one, without our keys."""
+    """What a vendor says to people: a text, or the text in whatever holds one, without our keys, and without what signs
+    a URL.
+    """
     if isinstance(value, Mapping):
         named = [name for name in ("message", "error", "detail", "data", "text", "reason") if name in value]
         found = [value[name] for name in named if value[name]]
@@ -90,7 +93,7 @@ def words(value: Any) -> str | None:
         return "; ".join(said for each in value if (said := words(each))) or None
     if value is None or isinstance(value, bool):
         return None
-    return scrubbed(str(value).strip()) or None
+    return unsigned(scrubbed(str(value).strip())) or None
 
 
 def reason(error: Any) -> tuple[str | None, str]:

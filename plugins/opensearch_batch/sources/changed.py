@@ -11,7 +11,7 @@ from typing import Any, Self
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
-from opensearch_batch.sources.columns import leaves_of, text_leaves_of
+from opensearch_batch.sources.columns import image_leaves_of, leaves_of, text_leaves_of
 from opensearch_batch.sources.document_text import filled_in
 from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_documents
 from opensearch_batch.sources.index_rows import ID, IndexSource, Send, characters_in, open_index
@@ -35,7 +35,7 @@ class ChangedDocuments:
     def __init__(self, source: IndexSource, spec: BatchSpec) -> None:
         self._source, self._read = source, spec.input
         self._model = hash_of_documents(spec)
-        self._texts = text_leaves_of(spec)
+        self._texts, self._images = text_leaves_of(spec), image_leaves_of(spec)
         back = spec.write_back
         sidecar: Sidecar | None = None
         if back and back.provenance_index:
@@ -108,7 +108,7 @@ class ChangedDocuments:
     def _with_texts(self, row: Row) -> Row | BadRow | None:
         """Return the row with all fields of its text, None where none has a text, a BadRow where one holds no text."""
         try:
-            filled = filled_in(row.fields, self._texts)
+            filled = filled_in(row.fields, self._texts, self._images)
         except WrongRow as wrong:
             return BadRow(row.place, str(wrong), row.fields[ID])
         return None if filled is None else Row(filled, row.place)

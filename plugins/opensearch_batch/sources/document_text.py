@@ -34,19 +34,21 @@ class DocumentTexts:
         return text, text_hash(self._model, text)
 
 
-def filled_in(fields: dict[str, Any], leaves: Sequence[str]) -> dict[str, Any] | None:
+def filled_in(fields: dict[str, Any], leaves: Sequence[str], images: Sequence[str] = ()) -> dict[str, Any] | None:
     """Return the fields with "" for what a template names and the document does not have; None where no leaf has a
-    text. Raise WrongRow for a list or an object: a template would send it as Python prints it.
+    text, and no field of `images` an image. Raise WrongRow for a list or an object: a template would send it as Python
+    prints it.
     """
     found = {name: fields.get(name, value_at(fields, name)) for name in leaves}
     for name, value in found.items():
         if isinstance(value, list | dict):
             raise WrongRow(f"{name!r} holds {'a list' if isinstance(value, list) else 'an object'}, and no text")
-    if all(_is_empty(value) for value in found.values()):
+    others = [fields.get(name, value_at(fields, name)) for name in images]
+    if all(_is_empty(value) for value in (*found.values(), *others)):
         return None
     missing = {name: "" for name, value in found.items() if value is None}
     return with_dotted(fields, missing) if missing else fields
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -38,7 +38,7 @@ class Twins(Protocol):
 @dataclass(frozen=True)
 class Record:
     """A checked row: `text` is the model's input, with the prompt filled in; `place` is where the row came from.
-    `fields` is the row's line in the file of included fields.
+    `fields` is the row's line in the file of included fields, `images` the URLs of the images beside the text.
     """
 
     id: str
@@ -46,10 +46,15 @@ class Record:
     place: Place
     fields: bytes = b""
     twins: Twins = ()
+    images: tuple[str, ...] = ()
 
 
 class WrongRow(Exception):
     """Why a row cannot be sent."""
+
+
+ImagesOf = Callable[[Mapping[str, Any]], tuple[str, ...]]
+"""From a row's fields to the URLs of its images; raises WrongRow."""
 
 
 def read_records(
@@ -59,33 +64,34 @@ def read_records(
     text_field: str,
     prompt: str | Template | None = None,
     included: IncludedFields | None = None,
+    images_of: ImagesOf | None = None,
 ) -> Generator[Record | BadRow, None, None]:
-    """Yield a Record for each row, in order; a BadRow for a row without id or text, and for a row with a repeated id.
+    """Yield a Record for each row, in order; a BadRow for a row without id, text or, with `images_of`, an image, and
+    for a row with a repeated id.
 
     Ids are compared over the whole input in a database on disk, so memory does not grow with the input.
     """
+
+    def made(row: Row, row_id: str) -> Record:
+        text = text_of(row.fields, text_field, prompt)
+        images = images_of(row.fields) if images_of else ()
+        line = _included(row, row_id, included) if included else b""
+        return Record(row_id, text, row.place, line, images=images)
+
     with temporary_database() as db:
         seen = SeenIds(db)
         for row in rows:
-            yield row if isinstance(row, BadRow) else _checked(row, seen, id_field, text_field, prompt, included)
+            yield row if isinstance(row, BadRow) else _checked(row, seen, id_field, made)
 
 
-def _checked(
-    row: Row,
-    seen: SeenIds,
-    id_field: str,
-    text_field: str,
-    prompt: str | Template | None,
-    included: IncludedFields | None,
-) -> Record | BadRow:
+def _checked(row: Row, seen: SeenIds, id_field: str, made: Callable[[Row, str], Record]) -> Record | BadRow:
     row_id = None
     try:
         named = _id(row.fields, id_field)
         if first := seen.add(named, row.place):
             raise WrongRow(f"id {named!r} was already used at {first}; ids must be unique in a run")
         row_id = named
-        text = text_of(row.fields, text_field, prompt)
-        return Record(row_id, text, row.place, _included(row, row_id, included) if included else b"")
+        return made(row, row_id)
     except WrongRow as wrong:
         return BadRow(row.place, str(wrong), row_id)
 
@@ -123,7 +129,7 @@ def _id(row: dict[str, Any], field: str) -> str:
 
 def text_of(row: Mapping[str, Any], field: str, prompt: str | Template | None) -> str:
     """Return the text to send. Raise WrongRow where there is none."""
-    value = row.get(field) if prompt is None else _filled(prompt, row)
+    value = row.get(field) if prompt is None else filled(prompt, row)
     if not isinstance(value, str):
         have = f"it has {', '.join(sorted(row))}" if field not in row else f"it is {type(value).__name__}"
         raise WrongRow(f"the row has no text in {field!r} ({have})")
@@ -140,12 +146,13 @@ def _included(row: Row, row_id: str, included: IncludedFields) -> bytes:
         raise WrongRow(f"output.include: a field cannot go into a result: {error}") from None
 
 
-def _filled(prompt: str | Template, row: Mapping[str, Any]) -> str:
+def filled(prompt: str | Template, row: Mapping[str, Any], name: str = "the prompt") -> str:
+    """Return a template filled in with a row's fields; `name` is what the template makes. Raise WrongRow."""
     try:
         return prompt.format_map(row) if isinstance(prompt, str) else prompt.filled(row)
     except UnfilledTemplate as error:
         raise WrongRow(f"the template: {error}; the row has {', '.join(sorted(row))}") from None
     except RecursionError:
-        raise WrongRow("a field of the prompt is nested too deeply to be written") from None
+        raise WrongRow(f"a field of {name} is nested too deeply to be written") from None
     except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
-        raise WrongRow(f"the prompt asks for {error}, the row has {', '.join(sorted(row))}") from None
+        raise WrongRow(f"{name} asks for {error}, the row has {', '.join(sorted(row))}") from None

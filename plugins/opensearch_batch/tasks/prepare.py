@@ -59,6 +59,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
     :param model: the vendor's model id, as `model.name` of a spec.
     :param output_schema: what each answer of text must fit, as `model.output_schema` of a spec.
     :param template: as `input.template` of a spec; Airflow does not fill it in.
+    :param images: as `input.images` of a spec, e.g. {"field": "photo_url"}.
     :param overrides: dotted spec keys to replace, e.g. {"model.name": "…"}; None or "" leaves the spec's own value.
     """
 
@@ -90,6 +91,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         text_field: str | None = None,
         prompt: str | None = None,
         template: str | None = None,
+        images: dict[str, Any] | None = None,
         system_prompt: str | None = None,
         output_schema: str | dict[str, Any] | None = None,
         max_requests: int | None = None,
@@ -115,6 +117,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             "input.text_field": text_field,
             "input.prompt": prompt,
             "input.template": template,
+            "input.images": images,
             "model.system_prompt": system_prompt,
             "model.output_schema": output_schema,
             "input.too_long": too_long,

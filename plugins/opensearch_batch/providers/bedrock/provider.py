@@ -20,7 +20,7 @@ from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
-from opensearch_batch.providers.bedrock import instructed, models
+from opensearch_batch.providers.bedrock import images, instructed, models
 from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder
@@ -178,6 +178,9 @@ def with_schema(model: str, endpoint: str, parameters: Mapping[str, Any], schema
 
 def with_system_prompt(model: str, endpoint: str, parameters: Mapping[str, Any], prompt: str) -> dict[str, Any]:
     return instructed.with_system_prompt(model, parameters, prompt)
+
+
+images_a_request, with_images = images.images_a_request, images.with_images
 
 
 def texts(line: Mapping[str, Any]) -> list[str]:

@@ -161,6 +161,14 @@ def with_system_prompt(model: str, endpoint: str, parameters: Mapping[str, Any],
     raise NotImplementedError("a row is answered with a vector")
 
 
+def images_a_request(model: str, endpoint: str, detail: str | None) -> int:
+    raise SpecError("input.images: a row of a dataset has one text, and is answered with its vector")
+
+
+def with_images(line: Mapping[str, Any], urls: Sequence[str], detail: str | None) -> dict[str, Any]:
+    raise NotImplementedError("a row has one text")
+
+
 def texts(line: Mapping[str, Any]) -> list[str]:
     return [str(line["text"])]
 

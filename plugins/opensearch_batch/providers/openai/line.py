@@ -17,6 +17,7 @@ from opensearch_batch.providers.protocol import UnreadableLine
 from opensearch_batch.providers.reading import as_shape, spoken_in
 from opensearch_batch.providers.shape import count, inner, number, reason
 from opensearch_batch.scrubbing import scrubbed
+from opensearch_batch.unsigned import unsigned
 
 LIMITS = frozenset(["length", "max_tokens", "model_length"])
 """`finish_reason` of a text that a limit of tokens ended: https://platform.openai.com/docs/api-reference/chat/object,
@@ -77,7 +78,7 @@ def read_any(line: AnyLine) -> Answer:
         raise UnreadableLine("neither a status nor an error")
     if status != 200:
         said = orjson.dumps(told).decode() if told else f"HTTP status {status}, and no words"
-        return Answer(custom_id, code=str(status), message=scrubbed(said)[:500], passing=passes(str(status)))
+        return Answer(custom_id, code=str(status), message=unsigned(scrubbed(said))[:500], passing=passes(str(status)))
     body = as_shape(told, _AnyBody)
     usage = _usage(body.usage)
     if body.data is not None:

@@ -16,7 +16,7 @@ from opensearch_batch.errors import Transient
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.flow.asked import TEXTS, Asked, vectors_of
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
-from opensearch_batch.providers.openai import instructed, online, tokens
+from opensearch_batch.providers.openai import images, instructed, online, tokens
 from opensearch_batch.providers.openai import output as openai_output
 from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import unknown_status
@@ -168,12 +168,6 @@ def request(
     }
 
 
-def texts(line: Mapping[str, Any]) -> list[str]:
-    body = line["body"]
-    content = body["messages"][-1]["content"] if "messages" in body else body["input"]
-    return [content] if isinstance(content, str) else list(content)
-
-
 def with_texts(line: Mapping[str, Any], name: str, texts: Sequence[str]) -> dict[str, Any]:
     return {**line, "custom_id": name, "body": {**line["body"], "input": list(texts)}}
 
@@ -285,6 +279,7 @@ def _message(error: Any) -> str | None:
 tokenizer = tokens.tokenizer
 online_body, online_line = online.online_body, online.online_line
 with_schema, with_system_prompt = instructed.with_schema, instructed.with_system_prompt
+images_a_request, with_images, texts = images.images_a_request, images.with_images, images.texts
 read_line, read_many = openai_output.read_line, openai_output.read_many
 
 

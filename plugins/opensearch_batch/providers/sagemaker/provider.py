@@ -199,6 +199,14 @@ def with_system_prompt(model: str, endpoint: str, parameters: Mapping[str, Any],
     raise SpecError("model.system_prompt: a container takes a single text; say it in input.prompt or input.template")
 
 
+def images_a_request(model: str, endpoint: str, detail: str | None) -> int:
+    raise SpecError("input.images: containers differ in how they are given an image; a record here is a single text")
+
+
+def with_images(line: Mapping[str, Any], urls: Sequence[str], detail: str | None) -> dict[str, Any]:
+    raise NotImplementedError("a record has one text")
+
+
 def texts(line: Mapping[str, Any]) -> list[str]:
     content = line["input"]["inputs"]
     return [content] if isinstance(content, str) else list(content)

@@ -1,0 +1,50 @@
+"""The section `input.images` of a spec: the images that go with each row's text, by URL."""
+
+from __future__ import annotations
+
+from string import Formatter
+
+from pydantic import Field, field_validator, model_validator
+
+from opensearch_batch.errors import SpecError
+from opensearch_batch.section import Section
+
+
+class ImageSection(Section):
+    """Where a row's images are, and what each counts. Nothing is fetched here: the vendor fetches them."""
+
+    field: str | None = Field(
+        None,
+        description="Field with the URL of the row's image, or with a list of URLs: http, https, or a data URL "
+        "(data:image/png;base64,…).",
+        examples=["photo_url"],
+    )
+    url: str | None = Field(
+        None,
+        description="Template of one URL over the row's fields, as input.prompt is one of the text, e.g. "
+        '"https://img.example/{sku}.jpg"; instead of field.',
+    )
+    detail: str | None = Field(
+        None, description="How closely the model looks, in the vendor's words, e.g. low; default: the vendor's own."
+    )
+    tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens that each image counts in the estimate. They depend on model, size and detail, and no plan "
+        "looks at an image; default: images are not counted, and the plan says so. limits.max_cost_usd needs a number.",
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ImageSection:
+        if (self.field is None) == (self.url is None):
+            raise SpecError("input.images needs one of field (where the row's URLs are) and url (a template of one)")
+        return self
+
+    @field_validator("url")
+    @classmethod
+    def _is_template(cls, url: str | None) -> str | None:
+        try:
+            list(Formatter().parse(url or ""))
+        except ValueError as error:
+            raise SpecError(f"input.images.url is no template: {error}") from None
+        return url

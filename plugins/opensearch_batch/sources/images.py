@@ -1,0 +1,70 @@
+"""Images: the URLs that a row has for its request. Nothing is fetched, and no URL is in a reason: one may be signed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from opensearch_batch import providers
+from opensearch_batch.image_section import ImageSection
+from opensearch_batch.sources.records import ImagesOf, WrongRow, filled
+from opensearch_batch.spec import BatchSpec
+
+URL = re.compile(r"https?://[^\s\x00-\x20\x7f\"<>\\\ud800-\udfff]+", re.IGNORECASE)
+DATA = re.compile(r"data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
+
+
+def images_of(spec: BatchSpec) -> ImagesOf | None:
+    """Return what finds the images of a row, None where the spec has none."""
+    model, images = spec.model, spec.input.images
+    if images is None:
+        return None
+    return image_urls(images, providers.get(model.provider).images_a_request(model.name, model.endpoint, images.detail))
+
+
+def image_urls(section: ImageSection, most: int) -> ImagesOf:
+    """Return what finds the images of a row, 1 to `most` of them."""
+    name = "input.images.url" if section.field is None else repr(section.field)
+
+    def found(row: Mapping[str, Any]) -> tuple[str, ...]:
+        values = _values(section, row)
+        if len(values) > most:
+            raise WrongRow(f"the row has {len(values)} images in {name}, and a request takes {most}")
+        for number, value in enumerate(values, start=1):
+            which = f"the image in {name}" if len(values) == 1 else f"image {number} of {len(values)} in {name}"
+            if why := _why_no_url(value):
+                raise WrongRow(f"{which} {why}")
+        return tuple(values)
+
+    return found
+
+
+def _values(section: ImageSection, row: Mapping[str, Any]) -> list[Any]:
+    if section.url is not None:
+        return [filled(section.url, row, "input.images.url")]
+    value = row.get(section.field or "")
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    if values in ([], [None], [""]):
+        have = "it is empty" if section.field in row else f"it has {', '.join(sorted(row))}"
+        raise WrongRow(f"the row has no image in {section.field!r} ({have})")
+    return values
+
+
+def _why_no_url(value: Any) -> str | None:
+    """Say why a value is no URL of an image; None for one."""
+    if not isinstance(value, str):
+        return f"is {type(value).__name__}, and no URL"
+    if value[:5].lower() == "data:":
+        return None if DATA.fullmatch(value) else "is a data URL other than data:image/…;base64,…"
+    if URL.fullmatch(value) and _has_host(value):
+        return None
+    return "is no URL: http://…, https://…, or data:image/…;base64,…, without white space"
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:  # brackets that hold no IPv6 address
+        return False
