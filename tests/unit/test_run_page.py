@@ -64,6 +64,11 @@ def test_a_run_that_landed_shows_plan_model_report_files_and_jobs() -> None:
     assert "nightly: run 1" in page
     assert f"rows, and answers {plan['records']} {report['answered']}" in page
     assert f"input tokens {plan['estimated_tokens']} {report['input_tokens']}" in page
+    assert " images " not in page
+    with_images = text_of(run_page("nightly", "run 1", pushed | {"plan": {**plan, "images": 1700}}))
+    assert "images 1,700, not in the plan's tokens" in with_images
+    told = text_of(run_page("nightly", "run 1", pushed | {"plan": {**plan, "images": 17, "image_tokens": 765}}))
+    assert "images 17, planned with 765 tokens each" in told
     assert "connector c-1 model m-1 registered as articles vendor's model a-model parameters dimensions: 8" in page
     assert f"manifest {report['manifest']} records {report['records']} answered {report['answered']}" in page
     assert all(uri in page for uri in (*report["results"], *report["failures"]))

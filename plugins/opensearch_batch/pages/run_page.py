@@ -123,12 +123,22 @@ def _plan(
         {
             "unchanged documents, not sent": plan.unchanged or None,
             "documents without text, not sent": plan.empty or None,
+            "images": _images(plan),
             "bytes to send": plan.bytes,
             "dry run": "yes, nothing is sent" if plan.dry_run else "no",
             "input": spec.input.uri,
             "output": spec.output.uri,
         }
     )
+
+
+def _images(plan: ToldRunPlan) -> str | None:
+    if not plan.images:
+        return None
+    counted = (
+        f"planned with {number(plan.image_tokens)} tokens each" if plan.image_tokens else "not in the plan's tokens"
+    )
+    return f"{number(plan.images)}, {counted}"
 
 
 def _beside(plan: ToldRunPlan, report: ToldReport | None, shards: Sequence[ShardSeen]) -> Iterator[Iterator[str]]:

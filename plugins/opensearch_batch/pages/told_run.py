@@ -32,6 +32,8 @@ class ToldRunPlan(msgspec.Struct, frozen=True):
     reused_rows: int = 0
     twins: int = 0
     bad_rows: int = 0
+    images: int = 0
+    image_tokens: int = 0
 
     @property
     def rows(self) -> int:

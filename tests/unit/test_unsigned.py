@@ -1,0 +1,60 @@
+"""What signs a URL, taken out of the words of others."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from opensearch_batch.providers.openai.output import read_line
+from opensearch_batch.unsigned import unsigned
+
+SECRET = "not-a-real-signature"
+URL = f"https://bucket.example/a.jpg?X-Amz-Date=1&X-Amz-Signature={SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (f"Error while downloading {URL}.", "Error while downloading https://bucket.example/a.jpg?***"),
+        (f"got '{URL}', again", "got 'https://bucket.example/a.jpg?*** again"),
+        (json.dumps({"url": URL}), '{"url": "https://bucket.example/a.jpg?***"}'),
+        (json.dumps({"url": URL}).replace("&", "\\u0026").replace("=", "\\u003d"), '{"url": "https://bucket.example/a.jpg?***"}'),
+        (f"HTTP://a.example?{SECRET}", "HTTP://a.example?***"),
+        (f"https://me:{SECRET}@a.example/b c", "https://***@a.example/b c"),
+        (f"https://me:{SECRET}@a.example?x={SECRET}", "https://***@a.example?***"),
+        (f"{URL}&amp;x={SECRET} <{URL}>", "https://bucket.example/a.jpg?*** <https://bucket.example/a.jpg?***>"),
+        (f"https://a.example/?u=https%3A%2F%2Fb%2F%3Fs%3D{SECRET}", "https://a.example/?***"),
+        ("Invalid data:image/png;base64,iVBORw0KGgo= here", "Invalid data:image/png;base64,*** here"),
+    ],
+)  # fmt: skip
+def test_queries_logins_and_contents_are_taken_out(said: str, left: str) -> None:
+    assert unsigned(said) == left
+    assert SECRET not in unsigned(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "Is it at fault? See https://help.example/errors#keys?",
+        "a@b.example wrote: see https://help.example/a/b.html.",
+        "s3://bucket/key and data:image/png;base64",
+    ],
+)
+def test_other_words_stay(said: str) -> None:
+    assert unsigned(said) == said
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"status_code": 400, "body": {"error": {"message": f"Error while downloading {URL}.", "code": "x"}}},
+        {"status_code": 400, "body": {"detail": f"cannot fetch {URL}"}},
+        {"status_code": 400, "body": [f"cannot fetch {URL}"]},
+    ],
+)  # fmt: skip
+def test_a_vendors_words_about_a_row_have_no_signature(response: dict[str, object]) -> None:
+    answer = read_line(json.dumps({"custom_id": "a", "response": response}).encode())
+    assert "https://bucket.example/a.jpg?***" in answer.message
+    assert SECRET not in answer.message
