@@ -41,6 +41,20 @@ def value_at(values: Any, path: str) -> Any:
     return values
 
 
+def values_at(values: Any, path: str) -> list[Any]:
+    """Return all values at a dotted path, in the objects of lists too, as an index reads a document; a list at the end
+    counts as its values.
+    """
+    found = [values]
+    for name in path.split("."):
+        found = [inner[name] for inner in _flat(found) if isinstance(inner, dict) and name in inner]
+    return _flat(found)
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    return [inner for each in values for inner in (each if isinstance(each, list) else [each])]
+
+
 def unknown_key(path: str, known: Iterable[str]) -> str:
     """Return the error text for an unknown key at a dotted path, with the nearest of the known keys."""
     near = get_close_matches(path.rpartition(".")[2], known, n=1)

@@ -16,8 +16,8 @@ class ImageSection(Section):
     field: str | None = Field(
         None,
         description="Field with the URL of the row's image, or with a list of URLs: http, https, or a data URL "
-        "(data:image/png;base64,…).",
-        examples=["photo_url"],
+        "(data:image/png;base64,…). A dotted path is a field in an object, or in each object of a list.",
+        examples=["photo_url", "photos.url"],
     )
     url: str | None = Field(
         None,

@@ -16,7 +16,9 @@ PREDICT = "/_predict"
 
 
 class Flow:
-    """A run with a repair round, on a spec that finishes an hour after the run's start, or says something else."""
+    """A run with a repair round, on a spec that finishes an hour after the run's start, or says something else;
+    `sections` stand instead of its own.
+    """
 
     def __init__(
         self,
@@ -26,6 +28,7 @@ class Flow:
         finish_by: float | None = 1,
         model: dict[str, Any] | None = None,
         output_format: str = "jsonl",
+        sections: Any = None,
         **limits: Any,
     ) -> None:
         self.run = run
@@ -39,6 +42,7 @@ class Flow:
             "work_uri": f"file://{run.folder}/work",
             "wait": {"finish_by": finish_by, "poll_seconds": 0.05},
             "limits": {"max_straggler_usd": 1, "stragglers_per_second": 500, **limits},
+            **(sections or {}),
         }
         self.bundles = run.prepare(spec["input"]["uri"], spec=spec, model=None, model_parameters=None, work_uri=None)
         self.spec = run.xcoms["prepare", "spec"]

@@ -20,6 +20,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from opensearch_batch.operators import ReportOperator
 from tests.sandbox.approving import ask
 from tests.sandbox.bench import Run, Server
+from tests.sandbox.late import Flow, figures, time_is_up
+from tests.sandbox.test_erase import erase, kinds, provider_has
+from tests.sandbox.test_erase import through as erased_through
 from tests.sandbox.test_repair import Rounds, requests_of, sent
 
 Logged = Callable[[], str]
@@ -66,6 +69,17 @@ def url_of(number: int | str, host: str = "img.example") -> str:
 
 def pictures(count: int) -> list[dict[str, Any]]:
     return [{"id": f"row-{n}", "name": f"thing {n}", "photo": url_of(n)} for n in range(count)]
+
+
+def spec_of(run: Run, rows: list[dict[str, Any]], **sections: Any) -> dict[str, Any]:
+    return {
+        "name": "by_hand",
+        "model": {"name": MODEL, "endpoint": CHAT, "parameters": {"max_tokens": 50}},
+        "input": {"uri": run.write(rows), "prompt": "Caption {name}.", "images": {"field": "photo"}},
+        "output": {"uri": f"file://{run.out}"},
+        "work_uri": f"file://{run.folder}/work",
+        **sections,
+    }
 
 
 def parts_of(server: Server) -> list[list[dict[str, Any]]]:
@@ -209,14 +223,7 @@ def test_a_repair_round_sends_the_images_again(server: Server, chat_id: str, run
 def test_the_approval_shows_the_images_without_signature_or_content(run: Run) -> None:
     rows = pictures(3)
     rows[1]["photo"] = "data:image/png;base64," + base64.b64encode(SECRET.encode() * 100).decode()
-    spec: dict[str, Any] = {
-        "name": "captions",
-        "model": {"name": MODEL, "endpoint": CHAT, "parameters": {"max_tokens": 50}},
-        "input": {"uri": run.write(rows), "prompt": "Caption {name}.", "images": {"field": "photo"}},
-        "output": {"uri": f"file://{run.out}"},
-        "work_uri": f"file://{run.folder}/work",
-        "limits": {"ask_above_usd": 1000},
-    }
+    spec = spec_of(run, rows, limits={"ask_above_usd": 1000})
     run.prepare(rows, spec=spec, model=None, model_parameters=None, work_uri=None)
     question = ask(run)
     assert "https://img.example/0.jpg?***" in question.body
@@ -308,6 +315,13 @@ def test_documents_of_an_index_are_read_with_their_images(server: Server, chat_i
     assert run.xcoms["prepare", "plan"]["empty"] == 1
 
 
+def test_the_url_in_each_object_of_a_list_is_read(server: Server, chat_id: str, run: Run) -> None:
+    documents(server, a={"media": [{"cover": url_of("a")}, {"cover": url_of("b")}]}, empty={"media": [{}]})
+    through(run, chat_id, INDEX, images={"field": "media.cover"})
+    assert urls_of(server) == [[url_of("a"), url_of("b")]]
+    assert run.xcoms["prepare", "plan"]["empty"] == 1
+
+
 def test_documents_may_share_a_prompt_and_one_without_an_image_is_bad(server: Server, chat_id: str, run: Run) -> None:
     documents(server, a={"photo": url_of("a")}, b={"name": "b", "photo": url_of("b")})
     through(run, chat_id, INDEX, prompt="Caption it.")
@@ -339,3 +353,27 @@ def test_work_is_where_the_urls_lie(run: Run) -> None:
         path.name for path in Path(run.folder / "work").rglob("*") if path.is_file() and SECRET in path.read_text()
     ]
     assert holders == ["shard-00000.jsonl"]
+
+
+def test_rows_with_images_that_no_batch_has_answered_in_time_are_named(server: Server, chat_id: str, run: Run) -> None:
+    server.fault("cancel", fraction=0.4)
+    asked = {name: spec_of(run, pictures(10))[name] for name in ("model", "input")}
+    flow = Flow(run, chat_id, pictures(10), sections={**asked, "limits": {"max_failed_fraction": 1.0}})
+    flow.round()
+    time_is_up(run)
+    report = flow.report(flow.answer())
+    assert figures(report) == {"answered": 4, "failed": 6, "left": 6}
+    assert {row["code"] for row in run.landed("failures").values()} == {"batch_cancelled"}
+
+
+def test_an_erased_row_is_gone_with_its_images(server: Server, chat_id: str, run: Run) -> None:
+    rows = [*pictures(5), {"id": "person", "name": "a person", "photo": url_of("person")}]
+    model = {"name": MODEL, "endpoint": CHAT, "parameters": {"max_tokens": 50}}
+    reads = {"uri": run.write(rows), "prompt": "Caption {name}.", "images": {"field": "photo"}}
+    spec = erased_through(run, chat_id, rows, model=model, input=reads, output={"include": []})
+    assert provider_has(server, "person.jpg")
+    proof = erase(run.folder, spec)
+    assert (proof["state"], kinds(proof)) == ("erased", {"provider file", "work file", "results"})
+    assert not provider_has(server, "person.jpg")
+    left = [path.name for path in run.folder.rglob("*") if path.is_file() and b"person.jpg" in path.read_bytes()]
+    assert left == ["in.jsonl"]

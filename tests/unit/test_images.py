@@ -107,6 +107,29 @@ def test_what_is_no_image_is_named_by_its_field(value: Any, reason: str) -> None
     assert why({"id": "a", "photo": value}) == reason
 
 
+@pytest.mark.parametrize(
+    ("row", "urls"),
+    [
+        ({"photos": {"url": URL}}, (URL,)),
+        ({"photos": [{"url": URL}, {"url": DATA, "alt": "x"}]}, (URL, DATA)),
+        ({"photos": [{"url": [URL, DATA]}, {"alt": "no url"}]}, (URL, DATA)),
+        ({"photos.url": URL, "photos": {"url": "other"}}, (URL,)),
+        ({"photos.url": None, "photos": [{"url": URL}]}, (URL,)),
+    ],
+)
+def test_a_dotted_path_reaches_into_objects_and_into_the_objects_of_lists(
+    row: dict[str, Any], urls: tuple[str, ...]
+) -> None:
+    assert image_urls(ImageSection(field="photos.url"), 3)(row) == urls
+
+
+@pytest.mark.parametrize(
+    "photos", [None, [], {}, [{}], {"url": []}, [{"url": None}], "https://img.example/a.jpg", [[]]]
+)
+def test_a_dotted_path_that_leads_nowhere_is_no_image(photos: Any) -> None:
+    assert why({"photos": photos}, ImageSection(field="photos.url")).startswith("the row has no image in 'photos.url'")
+
+
 def test_a_row_without_the_field_says_what_it_has() -> None:
     assert why({"id": "a", "text": "x"}) == "the row has no image in 'photo' (it has id, text)"
 

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from opensearch_batch import providers
+from opensearch_batch.land.reconcile import Failure, Fate, Tally, join
 from opensearch_batch.providers.openai.output import read_line
 from opensearch_batch.unsigned import unsigned
 
@@ -58,3 +60,10 @@ def test_a_vendors_words_about_a_row_have_no_signature(response: dict[str, objec
     answer = read_line(json.dumps({"custom_id": "a", "response": response}).encode())
     assert "https://bucket.example/a.jpg?***" in answer.message
     assert SECRET not in answer.message
+
+
+def test_a_models_own_words_lose_the_signature_where_they_land() -> None:
+    refusal = {"choices": [{"message": {"content": None, "refusal": f"I cannot open {URL}"}}]}
+    line = {"custom_id": "a", "response": {"status_code": 200, "body": refusal}}
+    (row,) = join(["a"], [json.dumps(line).encode()], providers.DEFAULT, Fate(), Tally())
+    assert row == Failure("a", "no_output", "I cannot open https://bucket.example/a.jpg?***")

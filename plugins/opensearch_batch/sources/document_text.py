@@ -9,6 +9,7 @@ from opensearch_batch.dotted import value_at, with_dotted
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.columns import text_leaves_of
 from opensearch_batch.sources.hashed import hash_of_documents
+from opensearch_batch.sources.images import images_at
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.templates import wording_of
 from opensearch_batch.spec import BatchSpec
@@ -43,7 +44,7 @@ def filled_in(fields: dict[str, Any], leaves: Sequence[str], images: Sequence[st
     for name, value in found.items():
         if isinstance(value, list | dict):
             raise WrongRow(f"{name!r} holds {'a list' if isinstance(value, list) else 'an object'}, and no text")
-    others = [fields.get(name, value_at(fields, name)) for name in images]
+    others = [value for name in images for value in images_at(fields, name)]
     if all(_is_empty(value) for value in (*found.values(), *others)):
         return None
     missing = {name: "" for name, value in found.items() if value is None}
@@ -51,4 +52,4 @@ def filled_in(fields: dict[str, Any], leaves: Sequence[str], images: Sequence[st
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+    return value is None or (isinstance(value, str) and not value.strip())

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opensearch_batch import providers
+from opensearch_batch.dotted import values_at
 from opensearch_batch.image_section import ImageSection
 from opensearch_batch.sources.records import ImagesOf, WrongRow, filled
 from opensearch_batch.spec import BatchSpec
@@ -44,12 +45,19 @@ def image_urls(section: ImageSection, most: int) -> ImagesOf:
 def _values(section: ImageSection, row: Mapping[str, Any]) -> list[Any]:
     if section.url is not None:
         return [filled(section.url, row, "input.images.url")]
-    value = row.get(section.field or "")
-    values = list(value) if isinstance(value, list | tuple) else [value]
+    values = images_at(row, section.field or "")
     if values in ([], [None], [""]):
         have = "it is empty" if section.field in row else f"it has {', '.join(sorted(row))}"
         raise WrongRow(f"the row has no image in {section.field!r} ({have})")
     return values
+
+
+def images_at(row: Mapping[str, Any], field: str) -> list[Any]:
+    """Return what a row has in a field, or at a dotted path: photos.url of a list of photos is the URL of each."""
+    value = row.get(field)
+    if value is None and "." in field:
+        return values_at(row, field)
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _why_no_url(value: Any) -> str | None:
