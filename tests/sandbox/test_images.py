@@ -220,6 +220,18 @@ def test_a_repair_round_sends_the_images_again(server: Server, chat_id: str, run
     assert all(by_id[line["custom_id"]] == line for line in again)
 
 
+def test_an_image_that_came_too_slowly_is_fetched_again_in_a_repair_round(
+    server: Server, chat_id: str, run: Run
+) -> None:
+    server.fault("fail_rows", count=2, code="invalid_value", message=f"Timeout while downloading {url_of(0)}.")
+    rounds = Rounds(run, chat_id, **ASKED, rows=pictures(10))
+    (fetched,) = rounds.shards()
+    assert fetched["landed"][0]["passing"] == {"invalid_value": 2}
+    rounds.repair()
+    assert rounds.report()["answered"] == 10
+    assert [name for name, text in written_by(run) if SECRET in text] == []
+
+
 def test_the_approval_shows_the_images_without_signature_or_content(run: Run) -> None:
     rows = pictures(3)
     rows[1]["photo"] = "data:image/png;base64," + base64.b64encode(SECRET.encode() * 100).decode()

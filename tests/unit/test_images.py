@@ -98,6 +98,7 @@ NO_URL = "is no URL: http://…, https://…, or data:image/…;base64,…, with
         ('https://img.example/a"b.jpg', f"the image in 'photo' {NO_URL}"),
         ("data:text/html;base64,aaaa", "the image in 'photo' is a data URL other than data:image/…;base64,…"),
         ("data:image/png,aaaa", "the image in 'photo' is a data URL other than data:image/…;base64,…"),
+        (DATA.upper(), "the image in 'photo' is a data URL other than data:image/…;base64,…"),
         ("data:image/png;base64,", "the image in 'photo' is a data URL other than data:image/…;base64,…"),
         ("data:image/png;base64,a b", "the image in 'photo' is a data URL other than data:image/…;base64,…"),
         ([URL] * 4, "the row has 4 images in 'photo', and a request takes 3"),
@@ -145,6 +146,10 @@ def test_a_template_makes_one_url() -> None:
     of = image_urls(section, 1)
     assert of({"sku": "k-7", "meta": {"no": 2}}) == ("https://img.example/k-7/2.jpg",)
     assert why({"sku": "a b", "meta": {"no": 2}}, section).startswith("the image in input.images.url is no URL")
+    assert why({"sku": None, "meta": {"no": 2}}, section) == "input.images.url asks for 'sku', which is empty"
+    assert why({"sku": "a", "meta": {"no": ""}}, section) == "input.images.url asks for 'meta[no]', which is empty"
+    assert image_urls(ImageSection(url="https://img.example/{no[0]}"), 1)({"no": [0, 1]}) == ("https://img.example/0",)
+    assert why({"sku": "a", "meta": 7}, section).startswith("input.images.url asks for ")
     assert why({"meta": {}}, section) == "input.images.url asks for 'sku', the row has meta"
 
 

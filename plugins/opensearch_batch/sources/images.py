@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from string import Formatter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ from opensearch_batch.sources.records import ImagesOf, WrongRow, filled
 from opensearch_batch.spec import BatchSpec
 
 URL = re.compile(r"https?://[^\s\x00-\x20\x7f\"<>\\\ud800-\udfff]+", re.IGNORECASE)
-DATA = re.compile(r"data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}", re.IGNORECASE)
+DATA = re.compile(r"data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]+={0,2}")
 
 
 def images_of(spec: BatchSpec) -> ImagesOf | None:
@@ -44,12 +46,22 @@ def image_urls(section: ImageSection, most: int) -> ImagesOf:
 
 def _values(section: ImageSection, row: Mapping[str, Any]) -> list[Any]:
     if section.url is not None:
-        return [filled(section.url, row, "input.images.url")]
+        return [_made(section.url, row)]
     values = images_at(row, section.field or "")
     if values in ([], [None], [""]):
         have = "it is empty" if section.field in row else f"it has {', '.join(sorted(row))}"
         raise WrongRow(f"the row has no image in {section.field!r} ({have})")
     return values
+
+
+def _made(template: str, row: Mapping[str, Any]) -> str:
+    """A field without a value would stand in the URL as None, or leave a hole."""
+    for _, name, _, _ in Formatter().parse(template):
+        with suppress(LookupError, AttributeError, TypeError, ValueError):
+            value, _ = Formatter().get_field(name or "", (), row)
+            if value is None or value == "":
+                raise WrongRow(f"input.images.url asks for {name!r}, which is empty")
+    return filled(template, row, "input.images.url")
 
 
 def images_at(row: Mapping[str, Any], field: str) -> list[Any]:

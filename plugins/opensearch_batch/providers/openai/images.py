@@ -16,6 +16,10 @@ RESPONSES = "/v1/responses"
 MOST = 1500
 """And 512 MB a request, which no input file of a batch reaches."""
 DETAILS = ("auto", "low", "high", "original")
+SLOW = "Timeout while downloading "
+"""How a row's message begins whose image did not come in time; the code is that of a wrong value, and the same image
+may come later: https://github.com/vercel/ai/issues/8857, https://github.com/riverscuomo/cuomputer/issues/95.
+"""
 IMAGE_PARTS = ("image_url", "input_image")
 
 
@@ -46,6 +50,11 @@ def texts(line: Mapping[str, Any]) -> list[str]:
     if content and isinstance(content[0], dict) and "role" in content[0]:
         content = content[0]["content"]
     return [part["text"] if isinstance(part, dict) else part for part in content if not _is_image(part)]
+
+
+def was_slow(message: str) -> bool:
+    """Whether a row failed because its image did not come in time."""
+    return message.startswith(SLOW)
 
 
 def _is_image(part: Any) -> bool:

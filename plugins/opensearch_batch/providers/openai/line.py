@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from opensearch_batch.flow.answers import Answer, Usage
+from opensearch_batch.providers.openai.images import was_slow
 from opensearch_batch.providers.openai.relayed import RELAYED, relayed_passes
 from opensearch_batch.providers.passing import passes
 from opensearch_batch.providers.protocol import UnreadableLine
@@ -92,7 +93,7 @@ def read_any(line: AnyLine) -> Answer:
 def _reason(custom_id: str, status: int | None, error: Any) -> Answer:
     code, message = reason(error)
     code = code or str(status or "error")
-    passing = passes(code, status) or (code == RELAYED and relayed_passes(message))
+    passing = passes(code, status) or (code == RELAYED and relayed_passes(message)) or was_slow(message)
     return Answer(custom_id, code=code, message=message, passing=passing)
 
 
