@@ -389,3 +389,21 @@ def test_an_erased_row_is_gone_with_its_images(server: Server, chat_id: str, run
     assert not provider_has(server, "person.jpg")
     left = [path.name for path in run.folder.rglob("*") if path.is_file() and b"person.jpg" in path.read_bytes()]
     assert left == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("forget", ["document", "text"])
+def test_a_document_whose_text_is_forgotten_keeps_its_images_and_the_proof_says_so(
+    server: Server, chat_id: str, run: Run, forget: str
+) -> None:
+    documents(server, person={"name": "a person", "photo": url_of("person")})
+    model = {"name": MODEL, "endpoint": CHAT, "parameters": {"max_tokens": 50}}
+    reads = {"uri": INDEX, "prompt": "Caption {name}.", "images": {"field": "photo"}}
+    spec = erased_through(run, chat_id, [], model=model, input=reads, output={"include": []})
+    proof = erase(run.folder, spec, forget=forget)
+    assert not provider_has(server, "person.jpg")
+    said = any("photo of the document, where its images are" in each["what"] for each in proof["not_removed"])
+    assert said == (forget == "text")
+    kept = server.http.get("/things/_doc/person")
+    assert kept.is_success == (forget == "text")
+    if kept.is_success:
+        assert kept.json()["_source"] == {"name": None, "photo": url_of("person")}

@@ -8,6 +8,7 @@ from opensearch_batch.erase.looking import Looked
 from opensearch_batch.erase.order import Order
 from opensearch_batch.erase.proof import NotRemoved
 from opensearch_batch.reuse.record import ASKED_AT_ONCE, find
+from opensearch_batch.sources.columns import image_leaves_of
 
 SHOWN = 5
 
@@ -21,6 +22,11 @@ def stays(order: Order, looked: Looked) -> Iterator[NotRemoved]:
             "OpenSearch keeps a deleted document on disk, where no search finds it, until segments merge: POST "
             f"/{index.replace(', ', ',')}/_forcemerge?only_expunge_deletes=true. Snapshots are the cluster's own",
         )
+        if order.forget == "text" and (fields := image_leaves_of(spec)):
+            yield NotRemoved(
+                f"{', '.join(fields)} of the document, where its images are",
+                "forget: text empties the fields of the text alone; empty these, or erase the document",
+            )
     else:
         yield NotRemoved(
             spec.input.uri, "the input is the user's: a row that stays there is sent again by the next run"
