@@ -1,0 +1,47 @@
+"""The start of a run: the input prepared first, then connector and model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.sdk import XComArg, literal
+
+from opensearch_batch.operators import CreateConnectorOperator, PrepareInputOperator, RegisterModelOperator
+from opensearch_batch.spec import BatchSpec
+
+
+@dataclass(frozen=True)
+class Start:
+    """The tasks before the first bundle."""
+
+    prepare: PrepareInputOperator
+    connector: CreateConnectorOperator
+    model: RegisterModelOperator
+
+    @property
+    def spec(self) -> Any:
+        """The run's own spec, read and overridden."""
+        return XComArg(self.prepare, key="spec")
+
+    @property
+    def plan(self) -> Any:
+        return XComArg(self.prepare, key="plan")
+
+
+def start_of(spec: BatchSpec | str, input_uri: Any, overrides: Any) -> Start:
+    prepare = PrepareInputOperator(task_id="prepare_input", spec=given(spec), input_uri=input_uri, overrides=overrides)
+    resolved: Any = XComArg(prepare, key="spec")
+    connector = CreateConnectorOperator(task_id="create_connector", spec=resolved)
+    model = RegisterModelOperator(task_id="register_model", spec=resolved, connector_id=connector.output)
+    return Start(prepare, connector, model)
+
+
+def given(spec: BatchSpec | str) -> Any:
+    """Return the spec for a task. Airflow fills in templates of a task's arguments, and must leave that of the rows."""
+    if isinstance(spec, str):
+        return spec
+    values = spec.to_dict()
+    if spec.input.template is not None:
+        values["input"] = {**values["input"], "template": literal(spec.input.template)}
+    return values
