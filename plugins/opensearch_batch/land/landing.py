@@ -18,8 +18,9 @@ from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.data_files import Format
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
+from opensearch_batch.land.lines import Reader
 from opensearch_batch.land.output_check import checking, schema_of
-from opensearch_batch.land.reconcile import Failure, Fate, Reader, Tally, fate, join
+from opensearch_batch.land.reconcile import Failure, Fate, Tally, fate, join
 from opensearch_batch.land.row_fields import RowFields, row_fields
 from opensearch_batch.land.tag import tag_of
 from opensearch_batch.prepare.grouping import Groups

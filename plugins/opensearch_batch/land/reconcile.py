@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from opensearch_batch.errors import ReasonsUnread, UnknownAnswer
+from opensearch_batch.errors import ReasonsUnread
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
+from opensearch_batch.land.lines import Reader, read_answers
 from opensearch_batch.land.vectors import is_vector, is_zero, words_of
-from opensearch_batch.prepare.grouping import Groups, by_row
-from opensearch_batch.providers.protocol import UnreadableLine
-from opensearch_batch.providers.reading import with_nulls
+from opensearch_batch.prepare.grouping import Groups
 from opensearch_batch.scrubbing import scrubbed
 from opensearch_batch.unsigned import unsigned
 
@@ -47,15 +46,6 @@ ZERO_VECTORS, TRUNCATED = "zero_vectors", "truncated"
 
 NAMED = 10
 """So many ids of every kind of trouble are named; all ids are counted."""
-
-UNREAD = (
-    "Nothing of the job landed, and none of its rows is sent again. Its files stay at the provider: once a version "
-    "reads them, clear fetch_output; to clear submit_batch would not help."
-)
-"""The end of an error about a job's output as a whole."""
-
-DEEP = 250
-"""So many levels of a line, and more, are beyond JSON libraries (orjson writes 254)."""
 
 EXAMPLES_A_CODE = 3
 MESSAGE_CHARACTERS = 300
@@ -186,17 +176,6 @@ def fate(
     )
 
 
-class Reader(Protocol):
-    """Reads lines with answers; every provider is one. The members' errors are those of Provider."""
-
-    @property
-    def NAME(self) -> str: ...
-
-    def read_line(self, raw: bytes) -> Answer: ...
-
-    def read_many(self, raw: bytes) -> Iterator[Answer | None]: ...
-
-
 ANY = Asked()
 Check = Callable[[Answer], Answer]
 
@@ -222,12 +201,21 @@ def join(
     missing, go again and be paid for twice.
     """
     seen = dict.fromkeys(ids, False)
-    readable, dimensions = 0, _dimensions_of(asked)
-    first: list[Answer] = []
+    answers = read_answers(_noting_reasons(lines, tally), provider, groups, tally, job_name)
+    checked = answers if check is None else map(check, answers)
+    yield from _judged(_first_about(seen, checked, groups, tally), asked, tally)
+    end = Fate(REASONS_UNREAD, tally.reasons_unread, passing=False) if tally.reasons_unread else fate
+    for row_id, done in seen.items():
+        if not done:
+            yield tally.count(Failure(row_id, end.code, end.message, end.passing))
+
+
+def _first_about(
+    seen: dict[str, bool], answers: Iterable[Answer], groups: Groups | None, tally: Tally
+) -> Iterator[Answer]:
+    """Yield the first answer about each id, and mark the id as seen; others are foreign or duplicates."""
     replied: set[str] = set()
-    answers = _read(_noting_reasons(lines, tally), provider, groups, tally, job_name)
-    for answer in answers if check is None else map(check, answers):
-        readable += 1
+    for answer in answers:
         if (known := seen.get(answer.id)) is None:
             tally.foreign += 1
             tally.name("foreign", scrubbed(answer.id))
@@ -240,28 +228,30 @@ def join(
                 tally.replied += 1
                 if groups:
                     replied.add(answer.id)
-            if failure := _without_answer(answer, asked):
-                tally.usage += answer.usage
-                yield tally.count(failure)
-            elif dimensions is not None:
-                yield _of_length(dimensions, answer, asked, tally)
-            else:
-                first.append(answer)
-                if len(first) == FIRST:
-                    dimensions = _most_common(first)
-                    yield from (_of_length(dimensions, each, asked, tally) for each in first)
-                    first.clear()
-    if tally.unreadable and not readable:
-        raise UnknownAnswer(f"{job_name}: no line of its output can be read; {tally.first_unreadable}. {UNREAD}")
+            yield answer
     if groups:
         tally.replied = sum(not replied.isdisjoint(ids_of_one) for ids_of_one in groups.values())
+
+
+def _judged(answers: Iterable[Answer], asked: Asked, tally: Tally) -> Iterator[Answer | Failure]:
+    """Yield each answer, or why it is none. Where no length was asked for, the FIRST answers wait until they tell."""
+    dimensions = _dimensions_of(asked)
+    first: list[Answer] = []
+    for answer in answers:
+        if failure := _without_answer(answer, asked):
+            tally.usage += answer.usage
+            yield tally.count(failure)
+        elif dimensions is not None:
+            yield _of_length(dimensions, answer, asked, tally)
+        else:
+            first.append(answer)
+            if len(first) == FIRST:
+                dimensions = _most_common(first)
+                yield from (_of_length(dimensions, each, asked, tally) for each in first)
+                first.clear()
     if first:
         dimensions = _most_common(first)
         yield from (_of_length(dimensions, each, asked, tally) for each in first)
-    end = Fate(REASONS_UNREAD, tally.reasons_unread, passing=False) if tally.reasons_unread else fate
-    for row_id, done in seen.items():
-        if not done:
-            yield tally.count(Failure(row_id, end.code, end.message, end.passing))
 
 
 def _noting_reasons(lines: Iterable[bytes], tally: Tally) -> Iterator[bytes]:
@@ -300,55 +290,6 @@ def _of_length(dimensions: int, answer: Answer, asked: Asked, tally: Tally) -> A
     named = asked.dimensions is not None
     others = f"{dimensions} were asked for" if named else f"others of this job have {dimensions}"
     return tally.count(Failure(answer.id, OTHER_DIMENSIONS, f"the vector has {answer.dimensions} numbers, {others}"))
-
-
-def _read(
-    lines: Iterable[bytes], provider: Reader, groups: Groups | None, tally: Tally, job_name: str
-) -> Iterator[Answer]:
-    """Yield the answers in the lines; the tally counts unreadable lines, and unreadable parts, but not blank lines."""
-    for number, raw in enumerate(lines, start=1):
-        if not raw.strip():
-            continue
-        try:
-            for answer in _answers(raw, provider, groups):
-                if answer is None:
-                    tally.cannot_read(number, "a part of it has another shape")
-                else:
-                    yield answer
-        except UnreadableLine as error:
-            tally.cannot_read(number, str(error))
-        except Exception as error:  # whatever it is, a reader of ours or of another package is at fault, and no row
-            if _is_too_deep(error, raw):
-                tally.cannot_read(number, "it is nested too deeply")
-                continue
-            kind = type(error).__name__
-            raise UnknownAnswer(
-                f"{job_name}: the reader of provider {provider.NAME!r} failed at line {number} of the job's output: "
-                f"{kind}: {error}. That is a fault of the reader, not of a row. {UNREAD}"
-            ) from error
-
-
-def _is_too_deep(error: Exception, raw: bytes) -> bool:
-    """Whether the line, and not the reader, is at fault for an end of the stack; orjson's own error is a TypeError."""
-    ended = isinstance(error, RecursionError) or "Recursion limit" in str(error)
-    return ended and raw.count(b"[") + raw.count(b"{") >= DEEP
-
-
-def _answers(raw: bytes, provider: Reader, groups: Groups | None) -> Iterator[Answer | None]:
-    """Yield what a line says; a number that JSON cannot have, such as NaN, is read as null."""
-    begun = False
-    try:
-        for answer in _answers_in(raw, provider, groups):
-            begun = True
-            yield answer
-    except UnreadableLine:
-        if begun or (plain := with_nulls(raw)) is None:
-            raise
-        yield from _answers_in(plain, provider, groups)
-
-
-def _answers_in(raw: bytes, provider: Reader, groups: Groups | None) -> Iterable[Answer | None]:
-    return (provider.read_line(raw),) if groups is None else by_row(provider.read_many(raw), groups)
 
 
 @dataclass(frozen=True)
