@@ -6,12 +6,12 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Protocol
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.shards import Shard
@@ -117,63 +117,88 @@ def write_shards(
     Raise InputError for a request over the limits of every shard; earlier shards have been written by then.
     """
     source = _Ahead(requests, limits.least)
-    index = 0
-    while (held := source.head) is not None:
+    for index in count():
+        if (held := source.head) is None:
+            return
         if not limits.allow_alone(held):
             raise InputError(f"{held.origin}: {limits.refusal(held)}")
         uri, opened = open_file(index)
-        ids_uri, opened_ids = open_ids(index) if open_ids else (None, None)
-        fields_uri, opened_fields = open_fields(index) if open_fields else (UNSET, None)
-        digest, count, size, rows, text_bytes, twins, images = hashlib.sha256(), 0, 0, 0, 0, 0, 0
-        with ExitStack() as stack:
-            out = stack.enter_context(opened)
-            ids = stack.enter_context(opened_ids) if opened_ids else None
-            fields = stack.enter_context(opened_fields) if opened_fields else None
-            while (held := source.head) is not None and limits.allow(
-                count + 1, size + len(held.raw), rows + held.rows, text_bytes + held.text_bytes
-            ):
-                if (
-                    count >= limits.least
-                    and source.is_least
-                    and not source.rest_fits(limits, count, size, rows, text_bytes)
-                ):
-                    break
-                out.write(held.raw)
-                if ids:
-                    ids.write(held.ids)
-                if fields:
-                    fields.write(held.fields)
-                    for twin in chain.from_iterable(held.twins):
-                        fields.write(twin.fields)
-                digest.update(held.raw)
-                count, size, rows = count + 1, size + len(held.raw), rows + held.rows
-                text_bytes, twins = text_bytes + held.text_bytes, twins + held.twin_count
-                images += held.images
-                source.take()
-            if count < limits.least:
-                raise InputError(
-                    f"shard {index} would have {counted(count, 'request')}, and the provider takes no job with fewer "
-                    f"than {limits.least}: give it more rows, raise limits.max_requests, or say limits.min_requests if "
-                    "your account may have fewer."
-                )
-            for beside in (ids, fields):
-                if beside:
-                    beside.commit()
-            out.commit()
-        tokens = estimate_tokens(text_bytes)
-        yield Shard(
+        ids_uri, opened_ids = open_ids(index) if open_ids else (None, nullcontext())
+        fields_uri, opened_fields = open_fields(index) if open_fields else (UNSET, nullcontext())
+        with opened as out, opened_ids as ids, opened_fields as fields:
+            filling = _Filling(out, ids, fields)
+            filling.take_from(source, limits)
+            _refuse_too_few(index, filling.requests, limits.least)
+            filling.commit()
+        yield filling.shard(index, uri, ids_uri, fields_uri)
+
+
+def _refuse_too_few(index: int, requests: int, least: int) -> None:
+    if requests < least:
+        raise InputError(
+            f"shard {index} would have {counted(requests, 'request')}, and the provider takes no job with fewer "
+            f"than {least}: give it more rows, raise limits.max_requests, or say limits.min_requests if "
+            "your account may have fewer."
+        )
+
+
+class _Filling:
+    """A shard as it fills: its open files, and the sums of what they hold."""
+
+    def __init__(self, out: ShardFile, ids: ShardFile | None, fields: ShardFile | None) -> None:
+        self._out, self._ids, self._fields = out, ids, fields
+        self._digest = hashlib.sha256()
+        self.requests = self.size = self.rows = self.text_bytes = self.twins = self.images = 0
+
+    def take_from(self, source: _Ahead, limits: ShardLimits) -> None:
+        """Take as many requests as the limits allow, but leave the next shard enough to be a shard."""
+        while (held := source.head) is not None and self._allows(held, limits):
+            if self.requests >= limits.least and source.is_least and not source.rest_fits(self, limits):
+                return
+            self._add(held)
+            source.take()
+
+    def _allows(self, held: Request, limits: ShardLimits) -> bool:
+        return limits.allow(
+            self.requests + 1, self.size + len(held.raw), self.rows + held.rows, self.text_bytes + held.text_bytes
+        )
+
+    def _add(self, held: Request) -> None:
+        self._out.write(held.raw)
+        if self._ids:
+            self._ids.write(held.ids)
+        if self._fields:
+            self._fields.write(held.fields)
+            for twin in chain.from_iterable(held.twins):
+                self._fields.write(twin.fields)
+        self._digest.update(held.raw)
+        self.requests += 1
+        self.size += len(held.raw)
+        self.rows += held.rows
+        self.text_bytes += held.text_bytes
+        self.twins += held.twin_count
+        self.images += held.images
+
+    def commit(self) -> None:
+        """The shard last: where it is, the files beside it are."""
+        for beside in (self._ids, self._fields):
+            if beside:
+                beside.commit()
+        self._out.commit()
+
+    def shard(self, index: int, uri: str, ids_uri: str | None, fields_uri: str | UnsetType) -> Shard:
+        return Shard(
             index,
             uri,
-            digest.hexdigest(),
-            rows,
-            size,
-            tokens,
+            self._digest.hexdigest(),
+            self.rows,
+            self.size,
+            estimate_tokens(self.text_bytes),
             ids_uri,
             fields_uri=fields_uri,
-            twins=twins or UNSET,
-            images=images or UNSET,
+            twins=self.twins or UNSET,
+            images=self.images or UNSET,
         )
-        index += 1
 
 
 class _Ahead:
@@ -197,13 +222,13 @@ class _Ahead:
         """No more requests will come, and the held requests are just enough for a shard."""
         return len(self._held) == self._least
 
-    def rest_fits(self, limits: ShardLimits, requests: int, size: int, inputs: int, text_bytes: int) -> bool:
+    def rest_fits(self, filling: _Filling, limits: ShardLimits) -> bool:
         """Tell whether all held requests go into the same shard."""
         return limits.allow(
-            requests + len(self._held),
-            size + sum(len(each.raw) for each in self._held),
-            inputs + sum(each.rows for each in self._held),
-            text_bytes + sum(each.text_bytes for each in self._held),
+            filling.requests + len(self._held),
+            filling.size + sum(len(each.raw) for each in self._held),
+            filling.rows + sum(each.rows for each in self._held),
+            filling.text_bytes + sum(each.text_bytes for each in self._held),
         )
 
 
