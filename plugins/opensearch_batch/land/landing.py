@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 
@@ -18,6 +18,7 @@ from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.data_files import Format
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
+from opensearch_batch.flow.output_schema import OutputSchema
 from opensearch_batch.land.lines import Reader
 from opensearch_batch.land.output_check import checking, schema_of
 from opensearch_batch.land.reconcile import Failure, Fate, Tally, fate, join
@@ -27,7 +28,7 @@ from opensearch_batch.prepare.grouping import Groups
 from opensearch_batch.prepare.row_ids import row_groups, row_ids
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
-from opensearch_batch.sinks.formats import open_results
+from opensearch_batch.sinks.formats import ResultFile, open_results
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.storage import remove, remove_begun
 
@@ -111,38 +112,58 @@ def land_answers(
 
     `refuse` raises, before anything appears, where the lines cannot be all.
     """
-    job, groups, output_uri = sent.job, sent.groups, target.output_uri
-    part = job.shard.part if job.shard else job.key[-12:]
-    name = f"{target.run_key}-{part}-{_tag(job, tally)}"
-    with ExitStack() as stack:
-        about = {"model_id": job.model_id, "run": target.run_key, "shard": part, "batch_id": job.provider_job_id}
-        types = dict((job.shard.field_types if job.shard else None) or ())
-        fields = stack.enter_context(row_fields([job.shard] if job.shard else []))
-        schema = schema_of(job.shard)
-        columns = schema.columns if schema else {}
-        results = stack.enter_context(
-            open_results(f"{output_uri}/results-{name}", target.format, about, types, columns)
-        )
-        failures = stack.enter_context(JsonLines(f"{output_uri}/failures-{name}.jsonl"))
-        handed_on = stack.enter_context(_handed_on(job, tally))
-        asked = (job.shard.asked if job.shard else None) or Asked()
-        check = checking(schema) if schema else None
-        joined = join(sent.ids, lines, reader, end, tally, groups, job.name, asked, check)
-        twins = (job.shard.twins if job.shard else 0) or 0
+    job, schema = sent.job, schema_of(sent.job.shard)
+    asked = (job.shard.asked if job.shard else None) or Asked()
+    twins = (job.shard.twins if job.shard else 0) or 0
+    check = checking(schema) if schema else None
+    with row_fields([job.shard] if job.shard else []) as fields, _files(job, target, tally, schema) as files:
+        joined = join(sent.ids, lines, reader, end, tally, sent.groups, job.name, asked, check)
         for row in _with_twins(joined, fields, tally) if twins else joined:
             if isinstance(row, Answer):
-                results.add(row, fields.of(row.id))
-            elif handed_on and tally.hands_on(row):
-                handed_on.add_line(row.handed_on)
+                files.results.add(row, fields.of(row.id))
+            elif files.handed_on and tally.hands_on(row):
+                files.handed_on.add_line(row.handed_on)
             else:
-                failures.add_line(row.line)
+                files.failures.add_line(row.line)
         refuse()
-        result_file, failure_file = results.commit(), failures.commit()
-        repair_file = handed_on.commit() if handed_on else None
+        return replace(
+            _counted(job, len(sent.ids) + twins, tally),
+            results=files.results.commit(),
+            failures=files.failures.commit(),
+            repair=files.handed_on.commit() if files.handed_on else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The open files in which a job's rows end; `handed_on` where a repair round may follow."""
+
+    results: ResultFile
+    failures: JsonLines
+    handed_on: JsonLines | None
+
+
+@contextmanager
+def _files(job: Job, target: Target, tally: Tally, schema: OutputSchema | None) -> Generator[_Files, None, None]:
+    part = job.shard.part if job.shard else job.key[-12:]
+    name = f"{target.run_key}-{part}-{_tag(job, tally)}"
+    about = {"model_id": job.model_id, "run": target.run_key, "shard": part, "batch_id": job.provider_job_id}
+    types = dict((job.shard.field_types if job.shard else None) or ())
+    columns = schema.columns if schema else {}
+    with (
+        open_results(f"{target.output_uri}/results-{name}", target.format, about, types, columns) as results,
+        JsonLines(f"{target.output_uri}/failures-{name}.jsonl") as failures,
+        _handed_on(job, tally) as handed_on,
+    ):
+        yield _Files(results, failures, handed_on)
+
+
+def _counted(job: Job, records: int, tally: Tally) -> Landed:
+    """Return the Landed without files and usage."""
     return Landed(
         job=job,
         state="completed",
-        records=len(sent.ids) + twins,
+        records=records,
         answered=tally.answered,
         failed=tally.failed,
         missing=tally.missing,
@@ -154,10 +175,7 @@ def land_answers(
         codes=tally.codes,
         named=tally.named,
         examples=tally.examples,
-        results=result_file,
-        failures=failure_file,
         passing=tally.passing,
-        repair=repair_file,
         zero_vectors=tally.zero_vectors,
         truncated=tally.truncated,
     )
