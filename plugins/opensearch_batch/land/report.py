@@ -187,20 +187,14 @@ def sum_up(
     the bad rows of the input, `reused` the rows that were not sent. Raise Terminal for more ends than rows.
     """
     unsent = [*left, *([bad] if bad else [])]
-    once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
-    parts = sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
+    parts = _each_once(landed)
     total: dict[str, Any] = {name: sum(getattr(part, name) or 0 for part in parts) for name in _SUMS}
     total["failed"] += sum(rest.tally.failed for rest in unsent)
     counts: list[Landed | Tally] = [*parts, *(rest.tally for rest in unsent)]
     usage = Usage(total["input_tokens"], total["output_tokens"], total["instance_seconds"])
     total["answered"] += reused.rows if reused else 0
     records = plan.records + (plan.twins or 0) + (bad.tally.failed if bad else 0) + (reused.rows if reused else 0)
-    total["missing"] = records - total["answered"] - total["failed"]
-    if total["missing"] < 0:
-        raise Terminal(
-            f"{records} rows were planned, and {total['answered'] + total['failed']} have an end: some landed are not "
-            "of this plan, so the run cannot be judged. Clear what lands its answers, with what follows"
-        )
+    total["missing"] = _missing(records, total["answered"] + total["failed"])
     return Report(
         records=records,
         shards=plan.shards,
@@ -225,6 +219,21 @@ def sum_up(
         bad_rows=bad.tally.failed if bad else UNSET,
         **total,
     )
+
+
+def _each_once(landed: Iterable[Landed]) -> list[Landed]:
+    """Return the landed shards by round and index; of a shard that landed twice, the last."""
+    once = {part.job.shard.uri if part.job.shard else part.job.key: part for part in landed}
+    return sorted(once.values(), key=lambda part: (part.job.round, part.job.shard.index if part.job.shard else 0))
+
+
+def _missing(records: int, ended: int) -> int:
+    if ended > records:
+        raise Terminal(
+            f"{records} rows were planned, and {ended} have an end: some landed are not "
+            "of this plan, so the run cannot be judged. Clear what lands its answers, with what follows"
+        )
+    return records - ended
 
 
 _COUNTED = ("answered", "failed", "duplicates", "foreign", "unreadable", "zero_vectors", "truncated")
