@@ -65,32 +65,9 @@ def prepare_repair(
         for parts in fetched:
             bundle: list[Shard] = []
             for group in _groups(parts):
-                handed_on = sum(1 for part in group for row in _failures(part.file.uri) if row.twin_of is None)
-                if handed_on < limits.least:
-                    log.warning("%d rows are too few for a job (%d): they keep their reasons", handed_on, limits.least)
+                if _too_few(group, limits.least):
                     continue
-                with (
-                    row_fields([part.shard for part in group]) as fields,
-                    closing(_rows_again(group, provider, fields)) as rows,
-                ):
-                    grouped = any(part.shard.ids_uri for part in group)
-                    open_ids = opener(folder, ".ids.jsonl", first=count) if grouped else None
-                    with_fields = any(part.shard.fields_uri for part in group)
-                    open_fields = opener(folder, ".fields.jsonl", first=count) if with_fields else None
-                    open_shard = opener(folder, ".jsonl", first=count)
-                    made = list(write_shards(rows, open_shard, limits, open_ids, open_fields))
-                before = group[0].shard
-                made = [
-                    replace(
-                        shard,
-                        index=count + shard.index,
-                        round=before.round + 1,
-                        asked=before.asked,
-                        field_types=before.field_types,
-                        schema_uri=before.schema_uri,
-                    )
-                    for shard in made
-                ]
+                made = _shards_of(group, provider, folder, limits, count)
                 taken.append(Taken([part.file.uri for part in group], made))
                 bundle += made
                 count += len(made)
@@ -100,6 +77,35 @@ def prepare_repair(
         remove(folder, recursive=True)
         raise
     return taken, bundles
+
+
+def _too_few(group: Sequence[HandedOn], least: int) -> bool:
+    handed_on = sum(1 for part in group for row in _failures(part.file.uri) if row.twin_of is None)
+    if handed_on < least:
+        log.warning("%d rows are too few for a job (%d): they keep their reasons", handed_on, least)
+    return handed_on < least
+
+
+def _shards_of(
+    group: Sequence[HandedOn], provider: Provider, folder: str, limits: ShardLimits, first: int
+) -> list[Shard]:
+    """Write the group's rows into shards of the next round, numbered from `first`."""
+    before = [part.shard for part in group]
+    open_ids = opener(folder, ".ids.jsonl", first=first) if any(shard.ids_uri for shard in before) else None
+    open_fields = opener(folder, ".fields.jsonl", first=first) if any(shard.fields_uri for shard in before) else None
+    with row_fields(before) as fields, closing(_rows_again(group, provider, fields)) as rows:
+        made = list(write_shards(rows, opener(folder, ".jsonl", first=first), limits, open_ids, open_fields))
+    return [
+        replace(
+            shard,
+            index=first + shard.index,
+            round=before[0].round + 1,
+            asked=before[0].asked,
+            field_types=before[0].field_types,
+            schema_uri=before[0].schema_uri,
+        )
+        for shard in made
+    ]
 
 
 def leave(
