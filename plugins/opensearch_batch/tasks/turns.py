@@ -120,8 +120,7 @@ def submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, o
 
 def _submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, outcome: Outcome) -> bool:
     job, memory = outcome.job, context["task_state_store"]
-    others: Any = memory.get(f"others-{job.provider_job_id}")
-    if job.shard is None or others == 0:
+    if job.shard is None or memory.get(_others(job)) == 0:
         log.warning(
             "%s: the provider has no room for it%s: %s",
             job.name,
@@ -131,39 +130,51 @@ def _submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, 
         return False
     rules.check(settings.spec)
     store = open_provider_store(settings)
-    bar: Any = memory.get(_bar(job))
-    if bar is None:
-        now = time.time()
-        if others is None:
-            others = len(in_flight(store, settings.provider, settings.model, Limits(), now))
-        bar = {"below": max(1, int(others)), "since": now}
-        memory.set(_bar(job), bar)
+    bar = _bar_of(job, memory, settings, store)
     below_until = bar["since"] + FULL_WAIT_SECONDS
     admission = admission_of(settings, rules.limits, store, below=bar["below"], below_until=below_until)
-    claimant = claimant_of(context, settings, store, job.model_id, job.parameters or {})
-    submitter = Submitter(
-        send=cluster(settings.opensearch_conn_id),
-        store=store,
-        provider=settings.provider,
-        memory=memory,
-        run="",
-        model_id=job.model_id,
-        parameters=job.parameters or {},
-        admission=admission,
-        is_there=exists,
-        claim=claimant,
-        shared=claimant.before,
-    )
     try:
-        again = submitter.submit_again(job)
+        again = _submitter_of(job, context, settings, store, admission).submit_again(job)
     except MustWait as full:
         raise MustWait(replace(full.wanted, since=bar["since"]), int(bar["below"])) from None
     if again.provider_job_id == job.provider_job_id:  # a repair round has its rows
         return False
     if admission.others is not None:
-        memory.set(f"others-{again.provider_job_id}", admission.others)
+        memory.set(_others(again), admission.others)
     log.info("%s was turned away for want of room; it goes on as %s", job.name, again.name)
     return True
+
+
+def _bar_of(job: Job, memory: Memory, settings: TaskSettings, store: ProviderStore) -> Any:
+    """Return how many jobs were in flight when the provider turned the job away, and when that was; noted once."""
+    if (bar := memory.get(_bar(job))) is not None:
+        return bar
+    now, others = time.time(), memory.get(_others(job))
+    if others is None:
+        others = len(in_flight(store, settings.provider, settings.model, Limits(), now))
+    bar = {"below": max(1, int(others)), "since": now}
+    memory.set(_bar(job), bar)
+    return bar
+
+
+def _submitter_of(
+    job: Job, context: Context, settings: TaskSettings, store: ProviderStore, admission: Admission
+) -> Submitter:
+    parameters = job.parameters or {}
+    claimant = claimant_of(context, settings, store, job.model_id, parameters)
+    return Submitter(
+        send=cluster(settings.opensearch_conn_id),
+        store=store,
+        provider=settings.provider,
+        memory=context["task_state_store"],
+        run="",
+        model_id=job.model_id,
+        parameters=parameters,
+        admission=admission,
+        is_there=exists,
+        claim=claimant,
+        shared=claimant.before,
+    )
 
 
 def current_jobs(jobs: Sequence[Job], memory: Memory) -> list[Job]:
@@ -182,3 +193,7 @@ def _latest(job: Job, note: Note | None, memory: Memory) -> Job:
 
 def _bar(job: Job) -> str:
     return f"bar-{job.provider_job_id}"
+
+
+def _others(job: Job) -> str:
+    return f"others-{job.provider_job_id}"
