@@ -26,6 +26,9 @@ from opensearch_batch.tasks.turn_trigger import read_turn
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from opensearch_batch.submit.admission import Limits
+    from opensearch_batch.submit.submission import Submitter
+
 
 class SubmitBatchOperator(BatchOperator):
     """Submit a bundle of shards, one job each, several at a time; return the Jobs in the order of the shards.
@@ -84,20 +87,34 @@ class SubmitBatchOperator(BatchOperator):
             return [job.to_dict() for job in self._submit(context, settings, before, since)]
 
     def _submit(self, context: Context, settings: TaskSettings, before: list[Job], since: float | None) -> list[Job]:
-        from opensearch_batch.flow.shards import Shard
         from opensearch_batch.lineage.steps import of_submit
-        from opensearch_batch.storage import connect, exists
-        from opensearch_batch.submit.submission import Submitter
-        from opensearch_batch.tasks.claiming import claimant_of
         from opensearch_batch.tasks.lineage import way_of
-        from opensearch_batch.tasks.side_by_side import OneAtATime, side_by_side
-        from opensearch_batch.tasks.turns import SubmitRules, admission_of, limits_of, turn_trigger
+        from opensearch_batch.tasks.turns import SubmitRules, limits_of, turn_trigger
 
         limits = limits_of(self.max_jobs_in_flight, self.max_enqueued_tokens, settings.spec)
         SubmitRules(self.task_id, self.pool, limits).check(settings.spec)
+        made = self._made(self._submitter(context, settings, limits), before)
+        self.linked_jobs = [job for job in made if not isinstance(job, MustWait)]
+        if waiting := [full.wanted for full in made if isinstance(full, MustWait)]:
+            wanted = replace(waiting[0], since=since or waiting[0].since)
+            poll_seconds = self.poll_seconds or (settings.spec.wait.poll_seconds if settings.spec else 60.0)
+            carried = [job.to_dict() for job in self.linked_jobs]
+            trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried)
+            self.defer(trigger=trigger, method_name="turn_came")
+        time_turn(context, since)
+        self.lineage = partial(of_submit, way_of(context, settings), self.linked_jobs)
+        return self.linked_jobs
+
+    def _submitter(self, context: Context, settings: TaskSettings, limits: Limits) -> Submitter:
+        from opensearch_batch.storage import exists
+        from opensearch_batch.submit.submission import Submitter
+        from opensearch_batch.tasks.claiming import claimant_of
+        from opensearch_batch.tasks.side_by_side import OneAtATime
+        from opensearch_batch.tasks.turns import admission_of
+
         store = open_provider_store(settings)
         claimant = claimant_of(context, settings, store, self.model_id, self.parameters or {})
-        submitter = Submitter(
+        return Submitter(
             send=cluster(settings.opensearch_conn_id),
             store=store,
             provider=settings.provider,
@@ -111,6 +128,13 @@ class SubmitBatchOperator(BatchOperator):
             shared=claimant.before,
             admission=admission_of(settings, limits, store) if limits else None,
         )
+
+    def _made(self, submitter: Submitter, before: list[Job]) -> list[Job | MustWait]:
+        """Submit all shards but those of the jobs `before`; return each shard's job, or why it must wait."""
+        from opensearch_batch.flow.shards import Shard
+        from opensearch_batch.storage import connect
+        from opensearch_batch.tasks.side_by_side import side_by_side
+
         shards = [None] if self.shards is None else [Shard.from_dict(shard) for shard in flat(self.shards)]
         connect(shard.uri for shard in shards if shard)
         earlier = {job.shard: job for job in before}
@@ -123,17 +147,7 @@ class SubmitBatchOperator(BatchOperator):
             except MustWait as full:  # no error: it must not hide what went wrong with another shard
                 return full
 
-        made = side_by_side(submit, shards, lambda shard: shard.name if shard else "parameters")
-        self.linked_jobs = [job for job in made if not isinstance(job, MustWait)]
-        if waiting := [full.wanted for full in made if isinstance(full, MustWait)]:
-            wanted = replace(waiting[0], since=since or waiting[0].since)
-            poll_seconds = self.poll_seconds or (settings.spec.wait.poll_seconds if settings.spec else 60.0)
-            carried = [job.to_dict() for job in self.linked_jobs]
-            trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried)
-            self.defer(trigger=trigger, method_name="turn_came")
-        time_turn(context, since)
-        self.lineage = partial(of_submit, way_of(context, settings), self.linked_jobs)
-        return self.linked_jobs
+        return side_by_side(submit, shards, lambda shard: shard.name if shard else "parameters")
 
     def _run_name(self, context: Context, settings: TaskSettings) -> str:
         """Name the run, so that jobs of the same rows differ between runs, tasks, models and deliberate payments."""
