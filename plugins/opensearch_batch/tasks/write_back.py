@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
     from opensearch_batch.flow.data_files import DataFile
     from opensearch_batch.flow.documents import IndexState
+    from opensearch_batch.flow.written import Written
     from opensearch_batch.prepare.plan import Plan
     from opensearch_batch.sinks.bulk import Send
     from opensearch_batch.sinks.index import Check
     from opensearch_batch.sources.sidecar import Sidecar
+    from opensearch_batch.write_back_section import WriteBackSection
 
 
 class WriteBackOperator(BatchOperator):
@@ -51,14 +53,11 @@ class WriteBackOperator(BatchOperator):
         return index_name([part for fetched in landed for part in fetched["landed"]])
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
-        from opensearch_batch.flow.written import Written
         from opensearch_batch.lineage.steps import of_write_back
         from opensearch_batch.prepare.plan import Plan
         from opensearch_batch.prepare.sidecar import make_sidecar
-        from opensearch_batch.sinks.index import VectorFields, write_vectors
-        from opensearch_batch.sources.index_rows import address_of, refuse_another
-        from opensearch_batch.sources.sidecar import open_sidecar
-        from opensearch_batch.storage import connect, open_binary
+        from opensearch_batch.sources.index_rows import address_of
+        from opensearch_batch.storage import connect
         from opensearch_batch.tasks.beside import map_vector_field
         from opensearch_batch.tasks.lineage import way_of
         from opensearch_batch.tasks.side_by_side import side_by_side
@@ -69,29 +68,15 @@ class WriteBackOperator(BatchOperator):
         if spec.input.chunks:
             raise AirflowSkipException("write_chunks writes the chunks of all bundles")
         plan = Plan.from_dict(self.plan)
-        states = plan.indices or ()
         send = cluster(address_of(spec.input.uri)[0])
-        check: Check = partial(refuse_another, send)
-        sidecar = spec.write_back.provenance_index
-        fields = VectorFields(
-            spec.write_back.vector_field,
-            "" if sidecar else spec.write_back.provenance,
-            spec.model.name,
-            run_name(context),
-        )
-        if sidecar:
+        if spec.write_back.provenance_index:
             make_sidecar(spec)
-            check = _and_the_sidecar(check, send, open_sidecar(send, sidecar, spec.write_back.vector_field, states))
+        write = _writing(send, spec.write_back, spec.model.name, run_name(context), plan.indices or ())
         files = self._files(plan)
         connect([file.uri for file in files])
         if spec.write_back.is_beside:
             map_vector_field(send, spec.write_back, self.new_index, [file.uri for file in files])
-
-        def written_of(file: DataFile) -> Written:
-            with open_binary(file.uri) as lines:
-                return replace(write_vectors(lines, fields, states, send, check, sidecar), results=file.uri)
-
-        written = side_by_side(written_of, files, lambda file: file.uri, at_once=1)
+        written = side_by_side(write, files, lambda file: file.uri, at_once=1)
         for part in written:
             self.log.info("%s", part)
         self.lineage = partial(of_write_back, way_of(context, settings), sum(file.rows for file in files), written)
@@ -106,6 +91,28 @@ class WriteBackOperator(BatchOperator):
         if not plan.reused:
             raise AirflowSkipException("no row has the vector of an earlier run")
         return [plan.reused]
+
+
+def _writing(
+    send: Send, back: WriteBackSection, model: str, run: str, states: Sequence[IndexState]
+) -> Callable[[DataFile], Written]:
+    """Return what writes a results file into the indices, each of them checked before each request."""
+    from opensearch_batch.sinks.index import VectorFields, write_vectors
+    from opensearch_batch.sources.index_rows import refuse_another
+    from opensearch_batch.sources.sidecar import open_sidecar
+    from opensearch_batch.storage import open_binary
+
+    check: Check = partial(refuse_another, send)
+    sidecar = back.provenance_index
+    fields = VectorFields(back.vector_field, "" if sidecar else back.provenance, model, run)
+    if sidecar:
+        check = _and_the_sidecar(check, send, open_sidecar(send, sidecar, back.vector_field, states))
+
+    def written_of(file: DataFile) -> Written:
+        with open_binary(file.uri) as lines:
+            return replace(write_vectors(lines, fields, states, send, check, sidecar), results=file.uri)
+
+    return written_of
 
 
 def _and_the_sidecar(check: Check, send: Send, sidecar: Sidecar) -> Check:
