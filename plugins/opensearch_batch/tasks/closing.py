@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -84,50 +85,86 @@ def of_this_preparation(
     return planned(landed, shards, taken[:-1], taken[-1])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """How a run's rows have ended, and what its other tasks tell. `written` is None where nothing is written back,
+    `swapped` where an alias should have moved and has not. After a failed task `landed` may come from an earlier try.
+    """
+
+    landed: list[Landed]
+    left: Sequence[Left] = ()
+    unlanded: Sequence[tuple[Job, Outcome | None]] = ()
+    bad: Left | None = None
+    reused: DataFile | None = None
+    written: Sequence[Written] | None = None
+    parity: Parity | None = None
+    swapped: Swapped | None | UnsetType = UNSET
+    approval: Approval | None = None
+    stragglers: Stragglers | None = None
+
+
 def close_run(
     context: Context,
     plan: Plan,
-    landed: list[Landed],
+    ends: Ends,
     output_uri: str,
-    max_failed_fraction: float,
     spec: dict[str, Any],
-    left: Sequence[Left] = (),
-    unlanded: Sequence[tuple[Job, Outcome | None]] = (),
-    bad: Left | None = None,
     *,
+    max_failed_fraction: float,
     may_shrink: bool = False,
-    written: Sequence[Written] | None = None,
-    reused: DataFile | None = None,
-    parity: Parity | None = None,
-    swapped: Swapped | None | UnsetType = UNSET,
-    approval: Approval | None = None,
-    stragglers: Stragglers | None = None,
 ) -> Report:
     """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow.
 
-    Raise Terminal for a hole, or for more failed rows than allowed. After a failed task `landed` may come from an
-    earlier try. The manifest of an earlier try that landed every shard then stands. `written` is None where nothing is
-    written back, `swapped` where an alias should have moved and has not.
+    Raise Terminal for a hole, or for more failed rows than allowed. The manifest of an earlier try that landed every
+    shard stands where a task has failed in this one.
     """
-    manifest_of_run = manifest_uri(output_uri, plan.run_key)
-    report = with_unlanded(sum_up(plan, landed, manifest_of_run, left, bad, reused), plan, unlanded)
-    if written is not None:
-        report = replace(report, written=added(written))
-    if parity is not None:
-        report = replace(report, parity=parity)
-    if swapped:
-        report = replace(report, swapped=swapped)
-    if stragglers is not None:
-        report = replace(report, stragglers=stragglers)
-    if approval is not None:
-        report = replace(report, approval=approval)
-    run, followed = context["dag_run"], followed_uri(report.manifest)
+    report = _reported(plan, ends, manifest_uri(output_uri, plan.run_key))
     failed = failed_before(context)[:NAMED]
-    if failed and any(landed_before(uri, run.dag_id, run.run_id) for uri in (report.manifest, followed)):
+    _refuse_instead_of_earlier(report, failed, context["dag_run"])
+    manifest = _manifest(report, ends, spec, context["dag_run"])
+    write_manifest(manifest)
+    _push(context, report, spec)
+    before = followed_at(followed_uri(report.manifest))
+    remove_strays(manifest, plan.run_key, [entry.uri for entry in before.files] if before else ())
+    log.info("%s", report)
+    for row in report.examples:
+        log.warning("%s failed: %s: %s", row.id, row.code, row.message)
+    why = _why_not_complete(report, ends.landed, failed, max_failed_fraction)
+    if why is None and ends.swapped is None:
+        why = _why_not_swapped(failed)
+    if why:
+        raise Terminal(f"{why} {incomplete(before, manifest)}")
+    _move(before, manifest, plan.run_key, may_shrink=may_shrink)
+    tell_assets(context, report, spec.get("name") or context["dag_run"].dag_id)
+    return report
+
+
+def _reported(plan: Plan, ends: Ends, manifest: str) -> Report:
+    summed = sum_up(plan, ends.landed, manifest, ends.left, ends.bad, ends.reused)
+    told = {
+        "written": None if ends.written is None else added(ends.written),
+        "parity": ends.parity,
+        "swapped": ends.swapped or None,
+        "stragglers": ends.stragglers,
+        "approval": ends.approval,
+    }
+    return replace(
+        with_unlanded(summed, plan, ends.unlanded), **{name: value for name, value in told.items() if value is not None}
+    )
+
+
+def _refuse_instead_of_earlier(report: Report, failed: Sequence[str], run: Any) -> None:
+    """`failed` names the failed tasks."""
+    uris = (report.manifest, followed_uri(report.manifest))
+    if failed and any(landed_before(uri, run.dag_id, run.run_id) for uri in uris):
         raise Terminal(
             f"{', '.join(failed)} failed in this try, see the log there. What an earlier try landed stays as it is, "
             f"with its manifest {report.manifest}"
         )
+
+
+def _manifest(report: Report, ends: Ends, spec: dict[str, Any], run: Any) -> Manifest:
+    """Raise Terminal for a file that is there no more."""
     manifest = Manifest(
         version=1,
         dag_id=run.dag_id,
@@ -136,31 +173,22 @@ def close_run(
         written_at=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=spec,
         report=report,
-        files=files_of(landed, [*left, *([bad] if bad else [])], reused),
+        files=files_of(ends.landed, [*ends.left, *([ends.bad] if ends.bad else [])], ends.reused),
     )
     if gone := [entry.uri for entry in manifest.files if size_of(entry.uri) is None]:
         raise Terminal(
             f"{gone[0]} has landed and is there no more ({len(gone)} of {len(manifest.files)} files): an erasure wrote "
             f"it anew, or somebody removed it. What stands at {report.manifest} stays as it is"
         )
-    write_manifest(manifest)
-    context["ti"].xcom_push(key="report", value=report.to_dict())  # for the page of the run, failed or not
+    return manifest
+
+
+def _push(context: Context, report: Report, spec: dict[str, Any]) -> None:
+    """Give the page of the run its report, failed or not, and the page of all batches its summary."""
+    context["ti"].xcom_push(key="report", value=report.to_dict())
     summary = summary_of(report, spec)
-    context["ti"].xcom_push(key=SUMMARY, value=summary.to_dict())  # for the page of all batches
+    context["ti"].xcom_push(key=SUMMARY, value=summary.to_dict())
     count_run(context, summary, report.written or None)
-    before = followed_at(followed)
-    remove_strays(manifest, plan.run_key, [entry.uri for entry in before.files] if before else ())
-    log.info("%s", report)
-    for row in report.examples:
-        log.warning("%s failed: %s: %s", row.id, row.code, row.message)
-    why = _why_not_complete(report, landed, failed, max_failed_fraction)
-    if why is None and swapped is None:
-        why = _why_not_swapped(failed)
-    if why:
-        raise Terminal(f"{why} {incomplete(before, manifest)}")
-    _move(before, manifest, plan.run_key, may_shrink=may_shrink)
-    tell_assets(context, report, spec.get("name") or run.dag_id)
-    return report
 
 
 def _move(before: Followed | None, manifest: Manifest, run_key: str, *, may_shrink: bool) -> None:

@@ -14,6 +14,7 @@ from opensearch_batch.errors import SpecError, Terminal
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
 from opensearch_batch.tasks.closing import (
+    Ends,
     close_run,
     instance,
     landed_plan,
@@ -123,9 +124,9 @@ class FetchOutputOperator(BatchOperator):
         report = None
         if self.final:
             plan, shrink = landed_plan(landed, key), bool(spec and spec.output.may_shrink)
-            bad = land_bad_rows(bad_rows_beside(landed), output_uri, key)
+            ends = Ends(landed=landed, bad=land_bad_rows(bad_rows_beside(landed), output_uri, key))
             limit = self.max_failed_fraction
-            report = close_run(context, plan, landed, output_uri, limit, {}, bad=bad, may_shrink=shrink)
+            report = close_run(context, plan, ends, output_uri, {}, max_failed_fraction=limit, may_shrink=shrink)
         self.lineage = partial(of_fetch, way_of(context, settings), landed, output_uri)
         return Fetched(landed, report).to_dict()
 
@@ -237,23 +238,20 @@ class ReportOperator(BatchOperator):
         swaps = self.swapped_by and (plan.records or reused)
         if spec.reuse:
             keep_for_later(spec.reuse, _results(landed, reused))
-        report = close_run(
-            context,
-            plan,
-            landed,
-            output_uri,
-            limit,
-            spec.to_dict(),
-            left,
-            paid,
-            bad,
-            may_shrink=shrink,
+        ends = Ends(
+            landed=landed,
+            left=left,
+            unlanded=paid,
+            bad=bad,
             written=written if self.written_by else None,
             reused=reused,
             parity=self._parity(context),
             approval=approval,
             stragglers=self._stragglers(context),
             swapped=next(iter(self._pulled(context, [self.swapped_by], Swapped)), None) if swaps else UNSET,
+        )
+        report = close_run(
+            context, plan, ends, output_uri, spec.to_dict(), max_failed_fraction=limit, may_shrink=shrink
         )
         is_beside = spec.write_back is not None and spec.write_back.is_beside
         if report.written and not is_beside and plan.indices and plan.question and spec.input.max_records is None:
