@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 from msgspec import UNSET
 
-from opensearch_batch import providers
 from opensearch_batch.errors import SpecError, Terminal
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
@@ -21,24 +20,21 @@ from opensearch_batch.tasks.closing import (
     of_this_preparation,
     run_key,
 )
-from opensearch_batch.tasks.earlier_tasks import failed_before, succeeded, was_not_reached
+from opensearch_batch.tasks.earlier_tasks import failed_before, was_not_reached
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.metrics import time_landing
 from opensearch_batch.tasks.page_links import ReportLink
+from opensearch_batch.tasks.pulled import approval_of, parity_of, pulled, stragglers_of
 from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from opensearch_batch.flow.approval import Approval
-    from opensearch_batch.flow.data_files import DataFile
-    from opensearch_batch.flow.jobs import Job
+    from opensearch_batch.flow.jobs import Job, Outcome
     from opensearch_batch.flow.landed import Landed
-    from opensearch_batch.flow.parity import Parity
-    from opensearch_batch.flow.stragglers import Stragglers
-    from opensearch_batch.flow.values import Value
-
-N = TypeVar("N", bound="Value")
+    from opensearch_batch.flow.written import Written
+    from opensearch_batch.land.planned import Planned
+    from opensearch_batch.prepare.plan import Plan
 
 
 class FetchOutputOperator(BatchOperator):
@@ -185,18 +181,55 @@ class ReportOperator(BatchOperator):
 
     def run_step(self, context: Context, settings: TaskSettings) -> dict[str, Any]:
         from opensearch_batch.flow.beside import Swapped
-        from opensearch_batch.flow.jobs import Job, Outcome
-        from opensearch_batch.flow.written import Written
-        from opensearch_batch.land.bad_rows import land_bad_rows
+        from opensearch_batch.flow.jobs import Job
         from opensearch_batch.land.index_checkpoint import keep_checkpoint
         from opensearch_batch.land.not_sent import rejected_report
-        from opensearch_batch.land.repair import leave
-        from opensearch_batch.land.report import Fetched
-        from opensearch_batch.land.reused import keep_for_later, land_reused
-        from opensearch_batch.land.unlanded import unlanded
+        from opensearch_batch.land.rest import land_rest
         from opensearch_batch.lineage.steps import of_report
-        from opensearch_batch.prepare.plan import Plan
         from opensearch_batch.tasks.lineage import way_of
+
+        spec, plan = self._prepared(context)
+        planned = self._planned(context)
+        submitted = [job for job in pulled(context, self.submitted_by, Job) if planned.has(job)]
+        approval = approval_of(context, self.approved_by)
+        if approval and approval.refused:
+            rejected = rejected_report(plan, approval, submitted)
+            context["ti"].xcom_push(key="report", value=rejected.to_dict())
+            raise AirflowSkipException(str(rejected))
+        left, bad, reused = land_rest(spec, plan, planned)
+        swaps = self.swapped_by and (plan.records or reused)
+        ends = Ends(
+            landed=planned.landed,
+            left=left,
+            unlanded=self._unlanded(context, planned, submitted),
+            bad=bad,
+            written=self._written(context, plan, planned) if self.written_by else None,
+            reused=reused,
+            parity=parity_of(context, self.compared_by),
+            approval=approval,
+            stragglers=stragglers_of(context, self.answered_by),
+            swapped=next(iter(pulled(context, [self.swapped_by], Swapped)), None) if swaps else UNSET,
+        )
+        report = close_run(
+            context,
+            plan,
+            ends,
+            spec.output.uri.rstrip("/"),
+            spec.to_dict(),
+            max_failed_fraction=spec.limits.max_failed_fraction,
+            may_shrink=spec.output.may_shrink or spec.write_back is not None,
+        )
+        is_beside = spec.write_back is not None and spec.write_back.is_beside
+        if report.written and not is_beside and plan.indices and plan.question and spec.input.max_records is None:
+            keep_checkpoint(spec, plan.question, plan.indices, report)
+        if not plan.records and not reused:
+            raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
+        self.lineage = partial(of_report, way_of(context, settings_of_spec(spec)), report)
+        return report.to_dict()
+
+    def _prepared(self, context: Context) -> tuple[BatchSpec, Plan]:
+        """Return the run's spec and plan. Raise Terminal where they are of an earlier try; skip a dry run."""
+        from opensearch_batch.prepare.plan import Plan
 
         if self.skip_without_plan and self.planned_by in failed_before(context):
             raise AirflowSkipException(f"{self.planned_by} failed, and its log says why; what landed before stays")
@@ -213,88 +246,31 @@ class ReportOperator(BatchOperator):
         spec, plan = BatchSpec.check(made["spec"]), Plan.from_dict(made["plan"])
         if plan.dry_run:
             raise AirflowSkipException(f"dry run, nothing was sent: {plan}. To send it, start a run without dry_run")
+        return spec, plan
+
+    def _planned(self, context: Context) -> Planned:
+        from opensearch_batch.land.report import Fetched
+
         landed = [part for fetched in flat(self.landed or []) for part in Fetched.from_dict(fetched).landed]
-        planned = of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by, self.answered_by)
-        landed = planned.landed
-        submitted = [job for job in self._pulled(context, self.submitted_by, Job) if planned.has(job)]
-        approval = self._approval(context)
-        if approval and approval.refused:
-            report = rejected_report(plan, approval, submitted)
-            context["ti"].xcom_push(key="report", value=report.to_dict())
-            raise AirflowSkipException(str(report))
-        output_uri, vendor = spec.output.uri.rstrip("/"), providers.get(spec.model.provider)
-        left = leave(landed, planned.taken, vendor, output_uri, plan.run_key)
-        bad = land_bad_rows([plan.bad_rows_uri] if plan.bad_rows_uri else [], output_uri, plan.run_key)
-        limit, shrink = spec.limits.max_failed_fraction, spec.output.may_shrink or spec.write_back is not None
-        waited = [end for end in self._pulled(context, self.waited_by, Outcome) if planned.has(end.job)]
-        paid = unlanded(submitted, waited, landed)
-        files = {part.results.uri for part in landed if part.results} | {plan.reused.uri if plan.reused else ""}
-        written = [
-            part
-            for part in self._pulled(context, self.written_by, Written)
-            if part.results in files or part.chunks is not UNSET
-        ]
-        reused = land_reused(plan, output_uri)
-        swaps = self.swapped_by and (plan.records or reused)
-        if spec.reuse:
-            keep_for_later(spec.reuse, _results(landed, reused))
-        ends = Ends(
-            landed=landed,
-            left=left,
-            unlanded=paid,
-            bad=bad,
-            written=written if self.written_by else None,
-            reused=reused,
-            parity=self._parity(context),
-            approval=approval,
-            stragglers=self._stragglers(context),
-            swapped=next(iter(self._pulled(context, [self.swapped_by], Swapped)), None) if swaps else UNSET,
-        )
-        report = close_run(
-            context, plan, ends, output_uri, spec.to_dict(), max_failed_fraction=limit, may_shrink=shrink
-        )
-        is_beside = spec.write_back is not None and spec.write_back.is_beside
-        if report.written and not is_beside and plan.indices and plan.question and spec.input.max_records is None:
-            keep_checkpoint(spec, plan.question, plan.indices, report)
-        if not plan.records and not reused:
-            raise AirflowSkipException("no rows: the manifest says so, and nothing else was written")
-        self.lineage = partial(of_report, way_of(context, settings_of_spec(spec)), report)
-        return report.to_dict()
+        return of_this_preparation(context["ti"], landed, self.planned_by, self.repaired_by, self.answered_by)
 
-    def _approval(self, context: Context) -> Approval | None:
-        """None where nobody was asked in this try."""
-        from opensearch_batch.flow.approval import Approval
-        from opensearch_batch.tasks.approve import APPROVAL
+    def _unlanded(
+        self, context: Context, planned: Planned, submitted: Sequence[Job]
+    ) -> list[tuple[Job, Outcome | None]]:
+        from opensearch_batch.flow.jobs import Outcome
+        from opensearch_batch.land.unlanded import unlanded
 
-        if not self.approved_by or not succeeded(context, self.approved_by):
-            return None
-        found = Approval.from_dict(context["ti"].xcom_pull(task_ids=self.approved_by, key=APPROVAL))
-        return found if found.was_asked else None
+        waited = [end for end in pulled(context, self.waited_by, Outcome) if planned.has(end.job)]
+        return unlanded(submitted, waited, planned.landed)
 
-    def _stragglers(self, context: Context) -> Stragglers | None:
-        """None where no row was open, or the task that asks came to no end."""
-        from opensearch_batch.flow.stragglers import Stragglers
-        from opensearch_batch.tasks.stragglers import STRAGGLERS
+    def _written(self, context: Context, plan: Plan, planned: Planned) -> list[Written]:
+        """Of an earlier preparation's results files nothing counts."""
+        from opensearch_batch.flow.written import Written
 
-        if not self.answered_by or not succeeded(context, self.answered_by):
-            return None
-        return Stragglers.from_dict(context["ti"].xcom_pull(task_ids=self.answered_by, key=STRAGGLERS))
-
-    def _parity(self, context: Context) -> Parity | None:
-        """Of a check that failed before it had figures, too; None where nothing was to be compared."""
-        from opensearch_batch.flow.parity import Parity
-
-        if not self.compared_by:
-            return None
-        if found := context["ti"].xcom_pull(task_ids=self.compared_by, key="parity"):
-            return Parity.from_dict(found)
-        if self.compared_by not in failed_before(context):
-            return None
-        return Parity(shut=f"{self.compared_by} failed before it could compare, see the log there")
-
-    def _pulled(self, context: Context, task_ids: Sequence[str], noun: type[N]) -> list[N]:
-        values = [context["ti"].xcom_pull(task_ids=task_id) for task_id in task_ids]
-        return [noun.from_dict(value) for value in flat(values)]
+        files = {part.results.uri for part in planned.landed if part.results}
+        files |= {plan.reused.uri if plan.reused else ""}
+        written = pulled(context, self.written_by, Written)
+        return [part for part in written if part.results in files or part.chunks is not UNSET]
 
 
 def _was_asked_online(job: Job) -> bool:
@@ -303,9 +279,3 @@ def _was_asked_online(job: Job) -> bool:
     from opensearch_batch.storage import exists
 
     return job.shard is not None and exists(asked_mark(job.shard.handed_on_uri(job.key)))
-
-
-def _results(landed: Sequence[Landed], reused: DataFile | None) -> list[DataFile]:
-    """All results files, each once."""
-    files = {part.results.uri: part.results for part in landed if part.results}
-    return [*files.values(), *([reused] if reused else [])]
