@@ -24,7 +24,8 @@ from opensearch_batch.prepare.index_documents import judged_documents
 from opensearch_batch.prepare.lengths import short_enough
 from opensearch_batch.prepare.output_schema import bytes_on_top, output_schema_of, parameters_of
 from opensearch_batch.prepare.output_schema import keep as keep_schema
-from opensearch_batch.prepare.plan import Plan, make_plan
+from opensearch_batch.prepare.plan import Plan
+from opensearch_batch.prepare.planning import Made, plan_of
 from opensearch_batch.prepare.prices import MeanPrice, tariff_of
 from opensearch_batch.prepare.reused import Reuse
 from opensearch_batch.prepare.run_note import note_of, write_note
@@ -73,74 +74,59 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
     limits = shard_limits(spec.limits, provider)
     tariff = tariff_of(provider, spec.model.name, spec.limits.usd_per_million_tokens)
     price = MeanPrice(tariff) if tariff else None
-    kept = "skip" in (spec.input.bad_rows, spec.input.too_long) and not spec.dry_run
     try:
         if not spec.dry_run:
             write_note(folder, note)
-        with (
-            collected(f"{folder}/{BAD_ROWS_FILE}", kept, spec.input.bad_rows == "skip") as bad,
-            _reuse(spec, f"{folder}/{REUSED_FILE}", run_key) as reuse,
-        ):
-            asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
-            schema = output_schema_of(spec)
-            parameters = parameters_of(spec, schema)
-            if reuse and asked.vectors is False:
-                raise SpecError(f"reuse copies vectors, and {spec.model.endpoint} answers with text")
-            documents = judged_documents(spec, asked, run_name) if spec.input.is_index else None
-            chunks = spec.input.chunks
-            wanted = {TEXT_HASH: spec.write_back or (reuse and not chunks), DOCUMENT: spec.write_back}
-            names = [*(name for name in wanted if wanted[name]), *spec.output.include]
-            included = IncludedFields(names) if names or chunks else None
-            with closing(_requests(spec, parameters, limits, bad, included, documents, reuse)) as requests:
-                priced = _priced(requests, price)
-                open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
-                open_fields = opener(folder, ".fields.jsonl", spec.dry_run) if included else None
-                made = list(write_shards(priced, opener(folder, ".jsonl", spec.dry_run), limits, open_ids, open_fields))
-            own = CHUNK_TYPES if chunks else {}
-            types = tuple({**included.types(), **own}.items()) if included else UNSET
-            schema_uri = keep_schema(schema, folder) if schema and not spec.dry_run else UNSET
-            shards = [replace(shard, asked=asked, field_types=types, schema_uri=schema_uri) for shard in made]
-            bad.keep()
-            reused = reuse.keep() if reuse else None
-        plan = make_plan(
-            shards,
-            run_key,
-            price.value if price else None,
-            dry_run=spec.dry_run,
-            max_cost_usd=spec.limits.max_cost_usd,
-            output_tokens_a_row=provider.output_tokens_at_most(
-                spec.model.name, spec.model.endpoint, spec.model.parameters
-            ),
-            usd_per_instance_hour=spec.limits.usd_per_instance_hour,
-            price_origin=tariff.origin if tariff else UNSET,
-            image_tokens=(spec.input.images and spec.input.images.tokens) or UNSET,
-        )
-        if not plan.records and not (reuse and reuse.count) and not spec.may_be_empty:
-            found = "no rows" if documents or matches(spec.input.uri) else "matches no object"
+        made = _made(spec, limits, price, folder, run_key, run_name)
+        plan = plan_of(spec, made, run_key, tariff, price)
+        if not plan.records and not (made.reuse and made.reuse.count) and not spec.may_be_empty:
+            found = "no rows" if made.documents or matches(spec.input.uri) else "matches no object"
             raise InputError(f"{spec.input.uri}: {found}. If that may be, say input.allow_empty: true")
         if not spec.dry_run:
             write_note(folder, replace(note, prepared=True))
     except BaseException:
         remove(folder, recursive=True)
         raise
-    if documents:
-        plan = replace(
-            plan,
-            indices=documents.states,
-            question=documents.question or UNSET,
-            unchanged=documents.unchanged,
-            empty=documents.empty,
-        )
-    if spec.parity:
-        plan = replace(plan, predictions=spec.parity.sample)
-    if reuse:
-        twins = sum(shard.twins or 0 for shard in shards)
-        plan = replace(plan, reused=reused or UNSET, reused_rows=reuse.count, twins=twins or UNSET)
-    if bad.count:
-        plan = replace(plan, bad_rows=bad.count, bad_rows_uri=bad.uri or UNSET)
-        log.warning("bad rows are skipped, the first of %d:\n%s", bad.count, bad.words)
+    if made.bad.count:
+        log.warning("bad rows are skipped, the first of %d:\n%s", made.bad.count, made.bad.words)
     log.info("plan: %s", plan)
-    return plan, bundle(shards)
+    return plan, bundle(made.shards)
+
+
+def _made(
+    spec: BatchSpec, limits: ShardLimits, price: MeanPrice | None, folder: str, run_key: str, run_name: str
+) -> Made:
+    """Write the shards, and beside them the rows that are not sent; each request is added to `price`."""
+    kept = "skip" in (spec.input.bad_rows, spec.input.too_long) and not spec.dry_run
+    with (
+        collected(f"{folder}/{BAD_ROWS_FILE}", kept, spec.input.bad_rows == "skip") as bad,
+        _reuse(spec, f"{folder}/{REUSED_FILE}", run_key) as reuse,
+    ):
+        asked = providers.get(spec.model.provider).asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
+        schema = output_schema_of(spec)
+        parameters = parameters_of(spec, schema)
+        if reuse and asked.vectors is False:
+            raise SpecError(f"reuse copies vectors, and {spec.model.endpoint} answers with text")
+        documents = judged_documents(spec, asked, run_name) if spec.input.is_index else None
+        included = _included(spec, reuse)
+        with closing(_requests(spec, parameters, limits, bad, included, documents, reuse)) as requests:
+            open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None
+            open_fields = opener(folder, ".fields.jsonl", spec.dry_run) if included else None
+            open_shard = opener(folder, ".jsonl", spec.dry_run)
+            shards = list(write_shards(_priced(requests, price), open_shard, limits, open_ids, open_fields))
+        own = CHUNK_TYPES if spec.input.chunks else {}
+        types = tuple({**included.types(), **own}.items()) if included else UNSET
+        schema_uri = keep_schema(schema, folder) if schema and not spec.dry_run else UNSET
+        shards = [replace(shard, asked=asked, field_types=types, schema_uri=schema_uri) for shard in shards]
+        bad.keep()
+        return Made(shards, bad, documents, reuse, reuse.keep() if reuse else None)
+
+
+def _included(spec: BatchSpec, reuse: Reuse | None) -> IncludedFields | None:
+    chunks = spec.input.chunks
+    wanted = {TEXT_HASH: spec.write_back or (reuse and not chunks), DOCUMENT: spec.write_back}
+    names = [*(name for name in wanted if wanted[name]), *spec.output.include]
+    return IncludedFields(names) if names or chunks else None
 
 
 def shard_limits(section: LimitSection, provider: Provider) -> ShardLimits:
