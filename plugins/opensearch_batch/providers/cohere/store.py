@@ -8,33 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
-from datetime import datetime
+from collections.abc import Collection, Iterator
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from opensearch_batch.errors import BatchError, InputError, Refused, Unavailable
+from opensearch_batch.errors import InputError, Refused, Unavailable
 from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.cohere import provider
 from opensearch_batch.providers.cohere.avro_parts import rows_at
+from opensearch_batch.providers.cohere.sdk import name_of, plain_of, size_of, through_sdk, time_of
 from opensearch_batch.providers.keyed import KeyedStore
 from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.reading import unreadable
-from opensearch_batch.providers.refusals import PASSING, refusal
-from opensearch_batch.providers.shape import (
-    count,
-    entries,
-    epoch_seconds,
-    from_sdk,
-    inner,
-    needed,
-    number,
-    of_input,
-    text,
-    words,
-)
+from opensearch_batch.providers.shape import count, entries, needed, number, of_input, text, words
 from opensearch_batch.storage import open_binary
 
 if TYPE_CHECKING:
@@ -44,8 +32,6 @@ if TYPE_CHECKING:
     from opensearch_batch.flow.shards import Shard
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 NOT_FOUND = 404
 PAGE = 50
@@ -89,7 +75,7 @@ class CohereDatasets(KeyedStore):
         """
         options: Any = {"max_retries": 0}
         with open_binary(shard.uri) as source:
-            made = _from_sdk(
+            made = through_sdk(
                 lambda: self._client.datasets.create(
                     name=name,
                     type=KIND,
@@ -129,7 +115,7 @@ class CohereDatasets(KeyedStore):
         """Return None for an unknown id."""
         what = f"get dataset {dataset_id}"
         try:
-            found = _from_sdk(lambda: _plain(self._client.datasets.get(dataset_id).dataset), what)
+            found = through_sdk(lambda: plain_of(self._client.datasets.get(dataset_id).dataset), what)
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
@@ -141,11 +127,11 @@ class CohereDatasets(KeyedStore):
         """All input datasets, a page at a time, in the vendor's order."""
 
         def page_at(at: int | None) -> tuple[list[dict[str, Any]], int | None]:
-            page = _from_sdk(
+            page = through_sdk(
                 lambda: self._client.datasets.list(dataset_type=KIND, limit=PAGE, offset=at or 0).dict(),
                 "list datasets",
             )
-            found = [_plain(each) for each in entries(page, "datasets", "list datasets")]
+            found = [plain_of(each) for each in entries(page, "datasets", "list datasets")]
             return found, None if len(found) < PAGE else (at or 0) + len(found)
 
         return walked(page_at, lambda each: each.get("id"), "list datasets")
@@ -155,27 +141,27 @@ class CohereDatasets(KeyedStore):
         ours = [
             each
             for each in self._datasets()
-            if _name(each).startswith(prefix) and each.get("validation_status") not in BAD
+            if name_of(each).startswith(prefix) and each.get("validation_status") not in BAD
         ]
-        ours.sort(key=_made_at, reverse=True)
-        return {_name(each): dataset_id for each in ours if (dataset_id := text(each.get("id")))}
+        ours.sort(key=time_of, reverse=True)
+        return {name_of(each): dataset_id for each in ours if (dataset_id := text(each.get("id")))}
 
     def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
-        named = [each for each in self._datasets() if text(each.get("id")) and _name(each)]
-        for each in sorted(named, key=_made_at, reverse=True):
-            made_at = _made_at(each) or since
+        named = [each for each in self._datasets() if text(each.get("id")) and name_of(each)]
+        for each in sorted(named, key=time_of, reverse=True):
+            made_at = time_of(each) or since
             if made_at < since:
                 return
-            about = {"id": each["id"], "filename": _name(each), "created_at": made_at}
-            yield about | {"bytes": _size_of(each)}
+            about = {"id": each["id"], "filename": name_of(each), "created_at": made_at}
+            yield about | {"bytes": size_of(each)}
 
     def stored_bytes(self) -> int:
-        usage = _from_sdk(lambda: self._client.datasets.get_usage().dict(), "get the usage of datasets")
+        usage = through_sdk(lambda: self._client.datasets.get_usage().dict(), "get the usage of datasets")
         return count(usage.get("organization_usage"))
 
     def delete_file(self, file_id: str) -> bool:
         try:
-            _from_sdk(lambda: self._client.datasets.delete(file_id), f"delete dataset {file_id}")
+            through_sdk(lambda: self._client.datasets.delete(file_id), f"delete dataset {file_id}")
         except Refused as error:
             if error.status != NOT_FOUND:
                 raise
@@ -184,30 +170,30 @@ class CohereDatasets(KeyedStore):
 
     def file_bytes(self, file_id: str) -> int | None:
         dataset = self._dataset(file_id)
-        return None if dataset is None else _size_of(dataset)
+        return None if dataset is None else size_of(dataset)
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
         """The list has no filter and no pages."""
         return of_input(self._jobs(), provider.input_file_id, input_file_id, "list embed jobs")[::-1]
 
     def recent_jobs(self, since: float) -> Iterator[dict[str, Any]]:
-        return (job for job in self._jobs() if (_made_at(job) or since) >= since)
+        return (job for job in self._jobs() if (time_of(job) or since) >= since)
 
     def _jobs(self) -> list[dict[str, Any]]:
         """Newest first."""
-        page = _from_sdk(lambda: self._client.embed_jobs.list().dict(), "list embed jobs")
-        found = [_plain(each) for each in entries(page, "embed_jobs", "list embed jobs")]
-        return sorted(found, key=_made_at, reverse=True)
+        page = through_sdk(lambda: self._client.embed_jobs.list().dict(), "list embed jobs")
+        found = [plain_of(each) for each in entries(page, "embed_jobs", "list embed jobs")]
+        return sorted(found, key=time_of, reverse=True)
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        return _from_sdk(lambda: _plain(self._client.embed_jobs.get(job_id)), f"get embed job {job_id}")
+        return through_sdk(lambda: plain_of(self._client.embed_jobs.get(job_id)), f"get embed job {job_id}")
 
     def list_jobs(self, ids: Collection[str], most_pages: int, since: float | None) -> dict[str, dict[str, Any]]:
         return {job_id: job for job in self._jobs() if (job_id := provider.job_id(job) or "") in ids}
 
     def cancel_job(self, job_id: str) -> None:
         """The SDK looks at no answer to it, so the job is looked at."""
-        _from_sdk(lambda: self._client.embed_jobs.cancel(job_id), f"cancel embed job {job_id}")
+        through_sdk(lambda: self._client.embed_jobs.cancel(job_id), f"cancel embed job {job_id}")
         if provider.read_job(self.get_job(job_id)).state == "running":
             raise Unavailable(f"cancel embed job {job_id}: it runs on")
 
@@ -267,46 +253,3 @@ class CohereDatasets(KeyedStore):
             told = number(part.get("num_rows"))
             if told is not None and came != told:
                 raise Unavailable(f"{of_it}: {came} of {told:.0f} rows came")
-
-
-def _plain(model: Any) -> dict[str, Any]:
-    """Return a document as the cluster would, but with times as epoch seconds."""
-    found: dict[str, Any] = model if isinstance(model, dict) else model.dict()
-    return {key: value.timestamp() if isinstance(value, datetime) else value for key, value in found.items()}
-
-
-def _size_of(dataset: dict[str, Any]) -> int:
-    parts = dataset.get("dataset_parts")
-    return sum(count(inner(part, "size_bytes")) for part in parts) if isinstance(parts, list) else 0
-
-
-def _name(dataset: dict[str, Any]) -> str:
-    return text(dataset.get("name")) or ""
-
-
-def _made_at(document: dict[str, Any]) -> float:
-    """0 where the vendor does not say."""
-    return epoch_seconds(document.get("created_at")) or 0.0
-
-
-def _from_sdk(ask: Callable[[], T], what: str) -> T:
-    """Translate the SDK's errors into ours."""
-    import httpx
-    from cohere.core.api_error import ApiError
-
-    def translated(error: Exception) -> BatchError | None:
-        if isinstance(error, ApiError):
-            return _refusal(what, error)
-        if isinstance(error, httpx.HTTPError):
-            said = f"{type(error).__name__}: {error}"
-            return Unavailable(f"{what}: no answer from the provider ({said}). Is the connection's host right?")
-        return None
-
-    return from_sdk(ask, what, translated)
-
-
-def _refusal(what: str, error: Any) -> BatchError:
-    """Below 400 the answer was no JSON."""
-    status = error.status_code or 0
-    message = f"{what}: HTTP {status}: {(words(error.body) or 'no reason given')[:600].rstrip('. ')}."
-    return refusal(message, status, error.headers or {}, {*PASSING, 499, *range(400)}, of_the_key=(401, 403, 498))
