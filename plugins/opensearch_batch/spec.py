@@ -188,6 +188,8 @@ class BatchSpec(Section):
                 "limits.max_cost_usd cannot hold: no plan knows the tokens of an image. Say input.images.tokens, or "
                 "limits.ask_above_usd, which asks"
             )
+        if self.limits.max_straggler_usd:
+            raise SpecError("limits.max_straggler_usd cannot hold: online the tokens of images are not counted")
         return self
 
     @property

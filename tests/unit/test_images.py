@@ -275,6 +275,10 @@ def test_a_section_that_is_not_one_is_refused(images: Any, says: str) -> None:
             "write_back is for vectors of texts",
         ),
         ({"limits": {"max_cost_usd": 5}}, "no plan knows the tokens of an image. Say input.images.tokens"),
+        (
+            {"wait": {"finish_by": 8}, "limits": {"max_straggler_usd": 5}},
+            "online the tokens of images are not counted",
+        ),
     ],
 )
 def test_what_does_not_go_with_images_is_refused(sections: dict[str, Any], says: str) -> None:
