@@ -15,6 +15,7 @@ from opensearch_batch.errors import SpecError, Unavailable
 from opensearch_batch.operators import CancelBatchOperator, CreateConnectorOperator, SubmitBatchOperator
 from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.tasks.base import cluster, flat
+from opensearch_batch.tasks.deadlines import Deadlines, wait_key
 from opensearch_batch.tasks.partition import placeholders
 from opensearch_batch.wait import refusals
 from tests.sandbox.bench import Run, Server, first_event, rows_of, sensor
@@ -101,8 +102,8 @@ def test_a_wait_whose_deadline_has_passed_gets_a_new_one_when_cleared(server: Se
     jobs = run.submit(model_id, run.prepare(rows_of(1)))
     store = run.context(sensor(jobs))["task_state_store"]
     waiting = sensor(jobs, timeout=1000)
-    store.set(waiting._deadline_key, 1.0)
-    assert waiting._deadline(run.context(waiting)) > 1000
+    store.set(wait_key("deadline", waiting.linked_jobs), 1.0)
+    assert Deadlines(store, waiting.linked_jobs).deadline(waiting.timeout) > 1000
 
 
 def test_redeploying_leaves_models_alone_that_someone_had_undeployed(server: Server) -> None:

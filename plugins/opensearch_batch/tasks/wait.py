@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,27 +10,25 @@ from typing import Any, NoReturn
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
-from opensearch_batch.errors import BatchError, SpecError, Terminal, Transient, Unavailable, UnknownAnswer
-from opensearch_batch.flow.jobs import Job, Outcome, ended, outcome, status_line
+from opensearch_batch.errors import SpecError, Terminal, Unavailable, UnknownAnswer
+from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.submit.admission import MustWait
-from opensearch_batch.tasks.base import cancel_jobs, credential_connections, flat, know_keys, worker_ask
+from opensearch_batch.tasks.base import cancel_jobs, credential_connections, flat, know_keys
+from opensearch_batch.tasks.deadlines import Deadlines, timeout_hours
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.finishing import finish_of, is_finished
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import JobsLink, ProviderLink
 from opensearch_batch.tasks.metrics import time_turn, time_wait
+from opensearch_batch.tasks.poking import Looks
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
 from opensearch_batch.tasks.stored_trigger import read_event
 from opensearch_batch.tasks.turn_trigger import read_turn
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
 from opensearch_batch.wait.finishing import END_SECONDS
-from opensearch_batch.wait.looking import drive, look
 from opensearch_batch.wait.progress import of_outcomes
-from opensearch_batch.wait.refusals import Refusals, patience
-from opensearch_batch.wait.settling import Settling
 from opensearch_batch.wait.waiting import SEVERAL
 
-MORE_THAN_THE_WINDOW_HOURS = 1.0
 NET_SECONDS = 300
 """The deferral itself times out so much after the trigger's own deadline, in case no triggerer lives to see the
 deadline.
@@ -124,35 +121,10 @@ class BatchSensor(BaseSensorOperator):
         return self._look(context, settings_of(self))
 
     def _look(self, context: Context, settings: TaskSettings) -> PokeReturnValue:
-        """Look once at each job that has not ended yet. After a look that fails for a passing reason, or at a key whose
-        refusal has not stood yet, the job counts as not ended. The connections are read at every look.
-        """
-        ask, memory = worker_ask(settings), context["task_state_store"]
-        refusals = Refusals(memory.get(self._refusals_key))  # pokes may be processes of their own
-        for job in self.linked_jobs:
-            if job.provider_job_id in self.outcomes:
-                continue
-            try:
-                remote = drive(look(job, settings.provider, self.told), ask)
-            except Transient as error:
-                self.log.warning("%s: %s", job.name, error)
-                continue
-            except BatchError as error:
-                if refusals.is_final(job.provider_job_id, error, time.time()):
-                    memory.delete(self._refusals_key)
-                    raise
-                self.log.warning("%s: %s", job.name, patience(error))
-                continue
-            refusals.answered(job.provider_job_id)
-            assert remote is not None
-            self.log.info("%s: %s", job.name, status_line(remote))
-            self.settling.note(job, remote)
-            if ended(remote):
-                self.outcomes[job.provider_job_id] = outcome(job, remote, time.time())
-        if refusals.noted() or memory.get(self._refusals_key):
-            memory.set(self._refusals_key, refusals.noted())
-        done = len(self.outcomes) == len(self.linked_jobs)
-        return PokeReturnValue(done, list(self.outcomes.values()) if done else None)
+        self.looks.look(self.linked_jobs, settings, context["task_state_store"])
+        outcomes = list(self.looks.outcomes.values())
+        done = len(outcomes) == len(self.linked_jobs)
+        return PokeReturnValue(done, outcomes if done else None)
 
     def _poke_until_done(self, context: Context, settings: TaskSettings) -> Any:
         """Wait with Airflow's own poke and reschedule; soft_fail turns a time-out into a skip."""
@@ -170,7 +142,7 @@ class BatchSensor(BaseSensorOperator):
             told = read_event(event)
             if told.get("timed_out"):
                 self._finish(context, settings, str(told.get("progress") or "")[:200])
-                self._forget_deadline(context)
+                self._deadlines(context).forget()
                 self._give_up(settings, str(told.get("progress") or "")[:200])
             outcomes = [Outcome.from_dict(outcome) for outcome in told.get("outcomes") or []]
             if {each.job.provider_job_id for each in outcomes} != {job.provider_job_id for job in self.linked_jobs}:
@@ -241,7 +213,7 @@ class BatchSensor(BaseSensorOperator):
                 with airflow_errors():
                     settings = self._prepare(context)
                     self._finish(context, settings, "")
-                    self._forget_deadline(context)
+                    self._deadlines(context).forget()
                     self._cancel(settings)
             raise
 
@@ -251,19 +223,17 @@ class BatchSensor(BaseSensorOperator):
         settings = settings_of(self)
         know_keys(settings, context)
         self.current = current_jobs(self._given, context["task_state_store"])
-        self.told: set[str] = set()
-        self.outcomes: dict[str, Outcome] = {}
-        self.settling = Settling()
+        self.looks = Looks(self.log)
         if settings.spec and "poke_interval" not in self.waits_as_given:  # Airflow's own loop of pokes reads these two
             self.poke_interval = settings.spec.wait.poll_seconds
         if "timeout" not in self.waits_as_given:
-            self.timeout = _timeout_hours(settings) * 3600
+            self.timeout = timeout_hours(settings) * 3600
         if not self.deferrable and finish_of(context, settings.spec) is not None:
             raise SpecError("wait.finish_by needs a deferrable wait: leave deferrable=False out")
         return settings
 
     def _defer(self, context: Context, settings: TaskSettings) -> NoReturn:
-        deadline = self._until(context, settings)
+        deadline = self._deadlines(context).until(self.timeout, finish_of(context, settings.spec))
         self.defer(
             trigger=BatchTrigger(
                 jobs=[job.to_dict() for job in self.linked_jobs],
@@ -273,7 +243,7 @@ class BatchSensor(BaseSensorOperator):
                 poll_seconds=self.poke_interval,
                 deadline=deadline,
                 cancel_on_kill=self.cancel_on_kill,
-                told=sorted(self.told),
+                told=sorted(self.looks.told),
                 since=time.time(),
                 credential_conn_ids=credential_connections(context),
             ),
@@ -281,31 +251,16 @@ class BatchSensor(BaseSensorOperator):
             timeout=timedelta(seconds=max(0.0, deadline - time.time()) + NET_SECONDS),
         )
 
-    def _until(self, context: Context, settings: TaskSettings) -> float:
-        """Return epoch seconds: the deadline, or the moment of `wait.finish_by` where that comes before, or the last
-        moment for the end of jobs that were cancelled then.
-        """
-        store = context["task_state_store"]
-        if (finishing := store.get(self._finishing_key)) is not None:
-            if (end := float(str(finishing)) + END_SECONDS) > time.time():
-                return end
-            store.delete(self._finishing_key)  # of an earlier try: one look that fails does not end this one
-        deadline, finish = self._deadline(context), finish_of(context, settings.spec)
-        return deadline if finish is None else min(deadline, finish)
-
     def _finish(self, context: Context, settings: TaskSettings, progress: str) -> None:
         """Where `wait.finish_by` has come cancel the jobs, and wait for their end. Raise Unavailable for a job that
         cannot be cancelled, Terminal where they have not ended in time: their rows may yet be answered, so nobody may
         send them again.
         """
-        store, finish = context["task_state_store"], finish_of(context, settings.spec)
-        if finish is None:
+        deadlines, finish = self._deadlines(context), finish_of(context, settings.spec)
+        if finish is None or not deadlines.have_come_to(finish):
             return
-        deadline = float(str(store.get(self._deadline_key) or 0))
-        if finish > max(deadline, time.time()):  # what the trigger waited for; its clock may be ahead of this one
-            return
-        if store.get(self._finishing_key) is not None:
-            store.delete(self._finishing_key)
+        if deadlines.were_cancelled:
+            deadlines.forget_cancelled()
             names = ", ".join(job.provider_job_id for job in self.linked_jobs)
             raise Terminal(
                 f"jobs {names} were cancelled at wait.finish_by and had not all ended {END_SECONDS / 60:.0f} minutes "
@@ -315,34 +270,11 @@ class BatchSensor(BaseSensorOperator):
         self.log.info("wait.finish_by has come (%s): jobs that have not ended are cancelled", progress)
         if left := self._cancel(settings):
             raise Unavailable(f"wait.finish_by has come, and not all jobs could be cancelled: {'; '.join(left)}")
-        store.set(self._finishing_key, time.time())
+        deadlines.note_cancelled()
         self._defer(context, settings)
 
-    def _deadline(self, context: Context) -> float:
-        """Return epoch seconds; a retry keeps the first deadline, a clear after the deadline gets a new deadline."""
-        store = context["task_state_store"]
-        noted = float(str(store.get(self._deadline_key) or 0))
-        if noted > time.time():
-            return noted
-        deadline = time.time() + self.timeout
-        store.set(self._deadline_key, deadline)
-        return deadline
-
-    def _forget_deadline(self, context: Context) -> None:
-        context["task_state_store"].delete(self._deadline_key)
-
-    @property
-    def _refusals_key(self) -> str:
-        return self._deadline_key.replace("deadline", "refusals")
-
-    @property
-    def _finishing_key(self) -> str:
-        return self._deadline_key.replace("deadline", "finishing")
-
-    @property
-    def _deadline_key(self) -> str:
-        ids = ",".join(sorted(job.provider_job_id for job in self.linked_jobs))
-        return "deadline-" + hashlib.sha256(ids.encode()).hexdigest()[:16]
+    def _deadlines(self, context: Context) -> Deadlines:
+        return Deadlines(context["task_state_store"], self.linked_jobs)
 
     def _give_up(self, settings: TaskSettings, progress: str) -> NoReturn:
         left = self._cancel(settings)
@@ -361,9 +293,3 @@ class BatchSensor(BaseSensorOperator):
         for line in left:
             self.log.warning("could not cancel %s", line)
         return left
-
-
-def _timeout_hours(settings: TaskSettings) -> float:
-    """The spec's; else the hours in which the provider ends such a job, and one more."""
-    named = settings.spec.wait.timeout_hours if settings.spec else None
-    return named or settings.provider.window_hours(settings.job or {}) + MORE_THAN_THE_WINDOW_HOURS
