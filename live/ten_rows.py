@@ -25,7 +25,7 @@ from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.submit.note import noted
-from opensearch_batch.submit.submission import LIST_LAG_SECONDS
+from opensearch_batch.submit.settle import LIST_LAG_SECONDS
 from opensearch_batch.wait.looking import asker, drive, look
 
 log = logging.getLogger(__name__)

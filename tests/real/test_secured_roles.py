@@ -15,7 +15,7 @@ from opensearch_batch import providers
 from opensearch_batch.cluster import deployment, ml_commons, registration
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.errors import Refused
-from opensearch_batch.submit import submission
+from opensearch_batch.submit import settle
 from tests.real.provider import KEY, Provider
 from tests.real.secured import PREFIX, RUNNER, SETUP, Connect, Secured, connection, role, upload
 
@@ -108,7 +108,7 @@ def find_the_connector(scene: Scene) -> Act:
 
 RUNS: dict[str, Callable[[Scene], Act]] = {
     "connectors/search": find_the_connector,
-    "connectors/get": lambda scene: lambda: submission.connector_of(scene.send, scene.model_id),
+    "connectors/get": lambda scene: lambda: settle.connector_of(scene.send, scene.model_id),
     "models/search": lambda scene: lambda: registration.models_of(scene.send, scene.connector_id),
     "models/get": lambda scene: lambda: deployment.wait_deployed(scene.send, scene.model_id),
     "predict": lambda scene: scene.task_id,

@@ -12,7 +12,8 @@ from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS
 from opensearch_batch.errors import OutcomeUnknown, Refused, SpecError, TaskLimit, Throttled, Unavailable, UnknownAnswer
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.submit.names import file_name, shard_key
-from opensearch_batch.submit.submission import LIST_LAG_SECONDS, LONG_SETTLE_SECONDS, Submitter
+from opensearch_batch.submit.settle import LIST_LAG_SECONDS, LONG_SETTLE_SECONDS
+from opensearch_batch.submit.submission import Submitter
 from tests.unit.fakes import Clock, Killed, Memory, World
 
 SHARD = Shard(0, "mem://0", "sha-0", 10, 100, 25)

@@ -14,6 +14,9 @@ from urllib.parse import quote
 
 _ML = "/_plugins/_ml"
 
+BATCH = "BATCH_PREDICTION"
+"""The task_type of a batch."""
+
 COUNTED_STATES = ("CREATED", "RUNNING")
 """States of a batch task that count against plugins.ml_commons.max_batch_inference_tasks."""
 
@@ -199,7 +202,7 @@ def search_tasks(query: Mapping[str, Any]) -> Call:
 
 def search_open_tasks() -> Call:
     """Search the batch tasks that the cluster counts against max_batch_inference_tasks."""
-    counted = [{"term": {"task_type": "BATCH_PREDICTION"}}, {"terms": {"state": list(COUNTED_STATES)}}]
+    counted = [{"term": {"task_type": BATCH}}, {"terms": {"state": list(COUNTED_STATES)}}]
     return search_tasks({"bool": {"filter": counted}})
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from opensearch_batch.cluster import ml_commons
-from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.cluster.ml_commons import BATCH, Call
 from opensearch_batch.errors import BatchError, OutcomeUnknown, Refused, SpecError, TaskLimit, Transient, Unavailable
 from opensearch_batch.flow.jobs import Job, RemoteJob, is_spent
 from opensearch_batch.flow.shards import Shard
@@ -32,37 +32,13 @@ from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.storage import remove
 from opensearch_batch.submit.admission import UPLOADS, Admission
 from opensearch_batch.submit.claims import SharedJob
-from opensearch_batch.submit.names import attempt_of, file_name, hash_key, shard_key
+from opensearch_batch.submit.names import file_name, hash_key, shard_key
 from opensearch_batch.submit.note import Memory, Note, noted
+from opensearch_batch.submit.settle import connector_of, settle_seconds_of
+from opensearch_batch.submit.target import Found, Target, latest_upload
 from opensearch_batch.submit.task_limit import free_ended_tasks
 
 log = logging.getLogger(__name__)
-
-BATCH = "BATCH_PREDICTION"
-"""The task_type of a batch."""
-
-LIST_LAG_SECONDS = 900.0
-"""Seconds that a provider's list of jobs may lag; a guess on the safe side, not a published figure."""
-
-LONG_SETTLE_SECONDS = 3600.0
-"""Seconds to look where the connector does not say how long the cluster waits, or says more."""
-
-
-def settle_seconds_of(send: Callable[[Call], Any], model_id: str) -> float:
-    """Return the seconds after which an absent job was not submitted: the connector's time-outs, the list lag, and the
-    way of a submission round the nodes.
-    """
-    try:
-        config = connector_of(send, model_id).get("client_config") or {}
-        waits = float(config["connection_timeout"]) + float(config["read_timeout"]) + ml_commons.REPEAT_SECONDS
-    except (BatchError, KeyError):
-        return LONG_SETTLE_SECONDS
-    return min(waits + LIST_LAG_SECONDS, LONG_SETTLE_SECONDS)
-
-
-def connector_of(send: Callable[[Call], Any], model_id: str) -> dict[str, Any]:
-    connector: dict[str, Any] = send(ml_commons.get_connector(send(ml_commons.get_model(model_id))["connector_id"]))
-    return connector
 
 
 @dataclass(frozen=True)
@@ -110,9 +86,9 @@ class Submitter:
             return job
         if note and note.job and note.job.shared_with:  # its input file is another run's
             note = Note(note.job.attempt + 1, None)
-        attempt, file_id = self._latest_upload(key, note)
+        attempt, file_id = latest_upload(key, note, self._uploads)
         if file_id:
-            target = _Target(key, attempt, file_id, shard)
+            target = Target(key, attempt, file_id, shard)
             # Another task may have uploaded a later attempt than this one noted, and be submitting it.
             sent_at = note.sent_at if note and attempt == note.attempt else self.now()
             found = self._settle(target, sent_at)
@@ -126,19 +102,18 @@ class Submitter:
         self._admit(shard.name, shard.bytes, file_id)
         if not file_id:
             file_id = self.store.upload(shard, file_name(key, attempt))
-            if (
-                note is None or note.job is None
-            ):  # nothing was sent yet: after a refused claim the next try need not wait
+            if note is None or note.job is None:
+                # Nothing was sent yet: after a refused claim the next try need not wait.
                 self.memory.set(key, Note(attempt, file_id).to_dict())
         if shared := self.claim(shard, key, file_id):
             return self._take(shared, key, attempt, file_id, shard)
-        return self._submit(_Target(key, attempt, file_id, shard))
+        return self._submit(Target(key, attempt, file_id, shard))
 
     def _take(self, shared: SharedJob, key: str, attempt: int, upload: str | None, shard: Shard) -> Job:
         """Note the job, and only then remove the claim and the `upload` that it stands for: a try that was killed in
         between must not go on with a file that is gone.
         """
-        target = _Target(key, attempt, shared.input_file_id, shard)
+        target = Target(key, attempt, shared.input_file_id, shard)
         job = replace(self._job(target, self._task_of(shared.job_id), shared.job_id), shared_with=shared.run)
         log.info("%s: the run %s has sent the same rows: shared is %s, nothing sent", shard.name, shared.run, job.name)
         self._note(job)
@@ -166,7 +141,7 @@ class Submitter:
         if before is None:
             before = [job_id for each in self.store.find_jobs(file_id) if (job_id := self.provider.job_id(each))]
         spent = [note.job.provider_job_id] if note.job else []
-        target = _Target(key, note.attempt + len(spent), file_id, None, (*before, *spent))
+        target = Target(key, note.attempt + len(spent), file_id, None, (*before, *spent))
         if note.sent_at and (found := self._settle(target, note.sent_at)):
             return self._note(found.job, target.known)
         self._admit(target.name, (self.store.file_bytes(file_id) or 0) if self.admission else 0, file_id)
@@ -211,22 +186,18 @@ class Submitter:
         """Tell whether a repair round has the rows of this shard's job; another attempt would send the rows twice."""
         return shard is not None and self.is_there(shard.handed_on_uri(key))
 
-    def _submit(self, target: _Target) -> Job:
+    def _submit(self, target: Target) -> Job:
         try:
             return self._submit_once(target)
         except TaskLimit as error:
             with self._turn:  # two looks at one task at once collide in the cluster
                 counted = free_ended_tasks(self.send, self.store, self.provider)
             if not counted.freed:
-                raise TaskLimit(
-                    f"{target.name}: {error} {counted}",
-                    status=error.status,
-                    retry_after_seconds=error.retry_after_seconds,
-                ) from None
+                raise counted.refusal(target.name, error) from None
             log.warning("%s: %s %s Submitting again.", target.name, error, counted)
             return self._submit_once(target)
 
-    def _submit_once(self, target: _Target) -> Job:
+    def _submit_once(self, target: Target) -> Job:
         note = Note(target.attempt, target.file_id, list(target.known))
         self.memory.set(target.key, replace(note, sent_at=self.now()).to_dict())
         parameters = {**self.parameters, **self.provider.submit_parameters(target.file_id)}
@@ -254,7 +225,7 @@ class Submitter:
             raise OutcomeUnknown(f"task {answer.get('task_id')} came without its job.")
         return str(answer["task_id"]), job_id
 
-    def _found_again(self, target: _Target, error: OutcomeUnknown) -> Job:
+    def _found_again(self, target: Target, error: OutcomeUnknown) -> Job:
         """Look for the job of a submission whose reply did not name the job. The time counts from now: between the note
         and the request the process may have stood still, as its machine did.
         """
@@ -265,16 +236,7 @@ class Submitter:
         log.info("%s: found: %s, nothing sent again", target.name, found.job.name)
         return self._note(found.job, target.known)
 
-    def _latest_upload(self, key: str, note: Note | None) -> tuple[int, str | None]:
-        """Return number and file id of the highest attempt, noted or at the provider; 1 and None without attempts."""
-        attempt, file_id = (note.attempt, note.input_file_id) if note else (1, None)
-        for name, found_id in self._uploads.items():
-            number = attempt_of(name)
-            if name.startswith(f"{key}-a") and (number > attempt or (number == attempt and file_id is None)):
-                attempt, file_id = number, found_id
-        return attempt, file_id
-
-    def _settle(self, target: _Target, sent_at: float | None) -> _Found | None:
+    def _settle(self, target: Target, sent_at: float | None) -> Found | None:
         """Look until the job shows or a submission begun at `sent_at` must have ended; None: none was begun."""
         until = (sent_at + self._patience) if sent_at else 0.0
         while True:
@@ -284,7 +246,7 @@ class Submitter:
                 return None
             self.sleep(min(self.look_seconds, max(0.0, until - self.now())))
 
-    def _find(self, target: _Target) -> _Found | None:
+    def _find(self, target: Target) -> Found | None:
         """Find the file's usable job, else a spent job. The provider also knows jobs without a task.
 
         Without a reply from the cluster only a usable job counts as found.
@@ -300,15 +262,15 @@ class Submitter:
         ours = [job for job_id, job in jobs.items() if job_id not in target.known]
         for job in ours:
             if not is_spent(self._look(job)):
-                return _Found(job, usable=True)
+                return Found(job, usable=True)
         for remote in map(self.provider.read_job, self.store.find_jobs(target.file_id)):
             if remote.id not in target.known:
                 ours.append(jobs.get(remote.id) or self._job(target, self._task_of(remote.id), remote.id))
                 if not is_spent(remote):
-                    return _Found(ours[-1], usable=True)
+                    return Found(ours[-1], usable=True)
         if no_answer:
             raise no_answer
-        return _Found(ours[-1], usable=False) if ours else None
+        return Found(ours[-1], usable=False) if ours else None
 
     def _tasks(self, query: Mapping[str, Any]) -> dict[str, str]:
         """Task ids by job id."""
@@ -332,29 +294,6 @@ class Submitter:
         self.memory.set(job.key, note.to_dict())
         return job
 
-    def _job(self, target: _Target, task_id: str | None, job_id: str) -> Job:
+    def _job(self, target: Target, task_id: str | None, job_id: str) -> Job:
         parameters = dict(self.parameters) or None
         return Job(target.key, target.attempt, job_id, target.file_id, task_id, self.model_id, target.shard, parameters)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A job of ours; not `usable` after an end without answers."""
-
-    job: Job
-    usable: bool
-
-
-@dataclass(frozen=True)
-class _Target:
-    """One submission: a file and an attempt. `known` are jobs of the file that are not ours."""
-
-    key: str
-    attempt: int
-    file_id: str
-    shard: Shard | None
-    known: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.shard.name if self.shard else f"file {self.file_id}"

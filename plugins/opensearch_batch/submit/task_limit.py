@@ -15,7 +15,7 @@ from typing import Any
 
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.ml_commons import COUNTED_STATES, Call, Hit
-from opensearch_batch.errors import BatchError
+from opensearch_batch.errors import BatchError, TaskLimit
 from opensearch_batch.flow.jobs import ended
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
@@ -52,6 +52,11 @@ class CountedTasks:
         if not (self.freed or self.ended or self.unknown):
             parts.append("None of their jobs is known to have ended.")
         return " ".join(parts)
+
+    def refusal(self, name: str, error: TaskLimit) -> TaskLimit:
+        """Return the cluster's error with the name of what was to be submitted, and these tasks."""
+        seconds = error.retry_after_seconds
+        return TaskLimit(f"{name}: {error} {self}", status=error.status, retry_after_seconds=seconds)
 
 
 def free_ended_tasks(send: Callable[[Call], Any], store: ProviderStore, provider: Provider) -> CountedTasks:
