@@ -1,5 +1,5 @@
 """A vendor's files: upload, download, delete; and the vendor's own list of jobs. Shards and results lie in object
-storage (storage.py).
+storage (storage/).
 """
 
 from __future__ import annotations

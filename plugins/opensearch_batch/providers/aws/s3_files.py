@@ -1,4 +1,4 @@
-"""Objects in S3 by URI, through boto3: input and output of AWS jobs. Shards and results lie elsewhere (storage.py)."""
+"""Objects in S3 by URI, through boto3: input and output of AWS jobs. Shards and results lie elsewhere (storage/)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,117 @@
+"""Objects that are there: opened, listed, measured, removed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from opensearch_batch.errors import InputError
+from opensearch_batch.storage.address import LOCAL, path_of, with_connection
+from opensearch_batch.storage.errors import told
+
+PARTIAL = ".partial"
+"""The end of the name of a file that is being written."""
+BLOCK_BYTES = 16 << 20
+"""Bytes of a part of an object on object storage. Up to three parts of an open object are in memory; S3 allows 10,000
+parts an object.
+"""
+READ_BYTES = 1 << 18
+
+
+def matches(uri: str) -> list[str]:
+    """Return the sorted URIs of the objects matched by the glob signs * ? [ ]; a plain URI is returned unchecked."""
+    if not any(sign in uri for sign in "*?["):
+        return [uri]
+    with told(f"list {uri}"):
+        path = path_of(uri)
+        found = sorted(path.fs.glob(path.path))
+    return [uri[: len(uri) - len(uri.split("://", 1)[1])] + with_connection(str(name), uri) for name in found]
+
+
+@contextmanager
+def open_binary(uri: str, block_bytes: int = BLOCK_BYTES) -> Iterator[IO[bytes]]:
+    """Open an object for reading, as a context manager; from object storage so many bytes are read at once. Raise
+    InputError for an absent object and for a folder.
+    """
+    try:
+        with told(f"read {uri}"):
+            path = path_of(uri)
+            source = path.fs.open(path.path, "rb", block_size=block_bytes)
+            if path.protocol not in LOCAL:
+                source = _Buffered(source)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        what = "no such object" if isinstance(error, FileNotFoundError) else "is a folder; name a file, or a glob in it"
+        raise InputError(f"{uri}: {what}") from None
+    with source:
+        yield source
+
+
+def begin_of(source: IO[bytes], name: str, count: int) -> bytes:
+    """Return the first bytes of an open object, which is read from the beginning again afterwards."""
+    with told(f"read {name}"):
+        begin = source.read(count)
+        source.seek(0)
+    return begin
+
+
+class _Buffered(io.BufferedReader):
+    """A buffer around an fsspec file, because fsspec's own readline copies a whole block for every line."""
+
+    def __init__(self, source: Any) -> None:
+        super().__init__(source, READ_BYTES)
+        self.size = getattr(source, "size", None)
+
+
+def names_in(uri: str) -> list[str]:
+    """Return the names of the objects directly in a folder; an empty list for an absent folder."""
+    try:
+        with told(f"list {uri}"):
+            path = path_of(uri)
+            return [str(name).rsplit("/", 1)[-1] for name in path.fs.ls(path.path, detail=False)]
+    except FileNotFoundError:
+        return []
+
+
+def size_of(uri: str) -> int | None:
+    """Return the bytes of an object; None for an absent object."""
+    try:
+        with told(f"look at {uri}"):
+            path = path_of(uri)
+            return int(path.fs.info(path.path)["size"])
+    except FileNotFoundError:
+        return None
+
+
+def exists(uri: str) -> bool:
+    return size_of(uri) is not None
+
+
+def remove(uri: str, *, recursive: bool = False) -> None:
+    """Remove an object, or a folder with `recursive`; an absent object is no error.
+
+    Object by object: s3fs' `rm` says nothing of objects that S3 refuses to delete, and takes a name with * ? [ ] for a
+    glob, which other objects match.
+    """
+    with told(f"remove {uri}"):
+        path = path_of(uri)
+        if not path.fs.exists(path.path):
+            return
+        if recursive and path.protocol in LOCAL:
+            path.fs.rm(path.path, recursive=True)
+            return
+        path.fs.invalidate_cache(path.path)
+        for name in path.fs.find(path.path) if recursive else [path.path]:
+            path.fs.rm_file(name)
+
+
+def remove_begun(uri: str) -> None:
+    """Remove what killed writers of a file have left beside it. Nobody else may be writing the file."""
+    path = path_of(uri)
+    if path.protocol not in LOCAL:
+        return
+    folder, name = uri.rsplit("/", 1)
+    for left in names_in(folder):
+        if left.startswith(f".{name}.") and left.endswith(PARTIAL):
+            remove(f"{folder}/{left}")
