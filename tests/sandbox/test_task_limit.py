@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from opensearch_batch.errors import TaskLimit
+from tests.patience import until
 from tests.sandbox.bench import Run, Server, rows_of
 from tests.sandbox.test_promises import REFUSES_LOOKS
 
@@ -19,6 +20,7 @@ def first(server: Server, model_id: str, run: Run) -> dict[str, Any]:
     limit = {"persistent": {"plugins.ml_commons.max_batch_inference_tasks": 1}}
     server.ask("PUT", "/_cluster/settings", limit)
     (job,) = run.submit(model_id, run.prepare(rows_of(1)), task_id="first")
+    until(lambda: server.ledger[0]["status"], lambda found: found == "completed")
     return dict(job)
 
 
