@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 GC_DELETES_SECONDS = 60.0
+CLOCK_SECONDS = 0.2
+"""So often a server reads the clock for that: `thread_pool.estimated_time_interval`."""
 
 
 class Document:
@@ -84,13 +86,13 @@ class Shard:
 
     def deleted_version(self, id: str, keep_seconds: float) -> int | None:
         """Of a document that was deleted a moment ago: its version goes on counting."""
-        found = self._deleted.get(id)
-        if found is None:
-            return None
-        if time.monotonic() - found[1] > keep_seconds:
-            del self._deleted[id]
-            return None
-        return found[0]
+        version, at = self._deleted.get(id, (None, 0.0))
+        return version if time.monotonic() - at <= max(keep_seconds, CLOCK_SECONDS) else None
+
+    def forget_deleted(self, keep_seconds: float) -> None:
+        """As a refresh does; until then a longer `index.gc_deletes` brings a version back."""
+        now, keep = time.monotonic(), max(keep_seconds, CLOCK_SECONDS)
+        self._deleted = {id: found for id, found in self._deleted.items() if now - found[1] <= keep}
 
     def _change(self) -> None:
         if self._changed_at is None:

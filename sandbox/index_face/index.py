@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from sandbox.index_face import mappings, settings
-from sandbox.index_face.documents import Document, Shard
+from sandbox.index_face.documents import GC_DELETES_SECONDS, Document, Shard
 from sandbox.index_face.errors import Problem, illegal_argument
 from sandbox.index_face.hashing import shard_of
 from sandbox.index_face.mappings import Fields, Mapping
@@ -81,6 +81,16 @@ class Index:
     def refresh(self, after_seconds: float = 0) -> None:
         for shard in self.shards:
             shard.refresh(after_seconds)
+            shard.forget_deleted(self.gc_seconds)
+
+    @property
+    def gc_seconds(self) -> float:
+        """How long the version of a deleted document is kept."""
+        given = self.settings.get("index.gc_deletes")
+        if given is None:
+            return GC_DELETES_SECONDS
+        problem = f"failed to parse setting [index.gc_deletes] with value [{given}]"
+        return settings.seconds(given, lambda: illegal_argument(problem))
 
     def refresh_as_set(self) -> None:
         """As a server does by itself, a second after a write if nothing else is set."""

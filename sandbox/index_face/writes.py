@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sandbox.index_face.documents import GC_DELETES_SECONDS, Document, Shard
-from sandbox.index_face.errors import Problem, conflict, document_missing, illegal_argument, routing_missing
+from sandbox.index_face.documents import Document, Shard
+from sandbox.index_face.errors import Problem, conflict, document_missing, routing_missing
 from sandbox.index_face.reading import parsed, take_in
-from sandbox.index_face.settings import seconds
 
 if TYPE_CHECKING:
     from sandbox.index_face.index import Index
@@ -131,7 +130,7 @@ def _hold(terms: Terms, index: Index, shard: Shard, id: str, old: Document | Non
             words = f"current document has seqNo [{old.seq_no}] and primary term [{old.term}]"
             raise conflict(id, f"{needed} {words}", *place)
     if terms.is_external and terms.version is not None:
-        current = old.version if old else shard.deleted_version(id, _gc_seconds(index))
+        current = old.version if old else shard.deleted_version(id, index.gc_seconds)
         if current is None:
             return
         is_late = current > terms.version if terms.version_type == "external_gte" else current >= terms.version
@@ -167,14 +166,7 @@ def _next_version(index: Index, shard: Shard, id: str, old: Document | None, ter
         return terms.version
     if old is not None:
         return old.version + 1
-    return (shard.deleted_version(id, _gc_seconds(index)) or 0) + 1
-
-
-def _gc_seconds(index: Index) -> float:
-    given = index.settings.get("index.gc_deletes")
-    if given is None:
-        return GC_DELETES_SECONDS
-    return seconds(given, lambda: illegal_argument(f"failed to parse setting [index.gc_deletes] with value [{given}]"))
+    return (shard.deleted_version(id, index.gc_seconds) or 0) + 1
 
 
 def _merge(into: dict[str, Any], change: dict[str, Any]) -> bool:

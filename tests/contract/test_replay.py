@@ -34,6 +34,7 @@ SENT: dict[str, Call] = {
     "delete_model": ml_commons.delete_model("ID"),
     "batch_predict": ml_commons.batch_predict("ID", {}),
     "predict": ml_commons.predict("ID", {}),
+    "predict_text": ml_commons.predict_text("ID", {}),
     "get_task": ml_commons.get_task("ID"),
     "search_tasks": ml_commons.search_tasks({}),
     "search_open_tasks": ml_commons.search_open_tasks(),

@@ -123,17 +123,21 @@ def _carried(
 ) -> Carried:
     held = _held(send, hits, target, fields)
     later = _written_since(send, target, behind) if behind else frozenset[Key]()
-    actions, known = [], len(bare)
+    actions, anew, known = [], dict[str, Action](), len(bare)
     for hit, there in zip(hits, held, strict=True):
         if key_of(hit) in later:
             continue
         source, is_bare = _with_vector(hit["_source"], there, fields)
         actions.append(_conditional(target.index, hit, source, there, is_alone=behind is None))
+        if behind is None and there.source is None:
+            anew[hit["_id"]] = index_action(target.index, hit["_id"], hit.get("_routing"), source)
         if is_bare:
             bare.add(key_of(hit))
     sent = _sent(send, target, actions)
-    kept = len(hits) - len(actions) + len(sent.conflicts)
-    return Carried(sent.done, 0, len(bare) - known, kept, sent.conflicts[:NAMED])
+    # Nobody else writes there: what stands in the way of a document that is not there is its own carried deletion.
+    done = sent.done + _sent(send, target, [anew[name] for name in sent.conflicts if name in anew]).done
+    left = [name for name in sent.conflicts if name not in anew]
+    return Carried(done, 0, len(bare) - known, len(hits) - done, left[:NAMED])
 
 
 def _with_vector(source: Mapping[str, Any], there: Held, fields: Fields) -> tuple[Mapping[str, Any], bool]:

@@ -13,6 +13,7 @@ from opensearch_batch.beside.aliased import indices_of, line_of_move, moving, re
 from opensearch_batch.beside.carrying import Fields, Key, carry
 from opensearch_batch.beside.making import pipelines_of, whole_state
 from opensearch_batch.beside.notes import note_of, put_note
+from opensearch_batch.beside.tombstones import forget_deletions
 from opensearch_batch.cluster import documents, indices
 from opensearch_batch.cluster.described import About, Send
 from opensearch_batch.errors import BatchError, Refused
@@ -36,7 +37,7 @@ Judge = Callable[[Carried, IndexState], None]
 @dataclass(frozen=True)
 class Move:
     """`since`: the index that the alias leaves, as far as its documents are in the target already. `carries`: whether
-    edits are brought over at all.
+    edits are brought over at all. `has_deleted`: whether deletions were, a moment ago.
     """
 
     alias: str
@@ -46,6 +47,7 @@ class Move:
     fields: Fields
     back: bool = False
     carries: bool = True
+    has_deleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def move(send: Send, wanted: Move, judge: Judge) -> Done:
     if wanted.carries:
         more, last = settle(send, last, wanted.target, wanted.fields, rounds=1)
         before += more
+        if wanted.has_deleted or before.deleted:
+            forget_deletions(send, target, found[source])
     moved = _noted(send, wanted, last)
     _changed(send, wanted, found[source])
     seconds = time.monotonic() - began

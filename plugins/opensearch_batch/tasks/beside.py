@@ -208,7 +208,14 @@ class SwapAliasOperator(BatchOperator):
             counts["bare"] = refuse_bare(over, carried, spec, failed, planned)
             counts["documents"] = refuse_too_few(send, until, new.state)
 
-        wanted = Move(new.made.alias, new.made.run, over.until, new.state, fields_of(spec, section))
+        wanted = Move(
+            new.made.alias,
+            new.made.run,
+            over.until,
+            new.state,
+            fields_of(spec, section),
+            has_deleted=over.carried.deleted > 0,
+        )
         done = move(send, wanted, judge)
         kept = over.until.index
         gone = older.older_than(send, kept)
