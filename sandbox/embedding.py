@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sandbox.importing import IMPORTING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,6 @@ DIMENSIONS = 256
 # OpenAI's limit for one input of its embedding models; https://platform.openai.com/docs/guides/embeddings
 MAX_TOKENS = 8192
 _CELLS_AT_ONCE = 16_384
-_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _load() -> Weights:
 
 def load() -> Weights:
     """Takes about a second the first time in a process."""
-    with _loading:
+    with IMPORTING:
         return _load()
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.aws_face.caller import AWSError
 from sandbox.ids import opensearch_id
+from sandbox.importing import IMPORTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +133,8 @@ class Buckets:
         if self._backend is not None:
             return
         try:
-            from moto.moto_server.werkzeug_app import create_backend_app
+            with IMPORTING:
+                from moto.moto_server.werkzeug_app import create_backend_app
         except ImportError as error:
             raise AWSError(501, "NotImplemented", f"S3 needs moto[s3], flask and flask-cors here: {error}") from None
 
