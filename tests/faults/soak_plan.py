@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import statistics
 from collections.abc import Sequence
 
 from stack.vendors import VENDORS
@@ -47,6 +46,9 @@ def _cell(draw: random.Random, fault: str, number: int, jobs: int) -> Cell:
 
 
 def is_flat(sampled: Sequence[float]) -> bool:
-    """Whether the last third of the samples, in bytes, is as the first: a tenth more, and 20 MB, are no growth."""
-    third = max(1, len(sampled) // 3)
-    return statistics.median(sampled[-third:]) <= statistics.median(sampled[:third]) * GROWTH + SLACK_BYTES
+    """Whether the greatest sample of the second half, in bytes, is as the first half's: a tenth more, and 20 MB, are no
+    growth. The greatest, because a process swings between its collections of garbage, and one that was just started
+    again is small.
+    """
+    half = (len(sampled) + 1) // 2
+    return max(sampled[half:], default=0) <= max(sampled[:half]) * GROWTH + SLACK_BYTES

@@ -42,4 +42,6 @@ def test_a_full_job_is_as_the_runs_have_it() -> None:
 def test_memory_that_grows_with_the_batches_is_not_flat() -> None:
     assert is_flat([300 * MB, 310 * MB, 290 * MB, 320 * MB, 305 * MB, 315 * MB])
     assert is_flat([300 * MB])
+    assert is_flat([189 * MB, 435 * MB, 471 * MB, 294 * MB]), "the first was taken soon after a restart"
+    assert not is_flat([189 * MB, 294 * MB, 435 * MB, 530 * MB])
     assert not is_flat([(300 + 10 * number) * MB for number in range(30)])

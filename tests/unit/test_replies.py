@@ -113,6 +113,8 @@ ANSWERS: list[tuple[tuple[str, ...], int, str, type[BatchError]]] = [
     (("submit",), 302, error(REMOTE + '{"moved": 1}'), Refused),
     # The provider may have a job all the same, some of these are 400.
     (("submit",), 400, error("No response from model"), OutcomeUnknown),
+    (("submit",), 400, error("Error validating output schema, if you think this is expected, …"), OutcomeUnknown),
+    (("submit",), 400, error("Error validating input schema, if you think this is expected, …"), Refused),
     (("submit",), 500, error("Remote service returned error status 500 with empty body"), OutcomeUnknown),
     (("submit",), 502, error("Remote service returned empty response body"), OutcomeUnknown),
     (

@@ -11,7 +11,7 @@ from re import Match
 from typing import Any
 from urllib.parse import urlsplit
 
-from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.cluster.ml_commons import ANYTHING, Call
 
 TRUSTED = "trusted_connector_endpoints_regex"
 
@@ -65,6 +65,11 @@ def deploy(call: Call, match: Match[str]) -> str:
 
 def enable_model(call: Call, match: Match[str]) -> str:
     return f'Enable it: PUT {_model_path(call)} {{"is_enabled": true}}'
+
+
+def take_anything(call: Call, match: Match[str]) -> str:
+    interface = json.dumps({"interface": ANYTHING})
+    return f"The model's interface is made for other calls. Have it take any: PUT {_model_path(call)} {interface}"
 
 
 def permit(call: Call, match: Match[str]) -> str:

@@ -110,6 +110,13 @@ def delete_group(group_id: str) -> Call:
     return Call(f"delete model group {group_id}", "DELETE", f"{_ML}/model_groups/{_id(group_id)}")
 
 
+ANYTHING = {"input": "{}", "output": "{}"}
+"""JSON schemas of a model's requests and answers. Where none is said, ML Commons takes the one that ModelInterfaceUtils
+of https://github.com/opensearch-project/ml-commons has for some models, made for online answers: 2.19 refuses a batch
+by its input, 3.x by the answer of a provider that has made the job.
+"""
+
+
 def register_model(name: str, connector_id: str, group_id: str, *, deploy: bool) -> Call:
     """Register a model; parses to {"task_id", "model_id"} at once.
 
@@ -121,6 +128,7 @@ def register_model(name: str, connector_id: str, group_id: str, *, deploy: bool)
         "description": "Registered by Airflow batch inference",
         "connector_id": connector_id,
         "model_group_id": group_id,
+        "interface": ANYTHING,
     }
     query = "?deploy=true" if deploy else ""
     return Call(f"register model {name}", "POST", f"{_ML}/models/_register{query}", body)

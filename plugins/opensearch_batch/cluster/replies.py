@@ -87,6 +87,7 @@ _WITH_A_JOB = (
         "|Failed to put data object in index|cluster_block_exception",
         purposes=("submit",),
     ),
+    Rule(OutcomeUnknown, "Error validating output schema", purposes=("submit",), advice=advice.take_anything),
 )
 
 # Passing trouble; the cluster sent nothing on to the provider.
@@ -136,6 +137,7 @@ _SETTINGS = (
     ),
     Rule(Refused, "Model not ready yet|Auto deployment disabled for this model", advice=advice.deploy),
     Rule(Refused, "Model is disabled", advice=advice.enable_model),
+    Rule(Refused, "Error validating (input|output) schema", advice=advice.take_anything),
     Rule(
         Refused,
         "You cannot specify (?P<kind>connector|model) access control parameters",
