@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-NIGHTS = 4
+NIGHTS = int(os.environ.get("NIGHTS", "4"))
+"""NIGHTS=20 takes some minutes."""
 FIRST = datetime.date(2026, 3, 1)
 
 

@@ -63,7 +63,7 @@ STRIKES: dict[str, Strike] = {
     "clear": clear,
     **PARTS,
 }
-
+NOT_STRUCK = "the run did not come to the step"
 
 OTHERS = "task killed"
 """The fault that strikes each step of each vendor."""
@@ -93,6 +93,5 @@ def play(field: Field, cells: Sequence[Cell], say: Callable[[str], None]) -> dic
     verdicts = field.judge(cells, struck_at)
     field.starts_ended = False
     for cell in set(cells) - set(reached):
-        never = Verdict(("the run did not come to the step", *verdicts[cell].problems))
-        verdicts[cell] = never
+        verdicts[cell] = Verdict((NOT_STRUCK, *verdicts[cell].problems), verdicts[cell].jobs)
     return verdicts
