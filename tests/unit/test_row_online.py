@@ -8,9 +8,12 @@ import orjson
 import pytest
 
 from opensearch_batch import providers
+from opensearch_batch.cluster.replies import read_reply
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.request_body import row_parameters, taking_rows
+from opensearch_batch.stragglers.open_rows import OpenRow
+from opensearch_batch.stragglers.questions import for_texts
 from sandbox.ml_commons_face import template
 
 OPENAI, SAGEMAKER, BEDROCK = (providers.get(name) for name in ("openai", "sagemaker", "bedrock"))
@@ -74,6 +77,21 @@ def test_the_cluster_sends_what_the_line_has(provider: Provider, model: str, end
     given = row_parameters(body)
     assert {type(value) for value in given.values()} == {str}
     assert orjson.loads(sent(provider, model, endpoint, parameters, given)) == body
+
+
+@pytest.mark.parametrize("provider", [OPENAI, BEDROCK, SAGEMAKER], ids=lambda provider: provider.NAME)
+@pytest.mark.parametrize(
+    "odd",
+    [r'"half a pair: \ud83d"', "1" * 30, "[" * 300 + "]" * 300],
+    ids=["half a surrogate pair", "a number of 30 digits", "300 lists"],
+)
+def test_an_answer_that_no_line_can_hold_is_a_refusal_of_its_row(provider: Provider, odd: str) -> None:
+    """The cluster's reply may hold it, and the other rows' answers are kept."""
+    reply = f'{{"inference_results": [{{"output": [{{"dataAsMap": {{"said": {odd}}}}}]}}]}}'
+    question = for_texts(lambda call: read_reply(call, 200, reply, {}), "model", provider, None)
+    found = question(OpenRow("row-1", "row-1", None, "text", {}, "", True), lambda seconds: None)
+    assert found.kept is None
+    assert found.why_not.startswith("the answer cannot be read: ")
 
 
 def test_without_a_row_the_action_sends_what_it_would_have_sent() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -57,8 +57,8 @@ def for_texts(send: Send, model_id: str, provider: Provider, check: Check | None
         said = ask_text(send, predict_text(model_id, row.parameters), pause)
         if said.refusal:
             return Found("line", None, said.refusal)
-        line = provider.online_line(row.request, said.value)
         try:
+            line = _line(provider, row, said.value)
             answer = provider.read_line(line)
         except UnreadableLine as error:
             return Found("line", None, f"the answer cannot be read: {error}")
@@ -66,6 +66,16 @@ def for_texts(send: Send, model_id: str, provider: Provider, check: Check | None
         return Found("line", line if answer.answered or answer.code in NO_ANSWERS else None, why_not)
 
     return question
+
+
+def _line(provider: Provider, row: OpenRow, value: Any) -> bytes:
+    """Raise UnreadableLine for what the cluster's JSON can hold and a line cannot: half a surrogate pair, a whole number
+    of more than 64 bits, lists within lists without end.
+    """
+    try:
+        return provider.online_line(row.request, value)
+    except orjson.JSONEncodeError as error:
+        raise UnreadableLine(str(error)) from None
 
 
 def reason_of(answer: Answer, check: Check | None) -> str:
