@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from opensearch_batch import providers
+from opensearch_batch.cluster.ml_commons import Call, predict_text
+from opensearch_batch.cluster.online import ask_text
 from opensearch_batch.cluster.replies import read_reply
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.providers.protocol import Provider
@@ -92,6 +94,28 @@ def test_an_answer_that_no_line_can_hold_is_a_refusal_of_its_row(provider: Provi
     found = question(OpenRow("row-1", "row-1", None, "text", {}, "", True), lambda seconds: None)
     assert found.kept is None
     assert found.why_not.startswith("the answer cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "reply"),
+    [
+        (500, '{"error": {"reason": "Error communicating with remote model: Read timed out"}}'),
+        (504, "<html><title>504 Gateway Time-out</title></html>"),
+        (504, ""),
+    ],
+    ids=["the connector's time is over", "the gateway's, in front of the cluster", "without a word"],
+)
+def test_a_row_is_asked_twice_where_no_answer_comes_in_time(status: int, reply: str) -> None:
+    """The vendor has written the answer each time, and bills it."""
+    calls: list[Call] = []
+
+    def send(call: Call) -> Any:
+        calls.append(call)
+        return read_reply(call, status, reply, {})
+
+    said = ask_text(send, predict_text("model", {}), lambda seconds: None)
+    assert len(calls) == 2
+    assert "2 times, and each answer may be billed" in said.refusal
 
 
 def test_without_a_row_the_action_sends_what_it_would_have_sent() -> None:

@@ -27,6 +27,8 @@ TOO_SLOW = 2
 """Where so many answers to a row of text were not there in time, the row counts as refused."""
 NOT_IN_TIME = re.compile(r"Read timed out|ReadTimeout")
 """The cluster's words where the connector's read_timeout is over, and those of our client for its own."""
+GATEWAY_TIMEOUT = 504
+"""The status of a proxy in front of the cluster whose own time is over; the model goes on all the same."""
 
 Send = Callable[[Call], Any]
 
@@ -83,7 +85,7 @@ def _taken(send: Send, call: Call, pause: Callable[[float], object], too_slow: i
         try:
             return send(call)
         except Transient as error:
-            slow += bool(NOT_IN_TIME.search(str(error)))
+            slow += _is_slow(error)
             if slow == too_slow:
                 raise Refused(f"{error}: {slow} times, and each answer may be billed; it is not asked again") from error
             seconds = error.retry_after_seconds or wait
@@ -93,3 +95,7 @@ def _taken(send: Send, call: Call, pause: Callable[[float], object], too_slow: i
             log.info("%s; asked again in %g seconds", error, seconds)
         pause(seconds)
         wait = min(2 * wait, LONGEST_PAUSE_SECONDS)
+
+
+def _is_slow(error: Transient) -> bool:
+    return error.status == GATEWAY_TIMEOUT or bool(NOT_IN_TIME.search(str(error)))
