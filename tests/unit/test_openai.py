@@ -20,6 +20,7 @@ from opensearch_batch.providers.openai import provider as openai
 from opensearch_batch.providers.protocol import UnreadableLine
 
 URL = "http://127.0.0.1:9/v1"
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 
 
 def actions(endpoint: str, **parameters: Any) -> dict[str, dict[str, Any]]:
@@ -98,6 +99,26 @@ def test_a_request_line_names_row_endpoint_and_model(endpoint: str, body: dict[s
 def test_a_request_of_many_texts_has_a_list() -> None:
     line = openai.request("rows-1", ["a", "b"], "m", "/v1/embeddings", {})
     assert (line["custom_id"], line["body"]) == ("rows-1", {"model": "m", "input": ["a", "b"]})
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "parameters", "most"),
+    [
+        ("/v1/embeddings", {}, 0),
+        (CHAT, {}, None),
+        (CHAT, {"max_tokens": 50}, 50),
+        (CHAT, {"max_completion_tokens": 50}, 50),
+        (CHAT, {"max_tokens": 50, "n": 3}, 150),
+        (CHAT, {"max_tokens": None}, None),
+        (CHAT, {"max_output_tokens": 50}, None),
+        (RESPONSES, {"max_output_tokens": 50}, 50),
+        (RESPONSES, {"max_tokens": 50}, None),
+    ],
+)
+def test_the_longest_answer_is_bound_by_the_endpoints_own_name(
+    endpoint: str, parameters: dict[str, Any], most: int | None
+) -> None:
+    assert openai.output_tokens_at_most("gpt-4o-mini", endpoint, parameters) == most
 
 
 def test_the_file_anchors_submission_and_search() -> None:

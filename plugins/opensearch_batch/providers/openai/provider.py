@@ -51,7 +51,8 @@ STORE = "opensearch_batch.providers.openai.store.OpenAIFiles"
 BATCH_ONLY = ("encoding_format",)
 """Parameters of rows, not of the connector's online action: ML Commons reads vectors as numbers only."""
 
-OUTPUT_LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+OUTPUT_LIMITS = {"/v1/responses": ("max_output_tokens",)}
+OUTPUT_LIMITS_ELSEWHERE = ("max_completion_tokens", "max_tokens")
 
 STATES: dict[str, RemoteState] = {
     "validating": "running",
@@ -177,9 +178,12 @@ def request_id(line: Mapping[str, Any]) -> str:
 
 
 def output_tokens_at_most(model: str, endpoint: str, parameters: Mapping[str, Any]) -> int | None:
+    """Each of `n` answers has the bound, and is billed."""
     if endpoint == "/v1/embeddings":
         return 0
-    return next((int(parameters[name]) for name in OUTPUT_LIMITS if name in parameters), None)
+    names = OUTPUT_LIMITS.get(endpoint, OUTPUT_LIMITS_ELSEWHERE)
+    bound = next((int(parameters[name]) for name in names if parameters.get(name) is not None), None)
+    return None if bound is None else bound * int(parameters.get("n") or 1)
 
 
 def window_hours(job: Mapping[str, Any]) -> float:
