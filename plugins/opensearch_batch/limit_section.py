@@ -49,8 +49,8 @@ class LimitSection(Section):
     max_enqueued_tokens: int | None = Field(
         None,
         ge=1,
-        description="Tokens of the live jobs together, a job counted as its input file's bytes / 4; bounds a shard "
-        "too, and needs a pool of one slot. Default: no limit.",
+        description="Tokens of the live jobs together, a job counted as its input file's bytes / 4, with "
+        "input.images.tokens as its estimate; bounds a shard too, and needs a pool of one slot. Default: no limit.",
     )
     usd_per_million_tokens: float | None = Field(
         None,

@@ -17,10 +17,11 @@ import pyarrow.parquet
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from opensearch_batch.operators import ReportOperator
+from opensearch_batch.operators import PrepareRepairOperator, ReportOperator
 from tests.sandbox.approving import ask
 from tests.sandbox.bench import Run, Server
 from tests.sandbox.late import Flow, figures, time_is_up
+from tests.sandbox.test_admission import high_water, in_turns, submitting
 from tests.sandbox.test_erase import erase, kinds, provider_has
 from tests.sandbox.test_erase import through as erased_through
 from tests.sandbox.test_repair import Rounds, requests_of, sent
@@ -256,6 +257,32 @@ def test_told_tokens_count_in_plan_price_and_shards(run: Run) -> None:
     assert plan["estimated_usd"] > without["estimated_usd"]
     assert [shard["records"] for bundle in bundles for shard in bundle] == [3, 3, 3, 1]
     assert [shard["images"] for bundle in bundles for shard in bundle] == [3, 3, 3, 1]
+
+
+TOLD: dict[str, Any] = {"images": {"field": "photo", "tokens": 1000}, "max_tokens": 3500}
+
+
+def test_a_repair_round_has_shards_as_small_by_their_images(server: Server, chat_id: str, run: Run) -> None:
+    rounds = Rounds(run, chat_id, 2, **ASKED | TOLD, rows=pictures(6))
+    bundles, spec = rounds.bundles, run.xcoms["prepare", "spec"]
+    for number in range(3):
+        shards = [shard for bundle in bundles for shard in bundle]
+        assert [(shard["records"], shard["images"]) for shard in shards] == [(3, 3), (3, 3)]
+        assert all(3000 < shard["estimated_tokens"] <= 3500 for shard in shards)
+        if number < 2:
+            for _ in shards:
+                server.fault("odd_objects", **{"as": "misfit"}, count=3)
+            rounds.round(number, bundles)
+            landed = rounds.landed[number]
+            bundles = run.execute(PrepareRepairOperator(task_id=f"repair_{number}", landed=landed, spec=spec))
+
+
+def test_images_count_among_the_tokens_in_flight(server: Server, chat_id: str, run: Run) -> None:
+    server.pace("clock:600")
+    bundles = run.prepare(pictures(9), **ASKED | TOLD)
+    submit = submitting(chat_id, bundles, max_enqueued_tokens=7000, spec=run.xcoms["prepare", "spec"])
+    jobs, waits = in_turns(server, run, submit)
+    assert (len(jobs), waits, high_water(server)["jobs"]) == (3, 1, 2)
 
 
 def test_a_data_url_of_two_megabytes_is_sent_and_its_bytes_count(server: Server, chat_id: str, run: Run) -> None:

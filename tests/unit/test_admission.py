@@ -179,6 +179,16 @@ def test_a_job_that_never_has_room_is_an_error() -> None:
         may_submit(Limits(tokens=25), [], Wanted("shard 0", 26), NOW)
 
 
+def test_images_make_more_of_a_job_and_of_the_jobs_beside_it() -> None:
+    wanted = Wanted("shard 0", 100, counted=10)
+    assert may_submit(Limits(tokens=300), [live_job(1), live_job(2)], wanted, NOW)
+    assert not may_submit(Limits(tokens=299), [live_job(1), live_job(2)], wanted, NOW)
+    with pytest.raises(SpecError, match="counts as 100 tokens .its bytes / 4, and its images"):
+        may_submit(Limits(tokens=99), [], wanted, NOW)
+    stored = {name: value for name, value in Wanted("shard 0", 5).to_dict().items() if name != "counted"}
+    assert may_submit(Limits(tokens=25), [live_job(1), live_job(2)], Wanted.from_dict(stored), NOW)
+
+
 def test_an_admission_counts_once_and_adds_what_it_admits() -> None:
     asked = []
 

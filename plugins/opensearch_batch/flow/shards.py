@@ -26,7 +26,8 @@ class Shard(Value, frozen=True):
     `fields_uri` is the file of the fields that results have from their rows, a line a row in the shard's order, and
     `field_types` the fields' names and types; unset without such fields. `twins` are rows on top, with a text of the
     shard: their lines follow their row's, and they get its answer (sources/records.py). `schema_uri` is the object of
-    the OutputSchema that each answer must fit; unset without one. `images` are those of the rows; unset without any.
+    the OutputSchema that each answer must fit; unset without one. `images` are those of the rows, in a repair
+    round by the mean of the round before; unset without any.
     """
 
     index: int

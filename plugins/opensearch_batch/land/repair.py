@@ -5,6 +5,7 @@ The same rows make the same shards at every try, so that a repetition finds the 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -155,7 +156,7 @@ def _rows_again(group: Sequence[HandedOn], provider: Provider, fields: RowFields
             for number, raw in enumerate(lines, start=1):
                 origin = Place(shard.uri, number)
                 if ids_lines is None:
-                    yield from _same(raw, provider, wanted, origin, fields)
+                    yield from _with_images(_same(raw, provider, wanted, origin, fields), shard)
                 else:
                     yield from _narrowed(raw, orjson.loads(next(ids_lines)), provider, wanted, origin, fields)
         if wanted:
@@ -178,6 +179,19 @@ def _same(
     if wanted.pop(row_id, None) is not None:
         texts = provider.texts(line)
         yield Request(raw, _bytes(texts), origin, fields=fields.line(row_id), twins=(fields.twins(row_id),))
+
+
+def _with_images(requests: Iterator[Request], shard: Shard) -> Iterator[Request]:
+    """Count the images of a row as those of the mean row of its shard: the spec's tokens of an image are in that one's
+    estimate alone.
+    """
+    if not shard.images:
+        yield from requests
+        return
+    images = max(1, round(shard.images / shard.records))
+    at_least = 4 * shard.estimated_tokens // shard.records
+    for request in requests:
+        yield dataclasses.replace(request, images=images, text_bytes=max(at_least, request.text_bytes))
 
 
 def _narrowed(

@@ -69,8 +69,8 @@ def for_texts(send: Send, model_id: str, provider: Provider, check: Check | None
 
 
 def _line(provider: Provider, row: OpenRow, value: Any) -> bytes:
-    """Raise UnreadableLine for what the cluster's JSON can hold and a line cannot: half a surrogate pair, a whole number
-    of more than 64 bits, lists within lists without end.
+    """Raise UnreadableLine for what the cluster's JSON can hold and a line cannot: half a surrogate pair, a number of
+    more than 64 bits, lists within lists without end.
     """
     try:
         return provider.online_line(row.request, value)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from opensearch_batch.errors import Refused, SpecError, Transient, Unavailable, UnknownAnswer
 from opensearch_batch.flow.jobs import ended
 from opensearch_batch.flow.values import Value
@@ -52,7 +54,9 @@ class Wanted(Value, frozen=True):
     """A job to be submitted. `since` (epoch seconds) orders the waiting jobs, oldest first.
 
     `file_id`: the job's own upload, not counted against the job. `below`: until `below_until` (epoch seconds) the job
-    waits for fewer other jobs than `below`, because the provider turned the job away beside so many.
+    waits for fewer other jobs than `below`, because the provider turned the job away beside so many. `counted` are the
+    tokens by the job's bytes where images make them more: other jobs are known by their bytes, and are taken to have
+    images like the job's.
     """
 
     name: str
@@ -61,6 +65,15 @@ class Wanted(Value, frozen=True):
     since: float = 0.0
     below: int | None = None
     below_until: float = 0.0
+    counted: int | None = None
+
+    @property
+    def by_bytes(self) -> int:
+        return self.tokens if self.counted is None else self.counted
+
+    def beside(self, tokens: int) -> int:
+        """Return the tokens of other jobs, which count so many by their bytes."""
+        return -(-tokens * self.tokens // (self.by_bytes or 1))
 
 
 class MustWait(Transient):
@@ -140,15 +153,19 @@ def may_submit(limits: Limits, live: list[LiveJob], wanted: Wanted, now: float) 
     """Tell whether the limits allow the job now. Raise SpecError for a job over the limit of tokens alone."""
     if limits.tokens is not None and wanted.tokens > limits.tokens:
         raise SpecError(
-            f"{wanted.name} counts as {wanted.tokens} tokens (its bytes / 4), and max_enqueued_tokens is "
+            f"{wanted.name} counts as {wanted.tokens} tokens ({_counted(wanted)}), and max_enqueued_tokens is "
             f"{limits.tokens}: lower limits.max_bytes to {4 * limits.tokens}"
         )
     others = others_of(live, wanted)
     if limits.jobs is not None and len(others) >= limits.jobs:
         return False
-    if limits.tokens is not None and sum(job.tokens for job in others) + wanted.tokens > limits.tokens:
+    if limits.tokens is not None and wanted.beside(sum(job.tokens for job in others)) + wanted.tokens > limits.tokens:
         return False
     return not (others and wanted.below is not None and now < wanted.below_until and len(others) >= wanted.below)
+
+
+def _counted(wanted: Wanted) -> str:
+    return "its bytes / 4" if wanted.counted is None else "its bytes / 4, and its images"
 
 
 def others_of(live: list[LiveJob], wanted: Wanted) -> list[LiveJob]:
@@ -172,10 +189,14 @@ class Admission:
     _live: list[LiveJob] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def admit(self, name: str, size_bytes: int, file_id: str | None) -> None:
-        """Raise MustWait, or SpecError for a job over the limit of tokens alone."""
-        now = self.now()
-        wanted = Wanted(name, tokens_of(size_bytes), file_id, now, self.below, self.below_until)
+    def admit(self, name: str, size_bytes: int, file_id: str | None, tokens: int = 0) -> None:
+        """`tokens` is the job's estimate, and counts where images make it more than the bytes do. Raise MustWait, or
+        SpecError for a job over the limit of tokens alone.
+        """
+        now, counted = self.now(), tokens_of(size_bytes)
+        wanted = Wanted(name, max(tokens, counted), file_id, now, self.below, self.below_until)
+        if tokens > counted:
+            wanted = replace(wanted, counted=counted)
         with self._lock:
             if self._live is None:
                 self._live = self.count()
@@ -183,7 +204,7 @@ class Admission:
             if not may_submit(self.limits, self._live, wanted, now):
                 raise MustWait(wanted, len(others))
             self.others = len(others)
-            self._live = [*others, LiveJob(f"admitted {name}", file_id or "", wanted.tokens)]
+            self._live = [*others, LiveJob(f"admitted {name}", file_id or "", counted)]
 
 
 def pool_name(registered_as: str) -> str:

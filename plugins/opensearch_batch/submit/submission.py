@@ -99,7 +99,7 @@ class Submitter:
                 attempt, file_id = attempt + 1, None
         if shared := self.shared(shard, key, file_id):
             return self._take(shared, key, attempt, file_id, shard)
-        self._admit(shard.name, shard.bytes, file_id)
+        self._admit(shard.name, shard.bytes, file_id, shard.estimated_tokens)
         if not file_id:
             file_id = self.store.upload(shard, file_name(key, attempt))
             if note is None or note.job is None:
@@ -147,9 +147,9 @@ class Submitter:
         self._admit(target.name, (self.store.file_bytes(file_id) or 0) if self.admission else 0, file_id)
         return self._submit(target)
 
-    def _admit(self, name: str, size_bytes: int, file_id: str | None) -> None:
+    def _admit(self, name: str, size_bytes: int, file_id: str | None, tokens: int = 0) -> None:
         if self.admission:
-            self.admission.admit(name, size_bytes, file_id)
+            self.admission.admit(name, size_bytes, file_id, tokens)
 
     @property
     def _patience(self) -> float:
