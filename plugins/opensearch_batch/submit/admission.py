@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from opensearch_batch.errors import Refused, SpecError, Transient, Unavailable, UnknownAnswer
@@ -65,11 +66,11 @@ class Wanted(Value, frozen=True):
     since: float = 0.0
     below: int | None = None
     below_until: float = 0.0
-    counted: int | None = None
+    counted: int | UnsetType = UNSET
 
     @property
     def by_bytes(self) -> int:
-        return self.tokens if self.counted is None else self.counted
+        return self.counted or self.tokens
 
     def beside(self, tokens: int) -> int:
         """Return the tokens of other jobs, which count so many by their bytes."""
@@ -165,7 +166,7 @@ def may_submit(limits: Limits, live: list[LiveJob], wanted: Wanted, now: float) 
 
 
 def _counted(wanted: Wanted) -> str:
-    return "its bytes / 4" if wanted.counted is None else "its bytes / 4, and its images"
+    return "its bytes / 4, and its images" if wanted.counted else "its bytes / 4"
 
 
 def others_of(live: list[LiveJob], wanted: Wanted) -> list[LiveJob]:
