@@ -148,8 +148,9 @@ def test_an_answer_that_does_not_land_is_a_failure_and_paid_for_once(
     flow = cut_off(server, run)
     server.fault("answer", path=CHAT, status=200, body=body, times=1)
     answered = flow.answer()
-    with pytest.raises(AirflowFailException, match=message):
+    with pytest.raises(AirflowFailException, match=message) as caught:
         flow.report(answered)
+    assert "and for none whose answer is kept" in str(caught.value)
     assert Counter(row["code"] for row in run.landed("failures").values()) == {code: 1}
     found = flow.stragglers
     assert (found["answered"], found["refused"], found["rows"]) == (5, 1, 6)

@@ -79,7 +79,8 @@ def what_now(landed: Sequence[Landed]) -> str:
     advice = []
     if any(part.failed and part.job.is_online for part in landed):
         advice.append(
-            "A clear of answer_stragglers asks for its failed rows again, and pays for no row that has its answer."
+            "A clear of answer_stragglers asks again for its rows that have no answer, and for none whose answer is kept, "
+            "as one that does not fit the schema."
         )
     if unanswered:
         advice.append(
