@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import sqlite3
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,25 @@ def test_an_image_that_the_vendor_cannot_fetch_fails_its_row_without_the_signatu
     assert len(run.landed("results")) == 9
     assert [name for name, text in written_by(run) if SECRET in text] == []
     assert SECRET not in logged()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/_batch_predict", {"error": {"reason": f"Error from remote service: cannot fetch {url_of(1)}", "type": "x"}}),
+        ("/v1/files", {"error": {"message": f"line 1: cannot fetch {url_of(1)}"}}),
+    ],
+    ids=["the cluster relays it", "the vendor's SDK has it"],
+)
+def test_a_file_that_is_refused_for_an_image_is_named_without_the_signature(
+    server: Server, chat_id: str, run: Run, logged: Logged, path: str, body: Any
+) -> None:
+    bundles = run.prepare(pictures(3), output_uri=f"file://{run.out}", **ASKED)
+    server.fault("answer", method="POST", path=path, status=400, body=body, times=-1)
+    with pytest.raises(AirflowFailException, match=r"https://img.example/1.jpg\?\*\*\*") as refused:
+        run.submit(chat_id, bundles)
+    said = "".join(traceback.format_exception(refused.value))
+    assert SECRET not in said + logged()
 
 
 def test_a_repair_round_sends_the_images_again(server: Server, chat_id: str, run: Run) -> None:

@@ -32,6 +32,7 @@ from opensearch_batch.errors import (
 )
 from opensearch_batch.retry_after import pause_seconds
 from opensearch_batch.scrubbing import scrubbed
+from opensearch_batch.unsigned import unsigned
 
 REMOTE = "Error from remote service: "
 
@@ -219,7 +220,7 @@ def read_reply(call: Call, status: int, text: str, headers: Mapping[str, str]) -
     reason = _reason(text)
     rule, match = next(found for rule in RULES if (found := _matched(rule, call, status, reason)))
     what_to_do = rule.advice if isinstance(rule.advice, str) else rule.advice(call, match)
-    said = f"{call.name}: HTTP {status}: {scrubbed(reason)[:600]}"
+    said = f"{call.name}: HTTP {status}: {unsigned(scrubbed(reason))[:600]}"
     raise rule.error(
         f"{said.removesuffix('.')}. {what_to_do}" if what_to_do else said,
         status=status,

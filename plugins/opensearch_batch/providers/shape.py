@@ -133,5 +133,5 @@ def epoch_seconds(value: Any) -> float | None:
 
 
 def _odd(what: str, answer: str) -> Unavailable:
-    shown = " ".join(scrubbed(answer).split())[:SHOWN]
+    shown = " ".join(unsigned(scrubbed(answer)).split())[:SHOWN]
     return Unavailable(f"{what}: the answer has not the shape expected: {shown}")

@@ -19,6 +19,7 @@ from opensearch_batch.providers.resuming import in_lines, resumed
 from opensearch_batch.providers.shape import an_object, count, entries, epoch_seconds, from_sdk, needed, of_input, text
 from opensearch_batch.scrubbing import scrubbed
 from opensearch_batch.storage import open_binary
+from opensearch_batch.unsigned import unsigned
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -268,7 +269,7 @@ def _from_sdk(ask: Callable[[], T], what: str) -> T:
     def translated(error: Exception) -> BatchError | None:
         if isinstance(error, openai.APIStatusError):
             hint = _hint(error.status_code, error.request.url)
-            message = f"{what}: HTTP {error.status_code}: {scrubbed(error.message)[:600]}{hint}"
+            message = f"{what}: HTTP {error.status_code}: {unsigned(scrubbed(error.message))[:600]}{hint}"
             return refusal(message, error.status_code, error.response.headers)
         if isinstance(error, openai.APIConnectionError):
             cause = error.__cause__ or error
