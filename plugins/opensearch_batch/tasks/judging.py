@@ -79,8 +79,8 @@ def what_now(landed: Sequence[Landed]) -> str:
     advice = []
     if any(part.failed and part.job.is_online for part in landed):
         advice.append(
-            "A clear of answer_stragglers asks again for its rows without an answer, and for none whose answer is kept, "
-            "as one that does not fit the schema."
+            "A clear of answer_stragglers asks again for its rows without an answer, and for none whose answer is "
+            "kept, as one that does not fit the schema."
         )
     if unanswered:
         advice.append(
