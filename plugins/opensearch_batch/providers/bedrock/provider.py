@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
 
 from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
@@ -21,6 +20,9 @@ from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.bedrock import images, instructed, models
+from opensearch_batch.providers.bedrock.connector import JobSettings as JobSettings
+from opensearch_batch.providers.bedrock.connector import connector as connector
+from opensearch_batch.providers.bedrock.connector import moved as moved
 from opensearch_batch.providers.passing import passes as passes
 from opensearch_batch.providers.protocol import UnreadableLine, unknown_status
 from opensearch_batch.providers.reading import decoder
@@ -68,69 +70,6 @@ TAKEN = re.compile(r"ConflictException|job name is currently in use")
 PLAIN_ID = re.compile(r"[A-WYZa-wyz0-9][A-Za-z0-9]*")
 
 
-class JobSettings(BaseModel):
-    """`model.job` of a spec."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    files_uri: str = Field(pattern=s3_layout.URI, description="s3://bucket/prefix that the jobs read and write.")
-    role_arn: str = Field(
-        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="Service role that reads and writes there."
-    )
-    timeout_hours: int | None = Field(None, ge=24, le=168, description="The job's own deadline. Default: 24.")
-    region: str | None = Field(None, description="Default: the connection's region_name.")
-
-
-def connector(
-    name: str,
-    model: str,
-    endpoint: str,
-    parameters: Mapping[str, Any],
-    base_url: str,
-    job: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """No status and no cancel action: ML Commons makes both for a URL with this vendor's name, from the ARN escaped by
-    the post-process function (ConnectorUtils.createConnectorAction), and sends both without a body.
-    """
-    said = job or {}
-    api, runtime = _hosts(base_url, str(said["region"]))
-    headers = {"content-type": "application/json"}
-    hours = f', "timeoutDurationInHours": {said["timeout_hours"]}' if said.get("timeout_hours") else ""
-    return {
-        "name": name,
-        "version": "1",
-        "protocol": "aws_sigv4",
-        "parameters": {
-            "region": said["region"],
-            "service_name": "bedrock",
-            "model": model,
-            "roleArn": said["role_arn"],
-            **models.online_defaults(model),
-        },
-        "client_config": {"connection_timeout": 30, "read_timeout": 60, "max_retry_times": 0},
-        "actions": [
-            {
-                "action_type": "predict",
-                "method": "POST",
-                "url": f"{runtime}/model/{model}/invoke",
-                "headers": headers,
-                **models.online(model, parameters),
-            },
-            {
-                "action_type": "batch_predict",
-                "method": "POST",
-                "url": f"{api}/model-invocation-job",
-                "headers": headers,
-                "request_body": '{ "jobName": "${parameters.jobName}", '
-                '"clientRequestToken": "${parameters.clientRequestToken}", "modelId": "${parameters.model}", '
-                '"roleArn": "${parameters.roleArn}", "inputDataConfig": ${parameters.inputDataConfig}, '
-                f'"outputDataConfig": ${{parameters.outputDataConfig}}{hours} }}',
-                "post_process_function": "connector.post_process.bedrock.batch_job_arn",
-            },
-        ],
-    }
-
-
 def online_parameters(text: str, model: str, endpoint: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return models.online_parameters(model, text, parameters)
 
@@ -143,11 +82,6 @@ def online_body(line: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def online_line(name: str, said: Any) -> bytes:
     return orjson.dumps({"recordId": record_id(name), "modelOutput": said})
-
-
-def moved(url: str, base_url: str) -> str:
-    match = re.match(r"https://(bedrock|bedrock-runtime)\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?(/.*)", url)
-    return f"{base_url}/{match[1]}{match[2]}" if match and base_url else url
 
 
 def request(
@@ -321,9 +255,3 @@ def job_path(job_id: str) -> str:
 def job_link(job_id: str) -> str:
     region = job_id.split(":")[3]
     return f"https://{region}.console.aws.amazon.com/bedrock/home?region={region}#/batch-inference"
-
-
-def _hosts(base_url: str, region: str) -> tuple[str, str]:
-    if base_url:
-        return f"{base_url}/bedrock", f"{base_url}/bedrock-runtime"
-    return f"https://bedrock.{region}.amazonaws.com", f"https://bedrock-runtime.{region}.amazonaws.com"
