@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from string import Formatter
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from opensearch_batch.chunk_section import ChunkSection
 from opensearch_batch.errors import SpecError
@@ -116,6 +117,15 @@ class InputSection(Section):
                     f"input.text_field and input.{other} are two ways to say what is sent; give one of them"
                 )
         return values
+
+    @field_validator("prompt")
+    @classmethod
+    def _is_prompt(cls, prompt: str | None) -> str | None:
+        try:
+            list(Formatter().parse(prompt or ""))
+        except ValueError as error:
+            raise SpecError(f"input.prompt: {error}. A brace of the text itself is written twice") from None
+        return prompt
 
     @model_validator(mode="after")
     def _one_template(self) -> InputSection:

@@ -110,5 +110,7 @@ class ModelSection(Section):
         """An instruction or a schema is for models that write."""
         said = [name for name in ("system_prompt", "output_schema") if getattr(self, name) is not None]
         if said and providers.get(self.provider).asked(self.name, self.endpoint, self.parameters).vectors:
-            raise SpecError(f"model.{said[0]} is for answers of text, and {self.endpoint} answers with vectors")
+            raise SpecError(
+                f"model.{said[0]} is for answers of text, and {self.endpoint} answers with vectors: say model.endpoint"
+            )
         return self

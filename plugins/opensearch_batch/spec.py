@@ -189,7 +189,10 @@ class BatchSpec(Section):
                 "limits.ask_above_usd, which asks"
             )
         if self.limits.max_straggler_usd:
-            raise SpecError("limits.max_straggler_usd cannot hold: online the tokens of images are not counted")
+            raise SpecError(
+                "limits.max_straggler_usd cannot hold beside input.images, whose tokens no estimate of online answers "
+                "has. Leave it out: at wait.finish_by the batches end, and open rows are named"
+            )
         return self
 
     @property
@@ -235,8 +238,10 @@ class BatchSpec(Section):
         """Read a spec from a YAML file. Raise SpecError for a file that is absent, not YAML, or not a spec."""
         import yaml
 
+        from opensearch_batch.yaml_file import read_yaml
+
         try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            values = read_yaml(path)
         except OSError as error:
             raise SpecError(f"spec {path}: {error.strerror}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:

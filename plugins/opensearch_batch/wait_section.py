@@ -106,7 +106,7 @@ def refuse_unaskable(model: ModelSection, limits: LimitSection) -> None:
     if provider.output_tokens_at_most(model.name, model.endpoint, model.parameters) is None:
         raise SpecError(
             "limits.max_straggler_usd cannot hold: an answer has no bound of tokens. Give one in model.parameters, as "
-            "the endpoint names it, e.g. max_tokens"
+            f"{model.endpoint} names it (max_tokens, max_completion_tokens, max_output_tokens)"
         )
     if provider.PRICE_ID is None and limits.straggler_usd_per_million_tokens is None:
         raise SpecError(

@@ -113,6 +113,11 @@ def test_a_wrong_spec_is_the_only_line(checked: Any) -> None:
             "model.output_schema is no JSON schema: at $.type",
         ),
         ("price", {"model": {"name": "mine"}, "limits": {"max_cost_usd": 1}}, "set limits.usd_per_million_tokens"),
+        (
+            "price of stragglers",
+            {"model": {"name": "mine"}, "wait": {"finish_by": 8}, "limits": {"max_straggler_usd": 1}},
+            "say limits.straggler_usd_per_million_tokens",
+        ),
         ("connection nowhere", {"connections": {"opensearch": "nowhere"}}, "airflow connections add nowhere"),
         ("connection no_key", {"connections": {"provider": "no_key"}}, "airflow connections add no_key"),
         ("plan", {"limits": {"max_cost_usd": 0}}, "max_cost_usd is 0.0, the plan is above it"),

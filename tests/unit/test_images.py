@@ -277,7 +277,7 @@ def test_a_section_that_is_not_one_is_refused(images: Any, says: str) -> None:
         ({"limits": {"max_cost_usd": 5}}, "no plan knows the tokens of an image. Say input.images.tokens"),
         (
             {"wait": {"finish_by": 8}, "limits": {"max_straggler_usd": 5}},
-            "online the tokens of images are not counted",
+            "cannot hold beside input.images",
         ),
     ],
 )

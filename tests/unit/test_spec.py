@@ -11,6 +11,7 @@ import pytest
 from opensearch_batch.errors import SpecError
 from opensearch_batch.schema import schema_text
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.yaml_file import read_yaml
 
 SPECS = Path(__file__).resolve().parents[2] / "dags" / "specs"
 
@@ -177,6 +178,26 @@ def test_every_spec_beside_the_dags_loads() -> None:
     found = sorted(SPECS.glob("*.yaml"))
     assert [path.stem for path in found] == [BatchSpec.load(path).name for path in found]
     assert {path.stem for path in found} >= {"embed_stdlib_docs", "nightly_articles"}
+
+
+def test_a_key_that_stands_twice_is_refused_by_name_and_line(tmp_path: Path) -> None:
+    """YAML keeps the last: a limit of the first would be gone."""
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: a\nlimits: {max_cost_usd: 5}\nwait: {poll_seconds: 2}\nlimits: {max_straggler_usd: 1}\n")
+    with pytest.raises(SpecError, match=r"'limits' stands there twice(.|\n)*line 4"):
+        BatchSpec.load(path)
+
+
+def test_keys_of_an_anchor_may_be_said_again(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text("one: &one {a: 1, b: 2}\ntwo: {<<: *one, b: 3}\n")
+    assert read_yaml(path)["two"] == {"a": 1, "b": 3}
+
+
+@pytest.mark.parametrize("prompt", ["{title", "title}", "{title!}"])
+def test_a_prompt_with_a_brace_alone_is_refused(prompt: str) -> None:
+    with pytest.raises(SpecError, match=r"input.prompt: .*written twice"):
+        BatchSpec.check(spec(input={"uri": "file:///in.jsonl", "prompt": prompt}))
 
 
 def test_loading_an_absent_file_or_something_else_names_the_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from opensearch_batch.prepare.lengths import text_limit
 from opensearch_batch.prepare.libraries import require_libraries
 from opensearch_batch.prepare.output_schema import output_schema_of, parameters_of
 from opensearch_batch.prepare.parameters import unknown_parameters
-from opensearch_batch.prepare.prices import tariff_of
+from opensearch_batch.prepare.prices import Tariff, straggler_tariff_of, tariff_of
 from opensearch_batch.spec import BatchSpec
 
 
@@ -19,6 +19,7 @@ def spec_checks(spec: BatchSpec) -> list[list[Check]]:
         [Check("libraries", lambda: _libraries(spec)), Check("model.parameters", lambda: _parameters(spec))],
         *([[Check("model.output_schema", lambda: _schema(spec))]] if spec.model.output_schema is not None else []),
         [Check("price", lambda: _price(spec))],
+        *([[Check("price of stragglers", lambda: _straggler_price(spec))]] if spec.limits.max_straggler_usd else []),
         [Check("length of a text", lambda: _length(spec))],
         *([[Check("input.chunks", lambda: _chunks(spec))]] if spec.input.chunks else []),
     ]
@@ -42,17 +43,25 @@ def _schema(spec: BatchSpec) -> str:
     return f"an object of {', '.join(schema.columns)}; the vendor {told}"
 
 
+def _straggler_price(spec: BatchSpec) -> str:
+    return _told(straggler_tariff_of(spec))
+
+
 def _price(spec: BatchSpec) -> str:
     vendor, limits = providers.get(spec.model.provider), spec.limits
     if tariff := tariff_of(vendor, spec.model.name, limits.usd_per_million_tokens):
-        above = {bound: f" above {bound} tokens a request" if bound else "" for bound, _ in tariff.steps}
-        steps = (f"${price.input_usd:g} in, ${price.output_usd:g} out{above[bound]}" for bound, price in tariff.steps)
-        return f"{'; '.join(steps)}, a million tokens ({tariff.origin})"
+        return _told(tariff)
     if limits.max_cost_usd is not None:
         raise BudgetExceeded(
             f"no price is known of {spec.model.name}, so max_cost_usd cannot hold: set limits.usd_per_million_tokens"
         )
     raise CannotKnow(f"no price is known of {spec.model.name}; limits.usd_per_million_tokens gives one")
+
+
+def _told(tariff: Tariff) -> str:
+    above = {bound: f" above {bound} tokens a request" if bound else "" for bound, _ in tariff.steps}
+    steps = (f"${price.input_usd:g} in, ${price.output_usd:g} out{above[bound]}" for bound, price in tariff.steps)
+    return f"{'; '.join(steps)}, a million tokens ({tariff.origin})"
 
 
 def _length(spec: BatchSpec) -> str:

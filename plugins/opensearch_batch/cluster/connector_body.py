@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from opensearch_batch.errors import SpecError
@@ -52,8 +51,10 @@ def load_body(body: Any) -> dict[str, Any]:
     if isinstance(body, str):
         import yaml
 
+        from opensearch_batch.yaml_file import read_yaml
+
         try:
-            body = yaml.safe_load(Path(body).read_text(encoding="utf-8"))
+            body = read_yaml(body)
         except OSError as error:
             raise SpecError(f"connector body {body}: {error.strerror}") from None
         except yaml.YAMLError as error:

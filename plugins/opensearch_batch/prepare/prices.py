@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from opensearch_batch import providers
+from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.providers.protocol import Provider
+from opensearch_batch.spec import BatchSpec
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, PriceCalculation
@@ -85,6 +88,18 @@ def online_tariff_of(provider: Provider, model: str, usd_per_million_tokens: flo
         price = Price(usd_per_million_tokens, usd_per_million_tokens)
         return Tariff("limits.straggler_usd_per_million_tokens", ((0, price),))
     return _tariff(provider, model, None, lambda model, provider: (1.0, "genai-prices' list price"))
+
+
+def straggler_tariff_of(spec: BatchSpec) -> Tariff:
+    """Raise SpecError for a spec that pays for stragglers whose price is not known."""
+    limits, model = spec.limits, spec.model
+    tariff = online_tariff_of(providers.get(model.provider), model.name, limits.straggler_usd_per_million_tokens)
+    if tariff is None:
+        raise SpecError(
+            f"limits.max_straggler_usd is {limits.max_straggler_usd:g}, and no list price of {model.name} is known: "
+            "say limits.straggler_usd_per_million_tokens. Nothing was sent."
+        )
+    return tariff
 
 
 Factor = Callable[["ModelInfo", Provider], tuple[float, str]]

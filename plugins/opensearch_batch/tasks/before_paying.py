@@ -9,11 +9,10 @@ from typing import Any
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from opensearch_batch import providers
 from opensearch_batch.errors import SpecError
 from opensearch_batch.prepare.libraries import require_libraries
 from opensearch_batch.prepare.parameters import unknown_parameters
-from opensearch_batch.prepare.prices import online_tariff_of
+from opensearch_batch.prepare.prices import straggler_tariff_of
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import try_writing
 from opensearch_batch.submit.admission import pool_command, pool_name
@@ -122,14 +121,9 @@ def check_stragglers(spec: BatchSpec, following: Collection[Any]) -> None:
     """Raise SpecError where the spec pays for stragglers, and their price is not known, or no task of the DAG asks for
     them.
     """
-    limits, model = spec.limits, spec.model
-    if not limits.max_straggler_usd:
+    if not spec.limits.max_straggler_usd:
         return
-    if online_tariff_of(providers.get(model.provider), model.name, limits.straggler_usd_per_million_tokens) is None:
-        raise SpecError(
-            f"limits.max_straggler_usd is {limits.max_straggler_usd:g}, and no list price of {model.name} is known: "
-            "say limits.straggler_usd_per_million_tokens. Nothing was sent."
-        )
+    straggler_tariff_of(spec)
     if not _submitting(following):
         return
     if not any(_is_a(AnswerStragglersOperator, task) for task in following):
