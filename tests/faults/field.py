@@ -117,8 +117,6 @@ class Field:
         halted = self.halts[cell].reached
         assert halted is not None
         index, task_id = int(halted["map_index"] or -1), halted["task_id"]
-        if task_id is None:  # a trigger's
-            task_id, index = "shard.wait_for_batch", 0
         self.clear(cell, [[task_id, index] if index >= 0 else task_id], downstream=False)
 
     def end(self, cells: Collection[Cell]) -> dict[Cell, str]:

@@ -15,6 +15,7 @@ from tests.patience import until
 
 MODULE = """
 import functools
+import types
 
 def plain(*words):
     print('in', *words, flush=True)
@@ -22,6 +23,12 @@ def plain(*words):
 
 def items():
     yield from 'abc'
+
+class Waits:
+    task_instance = types.SimpleNamespace(run_id="run-1", task_id="shard.wait", map_index=3, try_number=2)
+
+    def wait(self):
+        print('waited', flush=True)
 
 class Holder:
     @functools.cached_property
@@ -35,13 +42,34 @@ print(plain('first'), plain('second'), *items(), Holder().patience, flush=True)
 GUARDED = [Guard("answer", "probed:plain", "", "open"), Guard("patience", "probed:Holder.patience", "", 0.0)]
 
 
-def started(folder: Path, control: Control, run_id: str) -> subprocess.Popen[str]:
+TRIGGERER = "from probed import Waits; Waits().wait()"
+
+
+def started(folder: Path, control: Control, run_id: str, code: str = IMPORTER) -> subprocess.Popen[str]:
+    """Of a task of the run; without `run_id` of no task."""
     (folder / "probed.py").write_text(MODULE)
     settings = dict(control.settings)
     settings["PYTHONPATH"] = os.pathsep.join([settings["PYTHONPATH"], str(folder)])
-    environment = {**os.environ, **settings, "AIRFLOW_CTX_DAG_RUN_ID": run_id, "AIRFLOW_CTX_TASK_ID": "task"}
-    command = [sys.executable, "-c", IMPORTER]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    task = {"AIRFLOW_CTX_DAG_RUN_ID": run_id, "AIRFLOW_CTX_TASK_ID": "task"} if run_id else {}
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, env={**os.environ, **settings, **task}, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_trigger_that_halts_names_the_task_that_waits(tmp_path: Path) -> None:
+    """Its process has the triggers of many tasks; the mapped task to clear is this one."""
+    step = Step("", "probed:Waits.wait", "enter")
+    control = Control(tmp_path / "control", [step], [])
+    ours = control.halt(step, "run-1")
+    with started(tmp_path, control, "", TRIGGERER) as process:
+        reached = until(lambda: ours.reached, lambda told: told is not None)
+        ours.release()
+        assert process.communicate()[0] == "waited\n"
+    assert reached is not None
+    assert {name: reached[name] for name in ("task_id", "map_index", "try_number")} == {
+        "task_id": "shard.wait",
+        "map_index": "3",
+        "try_number": "2",
+    }
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Probe:
                 here = (order["point"], order["event"], order["run_id"]) == (place.point, event, run_id)
                 if here and order["nth"] == nth and re.search(order["text"], words_of(arguments)):
                     path.rename(path.with_suffix(".taken"))
-                    report(path.with_suffix(".reached"))
+                    report(path.with_suffix(".reached"), arguments)
                     return path.with_suffix(".go")
         return None
 
@@ -101,9 +101,12 @@ def words_of(arguments: tuple[Any, ...]) -> str:
     return " ".join([*map(str, arguments), *filter(None, [getattr(options, "request_url", "")])])
 
 
-def report(path: Path) -> None:
+def report(path: Path, arguments: tuple[Any, ...]) -> None:
+    """A trigger's process has many: which task waits stands in the trigger."""
     names = {"task_id": "TASK_ID", "map_index": "TASK_MAP_INDEX", "try_number": "TRY_NUMBER"}
     told = {name: os.environ.get(f"AIRFLOW_CTX_{variable}") for name, variable in names.items()}
+    if told["task_id"] is None and (waiting := getattr(next(iter(arguments), None), "task_instance", None)):
+        told = {name: str(getattr(waiting, name)) for name in names}
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"pid": os.getpid(), "ppid": os.getppid(), **told}))
     part.rename(path)
