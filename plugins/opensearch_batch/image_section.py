@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from string import Formatter
-
 from pydantic import Field, field_validator, model_validator
 
 from opensearch_batch.errors import SpecError
+from opensearch_batch.placeholders import refuse_braces
 from opensearch_batch.section import Section
 
 
@@ -43,8 +42,5 @@ class ImageSection(Section):
     @field_validator("url")
     @classmethod
     def _is_template(cls, url: str | None) -> str | None:
-        try:
-            list(Formatter().parse(url or ""))
-        except ValueError as error:
-            raise SpecError(f"input.images.url is no template: {error}") from None
+        refuse_braces("input.images.url is no template", url)
         return url

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from string import Formatter
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from opensearch_batch.chunk_section import ChunkSection
 from opensearch_batch.errors import SpecError
 from opensearch_batch.image_section import ImageSection
+from opensearch_batch.placeholders import refuse_braces
 from opensearch_batch.section import Section
 
 InputFormat = Literal["jsonl", "csv", "parquet"]
@@ -121,10 +121,7 @@ class InputSection(Section):
     @field_validator("prompt")
     @classmethod
     def _is_prompt(cls, prompt: str | None) -> str | None:
-        try:
-            list(Formatter().parse(prompt or ""))
-        except ValueError as error:
-            raise SpecError(f"input.prompt: {error}. A brace of the text itself is written twice") from None
+        refuse_braces("input.prompt", prompt)
         return prompt
 
     @model_validator(mode="after")

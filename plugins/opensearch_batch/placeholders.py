@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from string import Formatter
 from typing import Any
 
 from opensearch_batch.errors import SpecError
+
+
+def refuse_braces(where: str, template: str | None) -> None:
+    """Raise SpecError, begun with `where`, for a template whose braces are not closed or not opened."""
+    try:
+        list(Formatter().parse(template or ""))
+    except ValueError as error:
+        raise SpecError(f"{where}: {error}. A brace of the text itself is written twice") from None
 
 
 def fill_each(where: str, value: Any, placeholders: dict[str, str | None]) -> Any:

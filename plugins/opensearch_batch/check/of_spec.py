@@ -10,7 +10,7 @@ from opensearch_batch.prepare.lengths import text_limit
 from opensearch_batch.prepare.libraries import require_libraries
 from opensearch_batch.prepare.output_schema import output_schema_of, parameters_of
 from opensearch_batch.prepare.parameters import unknown_parameters
-from opensearch_batch.prepare.prices import Tariff, straggler_tariff_of, tariff_of
+from opensearch_batch.prepare.prices import Tariff, known_straggler_tariff, tariff_of
 from opensearch_batch.spec import BatchSpec
 
 
@@ -44,7 +44,7 @@ def _schema(spec: BatchSpec) -> str:
 
 
 def _straggler_price(spec: BatchSpec) -> str:
-    return _told(straggler_tariff_of(spec))
+    return _told(known_straggler_tariff(spec))
 
 
 def _price(spec: BatchSpec) -> str:

@@ -90,14 +90,17 @@ def online_tariff_of(provider: Provider, model: str, usd_per_million_tokens: flo
     return _tariff(provider, model, None, lambda model, provider: (1.0, "genai-prices' list price"))
 
 
-def straggler_tariff_of(spec: BatchSpec) -> Tariff:
+def straggler_tariff_of(spec: BatchSpec) -> Tariff | None:
+    model = spec.model
+    return online_tariff_of(providers.get(model.provider), model.name, spec.limits.straggler_usd_per_million_tokens)
+
+
+def known_straggler_tariff(spec: BatchSpec) -> Tariff:
     """Raise SpecError for a spec that pays for stragglers whose price is not known."""
-    limits, model = spec.limits, spec.model
-    tariff = online_tariff_of(providers.get(model.provider), model.name, limits.straggler_usd_per_million_tokens)
-    if tariff is None:
+    if (tariff := straggler_tariff_of(spec)) is None:
         raise SpecError(
-            f"limits.max_straggler_usd is {limits.max_straggler_usd:g}, and no list price of {model.name} is known: "
-            "say limits.straggler_usd_per_million_tokens. Nothing was sent."
+            f"limits.max_straggler_usd is {spec.limits.max_straggler_usd:g}, and no list price of {spec.model.name} is "
+            "known: say limits.straggler_usd_per_million_tokens. Nothing was sent."
         )
     return tariff
 

@@ -18,12 +18,13 @@ from opensearch_batch.flow.stragglers import Stragglers
 from opensearch_batch.land.landing import Sent, Target, land_answers
 from opensearch_batch.land.output_check import checking, schema_of
 from opensearch_batch.land.reconcile import Check, Fate, Tally
+from opensearch_batch.prepare.prices import straggler_tariff_of
 from opensearch_batch.prepare.row_ids import row_groups
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stragglers.answers import REFUSED, Answers, Reader
 from opensearch_batch.stragglers.asking import Pace, ask_all
 from opensearch_batch.stragglers.connector import why_not_whole
-from opensearch_batch.stragglers.cost import Meter, Sum, meter_of, tariff_of
+from opensearch_batch.stragglers.cost import Meter, Sum, meter_of
 from opensearch_batch.stragglers.open_rows import OpenRow, rows_of
 from opensearch_batch.stragglers.questions import Question, for_texts, for_vectors, reason_of
 
@@ -63,7 +64,7 @@ def answer_rows(found: Open, send: Send, model_id: str, mark: Callable[[], None]
 
     Raise Transient where the model cannot be reached; what was answered by then is kept.
     """
-    limits, answers, tariff = found.spec.limits, found.answers, tariff_of(found.spec)
+    limits, answers, tariff = found.spec.limits, found.answers, straggler_tariff_of(found.spec)
     wanted, before, unaskable, tried = Sum(tariff), Sum(tariff), 0, False
     for row in found.rows():
         if limits.max_straggler_usd and not row.askable:

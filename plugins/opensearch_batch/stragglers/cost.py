@@ -8,7 +8,7 @@ from opensearch_batch import providers
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.output_schema import OutputSchema
 from opensearch_batch.prepare.output_schema import bytes_on_top, parameters_of
-from opensearch_batch.prepare.prices import Tariff, online_tariff_of
+from opensearch_batch.prepare.prices import Tariff
 from opensearch_batch.prepare.shards import estimate_tokens
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.stragglers.open_rows import OpenRow
@@ -38,11 +38,6 @@ def meter_of(spec: BatchSpec, schema: OutputSchema | None) -> Meter:
     model = spec.model
     at_most = providers.get(model.provider).output_tokens_at_most(model.name, model.endpoint, model.parameters)
     return Meter(bytes_on_top(spec, parameters_of(spec, schema)), at_most or 0)
-
-
-def tariff_of(spec: BatchSpec) -> Tariff | None:
-    model = spec.model
-    return online_tariff_of(providers.get(model.provider), model.name, spec.limits.straggler_usd_per_million_tokens)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from opensearch_batch.errors import SpecError
 from opensearch_batch.prepare.libraries import require_libraries
 from opensearch_batch.prepare.parameters import unknown_parameters
-from opensearch_batch.prepare.prices import straggler_tariff_of
+from opensearch_batch.prepare.prices import known_straggler_tariff
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import try_writing
 from opensearch_batch.submit.admission import pool_command, pool_name
@@ -123,7 +123,7 @@ def check_stragglers(spec: BatchSpec, following: Collection[Any]) -> None:
     """
     if not spec.limits.max_straggler_usd:
         return
-    straggler_tariff_of(spec)
+    known_straggler_tariff(spec)
     if not _submitting(following):
         return
     if not any(_is_a(AnswerStragglersOperator, task) for task in following):
