@@ -86,6 +86,7 @@ def _watch(run: DagRun, screen: Screen, vendor: str, began: float) -> RunCounts:
     patience = Patience(IDLE_SECONDS, lambda: (run.progress(), _count(run, vendor, began)))
     with screen.progress() as progress:
         while True:
+            run.stack.check()
             ended = run.state() in ENDED
             counts = _count(run, vendor, began)
             progress.show(counts)
@@ -171,7 +172,12 @@ def _show_answers(stack: Stack, run: DagRun, screen: Screen, vendor: str) -> Non
 def _run_again(stack: Stack, dag_id: str, screen: Screen, summary: dict[str, Any]) -> None:
     """A second night over the same index: nothing is sent."""
     run = DagRun.trigger(stack, dag_id)
-    any(Patience(IDLE_SECONDS, run.progress).looks(lambda: run.state() in ENDED))
+
+    def has_ended() -> bool:
+        stack.check()
+        return run.state() in ENDED
+
+    any(Patience(IDLE_SECONDS, run.progress).looks(has_ended))
     plan = run.xcom("prepare_input", "plan") or {}
     summary["sent_again"] = plan.get("records")
     screen.line()

@@ -139,6 +139,11 @@ class Stack:
             self._postgres.start_again()
         self.start_ended()
 
+    def check(self) -> None:
+        """Raise StackError, with the end of the log, for a part that ended by itself."""
+        for part in self.parts.values():
+            part.check()
+
     def start_ended(self) -> None:
         """Start Airflow's parts that have ended, as a machine's service manager would."""
         for name in airflow.COMMANDS:
