@@ -61,8 +61,10 @@ def _played(found: Field, given: argparse.Namespace, say: Callable[[str], None])
             if not steps:
                 continue
             rows = LEAST_ROWS.get(vendor, ROWS)
-            found.calm(refuses=vendor not in WITHOUT_FAILED_ROWS)
-            for cell, verdict in play(found, [Cell(fault, step, vendor, rows=rows) for step in steps], say).items():
+            refuses = vendor not in WITHOUT_FAILED_ROWS
+            found.calm(refuses=refuses)
+            cells = [Cell(fault, step, vendor, rows=rows) for step in steps]
+            for cell, verdict in play(found, cells, say, refuses=refuses).items():
                 yield Played.of(cell, verdict, today)
 
 

@@ -75,9 +75,11 @@ def strikes_at(fault: str, step: Step) -> bool:
     return not (fault in ("task killed", "worker killed") and step.name in WITHOUT_PROCESS)
 
 
-def play(field: Field, cells: Sequence[Cell], say: Callable[[str], None]) -> dict[Cell, Verdict]:
+def play(
+    field: Field, cells: Sequence[Cell], say: Callable[[str], None], *, refuses: bool = True
+) -> dict[Cell, Verdict]:
     """Strike all cells, those of one fault at once, a part of Airflow after the tasks; a cell whose run did not come to
-    its step is red.
+    its step is red. `refuses` is what the field was calmed with: jobs that a clear makes have the same first rows.
     """
     for cell in cells:
         field.start(cell)
@@ -89,7 +91,7 @@ def play(field: Field, cells: Sequence[Cell], say: Callable[[str], None]) -> dic
             strike(field, struck)
             say(f"{fault}: {len(struck)} runs")
     field.end(cells)
-    field.calm()  # the witness asks the sandbox too
+    field.calm(refuses=refuses)  # the witness asks the sandbox too
     verdicts = field.judge(cells, struck_at)
     field.starts_ended = False
     for cell in set(cells) - set(reached):

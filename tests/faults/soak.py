@@ -38,7 +38,7 @@ def main() -> int:
         for cells in waves_of(given.seed, given.batches, given.jobs_a_run):
             found.calm(refuses=False)
             found.box.order("answer", status=503, times=-1, every=EVERY)
-            verdicts = play(found, cells, say)
+            verdicts = play(found, cells, say, refuses=False)
             for cell, verdict in verdicts.items():
                 problems = [problem for problem in verdict.problems if problem != NOT_STRUCK]
                 red, jobs, runs = red + bool(problems), jobs + verdict.jobs, runs + 1
