@@ -102,6 +102,27 @@ def test_open_rows_are_asked_as_their_batch_has_asked_each_once(server: Server, 
     assert kinds == {dict if model["output_schema"] else str}
 
 
+@pytest.mark.parametrize(("model", "failed"), [(LABELS, 2), (WRITES, 0)], ids=["a schema", "bare"])
+def test_answers_that_a_limit_of_tokens_has_cut_in_the_batch_are_not_asked_online(
+    server: Server, run: Run, model: Any, failed: int
+) -> None:
+    """They would be cut again. Without a schema they have landed, as results that say so."""
+    server.fault("odd_objects", **{"as": "misfit", "count": 2})
+    server.fault("odd_texts", **{"as": "length", "count": 2})
+    flow = cut_off(server, run, model=model, max_failed_fraction=0.2)
+    report = flow.report(flow.answer())
+    assert len(asked_online(server)) == ROWS - 4
+    assert figures(report) == {"answered": ROWS - failed} | ({"failed": failed} if failed else {})
+    assert sum(row.get("truncated", False) for row in run.landed("results").values()) == 2 - failed
+
+
+def test_an_answer_of_the_batch_that_fits_no_schema_is_asked_online(server: Server, run: Run) -> None:
+    server.fault("odd_objects", **{"as": "misfit", "count": 2})
+    flow = cut_off(server, run)
+    report = flow.report(flow.answer())
+    assert (len(asked_online(server)), figures(report)) == (ROWS - 4 + 2, {"answered": ROWS})
+
+
 def test_the_vendors_count_is_the_price(server: Server, run: Run) -> None:
     """gpt-4o-mini costs $0.15 a million tokens in, $0.60 out; the estimate is with 50 tokens out, the most."""
     server.fault("answer", path=CHAT, status=200, body=chat(fitting()), times=-1)

@@ -110,7 +110,7 @@ def test_a_run_that_filled_an_index_shows_what_became_of_the_vectors() -> None:
 def test_rows_asked_one_by_one_have_their_own_price() -> None:
     asked = Stragglers(9, 7, 1, 1, 700, 0.09, 0.07, limit_usd=1.0, why_not="").to_dict()
     page = text_of(run_page("nightly", "r", {"report": found("absent") | {"stragglers": asked}}))
-    assert "rows 9 answered online 7 refused 1 not to be asked online 1 tokens on top 700" in page
+    assert "rows 9 answered online 7 asked without a result 1 not to be asked online 1 tokens on top 700" in page
     assert "price on top $0.0700 (estimated $0.0900)" in page
 
 

@@ -1,4 +1,4 @@
-"""Stragglers: the rows that no batch has answered in time, and what became of them online."""
+"""Stragglers: the open rows, which no batch has answered in time, and what became of them online."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class Stragglers(Value, frozen=True):
             else f" for about ${self.usd:.4f} at the list price"
         )
         extra = "".join(
-            f", {n} {kind}" for n, kind in ((self.refused, "refused"), (self.unaskable, "not to be asked online")) if n
+            f", {n} {kind}"
+            for n, kind in ((self.refused, "asked without a result"), (self.unaskable, "not to be asked online"))
+            if n
         )
         why = f"; {self.why_not}" if self.why_not else ""
         return f"stragglers: {self.answered} of {self.rows} rows answered online{money}{extra}{why}"

@@ -102,7 +102,7 @@ def _stragglers(asked: ToldStragglers | None) -> Iterator[str]:
         {
             "rows": asked.rows,
             "answered online": asked.answered,
-            "refused": asked.refused,
+            "asked without a result": asked.refused,
             "not to be asked online": asked.unaskable,
             "tokens on top": asked.tokens,
             "price on top": f"{usd(asked.usd)} (estimated {usd(asked.estimated_usd)})",
