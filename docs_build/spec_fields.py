@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from docs_build.tables import MADE, code, table
-from opensearch_batch.dotted import section_of
 from opensearch_batch.providers import PROVIDERS
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.wrong_field import section_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -20,8 +20,9 @@ HEAD = f"""# A spec, field by field
 
 {MADE}
 
-A spec is a YAML file: what a person writes down about one batch. An unknown key is an error that names the nearest
-right key. Editors get completion from [batch_spec.schema.json](../../dags/specs/batch_spec.schema.json), which the
+A spec is a YAML file: what a person writes down about one batch. An unknown key is an error that names the section
+where the key belongs, or the nearest right key; a value of another form is an error with the form that is expected.
+Editors get completion from [batch_spec.schema.json](../../dags/specs/batch_spec.schema.json), which the
 first line of a spec names:
 
 ```yaml

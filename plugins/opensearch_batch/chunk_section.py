@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +13,8 @@ from opensearch_batch.section import Section
 
 class ChunkSection(Section):
     """How texts are cut: at paragraphs where possible, else at sentence ends, words, characters."""
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"size": 400}
 
     size: int = Field(ge=1, description="Most of a chunk, in `unit`.")
     overlap: int = Field(

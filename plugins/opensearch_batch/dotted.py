@@ -1,17 +1,10 @@
-"""Dotted keys: nested values by the path of a key, e.g. model.name, and what is wrong at a path."""
+"""Dotted keys: nested values by the path of a key, e.g. model.name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, get_args
-
-from pydantic import BaseModel
+from typing import Any
 
 from opensearch_batch.errors import SpecError
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 
 def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
@@ -53,32 +46,3 @@ def values_at(values: Any, path: str) -> list[Any]:
 
 def _flat(values: list[Any]) -> list[Any]:
     return [inner for each in values for inner in (each if isinstance(each, list) else [each])]
-
-
-def unknown_key(path: str, known: Iterable[str]) -> str:
-    """Return the error text for an unknown key at a dotted path, with the nearest of the known keys."""
-    near = get_close_matches(path.rpartition(".")[2], known, n=1)
-    return f"unknown key {path!r}" + (f", did you mean {near[0]!r}?" if near else "")
-
-
-def explained(item: Any, root: type[BaseModel]) -> str:
-    """Return the text for an error of pydantic about a model `root`."""
-    path = ".".join(str(part) for part in item["loc"]) or "the spec"
-    if item["type"] == "extra_forbidden":
-        return unknown_key(path, _fields_at(root, item["loc"][:-1]))
-    return f"{path}: {item['msg']}" + (f", not {item['input']!r}" if item["type"] != "missing" else "")
-
-
-def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    for part in path:
-        section = section_of(model.model_fields[part])
-        if section is None:
-            return []
-        model = section
-    return list(model.model_fields)
-
-
-def section_of(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the model of a field that is a section, or may be one; None for any other field."""
-    kinds = get_args(field.annotation) or (field.annotation,)
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

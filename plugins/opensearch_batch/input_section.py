@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from opensearch_batch.chunk_section import ChunkSection
 from opensearch_batch.errors import SpecError
 from opensearch_batch.image_section import ImageSection
-from opensearch_batch.placeholders import refuse_braces
+from opensearch_batch.placeholders import is_uri, refuse_braces, refuse_jinja_alone
+from opensearch_batch.row_template import refuse_no_template
 from opensearch_batch.section import Section
 
 InputFormat = Literal["jsonl", "csv", "parquet"]
-
-URI = re.compile(r"[a-z][a-z0-9+.-]*://\S+")
-
-
-def is_uri(template: str) -> bool:
-    """Whether a template is the URI of one, and no template itself."""
-    return "{{" not in template and "{%" not in template and URI.fullmatch(template) is not None
 
 
 class InputSection(Section):
     """The input: JSON Lines, CSV, Parquet, the rows of a database or the documents of an index. `{partition}` and
     `{run_id}` are filled in per run.
     """
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"uri": "file:///data/articles/{partition}/*.jsonl"}
 
     uri: str = Field(
         description="Files at file://… or on any object storage that Airflow knows (s3://conn@bucket/key), compressed "
@@ -122,7 +118,15 @@ class InputSection(Section):
     @classmethod
     def _is_prompt(cls, prompt: str | None) -> str | None:
         refuse_braces("input.prompt", prompt)
+        refuse_jinja_alone("input.prompt", prompt, "or say input.template, which is Jinja")
         return prompt
+
+    @field_validator("template")
+    @classmethod
+    def _is_template(cls, template: str | None) -> str | None:
+        if template is not None and not is_uri(template):
+            refuse_no_template("input.template", template)
+        return template
 
     @model_validator(mode="after")
     def _one_template(self) -> InputSection:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from opensearch_batch.errors import SpecError
 from opensearch_batch.section import Section
 
 
 class LimitSection(Section):
     """Limits below the provider's own, and limits of money, failures and repair rounds."""
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"max_cost_usd": 5}
 
     min_requests: int | None = Field(
         None,
@@ -65,7 +69,8 @@ class LimitSection(Section):
         None,
         ge=0,
         description="A plan estimated above this (bytes / 4 tokens in, max_tokens a row out) is refused before the "
-        "upload, as is a model whose price is not known: give usd_per_million_tokens. Default: no limit.",
+        "upload, as is a model whose price is not known: give usd_per_million_tokens. A model that writes needs a "
+        "bound of its answers in model.parameters, else the spec is refused. Default: no limit.",
     )
     ask_above_usd: float | None = Field(
         None,
@@ -120,3 +125,14 @@ class LimitSection(Section):
         "passing reason go again in the same run; 0: never. A DAG whose spec is a template has one round, because its "
         "tasks are known before its spec is.",
     )
+
+
+def refuse_uncounted(limits: LimitSection) -> None:
+    """Raise SpecError for a limit that counts tokens, where no plan knows the tokens of the images."""
+    counting = ("max_cost_usd", "max_tokens", "max_enqueued_tokens")
+    for name in counting:
+        if getattr(limits, name) is not None:
+            raise SpecError(
+                f"limits.{name} cannot hold: no plan knows the tokens of an image. Say input.images.tokens, or leave "
+                f"limits.{name} out; limits.ask_above_usd asks before a run whose images are not counted"
+            )

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from opensearch_batch import providers
-from opensearch_batch.dotted import explained
 from opensearch_batch.errors import SpecError
+from opensearch_batch.placeholders import is_uri
 from opensearch_batch.section import Section
+from opensearch_batch.wrong_field import explained
 
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 class ModelSection(Section):
     """The hosted model, and the names of connector, model and model group in the cluster."""
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"name": "text-embedding-3-small"}
+    FOR_OTHERS: ClassVar[str] = (
+        "What goes with every row, e.g. temperature, stands in model.parameters, and settings of the vendor's job in "
+        "model.job"
+    )
 
     provider: str = Field(
         providers.DEFAULT.NAME,
@@ -76,7 +84,7 @@ class ModelSection(Section):
     @field_validator("output_schema")
     @classmethod
     def _names_a_schema(cls, said: Any) -> Any:
-        if isinstance(said, str) and "://" not in said and not IMPORT_PATH.fullmatch(said):
+        if isinstance(said, str) and not is_uri(said) and not IMPORT_PATH.fullmatch(said):
             raise SpecError(
                 f"model.output_schema {said!r} is neither a URI (file://…, s3://…) nor the import path of a pydantic "
                 "model (package.module.Class)"
@@ -96,9 +104,7 @@ class ModelSection(Section):
         try:
             provider.JobSettings.model_validate(self.job)
         except ValidationError as error:
-            raise SpecError(
-                "; ".join(f"model.job.{explained(item, provider.JobSettings)}" for item in error.errors())
-            ) from None
+            raise SpecError(explained(error, provider.JobSettings, "model.job")) from None
         if self.endpoint not in provider.ENDPOINTS:
             raise SpecError(f"model.endpoint {self.endpoint!r} is not one of {', '.join(provider.ENDPOINTS)}")
         if self.texts_per_request > (most := provider.MAX_TEXTS_A_REQUEST.get(self.endpoint, 1)):
@@ -114,3 +120,18 @@ class ModelSection(Section):
                 f"model.{said[0]} is for answers of text, and {self.endpoint} answers with vectors: say model.endpoint"
             )
         return self
+
+
+def refuse_unbounded(limit: str, model: ModelSection) -> None:
+    """Raise SpecError for a limit of money, where an answer has no bound of tokens."""
+    try:
+        bound = providers.get(model.provider).output_tokens_at_most(model.name, model.endpoint, model.parameters)
+    except (TypeError, ValueError):
+        if "{{" in str(model.parameters):  # Airflow fills it in when the run starts, and the spec is checked again
+            return
+        raise SpecError(f"{limit} cannot hold: the bound of tokens in model.parameters is no whole number") from None
+    if bound is None:
+        raise SpecError(
+            f"{limit} cannot hold: an answer has no bound of tokens. Give one in model.parameters, as {model.endpoint} "
+            "names it (max_tokens, max_completion_tokens, max_output_tokens, inferenceConfig.maxTokens)"
+        )

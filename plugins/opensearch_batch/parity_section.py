@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +12,8 @@ from opensearch_batch.section import Section
 
 class ParitySection(Section):
     """How many documents are embedded again by the cluster's `_predict`, and how near the vectors must come."""
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"sample": 200}
 
     sample: int = Field(
         200,

@@ -9,6 +9,23 @@ from typing import Any
 
 from opensearch_batch.errors import SpecError
 
+URI = re.compile(r"([a-z][a-z0-9+.-]*://|\$\{\w+\})\S+")
+JINJA = re.compile(r"\{\{\s*(\w[\w.]*)[^{}]*\}\}")
+
+
+def is_uri(text: str) -> bool:
+    """Whether a text is a URI, or begins with the ${VARIABLE} of one, and is no template of Jinja."""
+    return "{{" not in text and "{%" not in text and URI.fullmatch(text) is not None
+
+
+def refuse_jinja_alone(where: str, template: str | None, instead: str) -> None:
+    """Raise SpecError, begun with `where`, for a template without a field but with words in two braces: Jinja's fields,
+    which would be sent as the words.
+    """
+    found = JINJA.search(template or "")
+    if found and all(name is None for _, name, _, _ in Formatter().parse(template or "")):
+        raise SpecError(f"{where}: {found[0]} is no field: write {{{found[1]}}}, {instead}")
+
 
 def refuse_braces(where: str, template: str | None) -> None:
     """Raise SpecError, begun with `where`, for a template whose braces are not closed or not opened."""

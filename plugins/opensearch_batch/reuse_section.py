@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from pydantic import Field
 
 from opensearch_batch.section import Section
@@ -9,6 +12,8 @@ from opensearch_batch.section import Section
 
 class ReuseSection(Section):
     """Where it is kept which texts have a vector, and in which results file."""
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"uri": "file:///data/reuse"}
 
     uri: str = Field(
         description="Folder of the record; specs that share it share their vectors, by text, model and parameters. "

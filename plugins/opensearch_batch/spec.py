@@ -12,24 +12,26 @@ A spec needs four fields at least:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from opensearch_batch import providers
-from opensearch_batch.dotted import explained, with_dotted
+from opensearch_batch.dotted import with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.data_files import Format
-from opensearch_batch.input_section import InputSection, is_uri
-from opensearch_batch.limit_section import LimitSection
-from opensearch_batch.model_section import ModelSection
+from opensearch_batch.input_section import InputSection
+from opensearch_batch.limit_section import LimitSection, refuse_uncounted
+from opensearch_batch.model_section import ModelSection, refuse_unbounded
 from opensearch_batch.parity_section import ParitySection
-from opensearch_batch.placeholders import fill, fill_each
+from opensearch_batch.placeholders import fill, fill_each, is_uri
 from opensearch_batch.reuse_section import ReuseSection
 from opensearch_batch.section import Section
 from opensearch_batch.wait_section import WaitSection, refuse_unaskable, refuse_unfinishable
 from opensearch_batch.write_back_section import WriteBackSection, provenance_beside_chunks
+from opensearch_batch.wrong_field import explained, odd_key
 
 RESERVED = frozenset(
     {
@@ -42,6 +44,8 @@ RESERVED = frozenset(
 
 class OutputSection(Section):
     """The folder for results, failures and manifests, and the format of the results."""
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"uri": "file:///data/results/{partition}"}
 
     uri: str = Field(description="A folder of this run or partition; {partition} and {run_id} are filled in.")
     format: Format = Field(
@@ -78,6 +82,8 @@ class OutputSection(Section):
 class ConnectionSection(Section):
     """Ids of Airflow connections."""
 
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"opensearch": "opensearch_default"}
+
     opensearch: str = Field("opensearch_default", description="Id of the connection to the cluster.")
     provider: str | None = Field(
         None,
@@ -88,9 +94,17 @@ class ConnectionSection(Section):
 class BatchSpec(Section):
     """A batch: model, input, output, limits, wait and connections."""
 
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {
+        "name": "nightly_articles",
+        "model": {"name": "text-embedding-3-small"},
+        "input": {"uri": "file:///data/articles/{partition}/*.jsonl"},
+        "output": {"uri": "file:///data/embeddings/{partition}"},
+    }
+
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
         max_length=200,
+        examples=["nightly_articles"],
         description="The run's asset is <name>/results. Also the name of connector and model, unless "
         "model.registered_as is given.",
     )
@@ -130,6 +144,8 @@ class BatchSpec(Section):
                 "limits.max_cost_usd cannot hold: this provider bills the time of machines, which no plan knows. "
                 "Bound that in model.job"
             )
+        if limits.max_cost_usd is not None:
+            refuse_unbounded("limits.max_cost_usd", self.model)
         return self
 
     @model_validator(mode="after")
@@ -183,11 +199,8 @@ class BatchSpec(Section):
         for name in ("write_back", "reuse"):
             if getattr(self, name) is not None:
                 raise SpecError(f"{name} is for vectors of texts, and input.images for models that write")
-        if self.limits.max_cost_usd is not None and images.tokens is None:
-            raise SpecError(
-                "limits.max_cost_usd cannot hold: no plan knows the tokens of an image. Say input.images.tokens, or "
-                "limits.ask_above_usd, which asks"
-            )
+        if images.tokens is None:
+            refuse_uncounted(self.limits)
         if self.limits.max_straggler_usd:
             raise SpecError(
                 "limits.max_straggler_usd cannot hold beside input.images, whose tokens no estimate of online answers "
@@ -219,14 +232,15 @@ class BatchSpec(Section):
 
     @classmethod
     def check(cls, values: Any, source: str = "spec") -> BatchSpec:
-        """Return the spec of these values. Raise SpecError with every wrong field, and the nearest known key for an
-        unknown key; `source` begins the error.
+        """Return the spec of these values. Raise SpecError with every wrong field and the form that is expected, and
+        for an unknown key where it belongs or the nearest known one; `source` begins the error.
         """
+        if odd := odd_key(values):
+            raise SpecError(f"{source}: {odd}")
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            lines = [explained(item, cls) for item in error.errors()]
-            raise SpecError(f"{source}: " + "; ".join(lines)) from None
+            raise SpecError(f"{source}: {explained(error, cls)}") from None
 
     @classmethod
     def of(cls, value: Any) -> BatchSpec:
@@ -266,7 +280,7 @@ class BatchSpec(Section):
             at["model.job.files_uri"] = uri
         if self.reuse:
             at["reuse.uri"] = self.reuse.uri
-        if isinstance(uri := self.model.output_schema, str) and "://" in uri:
+        if isinstance(uri := self.model.output_schema, str) and is_uri(uri):
             at["model.output_schema"] = uri
         if (uri := self.input.template) and is_uri(uri):
             at["input.template"] = uri

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -11,7 +12,7 @@ from opensearch_batch import providers
 from opensearch_batch.cluster.online import PLACEHOLDER
 from opensearch_batch.errors import SpecError
 from opensearch_batch.limit_section import LimitSection
-from opensearch_batch.model_section import ModelSection
+from opensearch_batch.model_section import ModelSection, refuse_unbounded
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.section import Section
 
@@ -22,6 +23,8 @@ LEAST_SEXAGESIMAL = 60
 
 class WaitSection(Section):
     """The pace and the deadline of the wait for jobs."""
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"finish_by": "06:30"}
 
     poll_seconds: float = Field(
         60,
@@ -103,11 +106,7 @@ def refuse_unaskable(model: ModelSection, limits: LimitSection) -> None:
             "cluster would take for a placeholder of its own in every row: say it otherwise, or leave out "
             "max_straggler_usd"
         )
-    if provider.output_tokens_at_most(model.name, model.endpoint, model.parameters) is None:
-        raise SpecError(
-            "limits.max_straggler_usd cannot hold: an answer has no bound of tokens. Give one in model.parameters, as "
-            f"{model.endpoint} names it (max_tokens, max_completion_tokens, max_output_tokens)"
-        )
+    refuse_unbounded("limits.max_straggler_usd", model)
     if provider.PRICE_ID is None and limits.straggler_usd_per_million_tokens is None:
         raise SpecError(
             "limits.max_straggler_usd cannot hold: no list price is known of this provider's tokens. Say "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +17,8 @@ OF_A_CHUNK = frozenset({"text", "text_hash", "start", "end"})
 
 class WriteBackSection(Section):
     """The way of the vectors into the index that the documents were read from."""
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = {"vector_field": "embedding"}
 
     vector_field: str = Field(
         description="Field of type knn_vector that takes each document's vector. A vector is written only over the "
@@ -32,6 +35,7 @@ class WriteBackSection(Section):
         None,
         pattern=r"^[a-z0-9][a-z0-9._-]*$",
         max_length=200,
+        examples=["article-provenance"],
         description="Name of a sidecar index that takes the provenance in place of a field, for an index whose mapping "
         "is not yours to change: the vector is all that goes into the document. It is made where it is not there, on "
         "the same cluster; several specs may share it. Not with provenance_field, and not with input.chunks.",

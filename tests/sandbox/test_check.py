@@ -43,6 +43,13 @@ def spec(folder: Path, **sections: Any) -> dict[str, Any]:
     }
 
 
+CHAT = {"name": "gpt-4o-mini", "endpoint": "/v1/chat/completions", "parameters": {"max_tokens": 50}}
+
+
+def reading(**fields: Any) -> dict[str, Any]:
+    return {"input": {"uri": "file:///in.jsonl", **fields}}
+
+
 Airflow = Callable[[str, str], None]
 
 
@@ -118,6 +125,16 @@ def test_a_wrong_spec_is_the_only_line(checked: Any) -> None:
             {"model": {"name": "mine"}, "wait": {"finish_by": 8}, "limits": {"max_straggler_usd": 1}},
             "say limits.straggler_usd_per_million_tokens",
         ),
+        (
+            "model.output_schema",
+            {"model": {**CHAT, "output_schema": "s3://nowhere@corpus/label.json"}},
+            "Airflow has no connection 'nowhere'",
+        ),
+        (
+            "input.template",
+            {"model": CHAT, **reading(template="file:///no/such.j2")},
+            "there is no object file:///no/such",
+        ),
         ("connection nowhere", {"connections": {"opensearch": "nowhere"}}, "airflow connections add nowhere"),
         ("connection no_key", {"connections": {"provider": "no_key"}}, "airflow connections add no_key"),
         ("plan", {"limits": {"max_cost_usd": 0}}, "max_cost_usd is 0.0, the plan is above it"),
@@ -131,6 +148,54 @@ def test_what_is_not_ok_says_what_to_do(checked: Any, what: str, sections: Any, 
     assert status == 1
     assert found[what][0] == "NOT OK"
     assert says in found[what][1]
+
+
+@pytest.mark.parametrize(
+    ("what", "sections", "says"),
+    [
+        (
+            "model.output_schema",
+            {"model": {**CHAT, "output_schema": "s3://nowhere@corpus/label.json"}},
+            "s3://nowhere@corpus/label.json is not asked for: Airflow's connections read it",
+        ),
+        (
+            "model.output_schema",
+            {"model": {**CHAT, "output_schema": "${NO_SUCH}/label.json"}},
+            "NO_SUCH is not set here",
+        ),
+        (
+            "model.output_schema",
+            {"model": {**CHAT, "output_schema": "file:///labels/{partition}.json"}},
+            "is another object in each run",
+        ),
+        (
+            "input.template",
+            {"model": CHAT, **reading(template="s3://nowhere@corpus/a.j2")},
+            "s3://nowhere@corpus/a.j2 is",
+        ),
+    ],
+)
+def test_the_spec_alone_asks_for_nothing_elsewhere(checked: Any, what: str, sections: Any, says: str) -> None:
+    status, found = checked("--spec-only", **sections)
+    assert (status, found[what][0]) == (0, "?")
+    assert says in found[what][1]
+
+
+def test_files_of_this_machine_are_read_with_the_spec_alone(
+    checked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCH_TEST_ROOT", f"file://{tmp_path}")
+    schema = {"type": "object", "properties": {"topic": {"type": "string"}}}
+    (tmp_path / "label.json").write_text(json.dumps(schema))
+    (tmp_path / "a.j2").write_text("{{ title }} {% if lang is defined %}{{ lang }}{% endif %}")
+    model = {**CHAT, "output_schema": "${BATCH_TEST_ROOT}/label.json"}
+    _, found = checked("--spec-only", model=model, **reading(template="${BATCH_TEST_ROOT}/a.j2"))
+    assert found["model.output_schema"] == ("ok", "an object of topic; the vendor is told")
+    assert found["input.template"] == ("ok", "asks each row for lang, title")
+    (tmp_path / "b.j2").write_text("{% if title %}{{ title }}")
+    status, found = checked("--spec-only", model=CHAT, **reading(template="${BATCH_TEST_ROOT}/b.j2"))
+    assert (status, found["input.template"][0]) == (1, "NOT OK")
+    assert "line 1: Unexpected end of template" in found["input.template"][1]
 
 
 def test_how_texts_are_cut_is_said_and_what_cannot_be_cut_so(checked: Any) -> None:

@@ -257,7 +257,8 @@ def test_every_provider_tells_whether_it_takes_images() -> None:
         ({"url": "https://img.example/{sku"}, "input.images.url is no template"),
         ({"field": "photo", "tokens": 0}, "input.images.tokens: .* greater than or equal to 1"),
         ({"feild": "photo"}, "unknown key 'input.images.feild', did you mean 'field'"),
-        ("photo", "input.images: .*valid dictionary"),
+        ({"url": "https://img.example/{{ sku }}.jpg"}, "input.images.url: a field stands in single braces, as {sku}"),
+        ("https://img.example/a.jpg", "input.images: a section with fields of its own .e.g. images: {url: "),
     ],
 )
 def test_a_section_that_is_not_one_is_refused(images: Any, says: str) -> None:
@@ -274,7 +275,12 @@ def test_a_section_that_is_not_one_is_refused(images: Any, says: str) -> None:
             {"input": {**SPEC["input"], "uri": "opensearch://c/i"}, "write_back": {"vector_field": "v"}},
             "write_back is for vectors of texts",
         ),
-        ({"limits": {"max_cost_usd": 5}}, "no plan knows the tokens of an image. Say input.images.tokens"),
+        (
+            {"limits": {"max_cost_usd": 5}},
+            "max_cost_usd cannot hold: no plan knows the tokens of an image. Say input.imag",
+        ),
+        ({"limits": {"max_enqueued_tokens": 5}}, "limits.max_enqueued_tokens cannot hold: no plan knows the tokens"),
+        ({"limits": {"max_tokens": 5}}, "limits.max_tokens cannot hold: no plan knows the tokens of an image"),
         (
             {"wait": {"finish_by": 8}, "limits": {"max_straggler_usd": 5}},
             "cannot hold beside input.images",
@@ -285,7 +291,8 @@ def test_what_does_not_go_with_images_is_refused(sections: dict[str, Any], says:
     with pytest.raises(SpecError, match=says):
         spec_of(**sections)
     with_tokens = {"input": {**SPEC["input"], "images": {"field": "photo", "tokens": 85}}}
-    assert spec_of(limits={"max_cost_usd": 5}, **with_tokens).input.images is not None
+    limits = {"max_cost_usd": 5, "max_enqueued_tokens": 5000, "max_tokens": 5000}
+    assert spec_of(limits=limits, **with_tokens).input.images is not None
 
 
 SHARDS = [Shard(0, "mem://0", "a", 10, 1000, 6000, images=12), Shard(1, "mem://1", "b", 5, 500, 4000, images=5)]

@@ -190,8 +190,18 @@ def test_a_spec_says_what_a_job_needs_and_takes_the_providers_own_endpoint() -> 
     ("job", "told"),
     [
         ({}, "model.job.files_uri: Field required.*model.job.instance_type: Field required"),
-        ({**SPEC["model"]["job"], "instance_typ": "x"}, "unknown key 'instance_typ', did you mean 'instance_type'"),
-        ({**SPEC["model"]["job"], "files_uri": "file:///x"}, "model.job.files_uri: String should match"),
+        (
+            {**SPEC["model"]["job"], "instance_typ": "x"},
+            "unknown key 'model.job.instance_typ', did you mean 'instance_type'",
+        ),
+        (
+            {**SPEC["model"]["job"], "files_uri": "file:///x"},
+            "model.job.files_uri is a folder in S3, s3://bucket/prefix",
+        ),
+        (
+            {**SPEC["model"]["job"], "files_uri": "s3://aws@my-bucket/x"},
+            "model.job.files_uri names the connection 'aws'.*: write s3://my-bucket/x",
+        ),
     ],
 )
 def test_a_wrong_job_is_told_by_its_field(job: dict[str, Any], told: str) -> None:

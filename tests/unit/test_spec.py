@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
+from opensearch_batch.dotted import with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.schema import schema_text
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.wrong_field import section_of
 from opensearch_batch.yaml_file import read_yaml
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 SPECS = Path(__file__).resolve().parents[2] / "dags" / "specs"
 
@@ -62,6 +69,126 @@ def test_an_unknown_key_unlike_any_other_gets_no_guess() -> None:
         BatchSpec.check(spec(xyzzy=1))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (spec(limits={"finish_by": 8}), "unknown key 'limits.finish_by': the field's place is wait.finish_by"),
+        (spec(text_field="body"), "unknown key 'text_field': the field's place is input.text_field"),
+        (spec(wait={"uri": "x"}), "unknown key 'wait.uri': the field's place is input.uri, output.uri or reuse.uri"),
+        (spec(wait={"work_uri": "x"}), "unknown key 'wait.work_uri': the field's place is work_uri at the top level"),
+        (spec(limits={"timeout_hours": 3}), "did you mean 'ask_timeout_hours'? Or wait.timeout_hours?"),
+        (spec(limits={"finish_bye": 8}), "unknown key 'limits.finish_bye', did you mean wait.finish_by?"),
+        (
+            spec(model={"name": "m", "temperature": 0}),
+            "stands in model.parameters, and settings of the vendor's job in",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_key_in_the_wrong_section_is_refused_with_its_place(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(says)):
+        BatchSpec.check(wrong)
+
+
+def sections(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
+    for name, field in model.model_fields.items():
+        if section := section_of(field):
+            yield (*above, name), section
+            yield from sections(section, (*above, name))
+
+
+SECTIONS = dict(sections(BatchSpec))
+
+
+def test_every_section_of_a_spec_is_tried() -> None:
+    assert {*SECTIONS} >= {("model",), ("wait",), ("limits",), ("input", "images"), ("input", "chunks"), ("parity",)}
+    assert len(SECTIONS) == 11
+
+
+@pytest.mark.parametrize("path", SECTIONS, ids=".".join)
+@pytest.mark.parametrize("said", ["06:30", 5, True, ["06:30"]], ids=str)
+def test_a_value_in_place_of_a_section_is_refused_with_an_example(path: tuple[str, ...], said: Any) -> None:
+    wrong: dict[str, Any] = with_dotted(spec(), {".".join(path): said})
+    with pytest.raises(SpecError) as caught:
+        BatchSpec.check(wrong)
+    found = re.search(
+        rf"{'.'.join(path)}: a section with fields of its own .e.g. (.*). is expected, not", str(caught.value)
+    )
+    assert found, caught.value
+    example = yaml.safe_load(found[1])
+    assert [*example] == [path[-1]]
+    assert SECTIONS[path].model_validate(example[path[-1]])
+
+
+@pytest.mark.parametrize("said", [None, [], "articles"], ids=str)
+def test_what_is_no_spec_is_refused_with_a_spec(said: Any) -> None:
+    with pytest.raises(SpecError, match="the spec: a section with fields of its own") as caught:
+        BatchSpec.check(said)
+    assert BatchSpec.check(yaml.safe_load(str(caught.value).partition("e.g. ")[2].rpartition(") is")[0]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (spec(limits=None), "limits: a section with fields of its own"),
+        (spec(limits=None), "and nothing stands there"),
+        (spec(limits={"max_cost_usd": "5 USD"}), "limits.max_cost_usd: a number is expected, not '5 USD'"),
+        (spec(limits={"ask_users": "anna"}), "limits.ask_users: a list ([a, b]) is expected, not 'anna'"),
+        (spec(model={"name": "m", "parameters": "n"}), "model.parameters: an object (key: value) is expected, not 'n'"),
+        (
+            spec(model={"name": "m", "output_schema": 5}),
+            "model.output_schema: a text or an object (key: value) is expec",
+        ),
+        (spec(wait={"finish_by": [1]}), "wait.finish_by: a number or a text is expected, not [1]"),
+        (
+            spec(output={"uri": "file:///out", "include": [1]}),
+            "output.include.0: Input should be a valid string, not 1",
+        ),
+        (spec(name="my batch"), "name: the form of 'nightly_articles' is expected (^[A-Za-z0-9][A-Za-z0-9._-]*$), not"),
+        (
+            spec(model={"name": "m", "parameters": {"logit_bias": {50256: -100}}}),
+            "model.parameters.logit_bias: the key 50256 is no text. Write it in quotes",
+        ),
+        (
+            spec(model={"name": "m", "output_schema": {"properties": {True: {"type": "string"}}}}),
+            "output_schema.properties: the key True is no text. YAML reads yes, no, on and off without quotes as",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_value_of_another_form_is_refused_with_the_form_in_words(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(says)):
+        BatchSpec.check(wrong)
+
+
+def test_a_long_value_is_cut_in_the_error() -> None:
+    with pytest.raises(SpecError) as caught:
+        BatchSpec.check(spec(wait="x" * 5000))
+    assert len(str(caught.value)) < 300
+
+
+CHAT = {"name": "gpt-4o-mini", "endpoint": "/v1/chat/completions"}
+
+
+def chat(bound: Any) -> dict[str, Any]:
+    return spec(model={**CHAT, "parameters": {"max_tokens": bound}}, limits={"max_cost_usd": 5})
+
+
+@pytest.mark.parametrize(
+    ("bound", "says"),
+    [(None, "limits.max_cost_usd cannot hold: an answer has no bound of tokens"), ("many", "is no whole number")],
+)
+def test_a_bound_of_money_needs_a_bound_of_the_answers(bound: Any, says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        BatchSpec.check(chat(bound))
+    assert BatchSpec.check(chat(50))
+    assert BatchSpec.check(spec(limits={"max_cost_usd": 5})), "a vector is no answer of many tokens"
+
+
+def test_a_bound_that_airflow_fills_in_later_is_looked_at_then() -> None:
+    assert BatchSpec.check(chat("{{ params.longest }}"))
+
+
 def test_every_wrong_field_is_named_at_once() -> None:
     with pytest.raises(SpecError) as caught:
         BatchSpec.check({"name": "a b", "model": {}, "input": {"uri": "file:///in", "max_records": 0}})
@@ -78,7 +205,7 @@ def test_every_wrong_field_is_named_at_once() -> None:
         (spec(wait={"poll_seconds": 0}), "wait.poll_seconds:"),
         (into_index({"provenance_index": "articles"}), "articles is the index of the documents. Name another"),
         (into_index({"provenance_index": "beside", "provenance_field": "in"}), "are two places: name one of them"),
-        (into_index({"provenance_index": "Beside"}), "write_back.provenance_index: String should match pattern"),
+        (into_index({"provenance_index": "Beside"}), "the form of 'article-provenance' is expected"),
         (
             into_index({"provenance_index": "beside", "vector_field": "chunks.vector"}, chunks={"size": 50}),
             "write_back.provenance_index is for one vector a document",
@@ -192,6 +319,40 @@ def test_keys_of_an_anchor_may_be_said_again(tmp_path: Path) -> None:
     path = tmp_path / "merged.yaml"
     path.write_text("one: &one {a: 1, b: 2}\ntwo: {<<: *one, b: 3}\n")
     assert read_yaml(path)["two"] == {"a": 1, "b": 3}
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{% if title %}{{ title }}", r"input.template, line 1: Unexpected end of template.*'endif'"),
+        ("{{ title }}\n{{ body", "input.template, line 2: unexpected end of template"),
+        ("{{ title | shorten }}", "input.template, line 1: No filter named 'shorten'"),
+    ],
+)
+def test_a_template_that_jinja_cannot_read_is_refused_by_its_line(template: str, says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        BatchSpec.check(spec(input={"uri": "file:///in.jsonl", "template": template}))
+
+
+def test_a_file_that_a_variable_leads_to_is_no_template_and_no_import_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_TEST_ROOT", "file:///data")
+    read = {"uri": "file:///in.jsonl", "template": "${BATCH_TEST_ROOT}/prompt.j2"}
+    model = {**CHAT, "output_schema": "${BATCH_TEST_ROOT}/label.json"}
+    made = BatchSpec.check(spec(input=read, model=model, work_uri="file:///w")).resolve(partition=None, run_id="r")
+    assert (made.input.template, made.model.output_schema) == ("file:///data/prompt.j2", "file:///data/label.json")
+
+
+@pytest.mark.parametrize("prompt", ["Label {{ title }}.", "Label {{title}}.", "Label {{ title | upper }}."])
+def test_a_prompt_whose_only_fields_are_those_of_jinja_is_refused(prompt: str) -> None:
+    with pytest.raises(
+        SpecError, match=r"input.prompt: \{\{.*\}\} is no field: write \{title\}, or say input.template"
+    ):
+        BatchSpec.check(spec(input={"uri": "file:///in.jsonl", "prompt": prompt}))
+
+
+@pytest.mark.parametrize("prompt", ['Answer as {{"label": "…"}}: {title}', "Fill in {{name}}: {title}", "the same"])
+def test_braces_of_the_text_itself_are_written_twice(prompt: str) -> None:
+    assert BatchSpec.check(spec(input={"uri": "file:///in.jsonl", "prompt": prompt})).input.prompt == prompt
 
 
 @pytest.mark.parametrize("prompt", ["{title", "title}", "{title!}"])

@@ -34,14 +34,16 @@ def _lines(given: argparse.Namespace) -> Iterator[Line]:
         yield Line("spec", "NOT OK", str(error))
         return
     yield Line("spec", "ok", f"{given.spec}: {spec.name}, {spec.model.provider} {spec.model.name}")
+    if given.spec_only:
+        yield from lines(spec_checks(spec, reads_any=False))
+        return
+    # As Airflow's own commands: connections are read from its database too.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     yield from lines(spec_checks(spec))
-    if not given.spec_only:
-        yield from lines(_with_airflow(spec, given))
+    yield from lines(_with_airflow(spec, given))
 
 
 def _with_airflow(spec: BatchSpec, given: argparse.Namespace) -> Iterable[Sequence[Check]]:
-    # As Airflow's own commands: connections are read from its database too.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     from opensearch_batch.check.of_airflow import (
         airflow_checks,
         default_queue,

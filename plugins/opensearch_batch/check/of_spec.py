@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from opensearch_batch import providers
 from opensearch_batch.check.lines import CannotKnow, Check
+from opensearch_batch.check.readable import readable
 from opensearch_batch.errors import BudgetExceeded
+from opensearch_batch.placeholders import is_uri
 from opensearch_batch.prepare.chunks import splitter_of
 from opensearch_batch.prepare.lengths import text_limit
 from opensearch_batch.prepare.libraries import require_libraries
+from opensearch_batch.prepare.output_schema import WHERE as SCHEMA
 from opensearch_batch.prepare.output_schema import output_schema_of, parameters_of
 from opensearch_batch.prepare.parameters import unknown_parameters
 from opensearch_batch.prepare.prices import Tariff, known_straggler_tariff, tariff_of
+from opensearch_batch.sources.templates import WHERE as TEMPLATE
+from opensearch_batch.sources.templates import Template, wording_of
 from opensearch_batch.spec import BatchSpec
 
 
-def spec_checks(spec: BatchSpec) -> list[list[Check]]:
+def spec_checks(spec: BatchSpec, *, reads_any: bool = True) -> list[list[Check]]:
+    """`reads_any`: whether objects of any storage are read, with Airflow's connections, or of this machine alone."""
     return [
         [Check("libraries", lambda: _libraries(spec)), Check("model.parameters", lambda: _parameters(spec))],
-        *([[Check("model.output_schema", lambda: _schema(spec))]] if spec.model.output_schema is not None else []),
+        *([[Check(SCHEMA, lambda: _schema(spec, reads_any))]] if spec.model.output_schema is not None else []),
+        *([[Check(TEMPLATE, lambda: _template(spec, reads_any))]] if is_uri(spec.input.template or "") else []),
         [Check("price", lambda: _price(spec))],
         *([[Check("price of stragglers", lambda: _straggler_price(spec))]] if spec.limits.max_straggler_usd else []),
         [Check("length of a text", lambda: _length(spec))],
@@ -36,11 +43,20 @@ def _parameters(spec: BatchSpec) -> str:
     return ", ".join(spec.model.parameters) or "none"
 
 
-def _schema(spec: BatchSpec) -> str:
+def _schema(spec: BatchSpec, reads_any: bool) -> str:
+    if isinstance(said := spec.model.output_schema, str) and is_uri(said):
+        spec = spec.override({SCHEMA: readable(SCHEMA, said, reads_any=reads_any)})
     schema = output_schema_of(spec)
     assert schema is not None
     told = "is told" if parameters_of(spec, schema) != parameters_of(spec, None) else "is not told: answers are checked"
     return f"an object of {', '.join(schema.columns)}; the vendor {told}"
+
+
+def _template(spec: BatchSpec, reads_any: bool) -> str:
+    uri = readable(TEMPLATE, spec.input.template or "", reads_any=reads_any)
+    wording = wording_of(spec.override({TEMPLATE: uri}).input)
+    assert isinstance(wording, Template)
+    return f"asks each row for {', '.join(wording.fields) or 'nothing'}"
 
 
 def _straggler_price(spec: BatchSpec) -> str:

@@ -7,9 +7,16 @@ from typing import Any
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.shards import FieldType
+from opensearch_batch.wrong_field import YES_AND_NO
 
 TYPES: dict[str, FieldType] = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
 """Types of JSON schemas that a column has; every other property is a column of JSON."""
+
+VALUES = frozenset({"const", "default", "enum", "examples"})
+"""Keys of a schema whose values are values, and no schemas."""
+
+NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+"""Keys of a schema whose values have schemas by name."""
 
 MESSAGE_CHARACTERS = 300
 """Of jsonschema's words, which may quote the whole schema."""
@@ -35,6 +42,8 @@ def refuse_no_schema(schema: Any, where: str) -> None:
 
     if not isinstance(schema, dict):
         raise SpecError(f"{where} is {type(schema).__name__}, and no JSON schema: that is an object")
+    for path, words in _misread(schema, "$"):
+        raise SpecError(f"{where}: at {path}: {words}")
     try:
         validator_of(schema).check_schema(schema)
     except SchemaError as error:
@@ -62,6 +71,36 @@ def _type_of(said: Any) -> FieldType:
         return "text" if all(isinstance(value, str) for value in values) else "json"
     named = [kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind != "null"]
     return TYPES.get(named[0], "json") if len(named) == 1 and isinstance(named[0], str) else "json"
+
+
+def _misread(node: Any, path: str, *, is_named: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield path and words for what YAML 1.1 reads otherwise than a schema means it: null as nothing, and yes, no, on
+    and off as true and false (https://yaml.org/type/null.html, https://yaml.org/type/bool.html). `is_named`: the keys
+    of the node are names of somebody's own, and its values are schemas.
+    """
+    if isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _misread(value, f"{path}[{index}]")
+    if not isinstance(node, dict):
+        return
+    yield from _misread_here(node, path)
+    for name, value in node.items():
+        if is_named or name not in VALUES:
+            yield from _misread(value, f"{path}.{name}", is_named=not is_named and name in NAMED)
+
+
+def _misread_here(node: Mapping[Any, Any], path: str) -> Iterator[tuple[str, str]]:
+    kinds = node["type"] if isinstance(node.get("type"), list) else [node.get("type", "any")]
+    if None in kinds:
+        yield f"{path}.type", 'null without quotes is nothing in YAML. Write "null"'
+    if kinds == ["string"]:
+        for value in _listed(node, "enum"):
+            if isinstance(value, bool):
+                yield f"{path}.enum", f"{value} is no text. {YES_AND_NO}. Write it in quotes"
+
+
+def _listed(node: Mapping[str, Any], name: str) -> list[Any]:
+    return node[name] if isinstance(node.get(name), list) else []
 
 
 def _refs(node: Any, path: str) -> Iterator[tuple[str, str]]:

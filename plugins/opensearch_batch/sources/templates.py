@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.input_section import InputSection, is_uri
+from opensearch_batch.input_section import InputSection
+from opensearch_batch.placeholders import is_uri
+from opensearch_batch.row_template import compiled
 from opensearch_batch.storage import exists, open_binary
-
-if TYPE_CHECKING:
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 WHERE = "input.template"
 
@@ -27,15 +26,8 @@ class Template:
     """
 
     def __init__(self, source: str) -> None:
-        from jinja2 import TemplateSyntaxError, meta
-
-        try:
-            tree = _environment().parse(source)
-            self._template = _environment().from_string(source)
-        except TemplateSyntaxError as error:
-            raise SpecError(f"{WHERE}, line {error.lineno}: {error.message}") from None
+        self._template, self.fields = compiled(WHERE, source)
         self.source = source
-        self.fields = sorted(meta.find_undeclared_variables(tree))
 
     def filled(self, row: Mapping[str, Any]) -> str:
         """Return the text for a row. Raise UnfilledTemplate where a field is not there, or a filter cannot take it."""
@@ -70,11 +62,3 @@ def _read(uri: str) -> str:
             return source.read().decode()
         except UnicodeDecodeError as error:
             raise SpecError(f"{WHERE}: {uri} is not UTF-8: {error}") from None
-
-
-@cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)

@@ -6,9 +6,9 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from opensearch_batch.dotted import unknown_key
 from opensearch_batch.errors import SpecError
 from opensearch_batch.tasks.forced import FORCE
+from opensearch_batch.wrong_field import unknown_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

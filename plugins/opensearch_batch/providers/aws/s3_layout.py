@@ -9,6 +9,11 @@ the id of an input file is the URI of the job's `in/` folder: a single URI tells
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from opensearch_batch.errors import SpecError
 
 SUFFIX = ".jsonl"
 INPUT, OUTPUT = "in/", "out/"
@@ -16,6 +21,29 @@ UPLOADED = "uploads/"
 
 URI = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/=-]*)?$|^\$\{\w+\}.*$"
 """A bucket and a prefix; or a URI with an environment variable first, filled in when a run begins."""
+
+
+def _refuse_no_folder(uri: str) -> str:
+    """No storage of Airflow reads these files, but the provider's own connection and the vendor's service."""
+    if re.match(URI, uri):
+        return uri
+    scheme, _, rest = uri.partition("://")
+    if scheme == "s3" and "@" in rest:
+        connection, _, place = rest.partition("@")
+        raise SpecError(
+            f"model.job.files_uri names the connection {connection!r}, and jobs' files are reached by the provider's "
+            f"connection (connections.provider): write s3://{place}"
+        )
+    raise SpecError(
+        f"model.job.files_uri is a folder in S3, s3://bucket/prefix, of letters, digits and !_.*'()/=-; not {uri!r}"
+    )
+
+
+FilesUri = Annotated[
+    str,
+    AfterValidator(_refuse_no_folder),
+    Field(description="s3://bucket/prefix that the jobs read and write."),
+]
 
 
 def input_id(files_uri: str, name: str) -> str:

@@ -17,9 +17,11 @@ class JobSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    files_uri: str = Field(pattern=s3_layout.URI, description="s3://bucket/prefix that the jobs read and write.")
+    files_uri: s3_layout.FilesUri
     role_arn: str = Field(
-        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="Service role that reads and writes there."
+        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$",
+        examples=["arn:aws:iam::123456789012:role/batches"],
+        description="Service role that reads and writes there.",
     )
     timeout_hours: int | None = Field(None, ge=24, le=168, description="The job's own deadline. Default: 24.")
     region: str | None = Field(None, description="Default: the connection's region_name.")

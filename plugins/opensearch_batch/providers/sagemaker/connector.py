@@ -17,7 +17,7 @@ class JobSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    files_uri: str = Field(pattern=s3_layout.URI, description="s3://bucket/prefix that the jobs read and write.")
+    files_uri: s3_layout.FilesUri
     instance_type: str = Field(
         pattern=r"^ml\.[a-z0-9.-]+$", examples=["ml.g5.xlarge"], description="The machines, e.g. ml.g5.xlarge."
     )
