@@ -27,11 +27,16 @@ ROWS = 4500  # three shards of at most 2,000
 
 def sent_since(stack: Stack, box: Box, known: set[str]) -> list[list[str]]:
     """The ids in the input file of each job that is new in the ledger, oldest first."""
+    return [[line["custom_id"] for line in job] for job in requests_since(stack, box, known)]
+
+
+def requests_since(stack: Stack, box: Box, known: set[str]) -> list[list[dict[str, Any]]]:
+    """The input file of each job that is new in the ledger, oldest first."""
     headers = {"Authorization": "Bearer sk-sandbox-not-a-secret"}
     with httpx.Client(base_url=stack.sandbox_url, headers=headers, timeout=30) as http:
         files = [job["input_file_id"] for job in box.ledger() if job["id"] not in known]
         contents = [http.get(f"/v1/files/{file_id}/content").raise_for_status().content for file_id in files]
-    return [[json.loads(line)["custom_id"] for line in content.splitlines()] for content in contents]
+    return [[json.loads(line) for line in content.splitlines()] for content in contents]
 
 
 def manifest_of(stack: Stack, run: DagRun) -> tuple[dict[str, Any], dict[str, list[str]]]:

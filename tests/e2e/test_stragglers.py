@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from opensearch_batch import results
 from opensearch_batch.stragglers.asking import AT_ONCE, BLOCK_ROWS
 from stack.run import DagRun
-from tests.e2e.test_repair import manifest_of
+from tests.e2e.test_repair import manifest_of, requests_since
 from tests.e2e.test_runs import box, states
 from tests.patience import eventually
 
@@ -25,6 +26,15 @@ pytestmark = pytest.mark.e2e
 
 ROWS, LEFT, ANSWERED = 150, 120, 0.2
 IDS = [f"r{n}" for n in range(ROWS)]
+LABELLED, LEFT_TO_LABEL = 20, 16
+CHAT = "/v1/chat/completions"
+TOPICS = ["news", "sport"]
+LABEL = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["topic"],
+    "properties": {"topic": {"type": "string", "enum": TOPICS}},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +43,31 @@ def rows(stack: Stack) -> None:
     folder.mkdir(exist_ok=True)
     lines = [json.dumps({"id": each, "text": f"the text of row {each}"}) for each in IDS]
     (folder / "rows.jsonl").write_text("\n".join(lines))
+    (folder / "label.json").write_text(json.dumps(LABEL))
+
+
+def online(stack: Stack, path: str) -> list[Any]:
+    """What the provider was asked online there."""
+    calls = httpx.get(f"{stack.sandbox_url}/_sandbox/calls", timeout=30).raise_for_status().json()
+    return [call["body"] for call in calls if call["path"] == path]
 
 
 def asked_online(stack: Stack) -> int:
-    calls = httpx.get(f"{stack.sandbox_url}/_sandbox/calls", timeout=30).raise_for_status().json()
-    return sum(call["path"] == "/v1/embeddings" for call in calls)
+    return len(online(stack, "/v1/embeddings"))
+
+
+def late(stack: Stack, box: Box, dag_id: str) -> DagRun:
+    """A run whose batch is being cancelled with a fifth of its rows answered."""
+    jobs = {job["id"] for job in box.ledger()}
+    box.pace("clock:36000")
+    box.order("cancel", fraction=ANSWERED)
+    run = DagRun.trigger(stack, dag_id)
+
+    def status() -> list[str]:
+        return [job["status"] for job in box.ledger() if job["id"] not in jobs]
+
+    eventually("the cancelled batch", lambda: status() == ["cancelling"], run.progress)
+    return run
 
 
 def kill(stack: Stack, run: DagRun, task_id: str) -> None:
@@ -52,15 +82,8 @@ def kill(stack: Stack, run: DagRun, task_id: str) -> None:
 def test_what_a_late_batch_has_left_is_answered_online_and_a_kill_pays_for_one_block_again(
     stack: Stack, box: Box
 ) -> None:
-    jobs, before = {job["id"] for job in box.ledger()}, asked_online(stack)
-    box.pace("clock:36000")
-    box.order("cancel", fraction=ANSWERED)
-    run = DagRun.trigger(stack, "finishing")
-
-    def status() -> list[str]:
-        return [job["status"] for job in box.ledger() if job["id"] not in jobs]
-
-    eventually("the cancelled batch", lambda: status() == ["cancelling"], run.progress)
+    before = asked_online(stack)
+    run = late(stack, box, "finishing")
     assert states(run)["shard.wait_for_batch", 0] in ("deferred", "running", "scheduled", "queued")
     box.pace("instant")
     kept = stack.home.data / "work"
@@ -93,3 +116,23 @@ def test_what_a_late_batch_has_left_is_answered_online_and_a_kill_pays_for_one_b
     assert run.wait() == "success", states(run)
     assert asked_online(stack) - before == paid, "a clear asks nothing"
     assert run.xcom("report")["results"] == report["results"]
+
+
+def test_labels_that_a_late_batch_has_left_are_asked_online_as_the_batch_has_asked(stack: Stack, box: Box) -> None:
+    known, before = {job["id"] for job in box.ledger()}, online(stack, CHAT)
+    run = late(stack, box, "finishing_labels")
+    box.pace("instant")
+    assert run.wait() == "success", states(run)
+
+    report = run.xcom("report")
+    assert (report["records"], report["answered"], report["failed"]) == (LABELLED, LABELLED, 0)
+    assert (report["stragglers"]["rows"], report["stragglers"]["answered"]) == (LEFT_TO_LABEL, LEFT_TO_LABEL)
+    _, landed = manifest_of(stack, run)
+    assert sorted(landed["results"]) == sorted(IDS[:LABELLED]), "each row once"
+    assert {row["output"]["topic"] for row in results.open(report["manifest"])} <= set(TOPICS)
+
+    (batch,) = requests_since(stack, box, known)
+    bodies, asked = [line["body"] for line in batch], online(stack, CHAT)[len(before) :]
+    assert len({json.dumps(body) for body in asked}) == len(asked) == LEFT_TO_LABEL, "no row twice"
+    assert [body for body in asked if body not in bodies] == [], "system prompt and schema as in the batch"
+    assert all("response_format" in body for body in bodies)
