@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from airflow.sdk import DAG
+from airflow.sdk import DAG, BaseHook
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.check import of_airflow
@@ -43,6 +44,7 @@ def spec(folder: Path, **sections: Any) -> dict[str, Any]:
     }
 
 
+CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
 CHAT = {"name": "gpt-4o-mini", "endpoint": "/v1/chat/completions", "parameters": {"max_tokens": 50}}
 
 
@@ -179,6 +181,26 @@ def test_the_spec_alone_asks_for_nothing_elsewhere(checked: Any, what: str, sect
     status, found = checked("--spec-only", **sections)
     assert (status, found[what][0]) == (0, "?")
     assert says in found[what][1]
+
+
+def test_the_whole_check_asks_airflows_database_for_a_schemas_connection(
+    checked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow asks its database where the process says that it is a server, and the environment alone elsewhere."""
+    asked_as: list[str | None] = []
+    ask = BaseHook.get_connection
+
+    def heard(conn_id: str) -> Any:
+        if conn_id == "only_in_the_database":
+            asked_as.append(os.environ.get(CONTEXT))
+        return ask(conn_id)
+
+    monkeypatch.setenv(CONTEXT, "")
+    monkeypatch.delenv(CONTEXT)
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(heard))
+    checked(model={**CHAT, "output_schema": "s3://only_in_the_database@corpus/label.json"})
+    assert len(asked_as) > 1
+    assert set(asked_as) == {"server"}
 
 
 def test_files_of_this_machine_are_read_with_the_spec_alone(
