@@ -97,12 +97,13 @@ def _explained(item: Any, root: type[BaseModel], at: str) -> str:
     if kind == "string_pattern_mismatch" and place.field and place.field.examples:
         like = place.field.examples[0]
         return f"{path}: the form of {like!r} is expected ({item['ctx']['pattern']}), {wrong}"
-    if not below and (place.inside or kind.endswith(OF_FORM)):
-        return f"{path}: {_form(place)} is expected, {wrong}"
+    if not below and (place.inside or kind.endswith(OF_FORM)) and (form := _form(place)):
+        return f"{path}: {form} is expected, {wrong}"
     return f"{path}: {item['msg']}, {wrong}"
 
 
 def _form(place: _Place) -> str:
+    """Return the form in words; empty for one that has none, as settings of another package's provider may have."""
     if place.field is None or section_of(place.field):
         return f"a section with fields of its own{_example(place)}"
     kinds = [get_origin(kind) or kind for kind in _kinds(place.field)]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from pydantic import ValidationError, create_model
 
 from opensearch_batch.dotted import with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.schema import schema_text
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.wrong_field import section_of
+from opensearch_batch.wrong_field import explained, section_of
 from opensearch_batch.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -159,6 +161,13 @@ def test_what_is_no_spec_is_refused_with_a_spec(said: Any) -> None:
 def test_a_value_of_another_form_is_refused_with_the_form_in_words(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecError, match=re.escape(says)):
         BatchSpec.check(wrong)
+
+
+def test_a_form_without_words_of_its_own_is_told_in_pydantics() -> None:
+    settings = create_model("Settings", day=(date, ...))
+    with pytest.raises(ValidationError) as caught:
+        settings.model_validate({"day": "tomorrow"})
+    assert explained(caught.value, settings, "model.job").startswith("model.job.day: Input should be a valid date")
 
 
 def test_a_long_value_is_cut_in_the_error() -> None:
