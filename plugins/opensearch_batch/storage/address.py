@@ -19,7 +19,17 @@ def path_of(uri: str) -> Any:
         raise InputError(f"{uri!r} is not a URI; write file:///path or s3://connection@bucket/key")
     if connection_id := _connection_prefix(uri).removesuffix("@"):
         _require_connection(connection_id)
-    return cast("Any", ObjectStoragePath)(uri)
+    path = cast("Any", ObjectStoragePath)(uri)
+    _look_each_time(path.fs)
+    return path
+
+
+def _look_each_time(storage: Any) -> None:
+    """Keep no listing of folders. fsspec would answer from the process's first look for ever: other tasks and machines
+    write into the same folders, and what they have written, changed or removed since would not be seen.
+    """
+    if (listings := getattr(storage, "dircache", None)) is not None:
+        listings.use_listings_cache = False
 
 
 def with_connection(name: str, uri: str) -> str:

@@ -108,9 +108,9 @@ def remove(uri: str, *, recursive: bool = False) -> None:
 
 def remove_begun(uri: str) -> None:
     """Remove what killed writers of a file have left beside it. Nobody else may be writing the file."""
-    path = path_of(uri)
-    if path.protocol not in LOCAL:
-        return
+    with told(f"look at {uri}"):
+        if path_of(uri).protocol not in LOCAL:
+            return
     folder, name = uri.rsplit("/", 1)
     for left in names_in(folder):
         if left.startswith(f".{name}.") and left.endswith(PARTIAL):
