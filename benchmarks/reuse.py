@@ -64,7 +64,7 @@ def make(task: Task) -> Work:
             for at, text_hash in enumerate(some):
                 entries.add(text_hash, at * LENGTH, LENGTH, day)
                 (new if is_last else known)[text_hash] = PLACE.pack(number, at * LENGTH, LENGTH, day)
-            add(task.path(RECORD).as_uri(), f"results-{number:02d}", entries.table())
+            add(task.path(RECORD).as_uri(), f"results-{number:02d}", entries.table(), DAY * 86_400 + number)
         hits = chance.sample(sorted({**known, **new}), task.of(ASKED) // 2)
         asked = sorted([*hits, *(chance.randbytes(HASH_BYTES) for _ in hits)])
         task.path(HASHES).write_bytes(b"".join(asked))

@@ -185,32 +185,74 @@ def test_a_broken_file_of_the_record_costs_money_and_no_run(paid_for: PaidFor, c
     assert run.plan["reused_rows"] == 5
 
 
-def test_rows_of_files_are_copied_too(tmp_path: Path, reuse: Any, server: Server) -> None:
-    model_id, rows = server.model(), rows_of(30)
+class OfFiles:
+    """Nights over rows of files, each into a folder of its own."""
 
-    def night(name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        run = Run(tmp_path, name)
-        run.out = tmp_path / name
-        spec = {
-            "name": name,
+    def __init__(self, folder: Path, reuse: Any, model_id: str) -> None:
+        self.folder, self.reuse, self.model_id = folder, reuse, model_id
+
+    def spec(self, run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        run.out = self.folder / run.run_id
+        return {
+            "name": run.run_id,
             "model": {"name": MODEL, "parameters": {"dimensions": DIMENSIONS}},
-            "input": {"uri": run.write(rows, f"{name}.jsonl")},
+            "input": {"uri": run.write(rows, f"{run.run_id}.jsonl")},
             "output": {"uri": f"file://{run.out}", "include": ["text"]},
-            "work_uri": f"file://{tmp_path}/work",
-            "reuse": reuse,
+            "work_uri": f"file://{self.folder}/work",
+            "reuse": self.reuse,
         }
+
+    def night(self, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        return self.through(Run(self.folder, name), rows)
+
+    def through(self, run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        spec = self.spec(run, rows)
         shards = run.prepare(spec["input"]["uri"], spec=spec, model=None, model_parameters=None, input_uri=None)
-        landed = [run.fetch(run.wait(run.submit(model_id, shards)), spec=spec, final=False)] if shards else []
+        landed = []
+        if shards:
+            dag = DAG("by_hand", schedule=None)
+            landed = [run.fetch(run.wait(run.submit(self.model_id, shards)), spec=spec, final=False, dag=dag)]
         report: dict[str, Any] = run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=landed))
         return report
 
-    first = night("one", rows)
-    again = night("two", [*rows, {"id": "new", "text": "a text that is new"}, {"id": "same", "text": "text number 3"}])
+
+@pytest.fixture
+def of_files(tmp_path: Path, reuse: Any, server: Server) -> OfFiles:
+    return OfFiles(tmp_path, reuse, server.model())
+
+
+def test_rows_of_files_are_copied_too(of_files: OfFiles, server: Server) -> None:
+    rows = rows_of(30)
+    first = of_files.night("one", rows)
+    more = [{"id": "new", "text": "a text that is new"}, {"id": "same", "text": "text number 3"}]
+    again = of_files.night("two", [*rows, *more])
     assert (again["answered"], again["reused"], len(server.ledger)) == (32, 31, 2)
     vectors = {row["text"]: row["embedding"] for row in results.open(first["manifest"])}
     copied = {row["id"]: row for row in results.open(again["manifest"])}
     assert copied["same"]["embedding"] == vectors["text number 3"]
     assert all(copied[row["id"]]["embedding"] == vectors[row["text"]] for row in rows)
+
+
+def test_a_cleared_run_pays_for_nothing_again_though_others_have_copied_a_part_of_its_texts(
+    of_files: OfFiles, server: Server
+) -> None:
+    rows, run = rows_of(30), Run(of_files.folder, "one")
+    of_files.through(run, rows)
+    assert of_files.night("two", rows[:10])["reused"] == 10
+    assert of_files.through(run, rows)["answered"] == 30
+    assert [job["requests"] for job in server.ledger] == [30]
+
+
+def test_a_cleared_run_copies_again_what_it_has_copied_though_the_first_results_are_gone(
+    of_files: OfFiles, server: Server
+) -> None:
+    rows, run = rows_of(30), Run(of_files.folder, "two")
+    of_files.night("one", rows[:10])
+    of_files.through(run, rows)
+    for path in (of_files.folder / "one").glob("results-*"):
+        path.unlink()
+    assert of_files.through(run, rows)["reused"] == 10
+    assert [job["requests"] for job in server.ledger] == [10, 20]
 
 
 def test_a_dry_run_counts_and_writes_nothing(paid_for: PaidFor, copy_of: CopyOf) -> None:

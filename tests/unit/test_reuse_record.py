@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,12 +32,12 @@ def entries(count: int, seed: int, day: int = 20_000, uri: str = "") -> list[Ent
     return [Entry(made.randbytes(16), uri, n * 100, 100, day) for n in range(count)]
 
 
-def enter(folder: str, name: str, some: list[Entry]) -> int:
+def enter(folder: str, name: str, some: list[Entry], landed_at: float = 0.0) -> int:
     made = Entries(some[0].uri)
     for text_hash, _, offset, length, day in some:
         made.add(text_hash, offset, length, day)
     table = made.table()
-    add(folder, name, table)
+    add(folder, name, table, landed_at)
     return len(table)
 
 
@@ -113,7 +114,7 @@ def test_many_files_become_one_with_the_newest_entry_of_each_hash(
     for seed in range(count - 1):
         enter(folder, f"run-{seed:02d}", [*entries(20, seed), *entries(10, seed=99, day=20_000 + seed)])
     assert compact(folder, "all") == count
-    assert files_in(folder) == ["all.parquet"]
+    assert len(files_in(folder)) == 1
     known = [entries(20, seed) for seed in range(count - 1)]
     newest, others = find(folder, asked(edges, entries(10, seed=99), *known))
     shared = [one._replace(uri=f"file:///results-{count - 2}.jsonl") for one in entries(10, 99, 20_000 + count - 2)]
@@ -129,9 +130,89 @@ def test_few_files_stay(folder: str) -> None:
     assert files_in(folder) == ["run.parquet"]
 
 
-def test_what_is_too_old_goes_when_files_become_one(folder: str) -> None:
-    for seed in range(compaction.MOST_FILES + 1):
-        enter(folder, f"run-{seed:02d}", entries(5, seed, day=100 + seed))
-    compact(folder, "all", oldest_day=130)
-    everything = asked(*(entries(5, seed) for seed in range(compaction.MOST_FILES + 1)))
-    assert {one.day for one in rows(find(folder, everything)[0])} == {130, 131, 132}
+def test_old_entries_stay_for_specs_that_take_vectors_of_any_age(folder: str) -> None:
+    many = filled(folder, 33, day=lambda seed: 100 + seed)
+    compact(folder, "all")
+    assert len(find(folder, asked(*many), oldest_day=130)[0]) == 3 * 5
+    assert len(find(folder, asked(*many))[0]) == 33 * 5
+
+
+def test_a_range_of_hashes_without_entries_leaves_the_record_readable(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "PART_ROWS", 50)
+    filled(folder, 33)
+    enter(folder, "last", one := entries(1, seed=77))
+    compact(folder, "all", is_there=lambda uri: uri == one[0].uri)
+    assert rows(find(folder, asked(one))[0]) == one
+
+
+def test_a_run_with_very_many_files_leaves_few_and_loses_no_text(folder: str) -> None:
+    many = filled(folder, 100)
+    assert compact(folder, "all") > 0
+    assert len(files_in(folder)) <= compaction.MOST_FILES
+    assert len(find(folder, asked(*many))[0]) == 100 * 5
+
+
+def test_what_an_earlier_report_of_the_run_has_merged_is_not_written_over(folder: str) -> None:
+    """A cleared report merges again, under the same name."""
+    many = filled(folder, 40)
+    compact(folder, "x")
+    more = filled(folder, 40, first=40)
+    compact(folder, "x")
+    assert len(find(folder, asked(*many, *more))[0]) == 80 * 5
+
+
+def test_of_equal_copies_the_one_that_landed_last_stays(folder: str) -> None:
+    """Superseded results are removed: of last night's copies only tonight's will be there tomorrow."""
+    same = entries(5, seed=1)
+    for night in random.Random(3).sample(range(40), 40):
+        copied = [one._replace(uri=f"file:///results-{night:x}-reused-ab.jsonl") for one in same]
+        enter(folder, f"night-{night}", copied, landed_at=night)
+    compact(folder, "all")
+    assert {one.uri for one in rows(find(folder, asked(same))[0])} == {f"file:///results-{39:x}-reused-ab.jsonl"}
+
+
+def test_of_results_that_are_gone_no_entry_takes_the_place_of_an_older_one(folder: str) -> None:
+    old, new = entries(5, seed=1, day=100, uri="file:///old"), entries(5, seed=1, day=200, uri="file:///gone")
+    enter(folder, "old", old)
+    enter(folder, "new", new, landed_at=1)
+    filled(folder, 32, first=50)
+    assert rows(find(folder, asked(old), is_there=lambda uri: uri != "file:///gone")[0]) == sorted(old)
+    compact(folder, "all", is_there=lambda uri: uri != "file:///gone")
+    assert rows(find(folder, asked(old))[0]) == sorted(old)
+
+
+def test_a_run_knows_the_texts_it_has_paid_for_also_after_others_have_copied_them(folder: str) -> None:
+    paid, other = (entries(5, seed, uri=f"file:///results-run-0000{seed}.jsonl") for seed in (1, 2))
+    enter(folder, "paid", [*paid, *other])
+    for night in range(40):
+        copied = [one._replace(uri=f"file:///results-{night}-reused-ab.jsonl") for one in paid]
+        enter(folder, f"night-{night}", copied, landed_at=night + 1)
+    for _ in ("before", "after"):
+        assert len(find(folder, asked(paid, other), but_of="run")[0]) == 0
+        assert len(find(folder, asked(paid, other), but_of="3")[0]) == 10
+        compact(folder, "all")
+
+
+def test_a_run_finds_again_what_it_has_copied(folder: str) -> None:
+    copied = entries(5, seed=1, uri="file:///results-run-reused-ab.jsonl")
+    enter(folder, "copied", copied)
+    assert rows(find(folder, asked(copied), but_of="run")[0]) == sorted(copied)
+
+
+def test_a_broken_file_keeps_no_others_from_becoming_few(folder: str, tmp_path: Path) -> None:
+    filled(folder, 33)
+    (tmp_path / "record" / "broken.parquet").write_bytes(b"no Parquet at all")
+    compact(folder, "all")
+    assert len(files_in(folder)) == 2
+
+
+def filled(
+    folder: str, count: int, first: int = 0, day: Callable[[int], int] = lambda seed: 20_000
+) -> list[list[Entry]]:
+    """Five entries a file."""
+    many = [entries(5, seed, day=day(seed)) for seed in range(first, first + count)]
+    for number, some in enumerate(many):
+        enter(folder, f"run-{first + number:03d}", some, landed_at=first + number)
+    return many

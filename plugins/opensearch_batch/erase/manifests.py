@@ -17,6 +17,7 @@ from opensearch_batch.land.manifest import Manifest, ManifestFile
 from opensearch_batch.land.reconcile import MISSING
 from opensearch_batch.land.report import Report
 from opensearch_batch.prepare.bad_rows import BAD_ROW
+from opensearch_batch.reuse.whose import is_copied
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _report(report: Report, touched: Collection[Change], changed: Mapping[str, C
     for change in touched:
         scanned = change.old
         if scanned.name.startswith("results-"):
-            is_reused = "-reused-" in scanned.name
+            is_reused = is_copied(scanned.name)
             answered += scanned.found
             reused += scanned.found * is_reused
             twins += 0 if is_reused else change.twins

@@ -14,6 +14,7 @@ from opensearch_batch.prepare.waiting_rows import WaitingRows
 from opensearch_batch.reuse.entries import today
 from opensearch_batch.reuse.record import ASKED_AT_ONCE, find
 from opensearch_batch.reuse.vectors import vectors_of
+from opensearch_batch.reuse.whose import looking_once
 from opensearch_batch.reuse_section import ReuseSection
 from opensearch_batch.sinks.jsonl import JsonLines
 from opensearch_batch.sources.records import Record
@@ -26,8 +27,8 @@ class Reuse:
     """`count` rows are answered with a vector of an earlier run; they lie in `out`, unless that is None (a dry run).
     `db` is an empty database, which the twins of the other rows are read from.
 
-    What the run of `run_key` itself has landed is no earlier run's: prepared again, the run makes the same shards,
-    whose jobs are found.
+    What the run of `run_key` itself has paid for is sent, whoever has copied it since: prepared again, the run makes
+    the same shards, whose jobs are found.
     """
 
     def __init__(self, section: ReuseSection, db: sqlite3.Connection, out: JsonLines | None, run_key: str) -> None:
@@ -40,11 +41,18 @@ class Reuse:
 
     def others(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the records to send, in their order, each text once."""
+        is_there = looking_once()
         for record in records:
             self._waiting.add(record)
         for asked in self._waiting.hashes(ASKED_AT_ONCE):
-            for entries in find(self._section.uri, asked, oldest_day=oldest_day(self._section)):
-                for paid in vectors_of(entries, self._waiting.has, self._run_key):
+            for entries in find(
+                self._section.uri,
+                asked,
+                oldest_day=_oldest_day(self._section),
+                but_of=self._run_key,
+                is_there=is_there,
+            ):
+                for paid in vectors_of(entries, self._waiting.has):
                     line = {PAID_DAY: paid.day, "embedding": orjson.Fragment(paid.vector)}
                     for row_id, fields in self._waiting.taken(paid.text_hash):
                         self.count += 1
@@ -53,5 +61,5 @@ class Reuse:
         yield from self._waiting.rest()
 
 
-def oldest_day(section: ReuseSection) -> int:
+def _oldest_day(section: ReuseSection) -> int:
     return 0 if section.max_age_days is None else today() - section.max_age_days

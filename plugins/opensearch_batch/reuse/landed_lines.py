@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -10,6 +11,7 @@ from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.reuse.compaction import compact
 from opensearch_batch.reuse.entries import Entries, today
 from opensearch_batch.reuse.record import add
+from opensearch_batch.reuse.whose import looking_once
 from opensearch_batch.storage import open_binary
 
 PART_ROWS = 500_000
@@ -22,17 +24,17 @@ class _Line(msgspec.Struct):
     embedding: msgspec.Raw = msgspec.Raw()
 
 
-def keep_landed(folder: str, files: Iterable[DataFile], *, oldest_day: int = 0) -> int:
+def keep_landed(folder: str, files: Iterable[DataFile]) -> int:
     """Enter the vectors in these results files; return the number of entries. Repeating writes the same names."""
-    count, name = 0, ""
+    count, name, now = 0, "", time.time()
     for file in files:
         name = file.uri.rsplit("/", 1)[-1].rpartition(".")[0]
         for number, entries in enumerate(_entries(file.uri, today())):
             table = entries.table()
-            add(folder, f"{name}-{number}" if number else name, table)
+            add(folder, f"{name}-{number}" if number else name, table, now)
             count += len(table)
     if count:
-        compact(folder, f"{name}-all", oldest_day=oldest_day)
+        compact(folder, f"{name}-all", is_there=looking_once())
     return count
 
 

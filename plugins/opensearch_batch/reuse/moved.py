@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_batch.reuse.entries import arrow, joined, schema
-from opensearch_batch.reuse.record import files_in, open_record, told, write
+from opensearch_batch.reuse.record import files_in, landed_at, open_record, told, writing
 from opensearch_batch.storage import remove
 
 if TYPE_CHECKING:
@@ -85,9 +85,16 @@ def move_entries(folder: str, moved: Mapping[str, Moved]) -> None:
         if not count.touched:
             continue
         if any(table.num_rows for table in _tables(uri, moved)):
-            write(uri, (table for table in _tables(uri, moved) if table.num_rows))
+            with writing(uri, _landed_at(uri)) as append:
+                for table in _tables(uri, moved):
+                    append(table)
         else:
             remove(uri)
+
+
+def _landed_at(uri: str) -> float:
+    with told(uri), open_record(uri) as source:
+        return landed_at(arrow().parquet.ParquetFile(source))
 
 
 def _groups(uri: str) -> Iterator[pyarrow.Table]:

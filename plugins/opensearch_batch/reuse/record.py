@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from opensearch_batch.errors import InputError
 from opensearch_batch.reuse.entries import HASH_BYTES, arrow, as_hashes, by_age, joined, schema
+from opensearch_batch.reuse.whose import IsThere, in_files, is_paid_by
 from opensearch_batch.sinks.parquet import ArrowFile
 from opensearch_batch.storage import ObjectWriter, names_in, open_binary
 
@@ -29,26 +30,49 @@ ASKED_AT_ONCE = 1 << 19
 """Hashes of a look-up, and entries of them in memory, about: 40 bytes each."""
 BLOCK_BYTES = 1 << 20
 """Read ahead from object storage: about a column of a row group."""
+LANDED_AT = b"landed_at"
+"""In a file's metadata: when the youngest of its results landed, in epoch seconds."""
+
+Append = Callable[["pyarrow.Table"], None]
 
 
-def add(folder: str, name: str, table: pyarrow.Table) -> None:
-    """Write sorted entries as a file of the record, over a file of the same name."""
-    write(f"{folder}/{name}.parquet", [table])
+def add(folder: str, name: str, table: pyarrow.Table, landed_at: float) -> None:
+    """Write sorted entries of results that landed then (epoch seconds), over a file of the same name."""
+    with writing(f"{folder}/{name}.parquet", landed_at) as append:
+        append(table)
 
 
-def write(uri: str, tables: Iterable[pyarrow.Table]) -> None:
-    """Hashes are as random as can be, so they lie as they are."""
+@contextmanager
+def writing(uri: str, landed_at: float) -> Iterator[Append]:
+    """Yield what appends sorted entries to a file of the record; without an entry there will be no file. Hashes are as
+    random as can be, so they lie as they are.
+    """
     pa = arrow()
+    rows = 0
+
+    def append(table: pyarrow.Table) -> None:
+        nonlocal rows
+        if table.num_rows:  # a row group without rows has no bounds
+            writer.write_table(table.cast(schema()), row_group_size=GROUP_ROWS)
+            rows += table.num_rows
+
     with ObjectWriter(uri) as out:
         with pa.parquet.ParquetWriter(
             ArrowFile(out),
-            schema(),
+            schema().with_metadata({LANDED_AT: str(landed_at).encode()}),
             compression={name: "none" if name == "hash" else "zstd" for name in schema().names},
             use_dictionary=["uri", "length", "day"],
         ) as writer:
-            for table in tables:
-                writer.write_table(table.cast(schema()), row_group_size=GROUP_ROWS)
-        out.commit()
+            yield append
+        if rows:
+            out.commit()
+
+
+def landed_at(file: Any) -> float:
+    """Return when the youngest results of an open file of the record landed, in epoch seconds; 0 where it does not
+    tell.
+    """
+    return float((file.schema_arrow.metadata or {}).get(LANDED_AT, 0))
 
 
 def files_in(folder: str) -> list[str]:
@@ -68,28 +92,48 @@ def told(what: str) -> Iterator[None]:
         raise InputError(f"{what}: no part of the record: {error}") from error
 
 
-def find(folder: str, asked: bytes, *, oldest_day: int = 0) -> tuple[pyarrow.Table, pyarrow.Table]:
+def find(
+    folder: str, asked: bytes, *, oldest_day: int = 0, but_of: str = "", is_there: IsThere = lambda uri: True
+) -> tuple[pyarrow.Table, pyarrow.Table]:
     """Return the newest entry of each hash that is known, and older entries as far as there is room for them; `asked`
-    are at most ASKED_AT_ONCE sorted hashes, 16 bytes each, end to end, each once.
+    are at most ASKED_AT_ONCE sorted hashes, 16 bytes each, end to end, each once. A text that the run of the key
+    `but_of` has paid for counts as unknown, whoever has the vector too; so does an entry whose results file is gone.
     """
+    pa = arrow()
     tables: list[pyarrow.Table] = []
+    own: list[pyarrow.Table] = []
     for name in files_in(folder):
         try:
             with told(f"{folder}/{name}"), open_record(f"{folder}/{name}") as source:
-                tables += _found_in(source, asked, oldest_day)
+                for found in _found_in(source, asked):
+                    if but_of:
+                        own.append(found.filter(in_files(found, is_paid_by(but_of))))
+                    tables.append(_usable(found, oldest_day, is_there))
         except InputError as error:  # gone, as another run has merged it, or broken
             log.warning("a file of the record is left out, and what only it knows is sent: %s", error)
         if sum(map(len, tables)) > 2 * ASKED_AT_ONCE:
             tables = [by_age(joined(tables), asked)[0]]
-    return by_age(joined(tables), asked)
+    found, paid = joined(tables), joined(own)["hash"].combine_chunks()
+    return by_age(found.filter(pa.compute.invert(pa.compute.is_in(found["hash"], value_set=paid))), asked)
 
 
-def _found_in(source: IO[bytes], asked: bytes, oldest_day: int) -> Iterator[pyarrow.Table]:
+def _usable(found: pyarrow.Table, oldest_day: int, is_there: IsThere) -> pyarrow.Table:
+    recent = found.filter(arrow().compute.greater_equal(found["day"], oldest_day))
+    return recent.filter(in_files(recent, is_there))
+
+
+def groups_of(file: Any) -> Iterator[tuple[int, Any]]:
+    """Yield the number of each row group with rows, and the bounds of its hashes."""
+    for group in range(file.num_row_groups):
+        if file.metadata.row_group(group).num_rows:
+            yield group, file.metadata.row_group(group).column(0).statistics
+
+
+def _found_in(source: IO[bytes], asked: bytes) -> Iterator[pyarrow.Table]:
     pa = arrow()
     file = pa.parquet.ParquetFile(source)
     hashes, others = _Sorted(asked), [name for name in schema().names if name != "hash"]
-    for group in range(file.num_row_groups):
-        bounds = file.metadata.row_group(group).column(0).statistics
+    for group, bounds in groups_of(file):
         wanted = hashes.between(bounds.min, bounds.max)
         if not len(wanted):
             continue
@@ -99,7 +143,7 @@ def _found_in(source: IO[bytes], asked: bytes, oldest_day: int) -> Iterator[pyar
             continue
         rest = file.read_row_group(group, columns=others)
         found = pa.table([known, *rest.columns], names=["hash", *rest.column_names]).take(hits)
-        yield found.filter(pa.compute.greater_equal(found["day"], oldest_day)).cast(schema())
+        yield found.cast(schema())
 
 
 def _places(known: pyarrow.Array, wanted: pyarrow.Array) -> pyarrow.Array:

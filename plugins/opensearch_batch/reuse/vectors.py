@@ -36,14 +36,10 @@ class _Line(msgspec.Struct):
     embedding: msgspec.Raw
 
 
-def vectors_of(entries: pyarrow.Table, wanted: Callable[[bytes], bool], but_of: str = "") -> Iterator[Paid]:
-    """Yield the vector of each entry whose hash is wanted and whose line is there, by file and offset; none that the
-    run of key `but_of` has landed.
-    """
+def vectors_of(entries: pyarrow.Table, wanted: Callable[[bytes], bool]) -> Iterator[Paid]:
+    """Yield the vector of each entry whose hash is wanted and whose line is there, by file and offset."""
     decoder = msgspec.json.Decoder(_Line)
     for uri, group in groupby(_rows(in_reading_order(entries)), key=itemgetter("uri")):
-        if but_of and uri.rpartition("/")[2].startswith(f"results-{but_of}-"):
-            continue
         try:
             with open_binary(uri) as source:
                 for row in group:
