@@ -55,7 +55,7 @@ def erase(order: Order, open_store: OpenStore) -> Proof:
     earlier = _earlier(order)
     began_at = journal.began_at if journal else _now()
     ids = _ids(order, journal)
-    looked = look(order, ids, open_store, journal.hashes if journal else ())
+    looked = look(order, ids, open_store, *((journal.hashes, journal.places) if journal else ()))
     log.info("%d ids, %d places looked at", len(ids), len(looked.places))
     if earlier and not journal and not any(place.found for place in looked.places):
         log.info("erased before, and nothing has come back: %s", order.proof_uri)

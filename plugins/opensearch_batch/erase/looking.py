@@ -73,8 +73,16 @@ class Looked:
         return sorted({uri for spec in self.specs if ANY not in (uri := checkpoint_uri(spec))})
 
 
-def look(order: Order, ids: frozenset[str], open_store: OpenStore, hashes: Iterable[str] = ()) -> Looked:
-    """Look everywhere; nothing is changed. `hashes` are known hashes of the documents' texts."""
+def look(
+    order: Order,
+    ids: frozenset[str],
+    open_store: OpenStore,
+    hashes: Iterable[str] = (),
+    before: Iterable[Place] = (),
+) -> Looked:
+    """Look everywhere; nothing is changed. `hashes` are known hashes of the documents' texts, `before` the places of
+    the first look of an erasure under way.
+    """
     spec = order.every_run
     patterns = [spec.output.uri, *order.output_uris]
     uris = sorted({folder for pattern in patterns for folder in folders_of(pattern)})
@@ -96,7 +104,7 @@ def look(order: Order, ids: frozenset[str], open_store: OpenStore, hashes: Itera
         looked.sidecars = list(look_at_sidecars(looked.specs, looked.indices, ids))
         looked.places += [sidecar.place for sidecar in looked.sidecars]
         looked.hashes |= {each for sidecar in looked.sidecars for entry in sidecar.entries for each in entry.hashes}
-    _look_at_providers(looked, named, open_store)
+    _look_at_providers(looked, named, open_store, {place.at for place in before if place.found})
     looked.places += _look_at_records(looked)
     looked.places += filter(None, (look_at_checkpoint(uri, ids) for uri in looked.checkpoints))
     return looked
@@ -126,8 +134,10 @@ def _look_at_work(looked: Looked, named: list[tuple[str, Manifest]]) -> None:
                 looked.unknown.append(folder)
 
 
-def _look_at_providers(looked: Looked, named: list[tuple[str, Manifest]], open_store: OpenStore) -> None:
-    """Each store that the spec or one of its runs has used, once."""
+def _look_at_providers(
+    looked: Looked, named: list[tuple[str, Manifest]], open_store: OpenStore, before: set[str]
+) -> None:
+    """Each store that the spec or one of its runs has used, once. `before` are places that an earlier try has seen."""
     done = set()
     known = {job.key for _, manifest in named for job in _jobs(manifest)}
     landed = [
@@ -144,6 +154,7 @@ def _look_at_providers(looked: Looked, named: list[tuple[str, Manifest]], open_s
         },
         sharers=_sharers(job for _, manifest in named for job in _jobs(manifest)),
         model=hash_of_model(looked.specs[0]),
+        had_files=before | {job.provider_job_id for _, manifest in named for job in manifest.report.jobs},
     )
     for spec in looked.specs:
         reached = (spec.model.provider, spec.provider_connection, orjson.dumps(_files_uri(spec)))

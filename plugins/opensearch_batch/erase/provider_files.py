@@ -4,6 +4,7 @@ whole, because nobody can edit a file at a provider.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ class Wanted:
     """What a wanted row is known by at a provider: `names` of requests, `hashes` of texts with the spec's model; `keys`
     of jobs all of whose files go, and `known` those of this spec's runs. Requests of other jobs than `whole_rows` may
     be named as chunks of `rows` are. `sharers` are by input file the keys of this spec's runs that have landed another
-    run's job: the file's name has that run's key.
+    run's job: the file's name has that run's key. `had_files` are ids of jobs that have landed, and outputs that an
+    earlier try has seen: where such a job has no files, they were deleted.
     """
 
     names: Collection[str]
@@ -44,6 +46,7 @@ class Wanted:
     whole_rows: Collection[str]
     sharers: Mapping[str, Collection[str]]
     model: bytes
+    had_files: Collection[str] = ()
 
     def has(self, name: str, keys: Collection[str]) -> bool:
         """Whether a request of a job, which has these keys, is one of a wanted row."""
@@ -89,7 +92,7 @@ def look_at_provider(
         made = _looked_into(store, provider, wanted, upload["id"], key)
         made.name = upload["filename"]
         if made.found:
-            made.jobs = [provider.read_job(document) for document in store.find_jobs(made.id)]
+            made.jobs = [_settled(provider.read_job(each), wanted) for each in store.find_jobs(made.id)]
             made.outputs = [each for job in made.jobs for each in job.outputs if _is_there(store, each)]
         yield made
     for job in landed:
@@ -114,6 +117,12 @@ def _looked_into(store: ProviderStore, provider: Provider, wanted: Wanted, file_
             found += 1
             sure = sure or any(text_hash(wanted.model, text) in wanted.hashes for text in provider.texts(line))
     return ProviderFile(file_id, "", rows, found, sure)
+
+
+def _settled(job: RemoteJob, wanted: Wanted) -> RemoteJob:
+    """A job that has ended and has no files waits for them, except where they were there and are deleted."""
+    had_files = any(each in wanted.had_files for each in (job.id, *job.outputs))
+    return dataclasses.replace(job, state="completed") if job.state == "settling" and had_files else job
 
 
 def _any_of(keys: Collection[str], others: Collection[str]) -> bool:

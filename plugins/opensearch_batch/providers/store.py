@@ -61,7 +61,9 @@ class ProviderStore(Protocol):
         ...
 
     def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
-        """`id`, `filename`, `bytes` and `created_at` of the batch input files made after `since`, newest first."""
+        """`id`, `filename`, `bytes` and `created_at` of the batch input files made after `since`, newest first. With
+        `since` 0 also what broken uploads and deletions have left, by the id with which `delete_file` removes it.
+        """
         ...
 
     def file_bytes(self, file_id: str) -> int | None:

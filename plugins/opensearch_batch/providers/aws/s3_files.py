@@ -48,6 +48,23 @@ class S3Files:
 
         return walked(page_at, lambda found: found.uri, what)
 
+    def folders(self, folder_uri: str) -> Iterator[str]:
+        """Yield the URIs of the folders directly in a folder, a slash at their end."""
+        bucket, prefix = parts_of(folder_uri)
+        what = f"list {folder_uri}"
+
+        def page_at(token: str | None) -> tuple[list[str], str | None]:
+            more = {"ContinuationToken": token} if token else {}
+            page = from_aws(
+                lambda: self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, Delimiter="/", **more), what
+            )
+            needed(page, "Name", what)
+            listed = entries({"CommonPrefixes": [], **page}, "CommonPrefixes", what)
+            uris = [f"s3://{bucket}/{needed(each, 'Prefix', what)}" for each in listed]
+            return uris, needed(page, "NextContinuationToken", what) if page.get("IsTruncated") else None
+
+        return walked(page_at, lambda uri: uri, what)
+
     def put(self, uri: str, content: bytes) -> None:
         bucket, key = parts_of(uri)
         from_aws(lambda: self._client.put_object(Bucket=bucket, Key=key, Body=content), f"write {uri}")

@@ -115,7 +115,9 @@ class S3Jobs:
         return {name: s3_layout.input_id(self._files_uri, name) for name in names}
 
     def recent_uploads(self, since: float) -> Iterator[dict[str, Any]]:
-        """Yield from the marker of every upload."""
+        """Yield from the marker of every upload; where all are asked for (`since` 0), in the end also uploads without
+        one, which broke off or were not deleted to the end: nothing tells when these were made.
+        """
         found = [each for each in self._files.found(f"{self._files_uri.rstrip('/')}/{s3_layout.UPLOADED}")]
         for each in sorted(found, key=lambda each: each.modified_at, reverse=True):
             if each.modified_at < since:
@@ -128,6 +130,15 @@ class S3Jobs:
                 "bytes": about["bytes"],
                 "created_at": each.modified_at,
             }
+        if since <= 0:
+            yield from self._without_marker({each.uri for each in found})
+
+    def _without_marker(self, markers: Collection[str]) -> Iterator[dict[str, Any]]:
+        for folder in self._files.folders(f"{self._files_uri.rstrip('/')}/"):
+            input_id = f"{folder}{s3_layout.INPUT}"
+            marker = s3_layout.marker_uri(input_id)
+            if s3_layout.is_ours(input_id) and marker not in markers and (size := self.file_bytes(input_id)):
+                yield {"id": input_id, "filename": marker.rpartition("/")[2], "bytes": size, "created_at": 0.0}
 
     def stored_bytes(self) -> int:
         return sum(each.size for each in self._files.found(self._files_uri.rstrip("/") + "/"))
@@ -137,7 +148,7 @@ class S3Jobs:
         return sum(sizes) if sizes else None
 
     def delete_file(self, file_id: str) -> bool:
-        """A folder of a job of ours; nothing else."""
+        """A folder of a job of ours; nothing else. The marker goes first: half an input is no complete upload."""
         folder = file_id.rstrip("/") + "/"
         if not s3_layout.is_ours(folder):
             raise Refused(f"{file_id} is not a folder that this package made, so it is not deleted")
