@@ -318,3 +318,18 @@ def test_a_killed_erasure_ends_as_an_undisturbed_one(
     run.index = copy
     run.prepare()
     assert (run.plan["records"], run.plan["reused_rows"]) == (0, 20)
+
+
+def test_the_record_forgets_a_text_also_where_the_results_with_its_vector_are_gone(
+    index: Index, night: Night, reuse: Any, tmp_path: Path
+) -> None:
+    """A clean-up has removed them: no results file tells of the entry any more."""
+    index.add(with_secret(5))
+    night(reuse=reuse).through()
+    for path in (tmp_path / "out").glob("results-*"):
+        path.unlink()
+    proof = erase(night("night-2", reuse=reuse), ["person"])
+    assert proof["state"] == "erased"
+    assert found_in(proof)["reuse record"] == 1
+    assert not any("vectors of the same texts" in each["what"] for each in proof["not_removed"])
+    assert found_in(erase(night("night-3", reuse=reuse), ["person"], "erasure-2"))["reuse record"] == 0

@@ -136,9 +136,8 @@ def _remove(order: Order, looked: Looked) -> None:
             folder.remove()
     changes = [folder.write_others() for folder in looked.folders]
     moved = moved_by(looked.folders, changes)
-    if moved:
-        for record in looked.records:
-            move_entries(record, moved)
+    for record in looked.records:
+        move_entries(record, moved, looked.forgotten)
     for output, changed in zip(looked.folders, changes, strict=True):
         output.finish(changed, looked.names_in_manifests)
     for uri in looked.checkpoints:

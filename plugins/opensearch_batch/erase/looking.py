@@ -21,7 +21,7 @@ from opensearch_batch.erase.work import RunFolder, by_run, look_at_work, provide
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.store import ProviderStore
-from opensearch_batch.reuse.moved import counted
+from opensearch_batch.reuse.moved import Forgotten, counted
 from opensearch_batch.sources.checkpoint import checkpoint_uri
 from opensearch_batch.sources.hashed import hash_of_model
 from opensearch_batch.spec import BatchSpec
@@ -67,6 +67,10 @@ class Looked:
         """Folders of reuse records."""
         uris = [spec.reuse.uri.rstrip("/") for spec in self.specs if spec.reuse]
         return sorted({uri for uri in uris if ANY not in uri})
+
+    @property
+    def forgotten(self) -> Forgotten:
+        return Forgotten({bytes.fromhex(each) for each in self.hashes})
 
     @property
     def checkpoints(self) -> list[str]:
@@ -200,5 +204,5 @@ def _keys(looked: Looked) -> set[str]:
 def _look_at_records(looked: Looked) -> Iterator[Place]:
     moved = moved_by(looked.folders, [])
     for folder in looked.records:
-        for name, count in counted(folder, moved).items():
+        for name, count in counted(folder, moved, looked.forgotten).items():
             yield Place("reuse record", f"{folder}/{name}", count.entries, count.gone)

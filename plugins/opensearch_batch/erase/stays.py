@@ -8,6 +8,7 @@ from opensearch_batch.erase.looking import Looked
 from opensearch_batch.erase.order import Order
 from opensearch_batch.erase.proof import NotRemoved
 from opensearch_batch.reuse.record import ASKED_AT_ONCE, find
+from opensearch_batch.reuse.whose import looking_once
 from opensearch_batch.sources.columns import image_leaves_of
 
 SHOWN = 5
@@ -62,7 +63,8 @@ def _others_with_the_text(looked: Looked) -> Iterator[NotRemoved]:
     """Documents of the same text keep their own vectors: what they share is the hash of the text."""
     hashes = b"".join(sorted({bytes.fromhex(each) for each in looked.hashes})[:ASKED_AT_ONCE])
     own = {scanned.uri for folder in looked.folders for scanned in folder.with_rows}
-    found = [table for record in looked.records for table in find(record, hashes)] if hashes else []
+    there = looking_once()
+    found = [table for record in looked.records for table in find(record, hashes, is_there=there)] if hashes else []
     others = [uri for table in found for uri in table["uri"].to_pylist() if uri not in own]
     if others:
         shown = ", ".join(sorted(set(others))[:SHOWN])

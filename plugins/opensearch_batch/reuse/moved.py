@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opensearch_batch.reuse.entries import arrow, joined, schema
+from opensearch_batch.reuse.entries import arrow, as_hashes, joined, schema
 from opensearch_batch.reuse.record import files_in, landed_at, open_record, told, writing
+from opensearch_batch.reuse.whose import IsThere, in_files, looking_once
 from opensearch_batch.storage import remove
 
 if TYPE_CHECKING:
@@ -57,36 +58,52 @@ class Moved:
 
 
 class Counted(NamedTuple):
-    """Of a file of the record: its entries, those of changed files, and those of lines that were taken out."""
+    """Of a file of the record: its entries, those that change or go, and those that go."""
 
     entries: int
     touched: int
     gone: int
 
 
-def counted(folder: str, moved: Mapping[str, Moved]) -> dict[str, Counted]:
+@dataclass(frozen=True)
+class Forgotten:
+    """Entries to forget though no line is known: of texts with these hashes, whose results file is gone."""
+
+    hashes: Collection[bytes] = ()
+    is_there: IsThere = field(default_factory=looking_once)
+
+    def are(self, table: pyarrow.Table) -> pyarrow.Array:
+        """Return of each entry whether it is one."""
+        pa = arrow()
+        wanted = pa.compute.is_in(table["hash"], value_set=as_hashes(b"".join(self.hashes))).combine_chunks()
+        uris = set(table.filter(wanted)["uri"].to_pylist())
+        return pa.compute.and_(wanted, in_files(table, lambda uri: uri in uris and not self.is_there(uri)))
+
+
+def counted(folder: str, moved: Mapping[str, Moved], forgotten: Forgotten) -> dict[str, Counted]:
     """Count the entries of each of the record's files."""
     found: dict[str, Counted] = {}
     for name in files_in(folder):
         entries = touched = gone = 0
         for table in _groups(f"{folder}/{name}"):
-            some = _split(table, moved)[1] if moved else []
+            others, some = _split(table, moved)
+            lost = arrow().compute.sum(forgotten.are(others)).as_py() or 0
             entries += table.num_rows
-            touched += len(some)
-            gone += sum(moved[entry["uri"]].is_cut(entry["offset"]) for entry in some)
+            touched += len(some) + lost
+            gone += sum(moved[entry["uri"]].is_cut(entry["offset"]) for entry in some) + lost
         found[name] = Counted(entries, touched, gone)
     return found
 
 
-def move_entries(folder: str, moved: Mapping[str, Moved]) -> None:
+def move_entries(folder: str, moved: Mapping[str, Moved], forgotten: Forgotten) -> None:
     """Write the record's files anew, each over itself. Repeating changes nothing more."""
-    for name, count in counted(folder, moved).items():
+    for name, count in counted(folder, moved, forgotten).items():
         uri = f"{folder}/{name}"
         if not count.touched:
             continue
-        if any(table.num_rows for table in _tables(uri, moved)):
+        if any(table.num_rows for table in _tables(uri, moved, forgotten)):
             with writing(uri, _landed_at(uri)) as append:
-                for table in _tables(uri, moved):
+                for table in _tables(uri, moved, forgotten):
                     append(table)
         else:
             remove(uri)
@@ -112,9 +129,10 @@ def _split(table: pyarrow.Table, moved: Mapping[str, Moved]) -> tuple[pyarrow.Ta
     return table.filter(pa.compute.invert(of_these)), table.filter(of_these).to_pylist()
 
 
-def _tables(uri: str, moved: Mapping[str, Moved]) -> Iterator[pyarrow.Table]:
+def _tables(uri: str, moved: Mapping[str, Moved], forgotten: Forgotten) -> Iterator[pyarrow.Table]:
     pa = arrow()
     for table in _groups(uri):
+        table = table.filter(pa.compute.invert(forgotten.are(table)))
         others, entries = _split(table, moved)
         if not entries:
             yield table
