@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from opensearch_batch import results
+from opensearch_batch import clean_results, results
 from opensearch_batch.erase.__main__ import main
 from opensearch_batch.operators import EraseOperator, PrepareInputOperator, ReportOperator
 from tests.sandbox.bench import KEY, MODEL, Run, Server, rows_of
@@ -215,3 +215,33 @@ def test_a_report_that_is_cleared_after_an_erasure_removes_nothing(run: Run, mod
         run.execute(report)
     [manifest] = (tmp_path / "out").glob("*/manifest.json")
     assert len(results.open(f"file://{manifest}")) == 20
+
+
+def test_runs_whose_results_were_cleaned_up_have_ended(run: Run, model_id: str, server: Server, tmp_path: Path) -> None:
+    """No manifest tells so any more; their shards have the row still."""
+    one_folder = {"output": {"uri": f"file://{tmp_path}/out"}}
+    through(Run(tmp_path, "first"), model_id, with_person(), **one_folder)
+    spec = through(run, model_id, with_person(), **one_folder)
+    [first] = [path for path in (tmp_path / "out").glob("manifest-*.json") if b'"first"' in path.read_bytes()]
+    written_before(first, "2026-01-01T00:00:00+00:00")
+    assert clean_results.main([f"file://{tmp_path}/out", "--keep-days", "0"]) == 0
+    assert not first.exists()
+    assert erase(tmp_path, spec)["state"] == "erased"
+    assert not provider_has(server, SECRET)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()] == [
+        "in.jsonl"
+    ]
+
+
+def written_before(manifest: Path, moment: str) -> None:
+    manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), "written_at": moment}))
+
+
+def test_a_slash_in_an_id_of_files_names_no_other_row(run: Run, model_id: str, server: Server, tmp_path: Path) -> None:
+    server.fault("fail_rows", ids=["row-3"])
+    rows = [*rows_of(6), {"id": "person/row-3", "text": SECRET}]
+    spec = through(run, model_id, rows, limits={"max_failed_fraction": 0.9})
+    assert erase(tmp_path, spec, ids=["person/row-3"])["state"] == "erased"
+    [manifest] = (tmp_path / "out").glob("*/manifest.json")
+    report = results.open(f"file://{manifest}").manifest.report
+    assert (report.answered, report.failed, [each.id for each in report.examples]) == (5, 1, ["row-3"])

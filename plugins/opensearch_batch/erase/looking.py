@@ -55,8 +55,9 @@ class Looked:
 
     @property
     def names_in_manifests(self) -> RowNames:
-        """Of rows, and of documents."""
-        return self.names.and_ids(each.partition("/")[2] for each in self.ids if "/" in each)
+        """Of rows, and of documents of an index: the slash in the id of a row of files is only a sign of it."""
+        of_index = self.specs[0].input.is_index
+        return self.names.and_ids(each.partition("/")[2] for each in self.ids if of_index and "/" in each)
 
     @property
     def provider_files(self) -> list[ProviderFile]:

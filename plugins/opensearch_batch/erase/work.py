@@ -71,9 +71,13 @@ class RunFolder:
         return any(not note.prepared for note in self.notes)
 
     def has_ended(self, manifests: Mapping[str, Manifest]) -> bool:
-        """Whether all that was prepared has landed, by the manifests of this spec, by run name and by key."""
+        """Whether all that was prepared has landed, by its notes, or by the manifests of this spec, by run name and by
+        key.
+        """
         if self.may_have_more():
             return False
+        if self.notes and all(note.landed for note in self.notes):
+            return True
         began = max((datetime.fromisoformat(note.began_at) for note in self.notes), default=None)
         own = [manifests[name] for name in (self.run, self.key) if name in manifests]
         return any(

@@ -6,23 +6,27 @@ from datetime import UTC, datetime
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.values import Value
-from opensearch_batch.storage import open_binary, write_object
+from opensearch_batch.storage import exists, open_binary, write_object
 
 FILE = "run.json"
 """In the folder of a preparation, written before anything else."""
 
 
 class RunNote(Value, frozen=True):
-    """`run` is the run's name, DAG and run id; empty outside Airflow. `began_at` is an ISO 8601 time, in seconds."""
+    """`run` is the run's name, DAG and run id; empty outside Airflow. `began_at` is an ISO 8601 time, in seconds.
+    `landed` says that nothing of what was prepared is under way any more, also after the run's manifest was cleaned up.
+    """
 
     spec: str
     run: str
     run_key: str
     began_at: str
     prepared: bool = False
+    landed: bool = False
 
 
 def note_of(spec_name: str, run_name: str, run_key: str) -> RunNote:
@@ -31,6 +35,12 @@ def note_of(spec_name: str, run_name: str, run_key: str) -> RunNote:
 
 def write_note(folder: str, note: RunNote) -> None:
     write_object(f"{folder}/{FILE}", orjson.dumps(note.to_dict()))
+
+
+def note_landed(folder: str) -> None:
+    """Say so in the note of a preparation, where there is one still."""
+    if exists(f"{folder}/{FILE}"):
+        write_note(folder, replace(read_note(folder), landed=True))
 
 
 def read_note(folder: str) -> RunNote:

@@ -40,6 +40,7 @@ from opensearch_batch.land.report import Report, sum_up
 from opensearch_batch.land.summary import SUMMARY, summary_of
 from opensearch_batch.land.unlanded import with_unlanded
 from opensearch_batch.prepare.plan import Plan
+from opensearch_batch.prepare.run_note import note_landed
 from opensearch_batch.storage import size_of
 from opensearch_batch.tasks.assets import tell_assets
 from opensearch_batch.tasks.base import flat
@@ -113,8 +114,10 @@ def close_run(
     *,
     max_failed_fraction: float,
     may_shrink: bool = False,
+    prepared_in: str = "",
 ) -> Report:
-    """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow.
+    """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow. The
+    note in the folder `prepared_in` says then that all has landed.
 
     Raise Terminal for a hole, or for more failed rows than allowed. The manifest of an earlier try that landed every
     shard stands where a task has failed in this one.
@@ -124,6 +127,8 @@ def close_run(
     _refuse_instead_of_earlier(report, failed, context["dag_run"])
     manifest = _manifest(report, ends, spec, context["dag_run"])
     write_manifest(manifest)
+    if prepared_in and report.all_landed and not report.unlanded:
+        note_landed(prepared_in)
     _push(context, report, spec)
     before = followed_at(followed_uri(report.manifest))
     remove_strays(manifest, plan.run_key, [entry.uri for entry in before.files] if before else ())
