@@ -30,6 +30,8 @@ from opensearch_batch.storage import matches, size_of
 from opensearch_batch.submit.shares import held_files, release
 
 GOOD, BAD = 0, 1
+MOST_DAYS = 36_500
+"""More days are as good as for ever, and no calendar has them."""
 
 SizeOf = Callable[[str], int | None]
 
@@ -72,7 +74,7 @@ def due(manifest: Manifest, keep_days: float | None, now: datetime, size: SizeOf
     days = _spec(manifest).output.keep_provider_files_days if keep_days is None else keep_days
     if days is None:
         return Kept("neither its spec's output.keep_provider_files_days nor --keep-days says how long to keep them")
-    until = datetime.fromisoformat(manifest.written_at) + timedelta(days=days)
+    until = datetime.fromisoformat(manifest.written_at) + timedelta(days=min(days, MOST_DAYS))
     if now < until:
         return Kept(f"they are kept until {until:%Y-%m-%d %H:%M} UTC")
     if report.missing or report.unreadable:
@@ -187,8 +189,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--keep-days", type=float, help="since the manifest was written; default: what its spec says")
     parser.add_argument("--provider-conn-id", help="default: the spec's, else the provider's own")
     given = parser.parse_args(argv)
-    if given.keep_days is not None and given.keep_days < 0:
-        parser.error("--keep-days is not negative")
+    if given.keep_days is not None and not given.keep_days >= 0:
+        parser.error("--keep-days is a number of days, and not negative")
     return given
 
 

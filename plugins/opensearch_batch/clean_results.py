@@ -20,6 +20,8 @@ from opensearch_batch.land.manifest import decoded
 from opensearch_batch.storage import names_in, remove
 
 GOOD, BAD = 0, 1
+MOST_DAYS = 36_500
+"""More days are as good as for ever, and no calendar has them."""
 
 RUN_KEY = re.compile(r"manifest-(\w+)\.json")
 
@@ -52,7 +54,7 @@ def clean(folder: str, keep_days: float, now: datetime, *, dry_run: bool) -> int
     followed = followed_at(f"{folder}/{FOLLOWED}")
     if followed is None:
         raise InputError(f"{folder}: there is no {FOLLOWED}, so no run is superseded")
-    until = datetime.fromisoformat(followed.written_at) + timedelta(days=keep_days)
+    until = datetime.fromisoformat(followed.written_at) + timedelta(days=min(keep_days, MOST_DAYS))
     if now < until:
         print(f"{folder}: nothing is removed: superseded runs are kept until {until:%Y-%m-%d %H:%M} UTC")
         return 0
@@ -86,8 +88,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dry-run", action="store_true", help="only name what would be removed")
     parser.add_argument("--keep-days", type=float, default=1.0, help="since manifest.json was written; default: 1")
     given = parser.parse_args(argv)
-    if given.keep_days < 0:
-        parser.error("--keep-days is not negative")
+    if not given.keep_days >= 0:
+        parser.error("--keep-days is a number of days, and not negative")
     return given
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.cluster import online
 from opensearch_batch.cluster.hook import MLCommonsHook
+from opensearch_batch.operators import EraseOperator
 from opensearch_batch.parity.sample import draw
 from opensearch_batch.spec import BatchSpec
 from tests.index.bench import DIMENSIONS, FIELDS, VECTOR, Fill, Index, articles
-from tests.sandbox.bench import Server
+from tests.sandbox.bench import Run, Server
 
 Night = Callable[..., Fill]
 
@@ -94,6 +96,22 @@ def test_one_number_changed_by_hand_shuts_the_gate(index: Index, checked: Night)
     with pytest.raises(AirflowFailException, match="the first a7"):
         reported(run)
     assert run.run.manifest["report"]["parity"]["named"] == ["a7"], "the manifest has the figures all the same"
+
+
+def test_an_erased_document_is_named_by_no_check(index: Index, checked: Night, tmp_path: Path) -> None:
+    index.add(articles(20))
+    run = filled(checked())
+    index.edit("a7", vector=index.hits["a7"]["_source"]["vector"][::-1])
+    index.edit("a9", body="edited")
+    shut(run)
+    with pytest.raises(AirflowFailException):
+        reported(run)
+    Run(tmp_path, "erasure").execute(EraseOperator(task_id="erase", spec=run.spec, ids=["a7", "a9"], remove=True))
+    found = run.run.manifest["report"]["parity"]
+    assert (found["compared"], found["below"], found["named"], found["left_out"]) == (19, 1, [], {"edited": 1})
+    assert found["shut"] == "1 of 19 vectors are further than 0.999 (cosine) from the model's online answer"
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and re.search(rb"\ba[79]\b", path.read_bytes())]
+    assert left == []
 
 
 def test_another_models_vectors_shut_it(index: Index, checked: Night) -> None:

@@ -245,3 +245,14 @@ def test_a_slash_in_an_id_of_files_names_no_other_row(run: Run, model_id: str, s
     [manifest] = (tmp_path / "out").glob("*/manifest.json")
     report = results.open(f"file://{manifest}").manifest.report
     assert (report.answered, report.failed, [each.id for each in report.examples]) == (5, 1, ["row-3"])
+
+
+def test_the_proof_says_where_a_providers_words_about_the_row_stay(
+    run: Run, model_id: str, server: Server, tmp_path: Path
+) -> None:
+    server.fault("fail_rows", ids=["person"], message=f"too long: {SECRET}")
+    spec = through(run, model_id, with_person(), limits={"max_failed_fraction": 0.5})
+    proof = erase(tmp_path, spec)
+    assert SECRET in json.dumps(run.xcoms["report", "report"])
+    [why] = [each["why"] for each in proof["not_removed"] if each["what"].startswith("XComs of Airflow")]
+    assert "the provider's words about the first failed rows, which may quote their texts" in why

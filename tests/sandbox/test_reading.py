@@ -243,6 +243,14 @@ def test_the_clean_up_removes_superseded_runs_and_nothing_else(
 
 
 @pytest.mark.parametrize("output_uri", ["file"], indirect=True)
+def test_the_clean_up_takes_days_that_no_calendar_has_for_ever(three_runs: list[set[str]], output_uri: str) -> None:
+    assert clean_results.main([output_uri, "--keep-days", "inf"]) == 0
+    with pytest.raises(SystemExit):
+        clean_results.main([output_uri, "--keep-days", "nan"])
+    assert set(storage.names_in(output_uri)) == set[str]().union(*three_runs)
+
+
+@pytest.mark.parametrize("output_uri", ["file"], indirect=True)
 def test_the_clean_up_takes_what_a_killed_try_of_a_superseded_run_left(
     three_runs: list[set[str]], run: Run, output_uri: str
 ) -> None:

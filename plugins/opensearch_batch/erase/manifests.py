@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from opensearch_batch.erase.row_names import RowNames
 from opensearch_batch.erase.rows import Cut, Scanned
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
+from opensearch_batch.flow.parity import Parity
 from opensearch_batch.flow.written import Written
 from opensearch_batch.land.manifest import Manifest, ManifestFile
 from opensearch_batch.land.reconcile import MISSING
@@ -42,7 +44,7 @@ def mentions(manifest: Manifest, names: RowNames) -> int:
     """Count where a manifest names wanted rows: examples may quote a text."""
     report, written = manifest.report, manifest.report.written or Written()
     rows = [*(each for named in report.named.values() for each in named), *(each.id for each in report.examples)]
-    documents = [*written.named, *(each.id for each in written.examples)]
+    documents = [*written.named, *(each.id for each in written.examples), *_compared(report.parity or Parity())]
     return sum(each in names for each in rows) + sum(each in names.ids for each in documents)
 
 
@@ -105,7 +107,23 @@ def _report(report: Report, touched: Collection[Change], changed: Mapping[str, C
         examples = _examples(written.examples, names.ids)
         named = [each for each in written.named if each not in names.ids]
         fields["written"] = replace(written, named=named, examples=examples)
+    if parity := report.parity:
+        fields["parity"] = _parity(parity, [each for each in _compared(parity) if each in names.ids])
     return replace(report, **fields)
+
+
+def _compared(parity: Parity) -> list[str]:
+    """The documents that a parity check names; that the gate is shut tells of the first."""
+    return [*parity.named, *(each for ids in parity.left_out_ids.values() for each in ids)]
+
+
+def _parity(parity: Parity, gone: Collection[str]) -> Parity:
+    """The figures stay."""
+    shut = parity.shut
+    for each in gone:
+        shut = re.sub(rf", the first {re.escape(each)}: [-+.\de]+", "", shut)
+    named = [each for each in parity.named if each not in gone]
+    return replace(parity, named=named, left_out_ids=_named(parity.left_out_ids, gone), shut=shut)
 
 
 def _named(named: Mapping[str, list[str]], ids: Container[str]) -> dict[str, list[str]]:

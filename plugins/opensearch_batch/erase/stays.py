@@ -40,11 +40,16 @@ def stays(order: Order, looked: Looked) -> Iterator[NotRemoved]:
                 "documents of the same ids in indices that this user may not see: theirs to erase",
             )
     yield from _others_with_the_text(looked)
-    yield NotRemoved("XComs of Airflow", "no text; ids where rows failed, were missing, left or superseded, by name")
+    yield NotRemoved(
+        "XComs of Airflow, and the page of a run, which shows them",
+        "ids where rows failed, were missing, left, superseded or compared, by name, and the provider's words about "
+        "the first failed rows, which may quote their texts. They go with their runs: delete these, or airflow db "
+        "clean",
+    )
     yield NotRemoved(
         "logs, conf and rendered fields of Airflow",
-        "ids as above and in the request for this erasure; a log may quote the provider's words about a failed row. "
-        "They go with Airflow's own clean-up (airflow db clean, the logs' retention)",
+        "ids and words as above, and the ids in the request for this erasure. They go with Airflow's own clean-up "
+        "(airflow db clean, the logs' retention)",
     )
     yield NotRemoved(
         "the job's own record at the provider, and its task in ML Commons", "ids of files, counts and states: no row"
