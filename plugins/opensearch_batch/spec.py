@@ -36,7 +36,7 @@ from opensearch_batch.wrong_field import explained, odd_key
 RESERVED = frozenset(
     {
         *("id", "embedding", "output", "truncated", "input_tokens", "output_tokens", "model_id", "run", "shard"),
-        *("batch_id", "_document", "_text_hash", "_chunk"),
+        *("batch_id", "_document", "_text_hash", "_chunk", "_paid_day"),
     }
 )
 """Names that a result has already."""

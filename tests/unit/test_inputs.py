@@ -196,3 +196,9 @@ def test_an_input_that_contradicts_itself_is_refused(tmp_path: Path, read: dict[
 def test_a_result_keeps_its_own_names(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"output\.include: a result has its own embedding, id"):
         all_of(tmp_path, "in.jsonl", b"", include=["title", "id", "embedding"])
+
+
+def test_a_result_keeps_the_names_of_its_reuse(tmp_path: Path) -> None:
+    """A row may be the result of an earlier run."""
+    with pytest.raises(SpecError, match=r"output\.include: a result has its own _paid_day, _text_hash"):
+        all_of(tmp_path, "in.jsonl", b"", include=["_text_hash", "_paid_day"])

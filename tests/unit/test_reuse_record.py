@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from opensearch_batch.reuse import compaction, record
 from opensearch_batch.reuse.compaction import compact
 from opensearch_batch.reuse.entries import Entries
 from opensearch_batch.reuse.record import add, files_in, find
+from opensearch_batch.storage import remove
 
 if TYPE_CHECKING:
     import pyarrow
@@ -206,6 +208,27 @@ def test_a_broken_file_keeps_no_others_from_becoming_few(folder: str, tmp_path: 
     (tmp_path / "record" / "broken.parquet").write_bytes(b"no Parquet at all")
     compact(folder, "all")
     assert len(files_in(folder)) == 2
+
+
+def test_files_that_another_run_merges_at_the_same_moment_are_passed_over(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = filled(folder, 40)
+    listed = compaction._by_landing
+
+    def gone_since(where: str) -> list[str]:
+        if names := listed(where):
+            remove(f"{where}/{names[0]}")
+        return names
+
+    monkeypatch.setattr(compaction, "_by_landing", gone_since)
+    compact(folder, "all")
+    assert len(find(folder, asked(*many))[0]) == 39 * 5
+
+
+def test_a_file_that_another_process_removes_first_is_no_error(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalFileSystem, "exists", lambda *_, **__: True)  # as it was at the look
+    remove(f"{folder}/gone.parquet")
 
 
 def filled(

@@ -65,7 +65,10 @@ def _merge(folder: str, names: Sequence[str], name: str, is_there: IsThere) -> N
     tag = hashlib.sha256("|".join(names).encode()).hexdigest()[:8]
     paid, copied = (f"{folder}/{name}-{tag}-{kind}.parquet" for kind in ("paid", COPIED))
     with told(folder), ExitStack() as stack:
-        files = [arrow().parquet.ParquetFile(stack.enter_context(open_record(f"{folder}/{each}"))) for each in names]
+        opened = [(each, file) for each in names if (file := _opened(f"{folder}/{each}", stack))]
+        files = [file for _, file in opened]
+        if len(files) < 2:
+            return
         last = max(map(landed_at, files))
         add_paid, add_copied = (stack.enter_context(writing(uri, last)) for uri in (paid, copied))
         parts = min(MOST_PARTS, 1 + sum(file.metadata.num_rows for file in files) // PART_ROWS)
@@ -74,8 +77,16 @@ def _merge(folder: str, names: Sequence[str], name: str, is_there: IsThere) -> N
             copies = in_files(part, is_copied)
             add_copied(newest_sorted(part.filter(copies)))
             add_paid(newest_sorted(part.filter(arrow().compute.invert(copies))))
-    for each in names:
+    for each, _ in opened:
         remove(f"{folder}/{each}")
+
+
+def _opened(uri: str, stack: ExitStack) -> Any:
+    """None where another run has merged the file since it was listed."""
+    try:
+        return arrow().parquet.ParquetFile(stack.enter_context(open_record(uri)))
+    except InputError:
+        return None
 
 
 def _part(files: Sequence[Any], number: int, parts: int, is_there: IsThere) -> pyarrow.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from opensearch_batch.errors import InputError
@@ -94,7 +94,7 @@ def remove(uri: str, *, recursive: bool = False) -> None:
     Object by object: s3fs' `rm` says nothing of objects that S3 refuses to delete, and takes a name with * ? [ ] for a
     glob, which other objects match.
     """
-    with told(f"remove {uri}"):
+    with suppress(FileNotFoundError), told(f"remove {uri}"):  # another process may be faster
         path = path_of(uri)
         if not path.fs.exists(path.path):
             return
