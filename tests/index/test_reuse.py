@@ -255,6 +255,20 @@ def test_a_cleared_run_copies_again_what_it_has_copied_though_the_first_results_
     assert [job["requests"] for job in server.ledger] == [10, 20]
 
 
+def test_a_vector_grows_no_younger_where_its_report_is_cleared(
+    of_files: OfFiles, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_files.reuse = {**of_files.reuse, "max_age_days": 10}
+    rows, run, began = rows_of(3), Run(of_files.folder, "one"), time.time()
+    of_files.through(run, rows)
+    monkeypatch.setattr(time, "time", lambda: began + 8 * entries.DAY_SECONDS)
+    landed = [run.xcoms["fetch", "return_value"]]
+    run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=landed))
+    monkeypatch.setattr(time, "time", lambda: began + 12 * entries.DAY_SECONDS)
+    of_files.night("two", rows)
+    assert [job["requests"] for job in server.ledger] == [3, 3]
+
+
 def test_a_dry_run_counts_and_writes_nothing(paid_for: PaidFor, copy_of: CopyOf) -> None:
     paid_for(10)
     run = copy_of(12)

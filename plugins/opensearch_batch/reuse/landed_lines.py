@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from opensearch_batch.errors import InputError
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.reuse.compaction import compact
-from opensearch_batch.reuse.entries import Entries, today
-from opensearch_batch.reuse.record import add
+from opensearch_batch.reuse.entries import Entries, arrow, today
+from opensearch_batch.reuse.record import add, open_record, told
 from opensearch_batch.reuse.whose import looking_once
-from opensearch_batch.storage import open_binary
+from opensearch_batch.storage import exists, open_binary
 
 PART_ROWS = 500_000
 """Entries of a file of the record; more of one results file are several files."""
@@ -29,13 +30,26 @@ def keep_landed(folder: str, files: Iterable[DataFile]) -> int:
     count, name, now = 0, "", time.time()
     for file in files:
         name = file.uri.rsplit("/", 1)[-1].rpartition(".")[0]
-        for number, entries in enumerate(_entries(file.uri, today())):
+        for number, entries in enumerate(_entries(file.uri, _day_of(folder, name))):
             table = entries.table()
             add(folder, f"{name}-{number}" if number else name, table, now)
             count += len(table)
     if count:
         compact(folder, f"{name}-all", is_there=looking_once())
     return count
+
+
+def _day_of(folder: str, name: str) -> int:
+    """Return the day on which a results file was entered first: entered again, its vectors grow no younger."""
+    uri = f"{folder}/{name}.parquet"
+    if not exists(uri):
+        return today()
+    try:
+        with told(uri), open_record(uri) as source:
+            days = arrow().parquet.read_table(source, columns=["day"]).column("day").to_pylist()
+    except InputError:  # broken, or merged at this moment
+        return today()
+    return min(days, default=today())
 
 
 def _entries(uri: str, day: int) -> Iterator[Entries]:
