@@ -2,14 +2,55 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.mutants.choice import Choice
 from tests.mutants.explained import FILE, explained, reason_of
-from tests.mutants.rooms import PACKAGE, ROOMS, far, files_of, near, room_of
+from tests.mutants.rooms import PACKAGE, ROOMS, TESTS, files
+from tests.mutants.seen import Run
+from tests.mutants.swap import swap
 
 ENTRY = '[[equivalent]]\nfile = "wait/pacing.py"\nbefore = "a"\nafter = "b"\nwhy = "{why}"\n'
+WAITED = f"{PACKAGE}/wait/pacing.py"
+CODE = """
+from __future__ import annotations
+import functools
+from dataclasses import dataclass
+
+LIMIT = 7
+
+@functools.cache
+def doubled(number):
+    return number * 2
+
+@dataclass
+class Box:
+    size: int = 1
+
+    @property
+    def more(self):
+        return self.size + 1
+"""
+
+
+def line_of(text: str) -> int:
+    return next(at for at, line in enumerate(Path(WAITED).read_text().splitlines(), 1) if text in line)
+
+
+def loaded(folder: Path, code: str) -> Any:
+    path = folder / "swapped_here.py"
+    path.write_text(code)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    sys.modules[path.stem] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_a_reason_is_found_by_what_stood_there_wherever_the_line_is_now() -> None:
@@ -32,8 +73,42 @@ def test_each_reason_is_of_code_that_is_there() -> None:
         assert all(line in lines for line in before.splitlines()), f"{file} has no {before!r} any more"
 
 
-def test_each_file_has_a_room_and_each_room_its_tests() -> None:
+def test_each_room_has_files_and_each_test_is_there() -> None:
     for room in ROOMS:
-        assert files_of(room)
-        assert [path for path in near(room) + far(room) if not Path(path).exists()] == []
-    assert room_of(f"{PACKAGE}/tasks/wait_trigger.py") is ROOMS[-1]
+        assert list(PACKAGE.glob(room)), room
+    assert [path for path in TESTS if not Path(path).exists()] == []
+    assert files("wait_trigger") == [f"{PACKAGE}/tasks/wait_trigger.py"]
+
+
+def test_the_tests_of_a_change_are_those_that_run_its_line_the_quick_ones_first() -> None:
+    file, first = WAITED, line_of("return max(")
+    choice = Choice(
+        {
+            "tests/sandbox/a": Run(0.1, True, {file: [first]}),
+            "tests/unit/slow": Run(0.9, True, {file: [first]}),
+            "tests/unit/quick": Run(0.2, True, {file: [first]}),
+            "tests/unit/other": Run(0.1, True, {file: [1], "elsewhere": [first]}),
+            "tests/unit/red": Run(0.1, False, {file: [first]}),
+        }
+    )
+    tests = choice.tests({"file": file, "line": first, "before": "one line"})
+    assert tests == ["tests/unit/quick", "tests/unit/slow", "tests/sandbox/a"]
+    assert choice.within(tests, 1.0) == ["tests/unit/quick"]
+    assert choice.within(tests, 1.3) == tests
+    outside = choice.tests({"file": file, "line": 1, "before": "import"})
+    assert outside == ["tests/unit/other", *tests]
+
+
+def test_a_function_is_swapped_where_it_stands_below_its_decorators(tmp_path: Path) -> None:
+    module = loaded(tmp_path, CODE)
+    imported, made = module.doubled, module.Box(4)
+    assert swap("swapped_here.py", CODE.replace("* 2", "* 3").replace("+ 1", "- 1"))
+    assert (imported(5), made.more) == (15, 3)
+
+
+@pytest.mark.parametrize(
+    "changed", [("size: int = 1", "size: int = 2"), ("@property\n", "\n"), ("LIMIT = 7", "LIMIT = 8")]
+)
+def test_a_change_outside_of_functions_needs_a_new_import(tmp_path: Path, changed: tuple[str, str]) -> None:
+    loaded(tmp_path, CODE)
+    assert not swap("swapped_here.py", CODE.replace(*changed))
