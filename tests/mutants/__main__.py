@@ -27,13 +27,12 @@ EVERY = 25
 
 def main() -> int:
     given = _arguments()
-    made = [json.loads(line) for line in _made(given.sample, given.seed, files(given.only))]
     log = Path(tempfile.mkdtemp(prefix="mutants-")) / "last.txt"
     player = Player(files(), log)
     reasons = explained(FILE.read_text())
-    tried, survivors, unexplained = 0, 0, 0
-    for mutant in _in_time(made, time.monotonic() + given.minutes * 60):
-        tried += 1
+    tried, of, survivors, unexplained = 0, 0, 0, 0
+    for mutant in _made(given.sample, given.seed, files(given.only), time.monotonic() + given.minutes * 60):
+        tried, of = tried + 1, mutant["of"]
         if player.lives(mutant, few=given.few):
             survivors += 1
             why = reason_of(mutant, reasons)
@@ -41,8 +40,7 @@ def main() -> int:
             if why is None:
                 tell(mutant)
         if tried % EVERY == 0:
-            print(f"{tried} of {len(made)}: {survivors} survive", file=sys.stderr, flush=True)
-    of = made[0]["of"] if made else 0
+            print(f"{tried} of {of}: {survivors} survive", file=sys.stderr, flush=True)
     print(
         f"{tried} of {of} mutants tried (seed {given.seed}): {survivors} survive ({survivors / max(1, tried):.1%}), "
         f"{unexplained} of them unexplained"
@@ -58,18 +56,17 @@ def tell(mutant: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _in_time(made: list[dict[str, Any]], until: float) -> Iterator[dict[str, Any]]:
-    for mutant in made:
-        if time.monotonic() > until:
-            return
-        yield mutant
-
-
-def _made(sample: int, seed: int, paths: list[str]) -> list[str]:
-    done = subprocess.run(
-        [MAKER, "tests/mutants/made.py", str(sample), str(seed), *paths], capture_output=True, text=True, check=True
-    )
-    return done.stdout.splitlines()
+def _made(sample: int, seed: int, paths: list[str], until: float) -> Iterator[dict[str, Any]]:
+    """Yield the mutants as they are made, for as long as there is time."""
+    command = [MAKER, "tests/mutants/made.py", str(sample), str(seed), *paths]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as made:
+        for line in made.stdout or ():
+            if time.monotonic() > until:
+                made.terminate()
+                return
+            yield json.loads(line)
+    if made.returncode:
+        raise subprocess.CalledProcessError(made.returncode, command)
 
 
 def _arguments() -> argparse.Namespace:

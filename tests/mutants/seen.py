@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -27,9 +28,13 @@ class Lines:
         self._seen: dict[str, set[int]] = {path: set() for path in files}
         self._by_code = {str(Path(path).resolve()): seen for path, seen in self._seen.items()}
 
-    def begin(self) -> None:
+    def begin(self) -> float:
+        """Trace from here on, and return the time. For each test anew: an error in a trace, as where a test nests
+        deeper than Python does, ends the trace.
+        """
         threading.settrace(self._call)
         sys.settrace(self._call)
+        return time.perf_counter()
 
     def taken(self) -> dict[str, list[int]]:
         """Return the lines since the last call."""

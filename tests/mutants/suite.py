@@ -80,11 +80,10 @@ def _serve(asks: Connection, folders: Sequence[str], log: Path) -> int:
 
 def _record(session: pytest.Session, files: Sequence[str], into: str) -> int:
     lines, runs = Lines(files), {}
-    lines.begin()
-    begun, failed = time.perf_counter(), 0
+    begun, failed = lines.begin(), 0
     for item in _run(session, session.items):
         runs[item.nodeid] = Run(time.perf_counter() - begun, session.testsfailed == failed, lines.taken())
-        begun, failed = time.perf_counter(), session.testsfailed
+        begun, failed = lines.begin(), session.testsfailed
     Path(into).write_bytes(msgspec.json.encode(runs))
     return PASSED
 
