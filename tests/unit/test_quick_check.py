@@ -89,6 +89,28 @@ def test_it_is_sure_of_an_object_with_all_kinds_of_properties() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "value"),
+    [("string", "x"), ("integer", 1), ("number", 0.5), ("boolean", True), ("null", None), (["integer", "null"], None)],
+)
+def test_it_is_sure_of_each_type_alone(kind: Any, value: Any) -> None:
+    assert quick_check({"type": kind})(value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer", "enum": ["a"]},
+        {"type": "array", "enum": ["a"]},
+        {"enum": ["a", 1]},
+        {"type": ["string", "integer"]},
+    ],
+    ids=str,
+)
+def test_it_is_not_sure_where_types_contradict_or_are_many(schema: dict[str, Any]) -> None:
+    assert not quick_check(schema)("a")
+
+
+@pytest.mark.parametrize(
     "other",
     [
         {"label": "c"},

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk._shared.module_loading import import_string
 
+from opensearch_batch.errors import SpecError
 from opensearch_batch.tasks.stored_trigger import StoredTrigger
 from opensearch_batch.tasks.turn_trigger import TurnTrigger
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
@@ -52,6 +53,12 @@ def test_a_stored_trigger_is_made_again_and_stored_alike(
     stored = import_string(path)
     assert stored is trigger
     assert stored(**arguments).serialize() == (path, arguments)
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_wait_of_another_version_is_refused_whichever_is_newer(version: int) -> None:
+    with pytest.raises(SpecError, match=f"a wait of version {version} cannot go on here"):
+        BatchTrigger(**{**WAIT, "version": version})
 
 
 def test_a_wait_stored_before_credentials_were_told_is_made_all_the_same() -> None:
