@@ -31,6 +31,7 @@ OPPOSITES = {
     "BitAnd": "BitOr",
     "BitXor": "BitAnd",
 }
+HELD_BY_TYPES = {"frozen=True", "init=False"}
 IDENTITY = {"Is", "IsNot"}
 
 
@@ -38,7 +39,7 @@ def places(path: str) -> Iterator[tuple[str, str, int]]:
     """Yield file, operator and occurrence of each mutant that a test should tell from the code.
 
     Left out are annotations, which nobody evaluates; `if TYPE_CHECKING`, which is never true; figures of constants,
-    which a test can only repeat; and `frozen`, which mypy holds.
+    which a test can only repeat; and what mypy holds.
     """
     tree = get_ast(Path(path).read_text())
     nodes = list(ast_nodes(tree))
@@ -46,7 +47,7 @@ def places(path: str) -> Iterator[tuple[str, str, int]]:
         operator, occurrence = get_operator(name)(), 0
         for node in nodes:
             for _ in operator.mutation_positions(node):
-                if not (is_for_types(node) or (name == NUMBERS and in_constant(node)) or is_frozen(node)):
+                if not (is_for_types(node) or (name == NUMBERS and in_constant(node)) or is_held_by_types(node)):
                     yield path, name, occurrence
                 occurrence += 1
 
@@ -81,8 +82,9 @@ def in_constant(node: Any) -> bool:
     return bool(node.type == "simple_stmt")
 
 
-def is_frozen(node: Any) -> bool:
-    return bool(node.parent is not None and node.parent.get_code().strip() == "frozen=True")
+def is_held_by_types(node: Any) -> bool:
+    """Tell whether the node is the value of one of HELD_BY_TYPES."""
+    return bool(node.parent is not None and node.parent.get_code().strip() in HELD_BY_TYPES)
 
 
 def in_annotation(node: Any) -> bool:

@@ -49,6 +49,11 @@ def test_a_run_in_counters() -> None:
     }
 
 
+def test_money_is_counted_in_millionths_of_a_dollar() -> None:
+    dear = Summary.from_dict({**SUMMARY.to_dict(), "actual_usd": 12.5})
+    assert series(counters_of(dear, None))["opensearch_batch.cost_microusd"] == 12_500_000
+
+
 def test_a_model_without_a_price_costs_nothing_known() -> None:
     free = Summary.from_dict({**SUMMARY.to_dict(), "actual_usd": None})
     assert "opensearch_batch.cost_microusd" not in series(counters_of(free, None))

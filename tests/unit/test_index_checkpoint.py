@@ -24,7 +24,7 @@ def spec(folder: Path, **read: Any) -> BatchSpec:
             "input": {"uri": "opensearch://docs", "text_field": "text"} | read,
             "output": {"uri": f"file://{folder}/out"},
             "work_uri": f"file://{folder}/work",
-            "write_back": {"vector_field": "vector"},
+            "write_back": {"vector_field": "chunks.vector" if "chunks" in read else "vector"},
         }
     )
 

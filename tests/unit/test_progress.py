@@ -77,6 +77,12 @@ def test_what_is_left_is_said_as_people_do(left: float, text: str) -> None:
     assert str(Progress(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")
 
 
+def test_jobs_are_told_where_there_are_several() -> None:
+    assert str(Progress(0, 0, 0, 0, 0)) == "0 of 0 rows done"
+    assert str(Progress(10, 5, 0, 1, 0)) == "5 of 10 rows done"
+    assert str(Progress(10, 5, 2, 2, 1)) == "5 of 10 rows done, 2 failed, 1 of 2 jobs ended"
+
+
 def test_rows_that_were_done_at_the_first_look_make_no_rate() -> None:
     track = Track([A])
     track.note(A, seen("a", 100, 600))

@@ -276,6 +276,15 @@ def plan(records: int, shards: int) -> Plan:
     return Plan("key", records, shards, 100, 25, 2.0, 8.0, 0.00005)
 
 
+@pytest.mark.parametrize("state", ["cancelled", "expired", "failed"])
+def test_rows_of_a_job_that_did_not_end_well_say_so(state: str) -> None:
+    end = fate(state, None, None)
+    assert (end.code, end.passing) == (f"job_{state}", True)
+    assert end.message == f"the provider's job ended {state} before this row was answered"
+    assert fate(state, "code", "words").code == "code"
+    assert fate("completed", None, None) == Fate()
+
+
 def test_a_whole_run_adds_up() -> None:
     report = sum_up(plan(20, 2), [landed(1), landed(0, output_tokens=500_000)], "file:///out/manifest.json")
     assert (report.records, report.answered, report.failed, report.missing) == (20, 20, 0, 0)

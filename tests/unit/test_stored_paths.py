@@ -64,3 +64,8 @@ def test_a_wait_of_another_version_is_refused_whichever_is_newer(version: int) -
 def test_a_wait_stored_before_credentials_were_told_is_made_all_the_same() -> None:
     stored_then: dict[str, Any] = {name: value for name, value in WAIT.items() if name != "credential_conn_ids"}
     assert BatchTrigger(**stored_then).serialize()[1] == WAIT
+
+
+def test_a_wait_that_does_not_say_otherwise_cancels_its_jobs_when_a_person_ends_it() -> None:
+    stored_then: dict[str, Any] = {name: value for name, value in WAIT.items() if name != "cancel_on_kill"}
+    assert BatchTrigger(**stored_then).cancel_on_kill
