@@ -121,10 +121,14 @@ def test_a_walk_goes_no_further_back_than_the_oldest_job_and_costs_no_more_than_
             for id in A[:-3]:
                 job_list.ended(id)
             await job_list.walk(frozenset(A[-3:]), provider.walk, 0)
+            for id in A[-3:-1]:
+                job_list.ended(id)
+            await job_list.walk(frozenset(A[-1:]), provider.walk, 0)
 
     asyncio.run(asked())
     assert [(len(walk.ids), walk.most_pages, walk.since) for walk in provider.walks] == [
         (60, 30, None),
         (60, 30, 1000.0),
         (3, 1, 1057.0),
+        (1, 1, 1059.0),
     ]

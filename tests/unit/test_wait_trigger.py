@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
+from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.tasks import wait_trigger
 from opensearch_batch.tasks.wait_trigger import FRESH, BatchTrigger
+from opensearch_batch.wait.waiting import SEVERAL
 
 JOB = Job("batch-k", 1, "batch_1", "file-1", None, "model-1")
 
@@ -68,6 +71,67 @@ def test_chance_makes_a_pause_longer_too(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_last_pause_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     (last,) = pauses(monkeypatch, 1, time.time() + 0.9)
     assert 0 < last <= 0.9
+
+
+@pytest.mark.parametrize(
+    ("status", "asked"),
+    [("in_progress", ["look", "cancel"]), ("completed", ["look"]), ("cancelling", ["look", "cancel"])],
+)
+def test_a_job_that_has_ended_is_not_cancelled(status: str, asked: list[str]) -> None:
+    steps: list[str] = []
+
+    async def ask(step: Any) -> Any:
+        steps.append("cancel" if step.cancel else "look")
+        return {"id": "batch_1", "status": status, "output_file_id": "file-o"}
+
+    asyncio.run(trigger_of(0.0)._cancel(JOB, ask))
+    assert steps == asked
+
+
+@pytest.mark.parametrize("count", [SEVERAL - 1, SEVERAL])
+def test_several_jobs_share_the_list_and_fewer_are_looked_at_singly(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", "openai://:sk-fake@127.0.0.1")
+
+    async def shared() -> bool:
+        with ExitStack() as stack:
+            return await trigger_of(0.0)._job_list([f"batch_{n}" for n in range(count)], stack) is not None
+
+    assert asyncio.run(shared()) == (count == SEVERAL)
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "logged"),
+    [
+        (Refused("no such job"), {"version": 1, "error": "Refused: no such job", "terminal": True}, []),
+        (Unavailable("HTTP 503"), {"version": 1, "error": "Unavailable: HTTP 503", "terminal": False}, []),
+        (
+            ZeroDivisionError("odd"),
+            {"version": 1, "error": "ZeroDivisionError: odd", "terminal": False},
+            ["The wait failed in an unforeseen way"],
+        ),
+    ],
+    ids=["final", "passing", "unforeseen"],
+)
+def test_an_error_ends_the_wait_with_an_event_and_an_unforeseen_one_is_logged_whole(
+    error: Exception, told: dict[str, Any], logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", "openai://:sk-fake@127.0.0.1")
+    monkeypatch.setenv("AIRFLOW_CONN_OPENSEARCH_DEFAULT", "http://127.0.0.1:9200")
+    lines: list[str] = []
+
+    class Broken(BatchTrigger):
+        async def wait(self) -> dict[str, Any]:
+            raise error
+
+    async def event() -> Any:
+        trigger = Broken(**trigger_of(0.0).serialize()[1])
+        monkeypatch.setattr(Broken, "log", SimpleNamespace(error=lambda text, **more: lines.append(text)))
+        return [each.payload async for each in trigger.run()]
+
+    assert asyncio.run(event()) == [told]
+    assert lines == logged
 
 
 @pytest.mark.parametrize(
