@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from opensearch_batch import providers
@@ -189,6 +190,19 @@ def test_images_make_more_of_a_job_and_of_the_jobs_beside_it() -> None:
 
 def test_a_job_without_images_waits_in_a_triggerer_of_the_version_before_too() -> None:
     assert "counted" not in Wanted("shard 0", 5).to_dict()
+
+
+@pytest.mark.parametrize(("tokens", "wanted"), [(9, (10, UNSET)), (10, (10, UNSET)), (11, (11, 10))])
+def test_an_estimate_counts_where_images_make_it_more_than_the_bytes(tokens: int, wanted: tuple[int, Any]) -> None:
+    with pytest.raises(MustWait) as waits:
+        Admission(Limits(jobs=1), lambda: [live_job(1)]).admit("shard 0", 40, None, tokens)
+    assert (waits.value.wanted.tokens, waits.value.wanted.counted) == wanted
+
+
+def test_without_bytes_and_an_estimate_a_job_counts_as_no_tokens() -> None:
+    with pytest.raises(MustWait) as waits:
+        Admission(Limits(jobs=1), lambda: [live_job(1)]).admit("parameters", 0, None)
+    assert waits.value.wanted.tokens == 0
 
 
 def test_an_admission_counts_once_and_adds_what_it_admits() -> None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+from msgspec.structs import replace
+
 from opensearch_batch import providers
-from opensearch_batch.flow.jobs import Job
+from opensearch_batch.errors import BatchError, Refused, Unavailable
+from opensearch_batch.flow.answers import Usage
+from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.shards import Shard
-from opensearch_batch.land.landing import Sent, Target, land_answers
+from opensearch_batch.land import landing
+from opensearch_batch.land.landing import SOON_SECONDS, Sent, Target, land_answers
 from opensearch_batch.land.reconcile import Fate, Tally
 from tests.unit.test_reconcile import bad, good
 
@@ -48,3 +56,85 @@ def test_a_shards_twins_land_with_their_rows_answer(tmp_path: Path) -> None:
         "b": ("B", [0.25]),
         "c": ("C", [0.5]),
     }
+
+
+class Store:
+    """The files of a job that was made by parameters alone. `told` is the usage that the provider tells."""
+
+    def __init__(self, *answers: bytes, told: Usage | BatchError | None = None) -> None:
+        self._answers, self._told = answers, told
+
+    def lines(self, file_id: str) -> Iterator[bytes]:
+        return iter([b'{"custom_id":"a"}\n', b"\n", b'{"custom_id":"b"}'])
+
+    def answers(self, outcome: Outcome) -> Iterator[bytes]:
+        return iter(self._answers)
+
+    def usage(self, outcome: Outcome) -> Usage | None:
+        if isinstance(self._told, BatchError):
+            raise self._told
+        return self._told
+
+
+JOB = Job("batch-key", 1, "batch_1", "file-1", "task-1", "model-1")
+ENDED = Outcome(JOB, "completed", "completed", ["file-o"], 2, 2, 0, 0, 0)
+
+
+def fetched(folder: Path, store: Any, outcome: Outcome = ENDED) -> Landed:
+    return landing.land(outcome, store, providers.DEFAULT, f"file://{folder}", "run")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "answers", "level"),
+    [
+        (ENDED, (good("a"), good("b")), "INFO"),
+        (replace(ENDED, requests_done=1, requests_failed=1), (good("a"), bad("b")), "WARNING"),
+        (replace(ENDED, requests_done=1), (good("a"),), "WARNING"),
+        (replace(ENDED, state="cancelled"), (good("a"), good("b")), "WARNING"),
+    ],
+    ids=["all answered", "one failed", "one missing", "cancelled"],
+)
+def test_a_job_that_did_not_answer_all_ends_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, outcome: Outcome, answers: tuple[bytes, ...], level: str
+) -> None:
+    caplog.set_level("INFO", logger=landing.__name__)
+    fetched(tmp_path, Store(*answers), outcome)
+    assert caplog.records[0].levelname == level
+    assert "ended completed: " in caplog.records[0].getMessage()
+
+
+@pytest.mark.parametrize(
+    ("store", "job", "tokens"),
+    [
+        (Store(good("a"), good("b")), JOB, (6, 0)),
+        (Store(good("a"), good("b"), told=Usage(100, 7)), JOB, (100, 7)),
+        (Store(good("a"), good("b"), told=Usage(0, 7)), JOB, (6, 7)),
+        (Store(good("a"), good("b"), told=Unavailable("HTTP 503")), JOB, (6, 0)),
+        (Store(good("a"), good("b"), told=Usage(100, 7)), replace(JOB, shared_with="another/run"), (0, 0)),
+    ],
+    ids=["counted from the answers", "told by the provider", "told in part", "not to be read", "paid by another run"],
+)
+def test_the_usage_is_the_providers_and_else_that_of_the_answers(
+    tmp_path: Path, store: Store, job: Job, tokens: tuple[int, int]
+) -> None:
+    landed = fetched(tmp_path, store, replace(ENDED, job=job))
+    assert (landed.input_tokens, landed.output_tokens) == tokens
+
+
+def test_files_with_fewer_answers_than_the_job_tells_are_read_again_and_nothing_lands(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="says 2 requests are answered, and its files have 1 answers"):
+        fetched(tmp_path, Store(good("a")))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("seconds", "error"), [(60, Unavailable), (SOON_SECONDS + 60, Refused)])
+def test_a_file_that_is_not_there_may_be_yet_to_come_soon_after_the_end(
+    tmp_path: Path, seconds: float, error: type[BatchError]
+) -> None:
+    class Lagging(Store):
+        def answers(self, outcome: Outcome) -> Iterator[bytes]:
+            raise Refused("HTTP 404: no such file", status=404)
+            yield b""
+
+    with pytest.raises(error, match="no such file"):
+        fetched(tmp_path, Lagging(), replace(ENDED, seen_at=time.time() - seconds))

@@ -72,7 +72,17 @@ def test_of_a_wait_that_is_over_the_rate_is_that_of_the_whole() -> None:
     assert of_outcomes(done, None).rows_per_second is None
 
 
-@pytest.mark.parametrize(("left", "text"), [(20, "20 s"), (90, "2 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")])
+@pytest.mark.parametrize(
+    ("left", "text"),
+    [
+        (20, "20 s"),
+        (90, "2 min"),
+        (59 * 60, "59 min"),
+        (3600, "1 h 0 min"),
+        (118 * 60, "1 h 58 min"),
+        (9000, "2 h 30 min"),
+    ],
+)
 def test_what_is_left_is_said_as_people_do(left: float, text: str) -> None:
     assert str(Progress(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")
 
