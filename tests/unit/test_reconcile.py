@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.errors import Terminal, UnknownAnswer
+from opensearch_batch.errors import ReasonsUnread, Terminal, UnknownAnswer
 from opensearch_batch.flow.answers import Answer
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job
@@ -283,6 +283,19 @@ def test_rows_of_a_job_that_did_not_end_well_say_so(state: str) -> None:
     assert end.message == f"the provider's job ended {state} before this row was answered"
     assert fate(state, "code", "words").code == "code"
     assert fate("completed", None, None) == Fate()
+
+
+def test_rows_whose_reasons_cannot_be_read_are_not_sent_again() -> None:
+    """They may have been answered."""
+
+    def lines() -> Iterator[bytes]:
+        yield good("a")
+        raise ReasonsUnread("its file is cut short")
+
+    tally = Tally(repair=True)
+    rows = list(join(["a", "b"], lines(), VENDOR, Fate(), tally))
+    assert [row.id for row in rows] == ["a", "b"]
+    assert (tally.answered, tally.codes, tally.passing) == (1, {"reasons_unread": 1}, {})
 
 
 def test_a_whole_run_adds_up() -> None:
