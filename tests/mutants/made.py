@@ -68,7 +68,7 @@ def tells(name: str) -> bool:
 
 
 def is_for_types(node: Any) -> bool:
-    return in_annotation(node) or (node.type == "name" and node.value == "TYPE_CHECKING") or tests_types(node)
+    return in_annotation(node) or tests_types(node) or in_protocol(node)
 
 
 def tests_types(node: Any) -> bool:
@@ -85,6 +85,13 @@ def in_constant(node: Any) -> bool:
 def is_held_by_types(node: Any) -> bool:
     """Tell whether the node is the value of one of HELD_BY_TYPES."""
     return bool(node.parent is not None and node.parent.get_code().strip() in HELD_BY_TYPES)
+
+
+def in_protocol(node: Any) -> bool:
+    """Nobody runs a Protocol's bodies and decorators."""
+    while node is not None and node.type != "classdef":
+        node = node.parent
+    return node is not None and "Protocol" in "".join(each.get_code() for each in node.children[2:-1])
 
 
 def in_annotation(node: Any) -> bool:

@@ -224,6 +224,17 @@ class TestRejected:
         assert report.not_sent == 10
         assert "nothing more was sent; 5 rows have jobs of an earlier try" in str(report)
 
+    def test_twins_are_rows_that_nobody_has_sent_too(self) -> None:
+        plan, shard = replace(plan_of(), twins=3), replace(SHARDS[1], twins=1)
+        assert rejected_report(plan, REJECTED).not_sent == 18
+        job = Job("key-1", 1, "batch-1", None, None, "model", shard)
+        assert rejected_report(plan, REJECTED, [job]).not_sent == 12
+        more = [replace(job, key=f"key-{n}") for n in range(4)]
+        assert rejected_report(plan, REJECTED, more).not_sent == 0, "of an earlier input there may be more"
+        repaired = replace(job, shard=replace(shard, round=1))
+        by_hand = replace(job, key="by hand", shard=None)
+        assert rejected_report(plan, REJECTED, [repaired, by_hand]).not_sent == 18
+
     def test_nobody_answering_is_a_rejection_and_said_to_be_none(self) -> None:
         silent = replace(REJECTED, answer="no_answer", by="")
         assert silent.refused

@@ -22,10 +22,12 @@ from opensearch_batch.land.landing import SOON_SECONDS, Sent, Target, land_answe
 from opensearch_batch.land.reconcile import Fate, Tally
 from tests.unit.test_reconcile import bad, good
 
+KEY = "batch-0123456789abcdef"
+
 
 def land(folder: Path, shard: Shard | None, *lines: bytes) -> Landed:
     """Land what was asked for the rows a and b."""
-    job = Job("batch-key", 1, "batch_1", "file-1", "task-1", "model-1", shard)
+    job = Job(KEY, 1, "batch_1", "file-1", "task-1", "model-1", shard)
     target = Target(f"file://{folder}", "run")
     return land_answers(Sent(job, ["a", "b"], None), lines, providers.DEFAULT, Fate(), Tally(), target)
 
@@ -41,6 +43,8 @@ def test_a_job_without_a_shard_lands_by_itself(tmp_path: Path) -> None:
     assert (landed.records, landed.answered, landed.failed, landed.missing) == (2, 1, 1, 0)
     assert (landed.input_tokens, landed.output_tokens) == (0, 0)
     assert landed.repair is None
+    assert landed.results
+    assert f"/results-run-{KEY[-12:]}-" in landed.results.uri, "so much of the key tells jobs apart"
     assert list(results_of(landed)) == ["a"]
 
 
@@ -50,6 +54,8 @@ def test_a_shards_twins_land_with_their_rows_answer(tmp_path: Path) -> None:
     shard = Shard(0, f"file://{tmp_path}/shard.jsonl", "", 2, 0, 0, fields_uri=f"file://{fields}", twins=1)
     landed = land(tmp_path, shard, good("a", 0.5), good("b", 0.25))
     assert (landed.records, landed.answered) == (3, 3)
+    assert landed.results
+    assert "/results-run-00000-" in landed.results.uri
     found = results_of(landed)
     assert {id: (row["title"], row["embedding"]) for id, row in found.items()} == {
         "a": ("A", [0.5]),
@@ -76,7 +82,7 @@ class Store:
         return self._told
 
 
-JOB = Job("batch-key", 1, "batch_1", "file-1", "task-1", "model-1")
+JOB = Job(KEY, 1, "batch_1", "file-1", "task-1", "model-1")
 ENDED = Outcome(JOB, "completed", "completed", ["file-o"], 2, 2, 0, 0, 0)
 
 
@@ -101,6 +107,27 @@ def test_a_job_that_did_not_answer_all_ends_with_a_warning(
     fetched(tmp_path, Store(*answers), outcome)
     assert caplog.records[0].levelname == level
     assert "ended completed: " in caplog.records[0].getMessage()
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "said"),
+    [
+        ((good("a"), good("b"), good("a")), ENDED, ["1 duplicate, 0 foreign, 0 unreadable lines"]),
+        ((good("a"), good("b"), good("stranger")), ENDED, ["0 duplicate, 1 foreign, 0 unreadable lines"]),
+        ((good("a"), good("b"), b"cut"), ENDED, ["0 duplicate, 0 foreign, 1 unreadable lines (line 3: "]),
+        ((good("a"), good("b")), replace(ENDED, error_code="odd", error_message="words"), [": odd: words"]),
+        ((good("a"), good("b")), ENDED, []),
+    ],
+    ids=["twice", "a stranger's", "cut", "with an error", "as asked for"],
+)
+def test_what_is_odd_about_a_jobs_files_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, answers: tuple[bytes, ...], outcome: Outcome, said: list[str]
+) -> None:
+    caplog.set_level("INFO", logger=landing.__name__)
+    fetched(tmp_path, Store(*answers), outcome)
+    told = [record.getMessage() for record in caplog.records[1:]]
+    assert len(told) == len(said)
+    assert all(part in text for part, text in zip(said, told, strict=True))
 
 
 @pytest.mark.parametrize(

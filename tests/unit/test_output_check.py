@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, RootModel, computed_field, field_validator
+from pydantic import BaseModel, Field, RootModel, computed_field, field_validator
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.answers import Answer, Usage
@@ -39,6 +39,10 @@ class Numbers(BaseModel):
         return value
 
 
+class Named(BaseModel):
+    long_name: str = Field("absent", alias="longName")
+
+
 class NoObject(RootModel[list[int]]):
     pass
 
@@ -67,6 +71,12 @@ def test_what_fits_has_the_object_and_what_does_not_has_the_text() -> None:
         passing=True,
         value=text,
     )
+
+
+def test_a_models_fields_land_under_the_names_that_the_schema_told_the_vendor() -> None:
+    schema = "labels_of_a_user.Named"
+    assert checked(schema, '{"longName": "a"}').value == {"longName": "a"}
+    assert checked(schema, "{}").value == {"longName": "absent"}
 
 
 def test_an_answer_nested_as_deep_as_json_goes_is_a_reason() -> None:

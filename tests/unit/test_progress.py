@@ -87,6 +87,13 @@ def test_what_is_left_is_said_as_people_do(left: float, text: str) -> None:
     assert str(Progress(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")
 
 
+def test_a_job_that_tells_no_counts_has_done_nothing() -> None:
+    track = Track([A])
+    track.note(A, seen("a", 0, 0))
+    now = track.at(0)
+    assert (now.rows, now.rows_done, now.rows_failed) == (600, 0, 0)
+
+
 def test_jobs_are_told_where_there_are_several() -> None:
     assert str(Progress(0, 0, 0, 0, 0)) == "0 of 0 rows done"
     assert str(Progress(10, 5, 0, 1, 0)) == "5 of 10 rows done"

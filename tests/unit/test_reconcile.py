@@ -12,6 +12,7 @@ import pytest
 from opensearch_batch import providers
 from opensearch_batch.errors import ReasonsUnread, Terminal, UnknownAnswer
 from opensearch_batch.flow.answers import Answer
+from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.landed import Landed
@@ -283,6 +284,14 @@ def test_rows_of_a_job_that_did_not_end_well_say_so(state: str) -> None:
     assert end.message == f"the provider's job ended {state} before this row was answered"
     assert fate(state, "code", "words").code == "code"
     assert fate("completed", None, None) == Fate()
+
+
+def test_texts_have_no_length_to_agree_on() -> None:
+    said = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop"}]}
+    lines = [json.dumps({"custom_id": id, "response": {"status_code": 200, "body": said}}).encode() for id in "ab"]
+    rows = list(join(["a", "b"], lines, VENDOR, Fate(), tally := Tally(), asked=Asked(vectors=False)))
+    assert [row.output for row in rows if isinstance(row, Answer)] == ["x", "x"]
+    assert tally.answered == 2
 
 
 def test_rows_whose_reasons_cannot_be_read_are_not_sent_again() -> None:

@@ -137,5 +137,6 @@ def test_a_summary_counts_what_there_was() -> None:
     found = summary_of(sum_up(plan(20, 2), parts, URI), {"model": {"name": "m"}})
     assert (found.provider, found.model, found.rows, found.jobs, found.rounds) == ("openai", "m", 20, 3, 1)
     assert (found.repaired, found.reused, found.twins) == (2, 0, 0)
+    assert summary_of(report(), {}).rounds == 0
     by_hand = summary_of(report(reused=3, twins=4), {})
     assert (by_hand.provider, by_hand.model, by_hand.reused, by_hand.twins) == ("", "", 3, 4)

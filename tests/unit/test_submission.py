@@ -197,6 +197,18 @@ def test_a_retry_waits_until_the_first_submission_must_have_ended(case: Case) ->
     assert sum(case.clock.slept) == 30
 
 
+def test_the_last_look_for_a_lost_job_is_at_the_end_of_the_patience(case: Case) -> None:
+    case.world.fail(OutcomeUnknown("HTTP 500: Read timed out."))
+    with pytest.raises(Unavailable):
+        case.submitter(settle_seconds=30.5).submit(SHARD)
+    assert case.clock.slept == [15.0, 15.0, 0.5]
+
+
+def test_an_answer_with_its_job_needs_no_list(case: Case) -> None:
+    case.world.lists_lag = case.world.search_is_down = True
+    assert case.submitter().submit(SHARD).provider_job_id == "batch_1"
+
+
 def test_a_retry_long_after_does_not_wait(case: Case) -> None:
     case.world.fail(Killed())
     with pytest.raises(Killed):

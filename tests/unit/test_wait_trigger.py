@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from opensearch_batch.errors import Refused, Unavailable
@@ -107,12 +108,17 @@ def test_several_jobs_share_the_list_and_fewer_are_looked_at_singly(
         (Refused("no such job"), {"version": 1, "error": "Refused: no such job", "terminal": True}, []),
         (Unavailable("HTTP 503"), {"version": 1, "error": "Unavailable: HTTP 503", "terminal": False}, []),
         (
+            AirflowNotFoundException("no connection x"),
+            {"version": 1, "error": "no connection x", "terminal": True},
+            [],
+        ),
+        (
             ZeroDivisionError("odd"),
             {"version": 1, "error": "ZeroDivisionError: odd", "terminal": False},
             ["The wait failed in an unforeseen way"],
         ),
     ],
-    ids=["final", "passing", "unforeseen"],
+    ids=["final", "passing", "no connection", "unforeseen"],
 )
 def test_an_error_ends_the_wait_with_an_event_and_an_unforeseen_one_is_logged_whole(
     error: Exception, told: dict[str, Any], logged: list[str], monkeypatch: pytest.MonkeyPatch

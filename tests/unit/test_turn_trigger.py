@@ -1,0 +1,76 @@
+"""A wait for a turn, alone in its queue: how often it asks the provider, and what it tells meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from opensearch_batch.errors import Unavailable
+from opensearch_batch.submit.admission import LiveJob, Wanted
+from opensearch_batch.tasks import turn_trigger
+from opensearch_batch.tasks.turn_trigger import TurnTrigger, read_turn
+
+FULL = [LiveJob("batch_1", "file-1", 10)]
+
+
+class Asking(TurnTrigger):
+    """The provider's answers in order: what is in flight, or an error."""
+
+    answers: list[Any]
+
+    async def _count(self) -> list[LiveJob]:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return list(answer)
+
+
+def waited(monkeypatch: pytest.MonkeyPatch, *answers: Any, chance: int = 0) -> tuple[int, list[str]]:
+    """Return how often the wait went round until its turn had come, and what it told. `chance` 0 is the shortest pause,
+    1 the longest.
+    """
+    told: list[str] = []
+
+    def tell(text: str, *values: Any) -> None:
+        told.append(text % values)
+
+    monkeypatch.setattr(Asking, "log", SimpleNamespace(info=tell, warning=tell))
+    monkeypatch.setattr(turn_trigger, "random", SimpleNamespace(uniform=lambda *bounds: bounds[chance]))
+    trigger = Asking(
+        wanted=Wanted("shard 0", 5, since=7.0).to_dict(),
+        max_jobs=1,
+        max_tokens=None,
+        model=None,
+        provider="openai",
+        provider_conn_id="openai_default",
+        poll_seconds=0.02,
+    )
+    trigger.answers, rounds = list(answers), list[int]()
+    asyncio.run(trigger._wait(Wanted.from_dict(trigger.wanted), rounds.append))
+    assert not trigger.answers
+    return len(rounds), told
+
+
+@pytest.mark.parametrize("chance", [0, 1])
+def test_alone_in_the_queue_it_asks_at_each_round(monkeypatch: pytest.MonkeyPatch, chance: int) -> None:
+    assert waited(monkeypatch, FULL, FULL, FULL, [], chance=chance)[0] == 4
+
+
+def test_how_long_the_queue_is_is_told_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waited(monkeypatch, FULL, FULL, FULL, [])[1] == [
+        "shard 0 waits for its turn: at least 1 jobs are in flight, 1 wait in this triggerer",
+        "shard 0: its turn has come",
+    ]
+
+
+def test_of_a_provider_that_does_not_answer_nothing_is_told_but_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = ["shard 0: no answer from the provider, asking again: HTTP 503", "shard 0: its turn has come"]
+    assert waited(monkeypatch, Unavailable("HTTP 503"), []) == (2, told)
+
+
+def test_a_turn_brings_back_what_the_task_needs_to_go_on() -> None:
+    assert read_turn({"version": 1, "carried": {"a": 1}, "since": 7.0}) == ({"a": 1}, 7.0)
+    assert read_turn({"version": 1}) == (None, 0.0)
