@@ -158,6 +158,7 @@ def test_uploads_are_read_back_as_far_as_a_size_or_a_submission_under_way_can_be
         (Limits(jobs=3, tokens=25), {"tokens": 6}, False),
         (Limits(), {"below": 2, "below_until": NOW + 1}, False),
         (Limits(), {"below": 2, "below_until": NOW - 1}, True),
+        (Limits(), {"below": 2, "below_until": NOW}, True),
         (Limits(), {"below": 3, "below_until": NOW + 1}, True),
     ],
 )
@@ -178,6 +179,7 @@ def test_a_jobs_own_upload_is_not_in_its_way_but_a_job_of_the_same_file_is() -> 
 def test_a_job_that_never_has_room_is_an_error() -> None:
     with pytest.raises(SpecError, match=r"counts as 26 tokens .* lower limits\.max_bytes to 100"):
         may_submit(Limits(tokens=25), [], Wanted("shard 0", 26), NOW)
+    assert may_submit(Limits(tokens=25), [], Wanted("shard 0", 25), NOW)
 
 
 def test_images_make_more_of_a_job_and_of_the_jobs_beside_it() -> None:

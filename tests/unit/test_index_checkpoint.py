@@ -64,7 +64,7 @@ def test_with_more_than_a_checkpoint_keeps_it_stays(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, chunks: bool
 ) -> None:
     rows = [{"id": f"{n}#0" if chunks else str(n)} for n in range(MOST_LEFT + 1)]
-    read = {"chunks": {"size": 100}} if chunks else {}
+    read: dict[str, Any] = {"chunks": {"size": 100}} if chunks else {}
     assert len(left(tmp_path, *rows[:-1], **read)["docs"]) == MOST_LEFT
     Path(checkpoint_uri(spec(tmp_path)).removeprefix("file://")).unlink()
     assert left(tmp_path, *rows, **read) is None

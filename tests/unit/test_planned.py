@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from opensearch_batch.flow.jobs import Job
@@ -16,7 +18,7 @@ def of(shard: Shard, job_id: str = "batch_1") -> Landed:
     return replace(part, job=Job("key", 1, job_id, "file", None, "m", shard))
 
 
-def shard(index: int, sha256: str, **more: int) -> Shard:
+def shard(index: int, sha256: str, **more: Any) -> Shard:
     return Shard(index, f"file:///work/{index}", sha256, 10, 1, 1, **more)
 
 

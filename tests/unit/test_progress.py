@@ -87,6 +87,16 @@ def test_what_is_left_is_said_as_people_do(left: float, text: str) -> None:
     assert str(Progress(10, 5, 0, 1, 0, 1.0, left)).endswith(f"about {text} left")
 
 
+def test_what_is_left_are_the_open_rows_of_running_jobs_with_failed_rows_or_without() -> None:
+    track = Track([A, B])
+    track.at(0)
+    track.note(A, seen("a", 100, 600, 50))
+    assert track.at(150).seconds_left == 450 + 400
+    track.note(B, seen("b", 150, 400, state="expired"))
+    assert track.rows_done == {"a": 150, "b": 150}
+    assert track.at(300).seconds_left == 450
+
+
 def test_a_job_that_tells_no_counts_has_done_nothing() -> None:
     track = Track([A])
     track.note(A, seen("a", 0, 0))

@@ -51,6 +51,7 @@ def waited(monkeypatch: pytest.MonkeyPatch, *answers: Any, chance: int = 0) -> t
     trigger.answers, rounds = list(answers), list[int]()
     asyncio.run(trigger._wait(Wanted.from_dict(trigger.wanted), rounds.append))
     assert not trigger.answers
+    assert set(rounds) == {1}, "one wait more, told anew each time"
     return len(rounds), told
 
 

@@ -140,6 +140,28 @@ def test_an_error_ends_the_wait_with_an_event_and_an_unforeseen_one_is_logged_wh
     assert lines == logged
 
 
+@pytest.mark.parametrize("name", ["PROVIDER", "OPENSEARCH", "CREDENTIAL"])
+def test_an_event_shows_no_key_of_the_waits_connections(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster relays the provider's words, and those may echo a key."""
+    key = f"fake-key-of-{name}".lower()
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name}_HERE", f"http://user:{key}@127.0.0.1")
+    arguments = trigger_of(0.0).serialize()[1] | {
+        "provider_conn_id": "provider_here",
+        "opensearch_conn_id": "opensearch_here",
+        "credential_conn_ids": ["credential_here"],
+    }
+
+    class Echo(BatchTrigger):
+        async def wait(self) -> dict[str, Any]:
+            raise Refused(f"the key {key} is not valid")
+
+    async def event() -> Any:
+        return [each.payload async for each in Echo(**arguments).run()]
+
+    (told,) = asyncio.run(event())
+    assert told["error"] == "Refused: the key *** is not valid"
+
+
 @pytest.mark.parametrize(
     ("map_index", "state"), [(-1, "failed"), (None, "failed"), (0, "success"), (3, "deferred"), (4, None)]
 )
