@@ -40,7 +40,7 @@ help:
 	@echo "make test-fast  those of single functions, of stores and of the DAG files"
 	@echo "make test-real  those: fetches OpenSearch through Maven, needs a JDK 17 and a JDK 21 or 25, and Linux; with Python 3.12 also ogx, a batch server that is not ours"
 	@echo "make test-celery  those on two schedulers, triggerers and Celery workers; needs redis-server or valkey-server"
-	@echo "make mutants  changes the submit, wait and land rooms and the triggers one place at a time, and prints what no fast test notices (SAMPLE=400 SEED=1 MINUTES=30; SAMPLE=0: all)"
+	@echo "make mutants  changes the submit, wait and land rooms and the triggers one place at a time, and prints what no fast test notices (SAMPLE=400 SEED=1 MINUTES=30; SAMPLE=0: all; AGAIN=1: what came through the last time)"
 	@echo "make wheel  dist/opensearch_batch-*.whl, for pip install"
 	@echo "make test-wheel   the e2e tests from the wheel; make wheel-plain: the wheel into plain Airflows (PYTHONS=\"3.11 3.12 3.13\")"
 	@echo "make live   ten paid rows through your own cluster and OpenAI key; asks first"
@@ -76,7 +76,7 @@ SAMPLE := 400
 MINUTES := 30
 
 mutants: $(READY) .venv-mutants/.installed
-	@PYTHONPATH=plugins:dags:. nice $(PY) -m tests.mutants --sample $(SAMPLE) --seed $(SEED) --minutes $(MINUTES)
+	@PYTHONPATH=plugins:dags:. nice $(PY) -m tests.mutants --sample $(SAMPLE) --seed $(SEED) --minutes $(MINUTES) $(if $(AGAIN),--again)
 
 .venv-mutants/.installed: tests/mutants/requirements.txt | .venv/bin/uv
 	@.venv/bin/uv venv --quiet --clear --python $(PY) .venv-mutants

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from opensearch_batch.errors import InputError
 from opensearch_batch.land.followed import followed_at, followed_uri, landed_less
 from opensearch_batch.land.manifest import Manifest, as_json
 from tests.unit.test_manifest import manifest
@@ -35,6 +36,12 @@ def test_only_the_runs_own_later_try_may_have_answered_fewer_rows(
     less = landed_less(before, manifest(tmp_path, 1, dag_id, run_id))
     assert (less or "").startswith(why)
     assert bool(less) == bool(why)
+
+
+def test_another_object_under_the_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('["no manifest"]')
+    with pytest.raises(InputError, match=r"manifest\.json: not a manifest of this version"):
+        followed_at(f"file://{tmp_path}/manifest.json")
 
 
 def test_a_run_with_as_many_rows_is_followed_and_so_is_the_first(tmp_path: Path) -> None:

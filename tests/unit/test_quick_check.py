@@ -96,6 +96,14 @@ def test_it_is_sure_of_each_type_alone(kind: Any, value: Any) -> None:
     assert quick_check({"type": kind})(value)
 
 
+def test_properties_may_stand_in_any_order() -> None:
+    kinds = {"a": {"type": "string"}, "b": {"type": "integer"}, "c": {"type": "string"}}
+    is_sure = quick_check({"type": "object", "properties": kinds, "required": ["b"]})
+    assert is_sure({"b": 1})
+    assert is_sure({"c": "x", "b": 1, "a": "y"})
+    assert not is_sure({"a": "y"})
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -103,6 +111,7 @@ def test_it_is_sure_of_each_type_alone(kind: Any, value: Any) -> None:
         {"type": "array", "enum": ["a"]},
         {"enum": ["a", 1]},
         {"type": ["string", "integer"]},
+        {"type": "word"},
     ],
     ids=str,
 )

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from opensearch_batch import providers
-from opensearch_batch.errors import InputError
+from opensearch_batch.errors import BatchError, InputError
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.flow.landed import Landed
 from opensearch_batch.flow.shards import Shard
@@ -98,6 +98,12 @@ def test_a_shard_that_was_written_anew_has_other_rows_and_nothing_is_left_of_the
     with pytest.raises(InputError, match=r"no longer has 1 of the rows that shard 0 handed on, e\.g\. 'b'"):
         prepare_repair([[landed]], VENDOR, f"file://{tmp_path}/repair", LIMITS)
     assert not (tmp_path / "repair").exists()
+
+
+def test_a_row_that_no_shard_can_take_is_named_by_its_line(tmp_path: Path) -> None:
+    landed = expired(tmp_path, 0, "ab", good("a"))
+    with pytest.raises(BatchError, match=r"shard-0\.jsonl line 2"):
+        prepare_repair([[landed]], VENDOR, f"file://{tmp_path}/repair", ShardLimits(requests=2, bytes=10))
 
 
 def test_what_a_round_landed_is_not_left(tmp_path: Path) -> None:

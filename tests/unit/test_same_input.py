@@ -50,6 +50,15 @@ def test_rows_that_another_run_has_paid_for_are_refused_before_anything_is_sent(
     assert unpaid([shard], PAID_FOR, world, providers.DEFAULT, lambda claim: False) == [shard]
 
 
+def test_of_several_jobs_the_first_that_may_have_answers_is_named(shard: Shard) -> None:
+    world = World()
+    claim = sent_by("a", shard, world, "failed")
+    for status in ("in_progress", "validating"):
+        world.new_job(claim.input_file_id, status)
+    (found,) = payments(shard, PAID_FOR, world, providers.DEFAULT, 0.0)
+    assert (found.words, found.job_id, found.file_id) == ("job batch_2 (in_progress)", "batch_2", claim.input_file_id)
+
+
 def test_what_the_run_itself_has_paid_for_it_goes_on_with(shard: Shard) -> None:
     world = World()
     sent_by("a", shard, world)
