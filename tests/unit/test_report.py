@@ -104,7 +104,8 @@ def test_a_manifest_of_an_earlier_version_has_unreadable_lines_that_may_be_made_
     earlier = report(unreadable=2, unexplained=UNSET)
     assert earlier.problems == ["2 unreadable"]
     assert replace(earlier, passing={MISSING: 1}).problems == ["2 unreadable"]
-    assert replace(earlier, passing={MISSING: 2}).problems == []
+    for made_up in (2, 3):
+        assert replace(earlier, passing={MISSING: made_up}).problems == []
 
 
 def test_all_has_landed_where_no_shard_is_absent_and_no_round_is_lost() -> None:

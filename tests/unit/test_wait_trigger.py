@@ -59,6 +59,17 @@ def pauses(monkeypatch: pytest.MonkeyPatch, chance: int, deadline: float, count:
     return slept
 
 
+def test_an_event_says_how_long_the_wait_was() -> None:
+    async def completed(step: Any) -> Any:
+        return {"id": "batch_1", "status": "completed", "output_file_id": "file-o"}
+
+    trigger = trigger_of(time.time() + 1000)
+    trigger.since = time.time() - 100
+    event = asyncio.run(trigger._wait(completed))
+    assert [outcome["state"] for outcome in event["outcomes"]] == ["completed"]
+    assert 100 <= event["waited_seconds"] < 200
+
+
 def test_no_pause_is_so_short_that_a_walk_of_the_list_would_serve_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     (shortest,) = pauses(monkeypatch, 0, time.time() + 1000)
     assert FRESH * 10 < shortest < 10
