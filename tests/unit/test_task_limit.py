@@ -61,7 +61,18 @@ def test_a_word_that_the_cluster_does_not_map_gives_no_place_back() -> None:
     """Before 2.19 `failed` leaves a task RUNNING."""
     counted = free_ended_tasks(Cluster(hits("b"), {"state": "RUNNING"}).send, Provider(b="failed"), providers.DEFAULT)
     assert (counted.freed, counted.ended) == ((), ("task task-b (job b, failed)",))
-    assert "counted until the cluster sees it: task task-b (job b, failed)." in str(counted)
+    assert str(counted) == (
+        "Counted tasks: 1. Ended at the provider, but counted until the cluster sees it: task task-b (job b, failed)."
+    )
+
+
+def test_what_gave_a_place_back_and_what_is_not_to_be_found_are_told_alone() -> None:
+    freed = free_ended_tasks(Cluster(hits("a"), {"state": "FAILED"}).send, Provider(a="failed"), providers.DEFAULT)
+    told = "Counted tasks: 1. Ended, and looked at, which gives their place back: task task-a (job a, failed)."
+    assert str(freed) == told
+    gone = Provider(c=Refused("HTTP 404: No batch found", status=404))
+    unknown = free_ended_tasks(Cluster(hits("c")).send, gone, providers.DEFAULT)
+    assert str(unknown) == "Counted tasks: 1. Not to be found with this connection's key: task task-c (job c)."
 
 
 def test_a_task_of_another_kind_of_provider_is_left_alone() -> None:
