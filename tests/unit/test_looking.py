@@ -107,6 +107,8 @@ def test_that_a_job_is_followed_at_the_provider_is_said_once(caplog: pytest.LogC
     assert [record.getMessage() for record in caplog.records] == [
         "The cluster cannot see this job: it is followed at the provider. regex is not configured"
     ]
+    drive(look(JOB, VENDOR, told), Asked(Unavailable("HTTP 503"), TASK["remote_job"]))
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
 
 
 def test_a_cancel_goes_through_the_cluster() -> None:

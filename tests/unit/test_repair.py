@@ -79,11 +79,14 @@ def test_a_row_with_few_images_counts_as_one(tmp_path: Path) -> None:
     assert first.images == 2
 
 
-@pytest.mark.parametrize(("least", "rows"), [(2, ["a", "b"]), (3, [])])
-def test_too_few_rows_for_a_job_keep_their_reasons(tmp_path: Path, least: int, rows: list[str]) -> None:
+@pytest.mark.parametrize(("least", "rows"), [(1, ["a", "b"]), (2, ["a", "b"]), (3, [])])
+def test_too_few_rows_for_a_job_keep_their_reasons(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, least: int, rows: list[str]
+) -> None:
     landed = expired(tmp_path, 0, "abc", good("c"))
     taken, bundles = prepare_repair([[landed]], VENDOR, f"file://{tmp_path}/repair", replace_least(least))
     assert [row for bundle in bundles for shard in bundle for row in sent_again(shard)] == rows
+    assert ("2 rows are too few for a job (3): they keep their reasons" in caplog.text) is not bool(rows)
     left = leave([landed], taken, VENDOR, f"file://{tmp_path}", "run")
     assert sum(rest.tally.failed for rest in left) == 2, "no round has landed them so far"
 

@@ -103,6 +103,7 @@ def test_missing_rows_are_named_and_whether_there_are_more() -> None:
 def test_a_manifest_of_an_earlier_version_has_unreadable_lines_that_may_be_made_up_for() -> None:
     earlier = report(unreadable=2, unexplained=UNSET)
     assert earlier.problems == ["2 unreadable"]
+    assert replace(earlier, unreadable=1).problems == ["1 unreadable"]
     assert replace(earlier, passing={MISSING: 1}).problems == ["2 unreadable"]
     for made_up in (2, 3):
         assert replace(earlier, passing={MISSING: made_up}).problems == []

@@ -11,6 +11,7 @@ from opensearch_batch import providers
 from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS
 from opensearch_batch.errors import OutcomeUnknown, Refused, SpecError, TaskLimit, Throttled, Unavailable, UnknownAnswer
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.submit.admission import Admission, Limits, LiveJob, MustWait
 from opensearch_batch.submit.names import file_name, shard_key
 from opensearch_batch.submit.settle import LIST_LAG_SECONDS, LONG_SETTLE_SECONDS
 from opensearch_batch.submit.submission import Submitter
@@ -451,6 +452,14 @@ def test_raw_parameters_are_sent_as_they_are_and_once(case: Case) -> None:
     assert (first.input_file_id, first.shard, first.provider_job_id) == ("file-raw", None, "batch_1")
     assert case.submitter(parameters=RAW).submit_parameters() == first
     assert case.billed == ["batch_1"]
+
+
+def test_raw_parameters_whose_file_has_no_known_size_count_as_no_tokens(case: Case) -> None:
+    admission = Admission(Limits(jobs=1), lambda: [LiveJob("batch_9", "file-9", 10)])
+    with pytest.raises(MustWait) as waits:
+        case.submitter(parameters={"input_file_id": "file-raw"}, admission=admission).submit_parameters()
+    assert (waits.value.wanted.tokens, waits.value.wanted.file_id) == (0, "file-raw")
+    assert case.billed == []
 
 
 def test_raw_parameters_without_a_file_are_refused(case: Case) -> None:

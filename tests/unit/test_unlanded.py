@@ -55,6 +55,7 @@ def test_what_landed_and_what_did_not_add_up() -> None:
     end = ended(job(1), input_tokens=500_000, output_tokens=100_000)
     report = reported((end.job, end), parts=[landed(0)])
     assert report.actual_usd == pytest.approx(1.5 * 2.0 + 0.1 * 8.0)
+    assert (report.input_tokens, report.output_tokens, report.actual_tokens) == (1_500_000, 100_000, 1_600_000)
     assert "1 job and 1 job more, submitted and not landed" in str(report)
 
 

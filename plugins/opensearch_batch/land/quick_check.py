@@ -95,7 +95,6 @@ def _struct(said: dict[str, Any]) -> Any:
         raise _Unsure
     fields: list[Any] = []
     for number, (name, inner) in enumerate(properties.items()):
-        kind, is_needed = _type_of(inner), name in needed
-        default = msgspec.field(name=name) if is_needed else msgspec.field(name=name, default=msgspec.UNSET)
-        fields.append((f"f{number}", kind if is_needed else kind | msgspec.UnsetType, default))
+        of_name = msgspec.field(name=name) if name in needed else msgspec.field(name=name, default=msgspec.UNSET)
+        fields.append((f"f{number}", _type_of(inner), of_name))
     return msgspec.defstruct("Checked", fields, forbid_unknown_fields=not closed, kw_only=True)

@@ -180,8 +180,7 @@ class TurnQueue:
                 if not may_submit(limits, taken, waiter.wanted, now):
                     break
                 waiter.turn.set()
-                file_id = waiter.wanted.file_id or ""
-                self._promised.append((now, LiveJob(f"promised {waiter.wanted.name}", file_id, waiter.wanted.by_bytes)))
+                self._promised.append((now, LiveJob(f"promised {waiter.wanted.name}", "", waiter.wanted.by_bytes)))
 
     def _keep_promises(self, live: list[LiveJob], now: float) -> None:
         """Take each new job at the provider for a promised job."""
