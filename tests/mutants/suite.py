@@ -27,7 +27,7 @@ class Suite:
 
     def __init__(self, folders: Sequence[str], log: Path) -> None:
         self._here, there = multiprocessing.Pipe()
-        forked(lambda: _serve(there, folders, log))
+        forked(lambda: _serve(self._here, there, folders, log))
         there.close()
         if not self._here.poll(300) or self._here.recv() != "collected":
             raise RuntimeError(f"the tests can't be collected: see {log}")
@@ -72,7 +72,8 @@ class Served:
         return told
 
 
-def _serve(asks: Connection, folders: Sequence[str], log: Path) -> int:
+def _serve(theirs: Connection, asks: Connection, folders: Sequence[str], log: Path) -> int:
+    theirs.close()  # else the end of those who ask would never show here
     to(log)
     base = f"--basetemp={log.parent / 'tests'}"
     return int(pytest.main([*OPTIONS, base, *folders], plugins=[Served(asks, log)]))
