@@ -16,13 +16,13 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, InputError, Refused
-from opensearch_batch.land.manifest import Manifest, read_manifest
+from opensearch_batch.land.manifest import Manifest, kept_until, read_manifest
 from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore, open_store_of
@@ -30,8 +30,6 @@ from opensearch_batch.storage import matches, size_of
 from opensearch_batch.submit.shares import held_files, release
 
 GOOD, BAD = 0, 1
-MOST_DAYS = 36_500
-"""More days are as good as for ever, and no calendar has them."""
 
 SizeOf = Callable[[str], int | None]
 
@@ -74,7 +72,7 @@ def due(manifest: Manifest, keep_days: float | None, now: datetime, size: SizeOf
     days = _spec(manifest).output.keep_provider_files_days if keep_days is None else keep_days
     if days is None:
         return Kept("neither its spec's output.keep_provider_files_days nor --keep-days says how long to keep them")
-    until = datetime.fromisoformat(manifest.written_at) + timedelta(days=min(days, MOST_DAYS))
+    until = kept_until(manifest.written_at, days)
     if now < until:
         return Kept(f"they are kept until {until:%Y-%m-%d %H:%M} UTC")
     if report.missing or report.unreadable:

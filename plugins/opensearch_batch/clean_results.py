@@ -12,16 +12,14 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from opensearch_batch.errors import BatchError, InputError
 from opensearch_batch.land.followed import FOLLOWED, Followed, followed_at
-from opensearch_batch.land.manifest import decoded
+from opensearch_batch.land.manifest import decoded, kept_until
 from opensearch_batch.storage import names_in, remove
 
 GOOD, BAD = 0, 1
-MOST_DAYS = 36_500
-"""More days are as good as for ever, and no calendar has them."""
 
 RUN_KEY = re.compile(r"manifest-(\w+)\.json")
 
@@ -54,7 +52,7 @@ def clean(folder: str, keep_days: float, now: datetime, *, dry_run: bool) -> int
     followed = followed_at(f"{folder}/{FOLLOWED}")
     if followed is None:
         raise InputError(f"{folder}: there is no {FOLLOWED}, so no run is superseded")
-    until = datetime.fromisoformat(followed.written_at) + timedelta(days=min(keep_days, MOST_DAYS))
+    until = kept_until(followed.written_at, keep_days)
     if now < until:
         print(f"{folder}: nothing is removed: superseded runs are kept until {until:%Y-%m-%d %H:%M} UTC")
         return 0

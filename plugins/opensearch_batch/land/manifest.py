@@ -5,6 +5,7 @@ without an entry. Each run has one, `manifest-<run>.json`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -20,6 +21,8 @@ from opensearch_batch.land.report import Report
 from opensearch_batch.storage import names_in, open_binary, remove, size_of, write_object
 
 Kind = Literal["results", "failures"]
+MOST_DAYS = 36_500
+"""A century is as good as for ever, and no date lies beyond the year 9999."""
 
 T = TypeVar("T")
 
@@ -51,6 +54,11 @@ class Manifest(Value, frozen=True, kw_only=True):
 
 def manifest_uri(output_uri: str, run_key: str) -> str:
     return f"{output_uri}/manifest-{run_key}.json"
+
+
+def kept_until(written_at: str, days: float) -> datetime:
+    """Return the end of so many days, MOST_DAYS at most, after a manifest's `written_at`."""
+    return datetime.fromisoformat(written_at) + timedelta(days=min(days, MOST_DAYS))
 
 
 def files_of(landed: Sequence[Landed], left: Sequence[Left] = (), reused: DataFile | None = None) -> list[ManifestFile]:
