@@ -31,6 +31,9 @@ def schema(properties: str) -> Any:
             "{sure: {type: string, enum: [yes, no, perhaps]}}",
             "at $.properties.sure.enum: True is no text. YAML reads yes",
         ),
+        ("{sure: {type: [string, 'null'], enum: [yes, no]}}", "at $.properties.sure.enum: True is no text"),
+        ("{sure: {enum: [yes, perhaps]}}", "at $.properties.sure.enum: True is no text"),
+        ("{sure: {type: string, const: no}}", "at $.properties.sure.const: False is no text"),
     ],
 )
 def test_what_yaml_reads_otherwise_is_refused_with_the_right_form(properties: str, says: str) -> None:
@@ -44,6 +47,8 @@ def test_what_yaml_reads_otherwise_is_refused_with_the_right_form(properties: st
         '{summary: {type: [string, "null"]}}',
         '{sure: {type: string, enum: ["yes", "no"]}}',
         "{sure: {type: boolean, enum: [yes]}}",
+        "{sure: {type: [boolean, string], enum: [yes, perhaps]}}",
+        "{sure: {enum: [1, true]}}",
         "{a: {type: [string, 'null'], enum: [x, null]}}",
         "{a: {type: object, default: {type: null}}}",
         "{type: {type: string}, enum: {type: string}}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pytest
 from fsspec.implementations.local import LocalFileSystem
@@ -224,6 +224,21 @@ def test_files_that_another_run_merges_at_the_same_moment_are_passed_over(
     monkeypatch.setattr(compaction, "_by_landing", gone_since)
     compact(folder, "all")
     assert len(find(folder, asked(*many))[0]) == 39 * 5
+
+
+def test_a_file_that_goes_while_it_is_merged_leaves_the_record_as_it_is(
+    folder: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Object storage reads a file after it was opened, and another run may have merged it by then."""
+    many = filled(folder, 40)
+
+    def gone_since(*_: object) -> NoReturn:
+        raise FileNotFoundError(f"{folder}/run-007.parquet")
+
+    monkeypatch.setattr(compaction, "_part", gone_since)
+    assert compact(folder, "all") == 0
+    assert "the record stays as it is until the next report" in caplog.text
+    assert len(find(folder, asked(*many))[0]) == 40 * 5
 
 
 def test_a_file_that_another_process_removes_first_is_no_error(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ from opensearch_batch.erase.row_names import RowNames
 from opensearch_batch.erase.rows import Cut, Scanned
 from opensearch_batch.flow.data_files import DataFile
 from opensearch_batch.flow.landed import Example
-from opensearch_batch.flow.parity import Parity
+from opensearch_batch.flow.parity import Parity, without_first
 from opensearch_batch.flow.written import Written
 from opensearch_batch.land.manifest import Manifest, ManifestFile
 from opensearch_batch.land.reconcile import MISSING
@@ -121,7 +120,7 @@ def _parity(parity: Parity, gone: Collection[str]) -> Parity:
     """The figures stay."""
     shut = parity.shut
     for each in gone:
-        shut = re.sub(rf", the first {re.escape(each)}: [-+.\de]+", "", shut)
+        shut = without_first(shut, each)
     named = [each for each in parity.named if each not in gone]
     return replace(parity, named=named, left_out_ids=_named(parity.left_out_ids, gone), shut=shut)
 

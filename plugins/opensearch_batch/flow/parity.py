@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec import field
 
 from opensearch_batch.flow.values import Value
 
 NAMED = 20
 """So many documents are named, of each kind; all are counted."""
+
+
+def first_named(document: str, cosine: float) -> str:
+    """Return the words of `Parity.shut` about the document that is furthest away."""
+    return f", the first {document}: {cosine:.6f}"
+
+
+def without_first(shut: str, document: str) -> str:
+    """Return `Parity.shut` without the words of `first_named` about a document."""
+    return re.sub(rf", the first {re.escape(document)}: -?\d+\.\d{{6}}", "", shut)
 
 
 class Parity(Value, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from opensearch_batch.flow.parity import NAMED, Parity
+from opensearch_batch.flow.parity import NAMED, Parity, first_named
 from opensearch_batch.parity_section import ParitySection
 
 NEIGHBOURS = 10
@@ -75,7 +75,7 @@ def judged(
     if below:
         wrong.append(
             f"{len(below)} of {len(cosines)} vectors are further than {section.least_cosine} (cosine) from the model's "
-            f"online answer, the first {below[0]}: {cosines[below[0]]:.6f}"
+            f"online answer{first_named(below[0], cosines[below[0]])}"
         )
     if recall is not None and recall < section.least_recall:
         wrong.append(

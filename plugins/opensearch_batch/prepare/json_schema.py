@@ -93,10 +93,11 @@ def _misread_here(node: Mapping[Any, Any], path: str) -> Iterator[tuple[str, str
     kinds = node["type"] if isinstance(node.get("type"), list) else [node.get("type", "any")]
     if None in kinds:
         yield f"{path}.type", 'null without quotes is nothing in YAML. Write "null"'
-    if kinds == ["string"]:
-        for value in _listed(node, "enum"):
+    values = [*(("enum", each) for each in _listed(node, "enum")), ("const", node.get("const"))]
+    if "boolean" not in kinds and ("string" in kinds or any(isinstance(value, str) for _, value in values)):
+        for key, value in values:
             if isinstance(value, bool):
-                yield f"{path}.enum", f"{value} is no text. {YES_AND_NO}. Write it in quotes"
+                yield f"{path}.{key}", f"{value} is no text. {YES_AND_NO}. Write it in quotes"
 
 
 def _listed(node: Mapping[str, Any], name: str) -> list[Any]:

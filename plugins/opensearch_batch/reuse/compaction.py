@@ -40,8 +40,14 @@ def compact(folder: str, name: str, *, is_there: IsThere = lambda uri: True) -> 
     """
     count = 0
     while len(names := _by_landing(folder)) > MOST_FILES:
-        _merge(folder, names[:AT_ONCE], name, is_there)
-        count += len(names[:AT_ONCE])
+        try:
+            merged = _merge(folder, names[:AT_ONCE], name, is_there)
+        except InputError as error:
+            log.warning("the record stays as it is until the next report: %s", error)
+            return count
+        if not merged:
+            return count
+        count += merged
     return count
 
 
@@ -60,15 +66,17 @@ def _by_landing(folder: str) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
-def _merge(folder: str, names: Sequence[str], name: str, is_there: IsThere) -> None:
-    """The new names tell the old: what an earlier merging has written is never written over."""
+def _merge(folder: str, names: Sequence[str], name: str, is_there: IsThere) -> int:
+    """Return the number of files that are merged, 0 where others have merged all but one. The new names tell the old:
+    what an earlier merging has written is never written over.
+    """
     tag = hashlib.sha256("|".join(names).encode()).hexdigest()[:8]
     paid, copied = (f"{folder}/{name}-{tag}-{kind}.parquet" for kind in ("paid", COPIED))
     with told(folder), ExitStack() as stack:
         opened = [(each, file) for each in names if (file := _opened(f"{folder}/{each}", stack))]
         files = [file for _, file in opened]
         if len(files) < 2:
-            return
+            return 0
         last = max(map(landed_at, files))
         add_paid, add_copied = (stack.enter_context(writing(uri, last)) for uri in (paid, copied))
         parts = min(MOST_PARTS, 1 + sum(file.metadata.num_rows for file in files) // PART_ROWS)
@@ -79,12 +87,14 @@ def _merge(folder: str, names: Sequence[str], name: str, is_there: IsThere) -> N
             add_paid(newest_sorted(part.filter(arrow().compute.invert(copies))))
     for each, _ in opened:
         remove(f"{folder}/{each}")
+    return len(opened)
 
 
 def _opened(uri: str, stack: ExitStack) -> Any:
     """None where another run has merged the file since it was listed."""
     try:
-        return arrow().parquet.ParquetFile(stack.enter_context(open_record(uri)))
+        with told(uri):
+            return arrow().parquet.ParquetFile(stack.enter_context(open_record(uri)))
     except InputError:
         return None
 

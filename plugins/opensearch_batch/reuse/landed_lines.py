@@ -40,7 +40,9 @@ def keep_landed(folder: str, files: Iterable[DataFile]) -> int:
 
 
 def _day_of(folder: str, name: str) -> int:
-    """Return the day on which a results file was entered first: entered again, its vectors grow no younger."""
+    """Return the day on which a results file was entered first: entered again, its vectors grow no younger. Today where
+    the record has merged the file's entries with others.
+    """
     uri = f"{folder}/{name}.parquet"
     if not exists(uri):
         return today()

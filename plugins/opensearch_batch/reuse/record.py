@@ -85,10 +85,12 @@ def open_record(uri: str) -> AbstractContextManager[IO[bytes]]:
 
 @contextmanager
 def told(what: str) -> Iterator[None]:
-    """Raise pyarrow's errors as InputError."""
+    """Raise pyarrow's errors as InputError, and the absence of a file that was there when it was opened: object storage
+    reads later.
+    """
     try:
         yield
-    except arrow().ArrowException as error:
+    except (arrow().ArrowException, FileNotFoundError) as error:
         raise InputError(f"{what}: no part of the record: {error}") from error
 
 
@@ -97,7 +99,8 @@ def find(
 ) -> tuple[pyarrow.Table, pyarrow.Table]:
     """Return the newest entry of each hash that is known, and older entries as far as there is room for them; `asked`
     are at most ASKED_AT_ONCE sorted hashes, 16 bytes each, end to end, each once. A text that the run of the key
-    `but_of` has paid for counts as unknown, whoever has the vector too; so does an entry whose results file is gone.
+    `but_of` has paid for counts as unknown, also where another run has copied its vector. An entry whose results file
+    is gone counts as absent.
     """
     pa = arrow()
     tables: list[pyarrow.Table] = []

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, cast
 
+from fsspec.dircache import DirCache
+
 from opensearch_batch.errors import InputError, SpecError
 from opensearch_batch.scrubbing import remember_connection
 
@@ -28,8 +30,9 @@ def _look_each_time(storage: Any) -> None:
     """Keep no listing of folders. fsspec would answer from the process's first look for ever: other tasks and machines
     write into the same folders, and what they have written, changed or removed since would not be seen.
     """
-    if (listings := getattr(storage, "dircache", None)) is not None:
+    if isinstance(listings := getattr(storage, "dircache", None), DirCache):
         listings.use_listings_cache = False
+        listings.clear()
 
 
 def with_connection(name: str, uri: str) -> str:

@@ -92,18 +92,19 @@ def remove(uri: str, *, recursive: bool = False) -> None:
     """Remove an object, or a folder with `recursive`; an absent object is no error.
 
     Object by object: s3fs' `rm` says nothing of objects that S3 refuses to delete, and takes a name with * ? [ ] for a
-    glob, which other objects match.
+    glob, which other objects match. What another process has removed meanwhile ends no removal of the rest.
     """
-    with suppress(FileNotFoundError), told(f"remove {uri}"):  # another process may be faster
+    with suppress(FileNotFoundError), told(f"remove {uri}"):
         path = path_of(uri)
         if not path.fs.exists(path.path):
             return
-        if recursive and path.protocol in LOCAL:
-            path.fs.rm(path.path, recursive=True)
-            return
         path.fs.invalidate_cache(path.path)
         for name in path.fs.find(path.path) if recursive else [path.path]:
-            path.fs.rm_file(name)
+            with suppress(FileNotFoundError):
+                path.fs.rm_file(name)
+        if recursive and path.protocol in LOCAL:  # the folders, and links to nothing
+            with suppress(FileNotFoundError):
+                path.fs.rm(path.path, recursive=True)
 
 
 def remove_begun(uri: str) -> None:

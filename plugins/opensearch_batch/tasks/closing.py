@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from opensearch_batch.errors import Terminal
+from opensearch_batch.errors import InputError, Terminal
 from opensearch_batch.flow.approval import Approval
 from opensearch_batch.flow.beside import Swapped
 from opensearch_batch.flow.data_files import DataFile
@@ -128,7 +128,7 @@ def close_run(
     manifest = _manifest(report, ends, spec, context["dag_run"])
     write_manifest(manifest)
     if prepared_in and report.all_landed and not report.unlanded:
-        note_landed(prepared_in)
+        _note_landed(prepared_in)
     _push(context, report, spec)
     before = followed_at(followed_uri(report.manifest))
     remove_strays(manifest, plan.run_key, [entry.uri for entry in before.files] if before else ())
@@ -143,6 +143,14 @@ def close_run(
     _move(before, manifest, plan.run_key, may_shrink=may_shrink)
     tell_assets(context, report, spec.get("name") or context["dag_run"].dag_id)
     return report
+
+
+def _note_landed(folder: str) -> None:
+    """A note of another version, or one that somebody removes, is no reason to fail: the manifest tells as much."""
+    try:
+        note_landed(folder)
+    except InputError as error:
+        log.warning("the note of the preparation does not say that all has landed: %s", error)
 
 
 def _reported(plan: Plan, ends: Ends, manifest: str) -> Report:

@@ -10,6 +10,9 @@ from airflow.sdk import XComArg, literal
 from opensearch_batch.operators import CreateConnectorOperator, PrepareInputOperator, RegisterModelOperator
 from opensearch_batch.spec import BatchSpec
 
+OF_ROWS = ("prompt", "template")
+"""Templates of `input` that are filled in from each row."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -38,10 +41,12 @@ def start_of(spec: BatchSpec | str, input_uri: Any, overrides: Any) -> Start:
 
 
 def given(spec: BatchSpec | str) -> Any:
-    """Return the spec for a task. Airflow fills in templates of a task's arguments, and must leave that of the rows."""
+    """Return the spec for a task. Airflow fills in templates of a task's arguments, and must leave those of the rows:
+    braces that a prompt has twice are the text's own.
+    """
     if isinstance(spec, str):
         return spec
     values = spec.to_dict()
-    if spec.input.template is not None:
-        values["input"] = {**values["input"], "template": literal(spec.input.template)}
+    of_rows = {name: text for name in OF_ROWS if (text := getattr(spec.input, name)) is not None}
+    values["input"] = {**values["input"], **{name: literal(text) for name, text in of_rows.items()}}
     return values
