@@ -123,15 +123,24 @@ class ModelSection(Section):
 
 
 def refuse_unbounded(limit: str, model: ModelSection) -> None:
-    """Raise SpecError for a limit of money, where an answer has no bound of tokens."""
+    """Raise SpecError for a limit of money, where an answer has no bound of tokens, or a bound that bounds nothing."""
+    vendor = providers.get(model.provider)
     try:
-        bound = providers.get(model.provider).output_tokens_at_most(model.name, model.endpoint, model.parameters)
-    except (TypeError, ValueError):
+        bound = vendor.output_tokens_at_most(model.name, model.endpoint, model.parameters)
+    except (TypeError, ValueError, OverflowError):
         if "{{" in str(model.parameters):  # Airflow fills it in when the run starts, and the spec is checked again
             return
-        raise SpecError(f"{limit} cannot hold: the bound of tokens in model.parameters is no whole number") from None
+        raise SpecError(
+            f"{limit} cannot hold: the bound of tokens in model.parameters is no whole number. "
+            "Write a number, e.g. max_tokens: 200"
+        ) from None
     if bound is None:
         raise SpecError(
-            f"{limit} cannot hold: an answer has no bound of tokens. Give one in model.parameters, as {model.endpoint} "
-            "names it (max_tokens, max_completion_tokens, max_output_tokens, inferenceConfig.maxTokens)"
+            f"{limit} cannot hold: an answer has no bound of tokens. Give one in model.parameters, under "
+            f"{model.endpoint}'s own name for it, e.g. max_tokens"
+        )
+    writes = vendor.asked(model.name, model.endpoint, model.parameters).vectors is False
+    if bound < 0 or (bound == 0 and writes):  # 0 is right for vectors, and where machines are billed
+        raise SpecError(
+            f"{limit} cannot hold: the bound of tokens in model.parameters is {bound}. Give a whole number above 0"
         )
