@@ -235,6 +235,13 @@ class BatchSpec(Section):
         """Return the spec of these values. Raise SpecError with every wrong field and the form that is expected, and
         for an unknown key where it belongs or the nearest known one; `source` begins the error.
         """
+        try:
+            return cls._checked(values, source)
+        except RecursionError:
+            raise SpecError(f"{source}: it is nested too deeply") from None
+
+    @classmethod
+    def _checked(cls, values: Any, source: str) -> BatchSpec:
         if odd := odd_key(values):
             raise SpecError(f"{source}: {odd}")
         try:
@@ -260,6 +267,8 @@ class BatchSpec(Section):
             raise SpecError(f"spec {path}: {error.strerror}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise SpecError(f"spec {path}: not YAML: {error}") from None
+        except RecursionError:
+            raise SpecError(f"spec {path}: it is nested too deeply") from None
         return cls.check(values, f"spec {path}")
 
     def override(self, values: dict[str, Any]) -> BatchSpec:

@@ -92,22 +92,28 @@ def _explained(item: Any, root: type[BaseModel], at: str) -> str:
     if kind == "extra_forbidden":
         return _unknown(path, place, root)
     if kind == "missing":
-        return f"{path}: {item['msg']}"
-    wrong = "and nothing stands there" if item["input"] is None else f"not {item['input']!r}"[:SHOWN_CHARACTERS]
+        return f"{path}: this field has to be given"
+    wrong = ": nothing stands there" if item["input"] is None else f", not {item['input']!r}"[:SHOWN_CHARACTERS]
     if kind == "string_pattern_mismatch" and place.field and place.field.examples:
         like = place.field.examples[0]
-        return f"{path}: the form of {like!r} is expected ({item['ctx']['pattern']}), {wrong}"
-    if not below and (place.inside or kind.endswith(OF_FORM)) and (form := _form(place)):
-        return f"{path}: {form} is expected, {wrong}"
-    return f"{path}: {item['msg']}, {wrong}"
+        return f"{path}: the form of {like!r} is expected ({item['ctx']['pattern']}){wrong}"
+    is_of_form = kind.endswith(OF_FORM) or (place.inside and not below)
+    if is_of_form and (form := _form(place, len(below))):
+        return f"{path}: {form} is expected{wrong}"
+    return f"{path}: {item['msg']}{wrong}"
 
 
-def _form(place: _Place) -> str:
-    """Return the form in words; empty for one that has none, as settings of another package's provider may have."""
+def _form(place: _Place, lists: int) -> str:
+    """Return the form in words, of a value inside so many lists; empty for one that has none, as settings of another
+    package's provider may have.
+    """
     if place.field is None or section_of(place.field):
         return f"a section with fields of its own{_example(place)}"
-    kinds = [get_origin(kind) or kind for kind in _kinds(place.field)]
-    return " or ".join(FORMS[kind] for kind in kinds if kind in FORMS)
+    kinds = _kinds(place.field)
+    for _ in range(lists):
+        kinds = tuple(inner for kind in kinds if get_origin(kind) is list for inner in get_args(kind))
+    forms = [get_origin(kind) or kind for kind in kinds]
+    return " or ".join(FORMS[form] for form in forms if form in FORMS)
 
 
 def _example(place: _Place) -> str:

@@ -189,7 +189,7 @@ def test_a_spec_says_what_a_job_needs_and_takes_the_providers_own_endpoint() -> 
 @pytest.mark.parametrize(
     ("job", "told"),
     [
-        ({}, "model.job.files_uri: Field required.*model.job.instance_type: Field required"),
+        ({}, "model.job.files_uri: this field has to be given.*model.job.instance_type: this field has to be given"),
         (
             {**SPEC["model"]["job"], "instance_typ": "x"},
             "unknown key 'model.job.instance_typ', did you mean 'instance_type'",

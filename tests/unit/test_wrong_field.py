@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,7 +84,9 @@ def test_what_is_no_spec_is_refused_with_a_spec(said: Any) -> None:
     ("wrong", "says"),
     [
         (spec(limits=None), "limits: a section with fields of its own"),
-        (spec(limits=None), "and nothing stands there"),
+        (spec(limits=None), "is expected: nothing stands there"),
+        (spec(input={"uri": None}), "input.uri: a text is expected: nothing stands there"),
+        (spec(output={}), "output.uri: this field has to be given"),
         (spec(limits={"max_cost_usd": "5 USD"}), "limits.max_cost_usd: a number is expected, not '5 USD'"),
         (spec(limits={"ask_users": "anna"}), "limits.ask_users: a list ([a, b]) is expected, not 'anna'"),
         (spec(model={"name": "m", "parameters": "n"}), "model.parameters: an object (key: value) is expected, not 'n'"),
@@ -94,7 +97,7 @@ def test_what_is_no_spec_is_refused_with_a_spec(said: Any) -> None:
         (spec(wait={"finish_by": [1]}), "wait.finish_by: a number or a text is expected, not [1]"),
         (
             spec(output={"uri": "file:///out", "include": [1]}),
-            "output.include.0: Input should be a valid string, not 1",
+            "output.include.0: a text is expected, not 1",
         ),
         (spec(name="my batch"), "name: the form of 'nightly_articles' is expected (^[A-Za-z0-9][A-Za-z0-9._-]*$), not"),
         (
@@ -118,6 +121,33 @@ def test_a_form_without_words_of_its_own_is_told_in_pydantics() -> None:
     with pytest.raises(ValidationError) as caught:
         settings.model_validate({"day": "tomorrow"})
     assert explained(caught.value, settings, "model.job").startswith("model.job.day: Input should be a valid date")
+
+
+def nested(depth: int) -> Any:
+    inner: Any = 1
+    for _ in range(depth):
+        inner = {"a": inner}
+    return inner
+
+
+def test_a_spec_that_is_nested_too_deeply_is_refused_as_such(tmp_path: Path) -> None:
+    wrong = spec(model={"name": "m", "parameters": nested(2000)})
+    with pytest.raises(SpecError, match="^spec: it is nested too deeply$"):
+        BatchSpec.check(wrong)
+    path = tmp_path / "deep.yaml"
+    path.write_text("name: " + "[" * 500 + "]" * 500)
+    with pytest.raises(SpecError, match=r"^spec .*deep\.yaml: it is nested too deeply$"):
+        BatchSpec.load(path)
+
+
+def test_an_element_is_told_by_the_form_of_its_list() -> None:
+    settings = create_model("Settings", rows=(list[list[int]], ...), days=(list[date], ...))
+    with pytest.raises(ValidationError) as caught:
+        settings.model_validate({"rows": [[1, "x"], 5], "days": ["tomorrow"]})
+    first, second, third = explained(caught.value, settings, "model.job").split("; ")
+    assert first == "model.job.rows.0.1: a whole number is expected, not 'x'"
+    assert second == "model.job.rows.1: a list ([a, b]) is expected, not 5"
+    assert third.startswith("model.job.days.0: Input should be a valid date")
 
 
 def test_a_long_value_is_cut_in_the_error() -> None:
