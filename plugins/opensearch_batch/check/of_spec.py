@@ -20,7 +20,9 @@ from opensearch_batch.spec import BatchSpec
 
 
 def spec_checks(spec: BatchSpec, *, reads_any: bool = True) -> list[list[Check]]:
-    """`reads_any`: whether objects of any storage are read, with Airflow's connections, or of this machine alone."""
+    """With `reads_any` objects of any storage are read, with Airflow's connections; without it only files of this
+    machine.
+    """
     return [
         [Check("libraries", lambda: _libraries(spec)), Check("model.parameters", lambda: _parameters(spec))],
         *([[Check(SCHEMA, lambda: _schema(spec, reads_any))]] if spec.model.output_schema is not None else []),

@@ -7,10 +7,11 @@ import re
 
 from opensearch_batch.check.lines import CannotKnow
 from opensearch_batch.placeholders import fill
+from opensearch_batch.storage.address import LOCAL
 
 OF_A_RUN: dict[str, str | None] = {"partition": "{partition}", "run_id": "{run_id}"}
 """Placeholders without a value, as there is no run."""
-LOCAL = ("file:///", "local:///")
+ON_THIS_MACHINE = tuple(f"{protocol}:///" for protocol in LOCAL)
 
 
 def readable(where: str, uri: str, *, reads_any: bool) -> str:
@@ -23,7 +24,7 @@ def readable(where: str, uri: str, *, reads_any: bool) -> str:
     filled = fill(where, uri, OF_A_RUN)
     if "{" in filled:
         raise CannotKnow(f"{uri} is another object in each run, and is not asked for here")
-    if not reads_any and not filled.startswith(LOCAL):
+    if not reads_any and not filled.startswith(ON_THIS_MACHINE):
         raise CannotKnow(
             f"{uri} is not asked for: Airflow's connections read it, and so does the check without --spec-only"
         )
