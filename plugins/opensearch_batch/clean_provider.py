@@ -22,7 +22,7 @@ import msgspec
 
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, InputError, Refused
-from opensearch_batch.land.manifest import Manifest, kept_until, read_manifest
+from opensearch_batch.land.manifest import Manifest, read_manifest, still_kept
 from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore, open_store_of
@@ -72,9 +72,8 @@ def due(manifest: Manifest, keep_days: float | None, now: datetime, size: SizeOf
     days = _spec(manifest).output.keep_provider_files_days if keep_days is None else keep_days
     if days is None:
         return Kept("neither its spec's output.keep_provider_files_days nor --keep-days says how long to keep them")
-    until = kept_until(manifest.written_at, days)
-    if now < until:
-        return Kept(f"they are kept until {until:%Y-%m-%d %H:%M} UTC")
+    if how_long := still_kept(manifest.written_at, days, now):
+        return Kept(f"they are kept {how_long}")
     if report.missing or report.unreadable:
         return Kept(f"{report.missing} rows are missing, {report.unreadable} lines could not be read")
     for entry in manifest.files:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from opensearch_batch.errors import BatchError, InputError
 from opensearch_batch.land.followed import FOLLOWED, Followed, followed_at
-from opensearch_batch.land.manifest import decoded, kept_until
+from opensearch_batch.land.manifest import decoded, still_kept
 from opensearch_batch.storage import names_in, remove
 
 GOOD, BAD = 0, 1
@@ -52,9 +52,8 @@ def clean(folder: str, keep_days: float, now: datetime, *, dry_run: bool) -> int
     followed = followed_at(f"{folder}/{FOLLOWED}")
     if followed is None:
         raise InputError(f"{folder}: there is no {FOLLOWED}, so no run is superseded")
-    until = kept_until(followed.written_at, keep_days)
-    if now < until:
-        print(f"{folder}: nothing is removed: superseded runs are kept until {until:%Y-%m-%d %H:%M} UTC")
+    if how_long := still_kept(followed.written_at, keep_days, now):
+        print(f"{folder}: nothing is removed: superseded runs are kept {how_long}")
         return 0
     names = names_in(folder)
     gone = [name for key in superseded(folder, names, followed) for name in files_of(key, names, followed)]

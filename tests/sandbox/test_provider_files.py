@@ -89,8 +89,8 @@ def test_what_has_landed_is_deleted_and_nothing_else(
         (1000, {}, [], "neither its spec's output.keep_provider_files_days nor --keep-days"),
         (6.9, {"keep_provider_files_days": 7}, [], "they are kept until"),
         (8, {"keep_provider_files_days": 7}, ["--keep-days", "30"], "they are kept until"),
-        (8, {"keep_provider_files_days": 1e12}, [], "they are kept until"),
-        (8, {}, ["--keep-days", "inf"], "they are kept until"),
+        (8, {"keep_provider_files_days": 1e12}, [], "they are kept for ever"),
+        (8, {}, ["--keep-days", "inf"], "they are kept for ever"),
     ],
 )
 def test_files_are_kept_as_long_as_was_said(

@@ -243,8 +243,11 @@ def test_the_clean_up_removes_superseded_runs_and_nothing_else(
 
 
 @pytest.mark.parametrize("output_uri", ["file"], indirect=True)
-def test_the_clean_up_takes_days_that_no_calendar_has_for_ever(three_runs: list[set[str]], output_uri: str) -> None:
+def test_the_clean_up_takes_days_that_no_calendar_has_for_ever(
+    three_runs: list[set[str]], output_uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert clean_results.main([output_uri, "--keep-days", "inf"]) == 0
+    assert "nothing is removed: superseded runs are kept for ever" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         clean_results.main([output_uri, "--keep-days", "nan"])
     assert set(storage.names_in(output_uri)) == set[str]().union(*three_runs)

@@ -56,9 +56,14 @@ def manifest_uri(output_uri: str, run_key: str) -> str:
     return f"{output_uri}/manifest-{run_key}.json"
 
 
-def kept_until(written_at: str, days: float) -> datetime:
-    """Return the end of so many days, MOST_DAYS at most, after a manifest's `written_at`."""
-    return datetime.fromisoformat(written_at) + timedelta(days=min(days, MOST_DAYS))
+def still_kept(written_at: str, days: float, now: datetime) -> str | None:
+    """Return how long files are kept that are kept so many days after a manifest's `written_at`, in words; for ever
+    from MOST_DAYS on. None where the days have passed.
+    """
+    if days >= MOST_DAYS:
+        return "for ever"
+    until = datetime.fromisoformat(written_at) + timedelta(days=days)
+    return f"until {until:%Y-%m-%d %H:%M} UTC" if now < until else None
 
 
 def files_of(landed: Sequence[Landed], left: Sequence[Left] = (), reused: DataFile | None = None) -> list[ManifestFile]:
