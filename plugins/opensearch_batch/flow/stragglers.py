@@ -17,8 +17,8 @@ def sent_mark(handed_on_uri: str) -> str:
 
 class Stragglers(Value, frozen=True):
     """`rows` were open, each text once. `answered` are the answers that have landed, of earlier tries too; `refused`
-    were asked and got no answer, or one that does not land; `unaskable` cannot be asked online. The rest was not asked,
-    and `why_not` says why.
+    were asked without a result: no answer came, or one that does not land; `unaskable` are not to be asked online. The
+    rest was not asked, and `why_not` says why.
 
     `tokens` are those of all answers that were paid for: the vendor's count where its answer has one, else bytes / 4.
     Money is in US dollars, at the list price: `estimated_usd` of all rows, with the longest answers that they may have,
