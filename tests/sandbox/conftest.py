@@ -13,6 +13,8 @@ import tenacity.nap
 
 from sandbox.server import Sandbox
 from tests.sandbox.bench import KEY, Run, Server
+from tests.sandbox.checking import checked  # noqa: F401
+from tests.sandbox.in_s3 import a_process_of_its_own, s3  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -5,52 +5,28 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from airflow.sdk import DAG, BaseHook
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.check import of_airflow
-from opensearch_batch.check.__main__ import main
 from opensearch_batch.check.lines import lines
 from opensearch_batch.check.of_cluster import cluster_checks
 from opensearch_batch.errors import Refused
 from opensearch_batch.operators import CheckOperator, CreateConnectorOperator, SubmitBatchOperator
 from tests.sandbox.bench import MODEL, Run, Server, rows_of
+from tests.sandbox.checking import CHAT, reading, spec
 
-ROOT = Path(__file__).resolve().parents[2]
 POOL = "opensearch_batch_before"
 NO_POOL = f"Pool {POOL} does not exist\n"
 ONE_SLOT = json.dumps([{"pool": POOL, "slots": "1", "description": "x", "include_deferred": "False"}])
 TWO_SLOTS = ONE_SLOT.replace('"1"', '"2"')
 NO_JOB = "No alive jobs found.\n"
 """As Airflow 3.3.2 says it."""
-
-
-def spec(folder: Path, **sections: Any) -> dict[str, Any]:
-    return {
-        "name": "before",
-        "model": {"name": MODEL, "parameters": {"dimensions": 8}},
-        "input": {"uri": f"file://{folder}/in.jsonl"},
-        "output": {"uri": f"file://{folder}/out/{{partition}}"},
-        "work_uri": f"file://{folder}/work",
-        "limits": {"max_jobs_in_flight": 2},
-        **sections,
-    }
-
-
 CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
-CHAT = {"name": "gpt-4o-mini", "endpoint": "/v1/chat/completions", "parameters": {"max_tokens": 50}}
-
-
-def reading(**fields: Any) -> dict[str, Any]:
-    return {"input": {"uri": "file:///in.jsonl", **fields}}
-
 
 Airflow = Callable[[str, str], None]
 
@@ -66,26 +42,6 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
 
     monkeypatch.setattr(of_airflow, "_airflow", answer)
     return said.__setitem__
-
-
-@pytest.fixture
-def checked(run: Run, capsys: pytest.CaptureFixture[str], server: Server) -> Any:
-    """The exit status and the printed lines by what they are about, with their marks."""
-
-    def check(*arguments: str, **sections: Any) -> tuple[int, dict[str, tuple[str, str]]]:
-        path = run.folder / "before.yaml"
-        path.write_text(yaml.safe_dump(spec(run.folder, **sections)))
-        if not (run.folder / "in.jsonl").exists():
-            run.write(rows_of(3))
-        status = main([str(path), *arguments])
-        printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("ok ", "? ", "NOT OK "))]
-        found = {line[8:].partition(": ")[0]: (line[:7].strip(), line[8:].partition(": ")[2]) for line in printed}
-        assert server.ledger == []
-        assert server.uploads() == []
-        assert server.found("connectors") == []
-        return status, found
-
-    return check
 
 
 def test_where_all_is_well_the_status_is_0_and_each_line_is_ok(checked: Any, run: Run) -> None:
@@ -152,37 +108,6 @@ def test_what_is_not_ok_says_what_to_do(checked: Any, what: str, sections: Any, 
     assert says in found[what][1]
 
 
-@pytest.mark.parametrize(
-    ("what", "sections", "says"),
-    [
-        (
-            "model.output_schema",
-            {"model": {**CHAT, "output_schema": "s3://nowhere@corpus/label.json"}},
-            "s3://nowhere@corpus/label.json is not asked for: Airflow's connections read it",
-        ),
-        (
-            "model.output_schema",
-            {"model": {**CHAT, "output_schema": "${NO_SUCH}/label.json"}},
-            "NO_SUCH is not set here",
-        ),
-        (
-            "model.output_schema",
-            {"model": {**CHAT, "output_schema": "file:///labels/{partition}.json"}},
-            "is another object in each run",
-        ),
-        (
-            "input.template",
-            {"model": CHAT, **reading(template="s3://nowhere@corpus/a.j2")},
-            "s3://nowhere@corpus/a.j2 is",
-        ),
-    ],
-)
-def test_the_spec_alone_asks_for_nothing_elsewhere(checked: Any, what: str, sections: Any, says: str) -> None:
-    status, found = checked("--spec-only", **sections)
-    assert (status, found[what][0]) == (0, "?")
-    assert says in found[what][1]
-
-
 def test_the_whole_check_asks_airflows_database_for_a_schemas_connection(
     checked: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,31 +126,6 @@ def test_the_whole_check_asks_airflows_database_for_a_schemas_connection(
     checked(model={**CHAT, "output_schema": "s3://only_in_the_database@corpus/label.json"})
     assert len(asked_as) > 1
     assert set(asked_as) == {"server"}
-
-
-def test_files_of_this_machine_are_read_with_the_spec_alone(
-    checked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BATCH_TEST_ROOT", f"file://{tmp_path}")
-    schema = {"type": "object", "properties": {"topic": {"type": "string"}}}
-    (tmp_path / "label.json").write_text(json.dumps(schema))
-    (tmp_path / "a.j2").write_text("{{ title }} {% if lang is defined %}{{ lang }}{% endif %}")
-    model = {**CHAT, "output_schema": "${BATCH_TEST_ROOT}/label.json"}
-    _, found = checked("--spec-only", model=model, **reading(template="${BATCH_TEST_ROOT}/a.j2"))
-    assert found["model.output_schema"] == ("ok", "an object of topic; the vendor is told")
-    assert found["input.template"] == ("ok", "asks each row for lang, title")
-    (tmp_path / "b.j2").write_text("{% if title %}{{ title }}")
-    status, found = checked("--spec-only", model=CHAT, **reading(template="${BATCH_TEST_ROOT}/b.j2"))
-    assert (status, found["input.template"][0]) == (1, "NOT OK")
-    assert "line 1: Unexpected end of template" in found["input.template"][1]
-
-
-def test_how_texts_are_cut_is_said_and_what_cannot_be_cut_so(checked: Any) -> None:
-    cut = {"size": 100, "unit": "characters", "overlap": 10}
-    _, found = checked("--spec-only", input={"uri": "file:///in.jsonl", "chunks": cut})
-    assert found["input.chunks"] == ("ok", "at most 100 characters, 10 overlap; with their texts in results")
-    _, found = checked("--spec-only", input={"uri": "file:///in.jsonl", "chunks": {"size": 9000}})
-    assert found["input.chunks"] == ("NOT OK", "input.chunks.size is 9000 tokens, and the model takes 8192")
 
 
 def test_a_key_that_the_provider_does_not_take(checked: Any, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,26 +283,3 @@ def test_settings_that_this_user_may_not_read_are_no_fault(server: Server) -> No
     (line,) = lines([cluster_checks("c", send, lambda: [{"actions": []}])[3:]])
     assert line.mark == "?"
     assert "an administrator can: GET /_cluster/settings" in line.said
-
-
-SPEC_ONLY = """
-import sys
-from opensearch_batch.check.__main__ import main
-status = main(["--spec-only", sys.argv[1]])
-print(status, *sorted(name for name in sys.modules if name.partition(".")[0] == "airflow"))
-"""
-
-
-def test_the_spec_alone_needs_no_airflow(run: Run) -> None:
-    path = run.folder / "before.yaml"
-    for provider, model in (("openai", MODEL), ("cohere", "embed-v4.0")):
-        path.write_text(yaml.safe_dump(spec(run.folder, model={"provider": provider, "name": model})))
-        ran = subprocess.run(
-            [sys.executable, "-c", SPEC_ONLY, str(path)],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"PYTHONPATH": str(ROOT / "plugins")},
-        )
-        assert ran.stdout.splitlines()[-1] == "0"
-        assert "ok      libraries: " in ran.stdout

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,73 +14,19 @@ import pyarrow
 import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from airflow.sdk.io import store as kept_storages
-from s3fs import S3File, S3FileSystem
+from s3fs import S3File
 
 from opensearch_batch import results, storage
-from opensearch_batch.errors import InputError, Refused, SpecError, Unavailable
+from opensearch_batch.errors import Refused, SpecError, Unavailable
 from opensearch_batch.operators import EraseOperator, PrepareInputOperator, ReportOperator
 from opensearch_batch.storage import ObjectWriter
 from tests.sandbox.bench import Run, Server, rows_of
-from tests.vendors.vendors import BUCKET, aws, aws_connection
+from tests.sandbox.in_s3 import BASE, content, keys, put
+from tests.vendors.vendors import BUCKET, aws_connection
 
-BASE = f"s3://aws_default@{BUCKET}"
 MB = 1_000_000
 
-
-@pytest.fixture(autouse=True)
-def a_process_of_its_own() -> Iterator[None]:
-    """As each task has: Airflow and fsspec keep a storage they made, with its key, as long as their process lives."""
-    yield
-    kept_storages._STORE_CACHE.clear()
-    S3FileSystem.clear_instance_cache()
-
-
-@pytest.fixture
-def s3(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection(server))
-    client = aws(server, "s3")
-    client.create_bucket(Bucket=BUCKET)
-    return client
-
-
-def put(s3: Any, key: str, rows: list[dict[str, Any]]) -> None:
-    s3.put_object(Bucket=BUCKET, Key=key, Body=b"".join(json.dumps(row).encode() + b"\n" for row in rows))
-
-
-def keys(s3: Any, folder: str = "") -> list[str]:
-    return [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", [])]
-
-
-def content(s3: Any, uri: str) -> bytes:
-    found: bytes = s3.get_object(Bucket=BUCKET, Key=uri.removeprefix(f"{BASE}/"))["Body"].read()
-    return found
-
-
-def test_each_look_sees_what_other_processes_have_done_since_the_last(s3: Any) -> None:
-    folder = f"{BASE}/shared"
-    put(s3, "shared/a.json", [{"id": "1"}])
-    assert storage.names_in(folder) == ["a.json"]
-    put(s3, "shared/a.json", [{"id": "1", "more": "than before"}])
-    put(s3, "shared/b.json", [{"id": "2"}])
-    assert storage.names_in(folder) == ["a.json", "b.json"]
-    assert storage.matches(f"{folder}/*.json") == [f"{folder}/a.json", f"{folder}/b.json"]
-    assert storage.exists(f"{folder}/b.json")
-    with storage.open_binary(f"{folder}/a.json") as source:
-        assert json.loads(source.read()) == {"id": "1", "more": "than before"}
-    s3.delete_object(Bucket=BUCKET, Key="shared/a.json")
-    assert not storage.exists(f"{folder}/a.json")
-
-
-def test_who_waits_for_results_sees_them_when_they_are_there(s3: Any, model_id: str, run: Run) -> None:
-    """A notebook that asks again and again lists the folder at the first look."""
-    put(s3, "out/notes.txt", [])
-    with pytest.raises(InputError, match="no such object"):
-        results.open(f"{BASE}/out/manifest.json")
-    run.through(model_id, rows_of(3))
-    for path in run.out.iterdir():  # as a task on another machine lands them
-        s3.put_object(Bucket=BUCKET, Key=f"out/{path.name}", Body=path.read_bytes())
-    assert len(results.open(f"{BASE}/out/manifest.json")) == 3
+pytestmark = pytest.mark.usefixtures("a_process_of_its_own")
 
 
 @pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
