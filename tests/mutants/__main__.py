@@ -1,7 +1,7 @@
 """`make mutants`: change one place at a time, and print the changes that no fast test notices.
 
 SAMPLE mutants (0: all) of SEED, for at most MINUTES; the last line has the share. With `--again` those alone that came
-through unexplained the last time. Exit status 1 where a survivor is not explained in explained.toml.
+through unexplained when they were tried last. Exit status 1 where a survivor is not explained in explained.toml.
 """
 
 from __future__ import annotations
@@ -16,43 +16,42 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.mutants.explained import FILE, explained, key_of, reason_of
+from tests.mutants.explained import FILE, explained, reason_of
 from tests.mutants.played import Player
 from tests.mutants.rooms import files
+from tests.mutants.survivors import Identity, identity, note, noted
 
 MAKER = ".venv-mutants/bin/python"
-SURVIVORS = Path(".venv-mutants/survivors.jsonl")
-"""Those of the last run that nothing explains."""
 EVERY = 25
 """Mutants between two lines of progress."""
 
 
 def main() -> int:
     given = _arguments()
+    try:
+        before = noted() if given.again else None
+    except FileNotFoundError as error:
+        sys.exit(str(error))
     log = Path(tempfile.mkdtemp(prefix="mutants-")) / "last.txt"
     player = Player(files(), log)
     reasons = explained(FILE.read_text())
-    tried, of, survivors, unexplained = 0, 0, 0, list[dict[str, Any]]()
-    for mutant in _chosen(given):
-        tried, of = tried + 1, mutant["of"]
+    tried, of, survivors, unexplained = list[Identity](), 0, 0, list[Identity]()
+    for mutant in _chosen(given, before):
+        tried.append(identity(mutant))
+        of = mutant["of"]
         if player.lives(mutant, few=given.few):
             survivors += 1
             if reason_of(mutant, reasons) is None:
-                unexplained.append(mutant)
+                unexplained.append(tried[-1])
                 tell(mutant)
-        if tried % EVERY == 0:
-            print(f"{tried} of {of}: {survivors} survive", file=sys.stderr, flush=True)
+        if len(tried) % EVERY == 0:
+            print(f"{len(tried)} of {of}: {survivors} survive", file=sys.stderr, flush=True)
     print(
-        f"{tried} of {of} mutants tried (seed {given.seed}): {survivors} survive ({survivors / max(1, tried):.1%}), "
-        f"{len(unexplained)} of them unexplained"
+        f"{len(tried)} of {of} mutants tried (seed {given.seed}): {survivors} survive "
+        f"({survivors / max(1, len(tried)):.1%}), {len(unexplained)} of them unexplained"
     )
-    SURVIVORS.write_text("".join(json.dumps(identity(mutant)) + "\n" for mutant in unexplained))
+    note(tried, unexplained)
     return 1 if unexplained else 0
-
-
-def identity(mutant: dict[str, Any]) -> list[str]:
-    """What a mutant is, wherever its line is now."""
-    return [mutant["operator"], *key_of(mutant)]
 
 
 def tell(mutant: dict[str, Any]) -> None:
@@ -63,15 +62,17 @@ def tell(mutant: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _chosen(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _chosen(given: argparse.Namespace, before: list[Identity] | None) -> Iterator[dict[str, Any]]:
+    """Yield a sample, or the survivors of before: with these, `of` is how many of them there are."""
     until, paths = time.monotonic() + given.minutes * 60, files(given.only)
-    if not given.again:
+    if before is None:
         yield from _made(given.sample, given.seed, paths, until)
         return
-    before = [json.loads(line) for line in SURVIVORS.read_text().splitlines()]
-    for mutant in _made(0, given.seed, paths, until):
-        if identity(mutant) in before:
-            yield mutant
+    survivors = [mutant for mutant in _made(0, given.seed, paths, until) if identity(mutant) in before]
+    for mutant in survivors:
+        if time.monotonic() > until:
+            return
+        yield mutant | {"of": len(survivors)}
 
 
 def _made(sample: int, seed: int, paths: list[str], until: float) -> Iterator[dict[str, Any]]:
@@ -94,7 +95,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--only", default="", help="part of the path of the files to change")
     parser.add_argument("--few", action="store_true", help="the quickest tests of each line alone, for 15 seconds")
-    parser.add_argument("--again", action="store_true", help="those that came through unexplained the last time")
+    parser.add_argument("--again", action="store_true", help="those that came through unexplained when tried last")
     return parser.parse_args()
 
 

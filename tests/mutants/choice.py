@@ -16,7 +16,7 @@ class Choice:
         self._runs = {test: run for test, run in runs.items() if run.passed}
 
     def tests(self, mutant: Mapping[str, Any]) -> list[str]:
-        """Return the tests that run the first changed line; where none does, those that run the function around.
+        """Return the tests that run one of the changed lines; where none does, those that run the function around.
 
         The code outside of functions runs at import: there each test of the file counts. Tests of tests/unit come
         first, by their seconds.

@@ -10,19 +10,26 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+BROKEN = 70
+"""No status of pytest: what should run the tests has failed, and says nothing of them."""
 TIMED_OUT = 124
 
 
 def forked(act: Callable[[], int]) -> int:
-    """Return the id of a process, with a group of its own, that ends with what `act` returns."""
+    """Return the id of a process, with a group of its own, that ends with what `act` returns.
+
+    The status is BROKEN where `act` raises an Exception. A SystemExit or a KeyboardInterrupt is of the tests, as nobody
+    else sends one to this group: the status is 1.
+    """
     child = os.fork()
     if not child:
         status = 1
         try:
             os.setsid()
             status = act()
-        except BaseException:
+        except BaseException as error:
             traceback.print_exc()
+            status = BROKEN if isinstance(error, Exception) else status
         finally:
             os._exit(status)
     return child
@@ -41,6 +48,13 @@ def ended_well(child: int, seconds: float) -> int:
         return os.waitstatus_to_exitcode(status)
     os.waitpid(child, 0)
     return TIMED_OUT
+
+
+def told(status: int, log: Path) -> int:
+    """Return a status that tells of the tests; raise RuntimeError for BROKEN."""
+    if status == BROKEN:
+        raise RuntimeError(f"the trial has failed, not a test: see {log}")
+    return status
 
 
 def to(log: Path) -> None:

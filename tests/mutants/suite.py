@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.mutants.forks import ended_well, forked, to
+from tests.mutants.forks import ended_well, forked, to, told
 from tests.mutants.seen import Lines, Run
 from tests.mutants.swap import swap
 
@@ -26,6 +26,7 @@ class Suite:
     """Asks the process with the tests. `folders` are what it collects; `log` has the output of the last trial."""
 
     def __init__(self, folders: Sequence[str], log: Path) -> None:
+        self._log = log
         self._here, there = multiprocessing.Pipe()
         forked(lambda: _serve(self._here, there, folders, log))
         there.close()
@@ -33,18 +34,25 @@ class Suite:
             raise RuntimeError(f"the tests can't be collected: see {log}")
 
     def record(self, files: Sequence[str], into: Path, seconds: float) -> dict[str, Run]:
-        """Run all tests, and return which lines of the files each of them runs."""
-        self._ask(("record", (list(files), str(into)), seconds))
+        """Run all tests, and return which lines of the files each of them runs.
+
+        Raise RuntimeError where they do not come to an end.
+        """
+        if (status := self._ask(("record", (list(files), str(into)), seconds))) != PASSED:
+            raise RuntimeError(f"no note of which lines each test runs (status {status}): see {self._log}")
         return msgspec.json.decode(into.read_bytes(), type=dict[str, Run])
 
     def passes(self, mutant: dict[str, Any], tests: Iterable[str], seconds: float) -> bool | None:
-        """Tell whether the tests pass with the mutant's code, None where it is no change of a function's body."""
+        """Tell whether the tests pass with the mutant's code, None where it is no change of a function's body.
+
+        Raise RuntimeError where the trial itself fails.
+        """
         status = self._ask(("try", (mutant["file"], mutant["code"], list(tests)), seconds))
         return None if status == NOT_SWAPPED else status == PASSED
 
     def _ask(self, asked: Asked) -> int:
         self._here.send(asked)
-        return int(self._here.recv())
+        return told(int(self._here.recv()), self._log)
 
 
 class Served:
@@ -62,14 +70,14 @@ class Served:
             except EOFError:
                 os._exit(0)
             acts: dict[str, Callable[..., int]] = {"record": _record, "try": _try}
-            self._asks.send(ended_well(forked(self._told(acts[what], session, *given)), seconds))
+            self._asks.send(ended_well(forked(self._logged(acts[what], session, *given)), seconds))
 
-    def _told(self, act: Callable[..., int], *given: Any) -> Callable[[], int]:
-        def told() -> int:
+    def _logged(self, act: Callable[..., int], *given: Any) -> Callable[[], int]:
+        def logged() -> int:
             to(self._log)
             return act(*given)
 
-        return told
+        return logged
 
 
 def _serve(theirs: Connection, asks: Connection, folders: Sequence[str], log: Path) -> int:

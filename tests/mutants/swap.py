@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
-import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
 
 def swap(path: str, code: str) -> bool:
-    """Give the loaded module at `path` the functions of `code`; tell False where more than functions' bodies differ."""
-    module = sys.modules[name_of(path)]
+    """Give the module at `path` the functions of `code`; tell False where more than functions' bodies differ.
+
+    Some modules are imported first by the code that the tests run, and not by the collection.
+    """
+    module = importlib.import_module(name_of(path))
     file = str(module.__file__)
     with open(file) as source:
         old = compile(source.read(), file, "exec", dont_inherit=True)

@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
-from tests.mutants.forks import ended_well, forked, to
+from tests.mutants.forks import ended_well, forked, to, told
 from tests.mutants.suite import OPTIONS
 from tests.mutants.swap import name_of
 
@@ -54,7 +54,10 @@ def load_once() -> None:
 
 
 def passes(mutant: dict[str, Any], tests: Sequence[str], log: Path, seconds: float) -> bool:
-    """Tell whether the tests pass with the mutant's code; after so many `seconds` they do not."""
+    """Tell whether the tests pass with the mutant's code; after so many `seconds` they do not.
+
+    Raise RuntimeError where the trial itself fails.
+    """
 
     def tried() -> int:
         import pytest
@@ -63,4 +66,4 @@ def passes(mutant: dict[str, Any], tests: Sequence[str], log: Path, seconds: flo
         sys.meta_path.insert(0, Replaced(mutant["file"], mutant["code"]))
         return int(pytest.main([*OPTIONS, "-x", f"--basetemp={log.parent / 'tests'}", *tests]))
 
-    return ended_well(forked(tried), seconds) == 0
+    return told(ended_well(forked(tried), seconds), log) == 0

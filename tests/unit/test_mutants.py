@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 
 from tests.mutants.choice import Choice
 from tests.mutants.explained import FILE, explained, reason_of
+from tests.mutants.forks import BROKEN, ended_well, forked, told
 from tests.mutants.rooms import PACKAGE, ROOMS, TESTS, files
 from tests.mutants.seen import Run
+from tests.mutants.survivors import note, noted
 from tests.mutants.swap import swap
 
 ENTRY = '[[equivalent]]\nfile = "wait/pacing.py"\nbefore = "a"\nafter = "b"\nwhy = "{why}"\n'
@@ -42,13 +45,15 @@ def line_of(text: str) -> int:
     return next(at for at, line in enumerate(Path(WAITED).read_text().splitlines(), 1) if text in line)
 
 
-def loaded(folder: Path, code: str) -> Any:
-    path = folder / "swapped_here.py"
-    path.write_text(code)
+@pytest.fixture
+def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    path = tmp_path / "swapped_here.py"
+    path.write_text(CODE)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
     assert spec.loader
-    sys.modules[path.stem] = module = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, path.stem, module)
     spec.loader.exec_module(module)
     return module
 
@@ -99,9 +104,8 @@ def test_the_tests_of_a_change_are_those_that_run_its_line_the_quick_ones_first(
     assert outside == ["tests/unit/other", *tests]
 
 
-def test_a_function_is_swapped_where_it_stands_below_its_decorators(tmp_path: Path) -> None:
-    module = loaded(tmp_path, CODE)
-    imported, made = module.doubled, module.Box(4)
+def test_a_function_is_swapped_where_it_stands_below_its_decorators(loaded: Any) -> None:
+    imported, made = loaded.doubled, loaded.Box(4)
     assert swap("swapped_here.py", CODE.replace("* 2", "* 3").replace("+ 1", "- 1"))
     assert (imported(5), made.more) == (15, 3)
 
@@ -109,6 +113,39 @@ def test_a_function_is_swapped_where_it_stands_below_its_decorators(tmp_path: Pa
 @pytest.mark.parametrize(
     "changed", [("size: int = 1", "size: int = 2"), ("@property\n", "\n"), ("LIMIT = 7", "LIMIT = 8")]
 )
-def test_a_change_outside_of_functions_needs_a_new_import(tmp_path: Path, changed: tuple[str, str]) -> None:
-    loaded(tmp_path, CODE)
+@pytest.mark.usefixtures("loaded")
+def test_a_change_outside_of_functions_needs_a_new_import(changed: tuple[str, str]) -> None:
     assert not swap("swapped_here.py", CODE.replace(*changed))
+
+
+def test_a_module_that_only_the_tests_import_is_swapped_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "swapped_later.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "swapped_later", sys)  # taken away at the end, whatever is there by then
+    del sys.modules["swapped_later"]
+    assert swap("swapped_later.py", CODE.replace("* 2", "* 3"))
+    assert importlib.import_module("swapped_later").doubled(5) == 15
+
+
+def test_a_trial_that_fails_by_itself_is_not_a_mutant_noticed(tmp_path: Path) -> None:
+    status = ended_well(forked(lambda: [][0]), 60)
+    assert status == BROKEN
+    with pytest.raises(RuntimeError, match=f"see {tmp_path}"):
+        told(status, tmp_path)
+
+
+def test_a_test_that_ends_the_process_notices_the_mutant(tmp_path: Path) -> None:
+    assert told(ended_well(forked(sys.exit), 60), tmp_path) == 1
+
+
+def test_survivors_that_a_run_does_not_try_are_kept_for_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "survivors.jsonl"
+    first, second, third = (["operator", "wait/pacing.py", before, "b"] for before in ("a", "c", "d"))
+    note([first, second], [first, second], path)
+    note([first, third], [third], path)
+    assert noted(path) == [second, third]
+
+
+def test_without_a_run_before_there_are_no_survivors_to_try_again(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="`make mutants` without AGAIN=1 notes them"):
+        noted(tmp_path / "survivors.jsonl")
