@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # connectorx with partition_on splits a query by ranges of a column, and rows where that column is NULL are in no range.
 # For pandas it counts them all the same: the frame has the right length, and in their place are rows of zeros, the id 0
-# and the text 0. For arrow and polars (so in polars.read_database_uri) these rows are left out. Nothing is logged.
+# and the text 0. For polars (polars.read_database_uri) these rows are left out.
 # connectorx's readme says of the column "cannot contain NULL", and nothing checks it; polars' documentation does not.
 # Hurts: who reads a corpus in parallel by a number that is not the key (an owner, a category, the score of an outer
 # join): rows are not embedded and a check of the length passes, or the text "0" is embedded, so often as rows are gone.

@@ -2,7 +2,7 @@
 # merge_from of a faiss "IDMap,IVF…" or "IDMap2,IVF…" keeps both shards' ids and gives them to the wrong vectors: the
 # IVF inside numbers the vectors of the second shard from 0 again, and the map reads these numbers as places of the
 # first shard. Each vector of the second shard is found, at the right distance, under an id of the first. ntotal is
-# right. IDMap over Flat, SQ or PQ is merged well, and a bare IVF asks in Python for the number to add.
+# right. IDMap over Flat or SQ is merged well.
 # Hurts: who builds an index a shard (a mapped task, a night) with the ids of the rows and merges them into one: each
 # neighbour out of the later shards is another row, without an error or a -1. An IVF keeps ids of its own
 # (add_with_ids without IDMap), and merge_from(other, 0) of two such is right.

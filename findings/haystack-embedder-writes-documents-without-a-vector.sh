@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # OpenAIDocumentEmbedder of Haystack goes on where the vendor refuses a batch (raise_on_failure is False): its documents
-# leave the component without an embedding, as if that were one of the outcomes, DocumentWriter stores them, and the
-# pipeline says "documents_written": 6. Once stored they are kept out of the repair: with DuplicatePolicy.SKIP all texts
-# are embedded and paid again on the next night, and none of the vectors is written. OVERWRITE mends it.
-# Hurts: who fills a store each night: one text that is too long, or a quota that ends, leaves a batch of documents
-# (32 by default) that no k-NN query finds, the task is green, and so is the next night's. raise_on_failure=True raises.
+# leave the component without an embedding, DocumentWriter stores them, and the pipeline says "documents_written": 6.
+# Once stored they are kept out of the repair: with DuplicatePolicy.SKIP all texts are embedded and paid again on the
+# next night, and none of the vectors is written. OVERWRITE mends it.
+# Hurts: who fills a store each night: one text that is too long leaves a batch of documents without a vector, the task
+# is green, and so is the next night's. raise_on_failure=True raises.
 # Versions: haystack-ai 3.4.1, openai 3.57.0, Python 3.11. Seen on 2026-11-29.
 # Guess: an exception, as any component of a pipeline raises what it can't do, or documents without a vector left out.
 set -euo pipefail

@@ -5,7 +5,7 @@
 # is 0: rows.csv, rows_1.csv, so that "rows_*.csv" is all parts but the first.
 # Hurts: who lays a table out for a batch job by language, tenant or day: rows without one are never embedded, the task
 # is green, and a changed df_type changes which rows there are. With pandas 3 "dropna": False
-# in groupby_kwargs keeps them (rows_nan.csv); with pandas 2.3.3 it is a ValueError.
+# in groupby_kwargs keeps them (rows_nan.csv).
 # Versions: apache-airflow 3.3.2, providers amazon 9.39.0, common-sql 2.4.0 and sqlite 4.3.4, pandas 3.1.1,
 # polars 2.1.0, Python 3.11. Seen on 2026-11-29.
 # Guess: each row is in one of the files, and the parts of a table have one pattern.

@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # Vectors of the same shape have files of the same size, and two ways to copy only what has changed look at sizes:
 # `aws s3 sync` from S3 to a folder leaves a local file of the same size alone also where the object is newer
-# (--exact-timestamps copies it), and rsync of fsspec.generic compares nothing but sizes by default, in any direction.
-# The JSON file beside, a byte longer, is copied: new ids and manifest, old vectors. `aws s3 sync` to S3, or from bucket
-# to bucket, copies the newer one.
+# (--exact-timestamps copies it), and so does rsync of fsspec.generic from S3 to a folder, by default. The JSON file
+# beside, two bytes longer, is copied: new ids, old vectors. `aws s3 sync` from bucket to bucket copies the newer one.
 # Hurts: who brings each night's .npy, .safetensors or faiss index to the machines that serve it: rows are joined with
 # the vectors of the night before, and both commands succeed. With rsync update_cond="always" copies all.
 # Versions: awscli 1.46.3, fsspec and s3fs 2026.9.0, moto 5.2.5, numpy 2.4.6, Python 3.11. Seen on 2026-11-29.
-# Guess: a newer object is copied, as cp -u, rsync(1) and `aws s3 sync` in the other direction do.
+# Guess: a newer object is copied, as by `aws s3 sync` from bucket to bucket.
 set -euo pipefail
 folder=$(mktemp -d)
 server=
-trap 'if [ -n "$server" ]; then kill "$server"; fi; rm -rf "$folder"' EXIT
+trap 'if [ -n "$server" ]; then kill "$server" || true; wait "$server" || true; fi; rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet awscli==1.46.3 s3fs==2026.9.0 fsspec==2026.9.0 numpy==2.4.6 \
   'moto[s3,server]==5.2.5'
@@ -21,10 +20,12 @@ port=$("$folder/venv/bin/python" -c 'import socket; s = socket.socket(); s.bind(
 server=$!
 export AWS_ENDPOINT_URL="http://127.0.0.1:$port" AWS_ACCESS_KEY_ID=fake AWS_SECRET_ACCESS_KEY=fake \
   AWS_DEFAULT_REGION=us-east-1 NO_PROXY=127.0.0.1 HOME="$folder"
+answers() { curl --silent --output /dev/null --noproxy '*' "$AWS_ENDPOINT_URL/"; }
 for _ in $(seq 100); do
-  if curl --silent --output /dev/null --noproxy '*' "$AWS_ENDPOINT_URL/"; then break; fi
+  if answers; then break; fi
   sleep 0.2
 done
+answers || { cat "$folder/moto.log"; exit 1; }
 seen=$(cd "$folder" && venv/bin/python -W ignore - 2>"$folder/log" <<'PYTHON'
 import json
 import subprocess

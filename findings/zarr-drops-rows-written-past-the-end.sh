@@ -4,7 +4,7 @@
 # for too few rows, not for too many.
 # Hurts: who makes an array for the rows that a query counted and writes batch after batch at offset:offset + n, while
 # rows came in between, or answers are more than rows: paid vectors are gone, and reading the same slice back gives five
-# rows without an error. array.append grows, resize before writing does too.
+# rows without an error. array.append grows the array, and so does resize before writing.
 # Versions: zarr 3.1.6, h5py 3.16.0, numpy 2.4.6, Python 3.11. Seen on 2026-11-29.
 # Guess: ValueError or IndexError, as numpy and h5py have it for the same assignment.
 set -euo pipefail
@@ -33,6 +33,16 @@ for write, (begin, end, rows) in writes.items():
         except (TypeError, ValueError) as error:
             said = type(error).__name__
         print(f"{write}, {maker}: {said}, {int(array[:].sum() / 4)} rows stored of {rows}")
+array = makers["zarr"]()
+array[10:20] = np.ones((10, 4), "f4")
+print(f"rows 10 to 19, zarr, read back: {array[10:20].shape[0]} rows")
+array = makers["zarr"]()
+array.append(np.ones((10, 4), "f4"))
+print(f"10 rows appended, zarr: {array.shape[0]} rows, {int(array[:].sum() / 4)} stored of 10")
+array = makers["zarr"]()
+array.resize((20, 4))
+array[10:20] = np.ones((10, 4), "f4")
+print(f"rows 10 to 19 after resize, zarr: {array.shape[0]} rows, {int(array[:].sum() / 4)} stored of 10")
 PYTHON
 ) || { cat "$folder/log"; exit 1; }
 echo "$seen"
@@ -46,4 +56,7 @@ rows 15 to 24, zarr: no error, 0 rows stored of 10
 3 rows for 5, numpy: ValueError, 0 rows stored of 3
 3 rows for 5, h5py: TypeError, 0 rows stored of 3
 3 rows for 5, zarr: ValueError, 0 rows stored of 3
+rows 10 to 19, zarr, read back: 5 rows
+10 rows appended, zarr: 25 rows, 10 stored of 10
+rows 10 to 19 after resize, zarr: 20 rows, 10 stored of 10
 EXPECTED
