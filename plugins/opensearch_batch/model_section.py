@@ -14,6 +14,8 @@ from opensearch_batch.placeholders import is_uri
 from opensearch_batch.section import Section
 from opensearch_batch.wrong_field import explained
 
+NO_NUMBER = (TypeError, ValueError, OverflowError)
+"""What a provider raises for a bound of tokens that is no whole number."""
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -112,6 +114,18 @@ class ModelSection(Section):
         return self
 
     @model_validator(mode="after")
+    def _counted(self) -> ModelSection:
+        try:
+            providers.get(self.provider).output_tokens_at_most(self.name, self.endpoint, self.parameters)
+        except NO_NUMBER:
+            if "{{" not in str(self.parameters):
+                raise SpecError(
+                    "model.parameters: the bound of tokens of an answer is no whole number. Write a number, "
+                    "e.g. max_tokens: 200"
+                ) from None
+        return self
+
+    @model_validator(mode="after")
     def _writes(self) -> ModelSection:
         """An instruction or a schema is for models that write."""
         said = [name for name in ("system_prompt", "output_schema") if getattr(self, name) is not None]
@@ -127,13 +141,8 @@ def refuse_unbounded(limit: str, model: ModelSection) -> None:
     vendor = providers.get(model.provider)
     try:
         bound = vendor.output_tokens_at_most(model.name, model.endpoint, model.parameters)
-    except (TypeError, ValueError, OverflowError):
-        if "{{" in str(model.parameters):  # Airflow fills it in when the run starts, and the spec is checked again
-            return
-        raise SpecError(
-            f"{limit} cannot hold: the bound of tokens in model.parameters is no whole number. "
-            "Write a number, e.g. max_tokens: 200"
-        ) from None
+    except NO_NUMBER:  # Airflow fills it in when the run starts, and the spec is checked again
+        return
     if bound is None:
         raise SpecError(
             f"{limit} cannot hold: an answer has no bound of tokens. Give one in model.parameters, under "

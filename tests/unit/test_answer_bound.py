@@ -33,8 +33,11 @@ def limited(model: dict[str, Any], **parameters: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("bound", [INF, -INF, float("nan"), "many", [200]], ids=str)
 def test_a_bound_that_is_no_whole_number_says_what_to_write(bound: Any) -> None:
-    with pytest.raises(SpecError, match=r"is no whole number\. Write a number, e\.g\. max_tokens: 200"):
+    says = r"model\.parameters: .* is no whole number\. Write a number, e\.g\. max_tokens: 200"
+    with pytest.raises(SpecError, match=says):
         BatchSpec.check(limited(CHAT, max_tokens=bound))
+    with pytest.raises(SpecError, match=says):  # the plan counts the tokens without a limit, too
+        BatchSpec.check(spec(model={**CHAT, "parameters": {"max_tokens": bound}}))
 
 
 @pytest.mark.parametrize(
