@@ -9,12 +9,14 @@ from typing import Any
 
 from opensearch_batch.errors import SpecError
 
-URI = re.compile(r"([a-z][a-z0-9+.-]*://|\$\{\w+\})\S+")
+URI = re.compile(r"([a-z][a-z0-9+.-]*://|\$\{\w+\}).+")
 JINJA = re.compile(r"\{\{\s*(\w[\w.]*)[^{}]*\}\}")
 
 
 def is_uri(text: str) -> bool:
-    """Whether a text is a URI, or begins with the ${VARIABLE} of one, and is no template of Jinja."""
+    """Whether a text is a URI, or begins with the ${VARIABLE} of one, and is no template of Jinja. Names of objects may
+    have spaces.
+    """
     return "{{" not in text and "{%" not in text and URI.fullmatch(text) is not None
 
 

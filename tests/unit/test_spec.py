@@ -237,6 +237,14 @@ def test_a_file_that_a_variable_leads_to_is_no_template_and_no_import_path(monke
     assert (made.input.template, made.model.output_schema) == ("file:///data/prompt.j2", "file:///data/label.json")
 
 
+def test_the_name_of_a_schemas_or_templates_file_may_have_spaces() -> None:
+    named = "file:///our files/{partition} label"
+    read = {"uri": "file:///in.jsonl", "template": named}
+    model = {**CHAT, "output_schema": named}
+    made = BatchSpec.check(spec(input=read, model=model, work_uri="file:///w")).resolve(partition="de", run_id="r")
+    assert made.input.template == made.model.output_schema == "file:///our files/de label"
+
+
 @pytest.mark.parametrize("prompt", ["Label {{ title }}.", "Label {{title}}.", "Label {{ title | upper }}."])
 def test_a_prompt_whose_only_fields_are_those_of_jinja_is_refused(prompt: str) -> None:
     with pytest.raises(
