@@ -135,9 +135,9 @@ def _remove(order: Order, looked: Looked) -> None:
         elif gone or folder not in looked.unknown:
             folder.remove()
     changes = [folder.write_others() for folder in looked.folders]
-    moved = moved_by(looked.folders, changes)
+    moved, forgotten = moved_by(looked.folders, changes), looked.forgotten
     for record in looked.records:
-        move_entries(record, moved, looked.forgotten)
+        move_entries(record, moved, forgotten)
     for output, changed in zip(looked.folders, changes, strict=True):
         output.finish(changed, looked.names_in_manifests)
     for uri in looked.checkpoints:

@@ -55,7 +55,9 @@ class Looked:
 
     @property
     def names_in_manifests(self) -> RowNames:
-        """Of rows, and of documents of an index: the slash in the id of a row of files is only a sign of it."""
+        """Of rows, and of documents of an index, whose ids may be index/id. In the id of a row of files a slash parts
+        nothing.
+        """
         of_index = self.specs[0].input.is_index
         return self.names.and_ids(each.partition("/")[2] for each in self.ids if of_index and "/" in each)
 
@@ -71,6 +73,7 @@ class Looked:
 
     @property
     def forgotten(self) -> Forgotten:
+        """Looks for each results file once, and is made anew at each look at the record."""
         return Forgotten({bytes.fromhex(each) for each in self.hashes})
 
     @property
@@ -203,7 +206,7 @@ def _keys(looked: Looked) -> set[str]:
 
 
 def _look_at_records(looked: Looked) -> Iterator[Place]:
-    moved = moved_by(looked.folders, [])
+    moved, forgotten = moved_by(looked.folders, []), looked.forgotten
     for folder in looked.records:
-        for name, count in counted(folder, moved, looked.forgotten).items():
+        for name, count in counted(folder, moved, forgotten).items():
             yield Place("reuse record", f"{folder}/{name}", count.entries, count.gone)

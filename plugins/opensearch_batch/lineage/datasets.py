@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from opensearch_batch.storage.address import LOCAL
+
 DatasetType = Literal["", "MODEL", "JOB_OUTPUT"]
 """Of OpenLineage's facet `datasetType`, in OpenLineage's words; "" where nothing need be said."""
 
@@ -13,7 +15,6 @@ AddressOf = Callable[[str], str]
 """Host and port of the cluster behind a connection's id, e.g. `search.example.com:9200`."""
 
 INDEX = "opensearch"
-LOCAL = ("file", "local")
 OTHER_NAMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 """Schemes under which Airflow's storages know what OpenLineage has one name for."""
 

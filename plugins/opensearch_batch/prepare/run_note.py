@@ -29,6 +29,11 @@ class RunNote(Value, frozen=True):
     landed: bool = False
 
 
+def preparation_folder(work_uri: str, run_key: str, task: str) -> str:
+    """Return the URI of the folder in which a task of a run prepares; `task` is `instance` of the task."""
+    return f"{work_uri}/{run_key}/{task}"
+
+
 def note_of(spec_name: str, run_name: str, run_key: str) -> RunNote:
     return RunNote(spec_name, run_name, run_key, datetime.now(UTC).isoformat(timespec="seconds"))
 

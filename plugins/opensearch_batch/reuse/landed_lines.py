@@ -13,7 +13,7 @@ from opensearch_batch.reuse.compaction import compact
 from opensearch_batch.reuse.entries import Entries, arrow, today
 from opensearch_batch.reuse.record import add, open_record, told
 from opensearch_batch.reuse.whose import looking_once
-from opensearch_batch.storage import exists, open_binary
+from opensearch_batch.storage import open_binary
 
 PART_ROWS = 500_000
 """Entries of a file of the record; more of one results file are several files."""
@@ -44,12 +44,10 @@ def _day_of(folder: str, name: str) -> int:
     the record has merged the file's entries with others.
     """
     uri = f"{folder}/{name}.parquet"
-    if not exists(uri):
-        return today()
     try:
         with told(uri), open_record(uri) as source:
             days = arrow().parquet.read_table(source, columns=["day"]).column("day").to_pylist()
-    except InputError:  # broken, or merged at this moment
+    except InputError:  # not there yet, merged, or broken
         return today()
     return min(days, default=today())
 

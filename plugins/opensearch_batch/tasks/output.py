@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from msgspec import UNSET
 
 from opensearch_batch.errors import SpecError, Terminal
+from opensearch_batch.prepare.run_note import preparation_folder
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
 from opensearch_batch.tasks.closing import (
@@ -218,7 +219,7 @@ class ReportOperator(BatchOperator):
             spec.to_dict(),
             max_failed_fraction=spec.limits.max_failed_fraction,
             may_shrink=spec.output.may_shrink or spec.write_back is not None,
-            prepared_in=f"{spec.work_uri}/{plan.run_key}/{self.planned_by}",
+            prepared_in=preparation_folder(spec.work_uri, plan.run_key, self.planned_by),
         )
         is_beside = spec.write_back is not None and spec.write_back.is_beside
         if report.written and not is_beside and plan.indices and plan.question and spec.input.max_records is None:

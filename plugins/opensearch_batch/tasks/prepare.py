@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from opensearch_batch import providers
 from opensearch_batch.dotted import with_dotted
+from opensearch_batch.prepare.run_note import preparation_folder
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.approve import ApprovePlanOperator
 from opensearch_batch.tasks.base import BatchOperator, cluster, open_provider_store, refuse_local_work
@@ -143,7 +144,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         refuse_local_work(spec)
         ti = context["ti"]
         key = run_key(self.dag_id, context["dag_run"].run_id)
-        folder = f"{spec.work_uri}/{key}/{instance(ti)}"
+        folder = preparation_folder(spec.work_uri, key, instance(ti))
         self._check(spec, key, by_hand=settings.spec is None)
         plan, bundles = prepare(spec, key, folder, run_name(context))
         ti.xcom_push(key="spec", value=spec.to_dict())
