@@ -123,6 +123,8 @@ class ModelSection(Section):
                     "model.parameters: the bound of tokens of an answer is no whole number. Write a number, "
                     "e.g. max_tokens: 200"
                 ) from None
+        except SpecError:
+            pass  # of a model that the vendor's module does not know: a wait needs no bound, and a plan says so
         return self
 
     @model_validator(mode="after")
