@@ -68,7 +68,7 @@ def test_the_files_with_the_row_go_and_the_others_stay(scene: Scene, tmp_path: P
 
 
 def test_a_job_that_runs_is_refused_or_cancelled(scene: Scene) -> None:
-    scene.server.pace("clock:15")  # a dataset takes as long to be validated
+    scene.server.pace("polls:3")  # slow enough for the looks of a submission and of an erasure
     scene.submit(scene.ready(with_person()))
     with pytest.raises(AirflowFailException, match="not ended, and landing would bring these rows back"):
         erase(scene)
