@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -65,7 +66,9 @@ def _session_of(connection: Connection) -> boto3.Session:
         from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 
         wrapped = AwsConnectionWrapper(conn=connection, region_name=extra.get("region_name"))
-        return BaseSessionFactory(conn=wrapped, region_name=extra.get("region_name")).create_session()
+        factory = BaseSessionFactory(conn=wrapped, region_name=extra.get("region_name"))
+        _share_models(factory.basic_session)  # asks for the role, where the connection has a role
+        return factory.create_session()
     import boto3
 
     session = boto3.Session(
@@ -74,6 +77,7 @@ def _session_of(connection: Connection) -> boto3.Session:
         aws_session_token=extra.get("aws_session_token"),
         region_name=extra.get("region_name"),
     )
+    _share_models(session)
     return _assumed(session, extra) if extra.get("role_arn") else session
 
 
@@ -117,6 +121,7 @@ def client_of(connection: Connection, service: str) -> Any:
     endpoint = endpoint_of(connection)
     session, region = session_of(connection), region_of(connection)
     _read_any_time(session)
+    _share_models(session)
     client = from_aws(
         lambda: session.client(service, region_name=region, endpoint_url=endpoint, config=config), f"use {service}"
     )
@@ -135,6 +140,21 @@ def endpoint_of(connection: Connection) -> str | None:
     endpoint = connection.extra_dejson.get("endpoint_url") or None
     refuse_login_in(str(endpoint or ""), str(connection.conn_id))
     return endpoint
+
+
+def _share_models(session: boto3.Session) -> None:
+    """Have the process read the SDK's models of AWS's services once. Left alone each session reads them anew and keeps
+    10 to 30 MB of them: a triggerer has a session a wait.
+    """
+    inner = session._session
+    inner.register_component("data_loader", _models(inner.get_config_variable("data_path")))
+
+
+@cache
+def _models(data_path: str | None) -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 def _read_any_time(session: boto3.Session) -> None:
