@@ -24,7 +24,9 @@ CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NU
 
 @dataclass(frozen=True)
 class Stored:
-    """One document; `seq` orders a kind by creation, `version` and `seq_no` count writes as OpenSearch does."""
+    """One document; `seq` orders a kind by creation, `version` and `seq_no` count writes as OpenSearch does. Nobody
+    changes the body but `update`: others read the same.
+    """
 
     id: str
     body: dict[str, Any]
@@ -36,7 +38,8 @@ class Stored:
 class State:
     """Every method is one transaction and may be called from any thread.
 
-    Durable against a killed process, not against a power cut: nothing waits for the disk.
+    Durable against a killed process, not against a power cut: nothing waits for the disk. A kind that was listed once
+    stays in memory, too: with thousands of jobs each list and each search would read all of them anew.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,6 +52,8 @@ class State:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")
         self._db.executescript(SCHEMA)
+        self._listed: dict[str, dict[str, Stored]] = {}
+        """By kind and id, oldest first."""
 
     def close(self) -> None:
         with self._lock:
@@ -59,15 +64,23 @@ class State:
         with self._lock:
             old = self.get(kind, id)
             seq = old.seq if old else self._next(f"{kind}.seq")
-            stored = Stored(id, body, seq, (old.version if old else 0) + 1, self._next(f"{kind}.seq_no") - 1)
-            self._db.execute(
-                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?)",
-                (kind, id, stored.seq, stored.version, stored.seq_no, orjson.dumps(body)),
+            version, seq_no, content = (
+                (old.version if old else 0) + 1,
+                self._next(f"{kind}.seq_no") - 1,
+                orjson.dumps(body),
             )
+            self._db.execute(
+                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?)", (kind, id, seq, version, seq_no, content)
+            )
+            stored = _stored((id, content, seq, version, seq_no))
+            if kind in self._listed:
+                self._listed[kind][id] = stored
             return stored
 
     def get(self, kind: str, id: str) -> Stored | None:
         with self._lock:
+            if kind in self._listed:
+                return self._listed[kind].get(id)
             row = self._db.execute(
                 "SELECT id, body, seq, version, seq_no FROM documents WHERE kind = ? AND id = ?", (kind, id)
             ).fetchone()
@@ -76,26 +89,30 @@ class State:
     def all(self, kind: str) -> list[Stored]:
         """Oldest first."""
         with self._lock:
-            rows = self._db.execute(
-                "SELECT id, body, seq, version, seq_no FROM documents WHERE kind = ? ORDER BY seq", (kind,)
-            ).fetchall()
-        return [_stored(row) for row in rows]
+            if kind not in self._listed:
+                rows = self._db.execute(
+                    "SELECT id, body, seq, version, seq_no FROM documents WHERE kind = ? ORDER BY seq", (kind,)
+                ).fetchall()
+                self._listed[kind] = {row[0]: _stored(row) for row in rows}
+            return list(self._listed[kind].values())
 
     def update(self, kind: str, id: str, change: Callable[[dict[str, Any]], None]) -> Stored | None:
-        """Let `change` edit the document in place; nothing is written when it left it as it was. None if absent."""
+        """Let `change` edit a copy of the body; nothing is written when it left it as it was. None if absent."""
         with self._lock:
             old = self.get(kind, id)
             if old is None:
                 return None
             before = orjson.dumps(old.body)
-            change(old.body)
-            return old if orjson.dumps(old.body) == before else self.put(kind, id, old.body)
+            body = orjson.loads(before)
+            change(body)
+            return old if orjson.dumps(body) == before else self.put(kind, id, body)
 
     def delete(self, kind: str, id: str) -> Stored | None:
         """The document as it was, or None."""
         with self._lock:
             old = self.get(kind, id)
             self._db.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, id))
+            self._listed.get(kind, {}).pop(id, None)
             if old is not None:
                 self._next(f"{kind}.seq_no")
             return old
@@ -109,12 +126,14 @@ class State:
         """Forget these kinds, or with none named everything, files included."""
         with self._lock:
             if not kinds:
+                self._listed.clear()
                 self._db.execute("DELETE FROM documents")
                 self._db.execute("DELETE FROM counters")
                 for folder in (self.files, self.work):
                     for path in folder.iterdir():
                         path.unlink(missing_ok=True)
             for kind in kinds:
+                self._listed.pop(kind, None)
                 self._db.execute("DELETE FROM documents WHERE kind = ?", (kind,))
 
     def _next(self, counter: str) -> int:

@@ -105,9 +105,9 @@ class Invocations:
         arn = self._find(asked["jobIdentifier"], caller)
         body = self.jobs.look(arn, counts=True)
         assert body is not None
-        if body["public"]["status"] == "InProgress":
-            body["public"].update({name: body["work"]["counts"].get(name, 0) for name in COUNTS})
         public: dict[str, Any] = body["public"]
+        if public["status"] == "InProgress":
+            return public | {name: body["work"]["counts"].get(name, 0) for name in COUNTS}
         return public
 
     def stop_job(self, asked: dict[str, Any], caller: Caller) -> dict[str, Any]:

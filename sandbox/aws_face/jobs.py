@@ -91,7 +91,7 @@ class Jobs:
         with self.deciding:
             body = self.get(id)
             if body is not None and self._is_over(body["work"]) and not body["work"]["published"]:
-                self._publish(id, body["work"])
+                self._publish(id, dict(body["work"]))
             stored = self.box.state.update(self.life.kind, id, self._advance)
         return stored.body if stored else None
 

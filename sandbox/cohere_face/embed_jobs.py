@@ -124,7 +124,9 @@ class EmbedJobs:
             self._advance(body)
             body["work"]["reads_since_end"] += counts and body["public"]["status"] in FINAL
 
-        stored = self._box.state.update(KIND, id, change)
+        stored = self._box.state.get(KIND, id)
+        if stored is not None and (counts or stored.body["public"]["status"] not in FINAL):
+            stored = self._box.state.update(KIND, id, change)
         if stored is None:
             raise CohereError(404, f"embed job with id {id} not found")
         public: dict[str, Any] = stored.body["public"]

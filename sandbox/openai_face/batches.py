@@ -54,9 +54,10 @@ class Batches:
     async def list(self, request: Request) -> Response:
         horizon = newest_shown(self._box, request)
         stored = self._box.state.all(jobs.KIND)
-        seen = [item.id for item in stored if item.body["work"]["made_at"] <= horizon]
-        shown = [public for id_ in seen if (public := jobs.look(self._box, id_, counts=False))]
-        return JSONResponse(page(request, shown, default=20, most=100))
+        seen = [item.body["public"] for item in stored if item.body["work"]["made_at"] <= horizon]
+        shown = page(request, seen, default=20, most=100)
+        shown["data"] = [jobs.look(self._box, each["id"], counts=False) for each in shown["data"]]
+        return JSONResponse(shown)
 
     async def retrieve(self, request: Request) -> Response:
         return JSONResponse(self._look(request, counts=True))

@@ -86,7 +86,9 @@ def look(box: Box, id: str, *, counts: bool) -> dict[str, Any] | None:
         if counts and body["public"]["status"] in FINAL:
             body["work"]["reads_since_end"] += 1
 
-    stored = box.state.update(KIND, id, change)
+    stored = box.state.get(KIND, id)
+    if stored is not None and (counts or stored.body["public"]["status"] not in FINAL):
+        stored = box.state.update(KIND, id, change)
     return _shown(stored.body) if stored else None
 
 

@@ -12,16 +12,16 @@ from tests.faults.rounds import PARTS, STRIKES, strikes_at
 from tests.faults.steps import FAILURES, steps_of
 
 OF_ONE_TASK = [fault for fault in STRIKES if fault not in PARTS]
-AT_ONCE = 10
-"""Runs of a wave."""
 PART_SHARE = 1 / 3
 """Of a wave's runs, about: those that are struck by a fault of a part, which the others live through."""
 PARTS_A_WAVE = 2
 GROWTH, SLACK_BYTES = 1.1, 20 << 20
 
 
-def waves_of(seed: int, batches: int, jobs_a_run: int) -> list[list[Cell]]:
-    """Runs of 1 to `2 * jobs_a_run - 1` jobs, each struck at a step of its own; `batches` jobs together."""
+def waves_of(seed: int, batches: int, jobs_a_run: int, runs_a_wave: int = 10) -> list[list[Cell]]:
+    """Runs of 1 to `2 * jobs_a_run - 1` jobs, each struck at a step of its own; `batches` jobs together. The runs of a
+    wave are under way at once.
+    """
     draw = random.Random(seed)
     waves: list[list[Cell]] = []
     left, number = batches, 0
@@ -29,7 +29,7 @@ def waves_of(seed: int, batches: int, jobs_a_run: int) -> list[list[Cell]]:
     while left:
         of_parts = list(itertools.islice(parts, PARTS_A_WAVE))
         waves.append([])
-        while left and len(waves[-1]) < AT_ONCE:
+        while left and len(waves[-1]) < runs_a_wave:
             fault = draw.choice(of_parts if draw.random() < PART_SHARE else OF_ONE_TASK)
             jobs = min(draw.randint(1, 2 * jobs_a_run - 1), left)
             waves[-1].append(_cell(draw, fault, number, jobs))
