@@ -1,7 +1,7 @@
-"""`python -m tests.faults.soak --seed N --batches N [--jobs-a-run N] [--runs-a-wave N]`: so many jobs at all vendors, in
-runs with faults drawn from the seed, while each tenth call to cluster and vendor fails. Exit code 1 for a row lost or paid for twice,
-anything left behind, memory that grows. A run that never came to the step where its fault waits, as a wait whose job
-had ended at the first look, is judged all the same, and counted as not struck.
+"""`python -m tests.faults.soak --seed N --batches N [--jobs-a-run N] [--runs-a-wave N]`: so many jobs at all vendors,
+in runs with faults drawn from the seed, while each tenth call to cluster and vendor fails. Exit code 1 for a row lost
+or paid for twice, anything left behind, memory that grows. A run that never came to the step where its fault waits, as
+a wait whose job had ended at the first look, is judged all the same, and counted as not struck.
 """
 
 from __future__ import annotations
