@@ -27,7 +27,8 @@ from tests.faults.witness import Witness
 
 PACE = "clock:40"
 """Long enough for each wait to be deferred, on a busy machine too."""
-IDLE_SECONDS = 150.0
+IDLE_SECONDS = 300.0
+"""A submission of twenty jobs takes minutes, while each tenth call fails, and no task changes its state meanwhile."""
 PARALLEL = "32"
 NIGHT = {
     "AIRFLOW__CORE__PARALLELISM": PARALLEL,

@@ -90,6 +90,8 @@ def play(
         if struck := [cell for cell in reached if cell.fault == fault]:
             strike(field, struck)
             say(f"{fault}: {len(struck)} runs")
+    for cell in set(cells) - set(reached):  # a run that comes to its step later would stand there for good
+        field.halts[cell].release()
     field.end(cells)
     field.calm(refuses=refuses)  # the witness asks the sandbox too
     verdicts = field.judge(cells, struck_at)
