@@ -38,7 +38,8 @@ class Played:
 
     @property
     def cell(self) -> tuple[object, ...]:
-        return self.vendor, self.fault, self.step, self.removed
+        """What makes it the same cell: a scenario stays one where its step is another than in an earlier version."""
+        return self.vendor, self.fault, "" if self.scenario else self.step, self.removed
 
     @property
     def word(self) -> str:

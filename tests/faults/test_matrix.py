@@ -36,6 +36,9 @@ def test_what_is_not_clean(wrong: Played) -> None:
 def test_a_cell_is_kept_as_it_was_played_last() -> None:
     again = replace(RED, problems=())
     assert with_new([RED, OK], [again]) == [again, OK]
+    moved = replace(GUARDED, step="after its answer")
+    moved_on = replace(moved, step="before the submission is noted")
+    assert with_new([moved], [moved_on]) == [moved_on], "one cell, at whatever step it strikes now"
 
 
 def test_the_page_is_made_from_the_cells_that_are_kept() -> None:
