@@ -12,12 +12,11 @@ from airflow.sdk import AssetAlias, TriggerRule
 
 from opensearch_batch.operators import AnswerStragglersOperator, CheckParityOperator, ReportOperator
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.tasks.ask_first import TASK_ID as APPROVE
 from opensearch_batch.tasks.ask_first import ask_first
 from opensearch_batch.tasks.assets import outlet_of
-from opensearch_batch.wiring.new_index import SWAP, NewIndex
+from opensearch_batch.wiring.new_index import NewIndex
 from opensearch_batch.wiring.rounds import Round, rounds_of
-from opensearch_batch.wiring.shape import Shape, pool_of, shape_of
+from opensearch_batch.wiring.shape import pool_of, shape_of
 from opensearch_batch.wiring.start import Start, start_of
 from opensearch_batch.wiring.writing import Writing
 
@@ -76,21 +75,25 @@ def batch_inference(
     ends = _ends(start, rounds, answers)
     late = [writing.of_stragglers(answer.output) for answer in answers if shape.vectors]
     chunks = [writing.of_chunks(ends)] if shape.chunks else []
-    written = [*reused, *(task for each in rounds for task in each.written), *late, *chunks]
-    gates: list[Any] = [_compare(start)] if shape.compares else []
-    report = _report(spec, shape, rounds, ends, written)
-    written >> report
+    written = [*reused, *(task for each in rounds for task in each.bundle.written), *late, *chunks]
+    compares = [_compare(start)] if shape.compares else []
+    gates: list[Any] = [*compares]
+    swaps: list[Any] = []
     if new:
         filled = [*written, *ends["landed"]] if chunks else written  # write_chunks succeeds with what has landed
-        over, swap = new.put_in_place(start.spec, start.plan, filled, gates)
-        swap >> report
+        over, swap = new.put_in_place(start.spec, start.plan, filled, compares)
         gates.append(over)
-    elif gates:
-        [start.model, *written] >> gates[0] >> report
+        swaps.append(swap)
+    elif compares:
+        [start.model, *written] >> compares[0]
+    asks: list[Any] = []
     if shape.asks:
         repairs = [each.prepared for each in rounds[1:]]
-        ask_first(start.prepare, [start.connector, *reused, *repairs, *answers, *late, *chunks, *gates])
+        before = [start.connector, *reused, *repairs, *answers, *late, *chunks, *gates]
+        asks.append(ask_first(start.prepare, before))
     start.prepare.output >> EmptyOperator(task_id="planned", doc_md=PLANNED)
+    report = _report(spec, rounds, ends, written, compared_by=compares, swapped_by=swaps, approved_by=asks)
+    [*written, *(swaps or compares)] >> report
     return report.output
 
 
@@ -112,7 +115,7 @@ def _ends(start: Start, rounds: Sequence[Round], answers: Sequence[AnswerStraggl
         "planned_by": start.prepare.task_id,
         "landed": [*(each.landed for each in rounds), *(answer.output for answer in answers)],
         "repaired_by": _repaired_by(rounds),
-        "answered_by": ANSWER if answers else "",
+        "answered_by": _id_of(answers),
     }
 
 
@@ -126,18 +129,24 @@ def _compare(start: Start) -> CheckParityOperator:
 
 
 def _report(
-    spec: BatchSpec | str, shape: Shape, rounds: Sequence[Round], ends: dict[str, Any], written: Sequence[Any]
+    spec: BatchSpec | str, rounds: Sequence[Round], ends: dict[str, Any], written: Sequence[Any], **one: Sequence[Any]
 ) -> ReportOperator:
+    """`one` are by argument the task that tells it, or none. Ids are asked of the tasks: called in a task group, they
+    begin with the group's.
+    """
     return ReportOperator(
         task_id="report",
         **ends,
         skip_without_plan=True,
-        submitted_by=[f"{each.group_id}.submit_batch" for each in rounds],
-        waited_by=[f"{each.group_id}.wait_for_batch" for each in rounds],
+        submitted_by=[task.task_id for each in rounds for task in each.bundle.submitted],
+        waited_by=[task.task_id for each in rounds for task in each.bundle.waited],
         written_by=[task.task_id for task in written],
-        compared_by=COMPARE if shape.compares else "",
-        swapped_by=SWAP if shape.beside else "",
-        approved_by=APPROVE if shape.asks else "",
+        **{name: _id_of(tasks) for name, tasks in one.items()},
         trigger_rule=TriggerRule.ALL_DONE,
         outlets=[outlet_of(spec.name) if isinstance(spec, BatchSpec) else AssetAlias("batch_inference")],
     )
+
+
+def _id_of(tasks: Sequence[Any]) -> str:
+    """The id of the only task; empty without one."""
+    return next((str(task.task_id) for task in tasks), "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow.sdk import TriggerRule, task_group
@@ -25,14 +25,24 @@ SKIPPED = "Skipped where no row is left that another try may answer: nothing is 
 NAMED: dict[str, Any] = {"map_index_template": INDEX_NAME}
 
 
+@dataclass
+class Bundle:
+    """The tasks of a mapped group, of each bundle the same; Airflow makes them when the group is expanded."""
+
+    submitted: list[SubmitBatchOperator] = field(default_factory=list)
+    waited: list[BatchSensor] = field(default_factory=list)
+    written: list[WriteBackOperator] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Round:
-    """A mapped group, the task that has prepared its shards, and what its bundles land and write."""
+    """A mapped group: the task that has prepared its shards, the tasks of its bundles, and what these land and write.
+    A task's id begins with the group in which the flow was called, if any, so the tasks themselves are named.
+    """
 
-    group_id: str
     prepared: PrepareInputOperator | PrepareRepairOperator
+    bundle: Bundle
     landed: Any
-    written: list[WriteBackOperator]
 
 
 def rounds_of(start: Start, shape: Shape, writing: Writing, pool: str | None) -> list[Round]:
@@ -68,23 +78,26 @@ class _BundleFlow:
     def round(
         self, group_id: str, prepared: PrepareInputOperator | PrepareRepairOperator, *, last: bool, tooltip: str = ""
     ) -> Round:
-        written: list[WriteBackOperator] = []
+        bundle = Bundle()
 
         @task_group(group_id=group_id, tooltip=tooltip)
         def each_bundle(shards: Any) -> Any:
-            fetched = self._fetch(self._outcomes(shards), last=last)
+            fetched = self._fetch(self._outcomes(shards, bundle), last=last)
             if self.shape.vectors:
-                written.append(self.writing.of_bundle(fetched, **NAMED))
+                bundle.written.append(self.writing.of_bundle(fetched, **NAMED))
             return fetched
 
-        return Round(group_id, prepared, each_bundle.expand(shards=prepared.output), written)
+        return Round(prepared, bundle, each_bundle.expand(shards=prepared.output))
 
-    def _outcomes(self, shards: Any) -> Any:
+    def _outcomes(self, shards: Any, bundle: Bundle) -> Any:
         """Submit the bundle and wait for its jobs."""
         spec, named = self.start.spec, {**NAMED, **self.passing}
         model_id = self.start.model.output
         submit = SubmitBatchOperator(task_id="submit_batch", spec=spec, model_id=model_id, shards=shards, **named)
-        return BatchSensor(task_id="wait_for_batch", spec=spec, jobs=submit.output, **named).output
+        wait = BatchSensor(task_id="wait_for_batch", spec=spec, jobs=submit.output, **named)
+        bundle.submitted.append(submit)
+        bundle.waited.append(wait)
+        return wait.output
 
     def _fetch(self, outcomes: Any, *, last: bool) -> Any:
         """Return what has landed; only a round that is not the last hands rows on to another."""
