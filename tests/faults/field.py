@@ -177,8 +177,8 @@ class Field:
 
 
 @contextmanager
-def field() -> Iterator[Field]:
-    """A stack whose Airflow has the probe in it, and the cells' DAGs."""
+def field(poll_seconds: float = 1) -> Iterator[Field]:
+    """A stack whose Airflow has the probe in it, and the cells' DAGs, whose waits ask so often."""
     with tempfile.TemporaryDirectory(prefix="opensearch-batch-faults-") as name:
         home = Path(name)
         shutil.copytree(Path(__file__).with_name("dags"), home / "dags")
@@ -187,7 +187,8 @@ def field() -> Iterator[Field]:
         shutil.copytree(CHECKOUT / "plugins", home / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
         steps = [step for vendor in VENDORS for step in steps_of(vendor)]
         control = Control(home / "control", steps, GUARDS)
-        settings = {**UNCHANGED_FILES, **LOADED_ONCE, **NIGHT, **control.settings}
+        asks = {"CELLS_POLL_SECONDS": str(poll_seconds)}
+        settings = {**UNCHANGED_FILES, **LOADED_ONCE, **NIGHT, **asks, **control.settings}
         with Stack(home / "home", dags=home / "dags", plugins=home / "plugins", settings=settings, pace=PACE) as stack:
             for vendor in VENDORS:
                 set_up(vendor, stack.sandbox_url)
