@@ -261,6 +261,9 @@ def test_more_chunks_than_the_index_takes_in_a_document_are_a_bad_row(index: Ind
     report = run.through()
     assert (report["bad_rows"], report["written"]["written"]) == (1, 2)
     assert "chunks" not in index.hits["long"]["_source"]
+    index.cluster.ok("PUT", f"/{index.name}/_settings", {"index.mapping.nested_objects.limit": 12})
+    assert chunked("night-3").through()["written"]["written"] == 1, "nobody has written it since"
+    assert len(chunks_of(index, "long")) == 12
 
 
 def test_a_document_too_large_for_a_request_is_refused_and_no_other(

@@ -154,6 +154,22 @@ def test_a_list_in_a_template_is_a_bad_row_that_is_told_once(index: Index, night
     assert night("night-3", input=skipping).through()["written"]["written"] == 1
 
 
+@pytest.mark.parametrize("limit", [{"max_bytes": 500}, {"max_tokens": 100}, {"max_enqueued_tokens": 100}])
+def test_a_document_too_large_for_a_shard_is_read_again_under_another_limit(
+    index: Index, night: Night, limit: dict[str, int]
+) -> None:
+    index.add({**articles(3), "long": {"body": "many words " * 100}})
+    skipping = {"bad_rows": "skip", "max_bad_fraction": 0.5}
+    run = night(input=skipping, limits=limit)
+    assert (run.through()["written"]["written"], run.plan["bad_rows"]) == (3, 1)
+    same = night("night-2", input=skipping, limits=limit)
+    same.prepare()
+    assert "bad_rows" not in same.plan, "it was not read"
+    raised = night("night-3", input=skipping, limits={name: 10 * most for name, most in limit.items()})
+    assert raised.through()["written"]["written"] == 1
+    assert index.vectors == {"a0", "a1", "a2", "long"}
+
+
 def test_a_text_field_may_have_any_name(index: Index, night: Night) -> None:
     named: dict[str, Any] = {"document": {"type": "text"}, "text_hash": {"type": "text"}}
     other = index.cluster.index("odd-names", fields={**FIELDS, **named})

@@ -28,3 +28,9 @@ def described(send: Send, name: str) -> dict[str, About]:
             raise
         return {}
     return found
+
+
+def mapping_limit(about: About, name: str) -> int | None:
+    """Return a limit as the index's settings state it, e.g. of "nested_objects"; None for the server's default."""
+    limit = about["settings"]["index"].get("mapping", {}).get(name, {}).get("limit")
+    return None if limit is None else int(limit)

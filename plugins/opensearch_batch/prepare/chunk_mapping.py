@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from opensearch_batch.cluster.described import mapping_limit
 from opensearch_batch.errors import SpecError
 from opensearch_batch.prepare.index_mapping import Described, body_at, field_at
 from opensearch_batch.prepare.vector_space import METHOD
@@ -91,8 +92,8 @@ def _not_nested(index: str, name: str, found: Mapping[str, Any] | None) -> str |
 
 
 def _limit(about: Mapping[str, Any], name: str, default: int) -> int:
-    said = about["settings"]["index"].get("mapping", {}).get(name, {}).get("limit", default)
-    return int(said)
+    limit = mapping_limit(about, name)
+    return default if limit is None else limit
 
 
 def _nested_fields(mapping: Mapping[str, Any]) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Any, Self
 
+from opensearch_batch.cluster.described import mapping_limit
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
@@ -40,7 +41,12 @@ class ChangedDocuments:
         sidecar: Sidecar | None = None
         if back and back.provenance_index:
             sidecar = open_sidecar(source.send, back.provenance_index, back.vector_field, source.states)
-        self.question = question_of(spec, source.queries, sidecar.uuid if sidecar else None)
+        self.question = question_of(
+            spec,
+            source.queries,
+            sidecar.uuid if sidecar else None,
+            [mapping_limit(about, "nested_objects") for about in source.described.values()],
+        )
         self._after = read_checkpoint(spec, self.question)
         self.provenance: Provenance | None = None
         if back and not (spec.dry_run and back.is_beside):  # a plan of an index without vectors

@@ -1,7 +1,7 @@
 """Checkpoint: how far a spec has read its index, shard by shard. The next run reads only documents written since.
 
-A checkpoint counts for the same question to the same index only: another query, model or text, or an index that was
-made again or restored, is read whole. It is an object below work_uri; where it is removed, the next run reads
+A checkpoint counts for the same question to the same index only: another query, model, text or bound, or an index that
+was made again or restored, is read whole. It is an object below work_uri; where it is removed, the next run reads
 everything, and still sends only what has changed.
 """
 
@@ -42,10 +42,15 @@ class Checkpoint(Value, frozen=True):
 VERSION = 1
 
 
-def question_of(spec: BatchSpec, queries: Sequence[Mapping[str, Any]], sidecar: str | None = None) -> str | None:
+def question_of(
+    spec: BatchSpec,
+    queries: Sequence[Mapping[str, Any]],
+    sidecar: str | None = None,
+    nested_objects: Sequence[int | None] = (),
+) -> str | None:
     """Name what a spec asks of its index, and of which model. `queries` are the spec's and those of an alias; `sidecar`
-    is the UUID of the index with the provenance. None for a query by the present time: documents come into it that
-    nobody has written.
+    is the UUID of the index with the provenance; `nested_objects` are the limits that the indices' settings state, None
+    where they state none. None for a query by the present time: documents come into it that nobody has written.
     """
     if any(_is_of_now(query) for query in queries):
         return None
@@ -54,11 +59,21 @@ def question_of(spec: BatchSpec, queries: Sequence[Mapping[str, Any]], sidecar: 
     asked += [read.too_long, read.max_text_tokens]
     asked += [wording.source] if isinstance(wording := wording_of(read), Template) else []
     asked += [read.chunks.model_dump()] if read.chunks else []
+    asked += _bounds(spec, nested_objects)
     target = [back.vector_field, back.provenance] if back else None
     if target and back and back.provenance_index:  # what was not looked for is not known to be absent
         target = [back.vector_field, back.provenance_index, sidecar or "", back.on_model_change]
     whole = orjson.dumps([asked, model.parameters, target], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(whole, digest_size=16).hexdigest()
+
+
+def _bounds(spec: BatchSpec, nested_objects: Sequence[int | None]) -> list[Any]:
+    """A document that was too large in one run may fit under the bounds of the next. Where there are none but the
+    vendor's and the server's, the question is that of earlier versions.
+    """
+    shard = [spec.limits.max_bytes, spec.limits.max_tokens, spec.limits.max_enqueued_tokens]
+    chunks = [*nested_objects] if spec.input.chunks else []
+    return [{"shard": shard, "chunks": chunks}] if any(shard) or any(chunks) else []
 
 
 def _is_of_now(value: Any) -> bool:
