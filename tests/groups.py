@@ -36,6 +36,7 @@ LONGEST_FIRST = {
     "tests/compose/test_rehearsal.py": "compose",
     "tests/e2e/test_approval.py": "a second stack",
     "tests/e2e/test_labels.py": "a second stack",
+    "tests/e2e/test_two_flows.py": "a second stack",
     "tests/e2e/test_stragglers.py": "a second stack",
     "tests/e2e/test_observed.py": "a second stack",
     "tests/e2e/test_pages.py": "a second stack",

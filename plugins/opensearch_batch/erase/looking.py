@@ -17,7 +17,7 @@ from opensearch_batch.erase.outputs import OutputFolder, folders_of, look_at_out
 from opensearch_batch.erase.proof import Place
 from opensearch_batch.erase.provider_files import ProviderFile, Wanted, look_at_provider
 from opensearch_batch.erase.row_names import RowNames, has_chunks, names_of
-from opensearch_batch.erase.work import RunFolder, by_run, look_at_work, provider_of
+from opensearch_batch.erase.work import RunFolder, by_run, ended, look_at_work, provider_of
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.store import ProviderStore
@@ -136,10 +136,12 @@ def _look_at_work(looked: Looked, named: list[tuple[str, Manifest]]) -> None:
             looked.work.append(folder)
             looked.places += folder.places()
             looked.hashes |= folder.hashes
-            if folder.has_ended(manifests):
-                looked.ended.append(folder)
-            elif not folder.notes and folder.key not in manifests:
-                looked.unknown.append(folder)
+    looked.ended = ended(looked.work, manifests)
+    looked.unknown = [
+        folder
+        for folder in looked.work
+        if folder not in looked.ended and not folder.notes and folder.key not in manifests
+    ]
 
 
 def _look_at_providers(

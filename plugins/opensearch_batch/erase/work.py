@@ -4,6 +4,7 @@ is removed whole, because nothing needs it; a run that has not ended would bring
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -70,21 +71,20 @@ class RunFolder:
         """Whether a preparation is under way, or was killed: it may have rows that no file has."""
         return any(not note.prepared for note in self.notes)
 
-    def has_ended(self, manifests: Mapping[str, Manifest]) -> bool:
-        """Whether all that was prepared has landed, by its notes, or by the manifests of this spec, by run name and by
-        key.
+    def has_ended(self, manifest: Manifest | None) -> bool:
+        """Whether all that was prepared has landed, by the notes, or by `manifest`, which can tell of one preparation
+        alone.
         """
         if self.may_have_more():
             return False
         if self.notes and all(note.landed for note in self.notes):
             return True
-        began = max((datetime.fromisoformat(note.began_at) for note in self.notes), default=None)
-        own = [manifests[name] for name in (self.run, self.key) if name in manifests]
-        return any(
+        if manifest is None or len(self.notes) > 1:
+            return False
+        return (
             manifest.report.all_landed
             and not manifest.report.unlanded
-            and (began is None or datetime.fromisoformat(manifest.written_at) >= began)
-            for manifest in own
+            and all(_time(manifest.written_at) >= _time(note.began_at) for note in self.notes)
         )
 
     def places(self) -> Iterator[Place]:
@@ -103,13 +103,32 @@ class RunFolder:
 
 
 def by_run(manifests: Iterable[tuple[str, Manifest]]) -> dict[str, Manifest]:
-    """Return manifests by the run's name and by the key in the manifest's own name; of several the newest."""
+    """Return manifests by the key in the manifest's own name, and those of a fetch by hand, whose keys are no folders',
+    by the run's name too; of several the newest.
+    """
     found: dict[str, Manifest] = {}
-    for name, manifest in sorted(manifests, key=lambda each: datetime.fromisoformat(each[1].written_at)):
+    for name, manifest in sorted(manifests, key=lambda each: _time(each[1].written_at)):
         found[name.removeprefix("manifest-").removesuffix(".json")] = manifest
-        if manifest.dag_id and manifest.run_id:
+        if manifest.dag_id and manifest.run_id and not manifest.spec:
             found[f"{manifest.dag_id}/{manifest.run_id}"] = manifest
     return found
+
+
+def ended(folders: Sequence[RunFolder], manifests: Mapping[str, Manifest]) -> list[RunFolder]:
+    """Return the folders of runs that have ended, by their notes and by the manifests as `by_run` returns them. A fetch
+    by hand tells of a run's only folder: of several it may have landed any.
+    """
+    runs = Counter(folder.run for folder in folders)
+
+    def has_ended(folder: RunFolder) -> bool:
+        by_hand = manifests.get(folder.run) if runs[folder.run] == 1 else None
+        return folder.has_ended(manifests.get(folder.key, by_hand))
+
+    return [folder for folder in folders if has_ended(folder)]
+
+
+def _time(iso: str) -> datetime:
+    return datetime.fromisoformat(iso)
 
 
 def look_at_work(
@@ -134,7 +153,7 @@ def look_at_work(
         if notes and not ours and key not in known:
             continue
         made = RunFolder(folder, ours)
-        manifest = known.get(made.run) or known.get(key)
+        manifest = known.get(key) or known.get(made.run)
         sent_to = provider_of(manifest, provider) if manifest else provider
         others = {part for part, note in notes.items() if note.spec != spec_name}
         for part in ["", *(part for part in parts if part not in others)]:

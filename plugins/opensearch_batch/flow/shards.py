@@ -66,6 +66,11 @@ class Shard(Value, frozen=True):
         """The folder shared by all shards of a run, with a folder in it for every preparation."""
         return self.uri.rsplit("/", 2)[0]
 
+    @property
+    def run_key(self) -> str:
+        """The key of the run's files, which names the folder."""
+        return self.run_folder.rsplit("/", 1)[-1]
+
     def handed_on_uri(self, job_key: str) -> str:
         """URI of the rows left to a repair round by the shard's job. No preparation removes the object: while the
         object exists, the shard must not submit the rows again.

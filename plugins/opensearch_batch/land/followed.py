@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
-from opensearch_batch.land.manifest import Manifest, as_json, decoded
+from opensearch_batch.land.manifest import Manifest, NamedReport, as_json, decoded
 from opensearch_batch.storage import size_of, write_object
 
 FOLLOWED = "manifest.json"
@@ -16,7 +16,7 @@ class _File(msgspec.Struct, frozen=True):
     uri: str
 
 
-class _Report(msgspec.Struct, frozen=True):
+class _Report(NamedReport, frozen=True):
     answered: int
 
 
@@ -28,9 +28,6 @@ class Followed(msgspec.Struct, frozen=True):
     written_at: str
     dag_id: str | None = None
     run_id: str | None = None
-
-    def is_of(self, manifest: Manifest) -> bool:
-        return (self.dag_id, self.run_id) == (manifest.dag_id, manifest.run_id)
 
 
 def followed_uri(manifest_uri: str) -> str:
@@ -52,10 +49,9 @@ def landed_less(before: Followed | None, manifest: Manifest) -> str | None:
     """Return why manifest.json does not move to a complete run; None where it does. A run always replaces its own
     earlier try.
     """
-    answered = manifest.report.answered
-    if before is None or before.is_of(manifest) or answered >= before.report.answered:
+    answered, own = manifest.report.answered, manifest.report.manifest
+    if before is None or before.report.is_at(own) or answered >= before.report.answered:
         return None
-    own = manifest.report.manifest
     return (
         f"this run answered {answered} rows, and {_kept(before, own)}. Where fewer rows are right, e.g. "
         f"because rows were deleted, set output.may_shrink, or copy {own} over {followed_uri(own)}"

@@ -109,19 +109,27 @@ def read_manifest(uri: str) -> Manifest:
     return decoded(uri, Manifest)
 
 
-def landed_before(uri: str, dag_id: str, run_id: str) -> bool:
-    """Tell whether an earlier try landed every shard of the run, repair rounds included, by the manifest at `uri`."""
+def landed_before(uri: str, own_uri: str) -> bool:
+    """Tell whether an earlier try landed every shard, repair rounds included, by the manifest at `uri`: the run's own,
+    at `own_uri`, or the one that readers follow.
+    """
     if size_of(uri) is None:
         return False
-    earlier = decoded(uri, _Run)
-    return earlier == _Run(dag_id, run_id) and read_manifest(uri).report.all_landed
+    return decoded(uri, _Named).report.is_at(own_uri) and read_manifest(uri).report.all_landed
 
 
-class _Run(msgspec.Struct):
-    """The run of a manifest, readable in every version."""
+class NamedReport(msgspec.Struct, frozen=True):
+    """Where a manifest was written, in the version of any."""
 
-    dag_id: str | None = None
-    run_id: str | None = None
+    manifest: str
+
+    def is_at(self, uri: str) -> bool:
+        """By the name alone, which no other run has: a folder may have been copied or mounted elsewhere."""
+        return self.manifest.rsplit("/", 1)[-1] == uri.rsplit("/", 1)[-1]
+
+
+class _Named(msgspec.Struct, frozen=True):
+    report: NamedReport
 
 
 def decoded(uri: str, kind: type[T]) -> T:

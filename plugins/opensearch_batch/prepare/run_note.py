@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,8 +12,9 @@ from msgspec.structs import replace
 
 from opensearch_batch.errors import InputError
 from opensearch_batch.flow.values import Value
-from opensearch_batch.storage import exists, open_binary, write_object
+from opensearch_batch.storage import exists, names_in, open_binary, write_object
 
+SHARD = re.compile(r"shard-\d+\.jsonl")
 FILE = "run.json"
 """In the folder of a preparation, written before anything else."""
 
@@ -32,6 +35,15 @@ class RunNote(Value, frozen=True):
 def preparation_folder(work_uri: str, run_key: str, task: str) -> str:
     """Return the URI of the folder in which a task of a run prepares; `task` is `instance` of the task."""
     return f"{work_uri}/{run_key}/{task}"
+
+
+def whole_preparations(shard_uris: Iterable[str]) -> list[str]:
+    """Return the folders of preparations of which `shard_uris` has every shard."""
+    folders: dict[str, set[str]] = {}
+    for uri in shard_uris:
+        folder, _, name = uri.rpartition("/")
+        folders.setdefault(folder, set()).add(name)
+    return [folder for folder, names in folders.items() if names >= set(filter(SHARD.fullmatch, names_in(folder)))]
 
 
 def note_of(spec_name: str, run_name: str, run_key: str) -> RunNote:

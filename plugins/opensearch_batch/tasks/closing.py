@@ -53,10 +53,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PREPARE = "prepare_input"
+"""The task of batch_inference that prepares."""
+
 
 def run_key(dag_id: str, run_id: str, instance: str = "") -> str:
     """Name a run's files, alike for every try and every clear; `instance` tells chains in one DAG apart."""
     return hashlib.sha256(f"{dag_id}|{run_id}|{instance}".encode()).hexdigest()[:10]
+
+
+def key_of_flow(dag_id: str, run_id: str, prepared_by: str) -> str:
+    """Name the files of a run's flow by the task instance that prepares it. A flow at the top of its DAG has the key
+    of the run alone, as its files have in earlier versions.
+    """
+    return run_key(dag_id, run_id, "" if prepared_by == PREPARE else prepared_by)
 
 
 def run_name(context: Context) -> str:
@@ -114,21 +124,22 @@ def close_run(
     *,
     max_failed_fraction: float,
     may_shrink: bool = False,
-    prepared_in: str = "",
+    prepared_in: Sequence[str] = (),
 ) -> Report:
     """Write the run's manifest, then judge the run: a run that is complete becomes the one that readers follow. The
-    note in the folder `prepared_in` says then that all has landed.
+    notes in the folders `prepared_in` say then that all has landed.
 
     Raise Terminal for a hole, or for more failed rows than allowed. The manifest of an earlier try that landed every
     shard stands where a task has failed in this one.
     """
     report = _reported(plan, ends, manifest_uri(output_uri, plan.run_key))
     failed = failed_before(context)[:NAMED]
-    _refuse_instead_of_earlier(report, failed, context["dag_run"])
+    _refuse_instead_of_earlier(report, failed)
     manifest = _manifest(report, ends, spec, context["dag_run"])
     write_manifest(manifest)
-    if prepared_in and report.all_landed and not report.unlanded:
-        _note_landed(prepared_in)
+    if report.all_landed and not report.unlanded:
+        for folder in prepared_in:
+            _note_landed(folder)
     _push(context, report, spec)
     before = followed_at(followed_uri(report.manifest))
     remove_strays(manifest, plan.run_key, [entry.uri for entry in before.files] if before else ())
@@ -167,10 +178,10 @@ def _reported(plan: Plan, ends: Ends, manifest: str) -> Report:
     )
 
 
-def _refuse_instead_of_earlier(report: Report, failed: Sequence[str], run: Any) -> None:
+def _refuse_instead_of_earlier(report: Report, failed: Sequence[str]) -> None:
     """`failed` names the failed tasks."""
     uris = (report.manifest, followed_uri(report.manifest))
-    if failed and any(landed_before(uri, run.dag_id, run.run_id) for uri in uris):
+    if failed and any(landed_before(uri, report.manifest) for uri in uris):
         raise Terminal(
             f"{', '.join(failed)} failed in this try, see the log there. What an earlier try landed stays as it is, "
             f"with its manifest {report.manifest}"

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from msgspec import UNSET
 
 from opensearch_batch.errors import SpecError, Terminal
-from opensearch_batch.prepare.run_note import preparation_folder
+from opensearch_batch.prepare.run_note import preparation_folder, whole_preparations
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
 from opensearch_batch.tasks.closing import (
@@ -104,7 +104,7 @@ class FetchOutputOperator(BatchOperator):
         ti = context["ti"]
         if self.final and ti.map_index is not None and ti.map_index >= 0:
             raise SpecError("a mapped fetch is one of several: give it final=False, and a ReportOperator after it")
-        key = run_key(self.dag_id, context["dag_run"].run_id, instance(ti) if self.final else "")
+        own_key = run_key(self.dag_id, context["dag_run"].run_id, instance(ti) if self.final else "")
         store = open_provider_store(settings)
         outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
         connect([output_uri, *(outcome.job.shard.uri for outcome in outcomes if outcome.job.shard)])
@@ -114,16 +114,24 @@ class FetchOutputOperator(BatchOperator):
         def landed_of(outcome: Outcome) -> Landed:
             repair = self.repair and (spec is None or outcome.job.round < spec.limits.repair_rounds)
             repair = repair or answers_stragglers or (self.stragglers and _was_asked_online(outcome.job))
+            shard = outcome.job.shard
+            key = shard.run_key if shard and not self.final else own_key
             return land(outcome, store, vendor, output_uri, key, output_format, repair=repair)
 
         landed = side_by_side(landed_of, outcomes, lambda outcome: outcome.job.name)
         time_landing(context, outcomes)
         report = None
         if self.final:
-            plan, shrink = landed_plan(landed, key), bool(spec and spec.output.may_shrink)
-            ends = Ends(landed=landed, bad=land_bad_rows(bad_rows_beside(landed), output_uri, key))
-            limit = self.max_failed_fraction
-            report = close_run(context, plan, ends, output_uri, {}, max_failed_fraction=limit, may_shrink=shrink)
+            report = close_run(
+                context,
+                landed_plan(landed, own_key),
+                Ends(landed=landed, bad=land_bad_rows(bad_rows_beside(landed), output_uri, own_key)),
+                output_uri,
+                {},
+                max_failed_fraction=self.max_failed_fraction,
+                may_shrink=bool(spec and spec.output.may_shrink),
+                prepared_in=whole_preparations(part.job.shard.uri for part in landed if part.job.shard),
+            )
         self.lineage = partial(of_fetch, way_of(context, settings), landed, output_uri)
         return Fetched(landed, report).to_dict()
 
@@ -219,7 +227,7 @@ class ReportOperator(BatchOperator):
             spec.to_dict(),
             max_failed_fraction=spec.limits.max_failed_fraction,
             may_shrink=spec.output.may_shrink or spec.write_back is not None,
-            prepared_in=preparation_folder(spec.work_uri, plan.run_key, self.planned_by),
+            prepared_in=[preparation_folder(spec.work_uri, plan.run_key, self.planned_by)],
         )
         is_beside = spec.write_back is not None and spec.write_back.is_beside
         if report.written and not is_beside and plan.indices and plan.question and spec.input.max_records is None:

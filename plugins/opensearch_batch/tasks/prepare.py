@@ -29,7 +29,7 @@ from opensearch_batch.tasks.before_paying import (
 )
 from opensearch_batch.tasks.beside import SwapAliasOperator
 from opensearch_batch.tasks.check_parity import CheckParityOperator
-from opensearch_batch.tasks.closing import instance, run_key, run_name
+from opensearch_batch.tasks.closing import instance, key_of_flow, run_name
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
@@ -143,7 +143,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         spec = spec.resolve(**placeholders(context, spec.input.partition_format))
         refuse_local_work(spec)
         ti = context["ti"]
-        key = run_key(self.dag_id, context["dag_run"].run_id)
+        key = key_of_flow(self.dag_id, context["dag_run"].run_id, instance(ti))
         folder = preparation_folder(spec.work_uri, key, instance(ti))
         self._check(spec, key, by_hand=settings.spec is None)
         plan, bundles = prepare(spec, key, folder, run_name(context))

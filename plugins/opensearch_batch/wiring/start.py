@@ -9,6 +9,7 @@ from airflow.sdk import XComArg, literal
 
 from opensearch_batch.operators import CreateConnectorOperator, PrepareInputOperator, RegisterModelOperator
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.tasks.closing import PREPARE
 
 OF_ROWS = ("prompt", "template")
 """Templates of `input` that are filled in from each row."""
@@ -33,7 +34,7 @@ class Start:
 
 
 def start_of(spec: BatchSpec | str, input_uri: Any, overrides: Any) -> Start:
-    prepare = PrepareInputOperator(task_id="prepare_input", spec=given(spec), input_uri=input_uri, overrides=overrides)
+    prepare = PrepareInputOperator(task_id=PREPARE, spec=given(spec), input_uri=input_uri, overrides=overrides)
     resolved: Any = XComArg(prepare, key="spec")
     connector = CreateConnectorOperator(task_id="create_connector", spec=resolved)
     model = RegisterModelOperator(task_id="register_model", spec=resolved, connector_id=connector.output)
