@@ -24,21 +24,24 @@ class World:
     """Jobs by id with their status, shown alike by the list and by each look; counts what was asked."""
 
     def __init__(self) -> None:
+        self.lists_files = True
         self.status = {job.provider_job_id: "in_progress" for job in JOBS}
         self.asked = Counter[str]()
 
     async def ask(self, step: Ask | AskJobList) -> Any:
         if isinstance(step, AskJobList):
             self.asked["list"] += 1
-            return {id: self._document(id) for id in step.ids}
+            return {id: self._document(id, files=self.lists_files) for id in step.ids}
         assert isinstance(step, AskCluster)
         task_id = step.call.path.rpartition("/")[2]
         self.asked[task_id] += 1
         return {"state": "RUNNING", "remote_job": self._document(task_id.replace("task-", "batch_"))}
 
-    def _document(self, id: str) -> dict[str, Any]:
-        files = {"output_file_id": "file-o"} if self.status[id] == "completed" else {}
-        return {"id": id, "status": self.status[id], "created_at": 1000, **files}
+    def _document(self, id: str, *, files: bool = True) -> dict[str, Any]:
+        more: dict[str, Any] = {}
+        if self.status[id] == "completed":
+            more = {"output_file_id": "file-o"} if files else {"request_counts": {"total": 1, "completed": 1}}
+        return {"id": id, "status": self.status[id], "created_at": 1000, **more}
 
 
 @pytest.fixture
@@ -82,6 +85,14 @@ def test_an_end_is_looked_at_once_and_the_last_two_without_the_list(wait: Wait, 
     rounds(wait, 1)
     assert wait.outcomes is not None
     assert [outcome.state for outcome in wait.outcomes] == ["completed"] * 3 + ["failed"] * 2
+
+
+def test_a_list_that_names_no_files_holds_no_job_that_has_them(wait: Wait, world: World) -> None:
+    world.lists_files = False
+    world.status = dict.fromkeys(world.status, "completed")
+    rounds(wait, 1)
+    assert wait.outcomes is not None
+    assert world.asked == {"list": 1} | {job.task_id: 1 for job in JOBS}
 
 
 def test_a_bundle_without_jobs_has_ended(world: World) -> None:

@@ -10,9 +10,11 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from opensearch_batch import clean_provider
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.providers.cohere import store as cohere_datasets
+from opensearch_batch.tasks import wait_trigger
 from stack.vendors import ask_for
 from tests.sandbox.bench import ML, Server, first_event, rows_of
 from tests.sandbox.test_admission import stored
+from tests.vendors.test_replaced_key import trigger_of
 from tests.vendors.vendors import Scene
 
 ROWS = 250
@@ -60,6 +62,21 @@ def test_an_answer_that_comes_late_is_waited_for(scene: Scene, server: Server) -
     (job,) = scene.submit(bundles, settle_seconds=2.0, retries=3)
     assert scene.report(scene.fetch(scene.wait([job])))["answered"] == 120
     assert len(scene.vendor.jobs(server)) == 1
+
+
+def test_all_jobs_that_have_ended_are_told_at_one_look(
+    scene: Scene, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of the vendor's may tell less of a job than the job's own document."""
+
+    def pause(*_: object) -> float:
+        raise AssertionError("a job that has ended is waited for")
+
+    jobs = scene.submit(scene.ready(rows_of(500), max_requests=100))
+    assert len(scene.wait(jobs)) == 5
+    monkeypatch.setattr(wait_trigger, "pause_seconds", pause)
+    event = first_event(trigger_of(scene, jobs))
+    assert [each["state"] for each in event["outcomes"]] == ["completed"] * 5
 
 
 def test_a_worker_killed_after_the_submit_finds_its_job(scene: Scene, server: Server) -> None:

@@ -94,8 +94,8 @@ class Wait:
         """Return the jobs to look at singly, with the look; note the list's word on the rest.
 
         An end in the list counts only after a look at the job: the Outcome comes from the single look, and the look
-        corrects the cluster's record. Jobs missing from the list get a look, and of the running jobs a single job, in
-        turn.
+        corrects the cluster's record. So it is with an end without files: a list may tell less of a job than a look.
+        Jobs missing from the list get a look, and of the running jobs a single job, in turn.
         """
         if self.job_list is None or len(left) < SEVERAL:
             return [(job, look(job, self.vendor, self.told)) for job in left]
@@ -112,7 +112,7 @@ class Wait:
             listed = self._listed(walk.found.get(job.provider_job_id))
             if listed is None:
                 singly.append((job, look(job, self.vendor, self.told)))
-            elif ended(listed):
+            elif ended(listed) or listed.state == "settling":
                 singly.append((job, confirm(job, self.vendor, self.told)))
             else:
                 running[job.provider_job_id] = (job, listed)
