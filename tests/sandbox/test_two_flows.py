@@ -95,11 +95,13 @@ def test_an_erasure_waits_for_the_flow_that_has_not_ended(
     assert not provider_has(server, SECRET)
 
 
-def by_hand(run: Run, model_id: str, name: str, rows: list[dict[str, Any]]) -> tuple[dict[str, Any], Any]:
+def by_hand(
+    run: Run, model_id: str, table: str, rows: list[dict[str, Any]], **settings: Any
+) -> tuple[dict[str, Any], Any]:
     """A spec, and the outcomes of its run, which a fetch by hand closes."""
-    spec = spec_of(run, run.write(rows, f"{name}.jsonl"), output={"uri": f"file://{run.out}"})
-    shards = run.execute(PrepareInputOperator(task_id=f"prepare_{name}", spec=spec, dag=run.dag))
-    return spec, run.wait(run.submit(model_id, shards, spec=run.xcoms[f"prepare_{name}", "spec"]))
+    spec = spec_of(run, run.write(rows, f"{table}.jsonl"), output={"uri": f"file://{run.out}"}, **settings)
+    shards = run.execute(PrepareInputOperator(task_id=f"prepare_{table}", spec=spec, dag=run.dag))
+    return spec, run.wait(run.submit(model_id, shards, spec=run.xcoms[f"prepare_{table}", "spec"]))
 
 
 def test_a_run_by_hand_has_ended_without_its_manifest_too(run: Run, model_id: str, tmp_path: Path) -> None:
@@ -135,3 +137,24 @@ def test_a_fetch_by_hand_of_some_shards_leaves_the_run_open(run: Run, model_id: 
     run.fetch(run.wait(run.submit(model_id, [[first], [second]])), task_id="fetch_all")
     notes = [json.loads(path.read_bytes()) for path in tmp_path.rglob("run.json")]
     assert [note["landed"] for note in notes] == [True]
+
+
+def test_a_fetch_by_hand_of_some_shards_has_not_ended_the_run(run: Run, model_id: str, tmp_path: Path) -> None:
+    spec = spec_of(run, run.write(with_person()), output={"uri": f"file://{run.out}"}, limits={"max_requests": 20})
+    [first], [second] = run.execute(PrepareInputOperator(task_id="prepare", spec=spec, dag=run.dag))
+    run.fetch(run.wait(run.submit(model_id, [[first]])), task_id="fetch_one")
+    later = run.wait(run.submit(model_id, [[second]]))
+    with pytest.raises(AirflowFailException, match="not ended, and landing would bring these rows back"):
+        erase(tmp_path, spec)
+    run.fetch(later, task_id="fetch_other")
+    assert erase(tmp_path, spec, "again")["state"] == "erased"
+
+
+def test_a_fetch_by_hand_speaks_for_no_other_spec(run: Run, model_id: str, tmp_path: Path) -> None:
+    _, first = by_hand(run, model_id, "one", rows_of(21), name="other")
+    spec, second = by_hand(run, model_id, "two", with_person())
+    run.fetch(first, task_id="fetch_one")
+    with pytest.raises(AirflowFailException, match="not ended, and landing would bring these rows back"):
+        erase(tmp_path, spec)
+    run.fetch(second, task_id="fetch_two")
+    assert erase(tmp_path, spec, "again")["state"] == "erased"

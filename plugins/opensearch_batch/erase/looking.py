@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,15 @@ from opensearch_batch.erase.outputs import OutputFolder, folders_of, look_at_out
 from opensearch_batch.erase.proof import Place
 from opensearch_batch.erase.provider_files import ProviderFile, Wanted, look_at_provider
 from opensearch_batch.erase.row_names import RowNames, has_chunks, names_of
-from opensearch_batch.erase.work import RunFolder, by_run, ended, look_at_work, provider_of
+from opensearch_batch.erase.work import (
+    RunFolder,
+    by_run,
+    ended,
+    look_at_work,
+    made_by_hand,
+    preparations,
+    provider_of,
+)
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.providers.store import ProviderStore
@@ -131,12 +140,17 @@ def _specs(named: Iterable[tuple[str, Manifest]]) -> Iterator[BatchSpec]:
 def _look_at_work(looked: Looked, named: list[tuple[str, Manifest]]) -> None:
     spec, manifests = looked.specs[0], by_run(named)
     provider = providers.get(spec.model.provider)
-    for uri in sorted({each.work_uri.rstrip("/") for each in looked.specs if ANY not in each.work_uri}):
+    uris = sorted({each.work_uri.rstrip("/") for each in looked.specs if ANY not in each.work_uri})
+    for uri in uris:
         for folder in look_at_work(uri, spec.name, manifests, looked.names, provider, hash_of_model(spec)):
             looked.work.append(folder)
             looked.places += folder.places()
             looked.hashes |= folder.hashes
-    looked.ended = ended(looked.work, manifests)
+    by_hand = made_by_hand(manifest for _, manifest in named)
+    prepared = Counter[str]()
+    for uri in uris if by_hand else ():
+        prepared += preparations(uri)
+    looked.ended = ended(looked.work, manifests, by_hand, prepared)
     looked.unknown = [
         folder
         for folder in looked.work

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 import msgspec
 import orjson
@@ -44,7 +46,7 @@ class WorkFile:
 @dataclass
 class RunFolder:
     """The files of a run. `notes` are empty for a folder that no preparation of this version made. `names` are requests
-    with a wanted row, and `hashes` the hashes of the rows' texts.
+    with a wanted row, and `hashes` the hashes of the rows' texts. `shards` counts the shards' files by index.
     """
 
     uri: str
@@ -53,6 +55,7 @@ class RunFolder:
     begun: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     hashes: set[str] = field(default_factory=set)
+    shards: Counter[int] = field(default_factory=Counter)
 
     @property
     def key(self) -> str:
@@ -71,16 +74,22 @@ class RunFolder:
         """Whether a preparation is under way, or was killed: it may have rows that no file has."""
         return any(not note.prepared for note in self.notes)
 
-    def has_ended(self, manifest: Manifest | None) -> bool:
-        """Whether all that was prepared has landed, by the notes, or by `manifest`, which can tell of one preparation
-        alone.
+    def has_ended(self, manifest: Manifest | None, by_hand: Sequence[Manifest] = ()) -> bool:
+        """Whether all that was prepared has landed: by the notes, or by manifests, which can tell of one preparation
+        alone. `manifest` is the run's own; those of fetches `by_hand` tell together, each of the shards that it landed.
         """
         if self.may_have_more():
             return False
         if self.notes and all(note.landed for note in self.notes):
             return True
-        if manifest is None or len(self.notes) > 1:
+        if len(self.notes) > 1:
             return False
+        if manifest is not None:
+            return self._is_told_by(manifest)
+        landed = [_shards_of(each) for each in by_hand if self._is_told_by(each)]
+        return bool(landed) and self.shards <= reduce(or_, landed)
+
+    def _is_told_by(self, manifest: Manifest) -> bool:
         return (
             manifest.report.all_landed
             and not manifest.report.unlanded
@@ -114,17 +123,40 @@ def by_run(manifests: Iterable[tuple[str, Manifest]]) -> dict[str, Manifest]:
     return found
 
 
-def ended(folders: Sequence[RunFolder], manifests: Mapping[str, Manifest]) -> list[RunFolder]:
-    """Return the folders of runs that have ended, by their notes and by the manifests as `by_run` returns them. A fetch
-    by hand tells of a run's only folder: of several it may have landed any.
+def made_by_hand(manifests: Iterable[Manifest]) -> dict[str, list[Manifest]]:
+    """Return the manifests of fetches by hand, by the run's name."""
+    found: dict[str, list[Manifest]] = {}
+    for manifest in manifests:
+        if manifest.dag_id and manifest.run_id and not manifest.spec:
+            found.setdefault(f"{manifest.dag_id}/{manifest.run_id}", []).append(manifest)
+    return found
+
+
+def ended(
+    folders: Sequence[RunFolder],
+    manifests: Mapping[str, Manifest],
+    by_hand: Mapping[str, Sequence[Manifest]],
+    prepared: Mapping[str, int],
+) -> list[RunFolder]:
+    """Return the folders of runs that have ended, by their notes, by the manifests as `by_run` returns them, and by
+    those that were `made_by_hand`. These tell of a run's only preparation: of several, of other specs too, they may be
+    of any. `prepared` counts a run's preparations.
     """
-    runs = Counter(folder.run for folder in folders)
 
     def has_ended(folder: RunFolder) -> bool:
-        by_hand = manifests.get(folder.run) if runs[folder.run] == 1 else None
-        return folder.has_ended(manifests.get(folder.key, by_hand))
+        told = by_hand.get(folder.run, ()) if prepared.get(folder.run) == 1 else ()
+        return folder.has_ended(manifests.get(folder.key), told)
 
     return [folder for folder in folders if has_ended(folder)]
+
+
+def preparations(work_uri: str) -> Counter[str]:
+    """Count the preparations below work_uri by the run's name, whatever their specs."""
+    return Counter(note.run for _, _, notes in _folders(work_uri) for note in notes.values())
+
+
+def _shards_of(manifest: Manifest) -> Counter[int]:
+    return Counter(job.shard for job in manifest.report.jobs if job.shard is not None)
 
 
 def _time(iso: str) -> datetime:
@@ -142,13 +174,8 @@ def look_at_work(
     """Yield the folders of this spec's runs, and those that nobody knows the spec of; `known` are this spec's
     manifests, as `by_run` returns them. `provider` and `model` (a model_hash) are the spec's.
     """
-    for key in sorted(names_in(work_uri)):
-        if not key or key.startswith(".") or key in NO_RUN:
-            continue
+    for key, parts, notes in _folders(work_uri):
         folder = f"{work_uri}/{key}"
-        inside = [name for name in names_in(folder) if name]
-        parts = [name for name in inside if not name.endswith(OBJECTS)]
-        notes = {part: read_note(f"{folder}/{part}") for part in parts if FILE in names_in(f"{folder}/{part}")}
         ours = [note for note in notes.values() if note.spec == spec_name]
         if notes and not ours and key not in known:
             continue
@@ -159,6 +186,17 @@ def look_at_work(
         for part in ["", *(part for part in parts if part not in others)]:
             _look_at_part(made, f"{folder}/{part}" if part else folder, names.of(manifest), sent_to, model)
         yield made
+
+
+def _folders(work_uri: str) -> Iterator[tuple[str, list[str], dict[str, RunNote]]]:
+    """Yield the folder of each run: its key, what is in it beside files, and the notes there."""
+    for key in sorted(names_in(work_uri)):
+        if not key or key.startswith(".") or key in NO_RUN:
+            continue
+        folder = f"{work_uri}/{key}"
+        parts = [name for name in names_in(folder) if name and not name.endswith(OBJECTS)]
+        notes = {part: read_note(f"{folder}/{part}") for part in parts if FILE in names_in(f"{folder}/{part}")}
+        yield key, parts, notes
 
 
 def provider_of(manifest: Manifest, default: Provider) -> Provider:
@@ -180,6 +218,7 @@ def _look_at_part(made: RunFolder, folder: str, wanted: RowNames, provider: Prov
         ]
         if name.startswith("shard-"):
             made.files.append(_shard(made, uri, beside, wanted, provider, model))
+            made.shards[int(name.removeprefix("shard-").removesuffix(LINES))] += 1
         else:
             made.files.append(_rows(uri, wanted))
 
