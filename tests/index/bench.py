@@ -119,12 +119,15 @@ def articles(count: int, begin: int = 0) -> dict[str, dict[str, Any]]:
 
 @dataclass
 class Fill:
-    """The tasks of a run that fills an index, by the operators themselves. `between` runs while the batch is out."""
+    """The tasks of a run that fills an index, by the operators themselves. `between` runs while the batch is out.
+    `prepared_by` tells a flow from others of its run.
+    """
 
     run: Run
     index: Index
     model_id: str
     settings: dict[str, Any] = field(default_factory=dict)
+    prepared_by: str = "prepare_input"
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -148,11 +151,11 @@ class Fill:
 
     def prepare(self) -> Any:
         dag = DAG("by_hand", schedule=None)
-        return self.run.execute(PrepareInputOperator(task_id="prepare", spec=self.spec, dag=dag))
+        return self.run.execute(PrepareInputOperator(task_id=self.prepared_by, spec=self.spec, dag=dag))
 
     @property
     def plan(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.run.xcoms["prepare", "plan"]
+        found: dict[str, Any] = self.run.xcoms[self.prepared_by, "plan"]
         return found
 
     def land(self, shards: Any) -> Any:
@@ -167,7 +170,7 @@ class Fill:
     def report(self, landed: Any) -> dict[str, Any]:
         operator = ReportOperator(
             task_id="report",
-            planned_by="prepare",
+            planned_by=self.prepared_by,
             landed=[landed] if landed else [],
             written_by=["write_back", "write_reused", "write_chunks"],
             compared_by="check_parity",
@@ -187,7 +190,7 @@ class Fill:
         return found
 
     def write_chunks(self, landed: Any) -> list[dict[str, Any]]:
-        operator = WriteChunksOperator(task_id="write_chunks", planned_by="prepare", landed=[landed])
+        operator = WriteChunksOperator(task_id="write_chunks", planned_by=self.prepared_by, landed=[landed])
         found: list[dict[str, Any]] = self.run.execute(operator)
         return found
 

@@ -52,7 +52,7 @@ class Beside(Fill):
 
     @property
     def resolved(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.run.xcoms["prepare", "spec"]
+        found: dict[str, Any] = self.run.xcoms["prepare_input", "spec"]
         return found
 
     @property
@@ -75,7 +75,9 @@ class Beside(Fill):
 
     def prepare(self) -> Any:
         dag = DAG("by_hand", schedule=None)
-        return self.run.execute(PrepareInputOperator(task_id="prepare", spec=self.spec, overrides=self.made, dag=dag))
+        return self.run.execute(
+            PrepareInputOperator(task_id="prepare_input", spec=self.spec, overrides=self.made, dag=dag)
+        )
 
     def write(self, landed: Any) -> Any:
         return self.run.execute(
@@ -86,7 +88,7 @@ class Beside(Fill):
 
     def write_chunks(self, landed: Any) -> Any:
         operator = WriteChunksOperator(
-            task_id="write_chunks", planned_by="prepare", landed=[landed], new_index=self.new
+            task_id="write_chunks", planned_by="prepare_input", landed=[landed], new_index=self.new
         )
         return self.run.execute(operator)
 
@@ -112,7 +114,7 @@ class Beside(Fill):
     def report(self, landed: Any) -> dict[str, Any]:
         operator = ReportOperator(
             task_id="report",
-            planned_by="prepare",
+            planned_by="prepare_input",
             landed=[landed] if landed else [],
             written_by=["write_back", "write_reused", "write_chunks"],
             swapped_by="swap",

@@ -18,7 +18,7 @@ ASKS = {"ask_above_usd": 0}
 
 
 def reject(run: Fill) -> None:
-    assert ask(run.run) is not None
+    assert ask(run.run, run.prepared_by) is not None
     assert answer(run.run, "Reject") == ["next"]
     with pytest.raises(AirflowSkipException, match="nothing was sent"):
         run.report(None)
@@ -53,7 +53,7 @@ def test_a_rejected_night_may_be_cleared_and_approved(index: Index, night: Night
     run = night(limits=ASKS)
     shards = run.prepare()
     reject(run)
-    assert ask(run.run) is not None
+    assert ask(run.run, run.prepared_by) is not None
     assert answer(run.run, "Approve") == []
     landed = run.land(shards)
     run.write(landed)

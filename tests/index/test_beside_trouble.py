@@ -199,7 +199,7 @@ def test_too_many_texts_without_a_vector_keep_the_alias_where_it_is(aliased: Ind
         run.report(landed)
     assert behind(aliased.cluster) == {aliased.name}
     run.settings["write_back"] = {"max_without_vector": 0.1}
-    run.run.xcoms["prepare", "spec"]["write_back"]["max_without_vector"] = 0.1
+    run.run.xcoms["prepare_input", "spec"]["write_back"]["max_without_vector"] = 0.1
     run.swap()
     assert behind(aliased.cluster) == {run.new_index.name}
 
@@ -246,11 +246,11 @@ def test_a_task_that_writes_and_knows_no_new_index_is_refused(aliased: Index, ch
     )
     jobs = len(server.ledger)
     with DAG("by_hand", schedule=None) as dag:
-        prepare = PrepareInputOperator(task_id="prepare", spec=run.spec, overrides=run.made)
+        prepare = PrepareInputOperator(task_id="prepare_input", spec=run.spec, overrides=run.made)
         write = WriteBackOperator(task_id="write_back", spec=run.spec, landed=[], plan={})
         swap = SwapAliasOperator(task_id="swap", spec=run.spec, new_index={}, carried_over={}, plan={})
         prepare >> write >> swap
-    assert dag.get_task("prepare") is prepare
+    assert dag.get_task("prepare_input") is prepare
     assert "needs new_index=" in refusal(lambda: run.run.execute(prepare))
     assert len(server.ledger) == jobs
 

@@ -73,6 +73,15 @@ def test_each_chunk_has_its_vector_its_place_and_its_hash(index: Index, chunked:
         assert hit["_source"]["chunks_provenance"]["run"] == "by_hand/night-1", name
 
 
+def test_chunks_tell_which_flow_of_a_run_has_written_them(index: Index, chunked: Chunked) -> None:
+    index.add(essays(1))
+    run = chunked()
+    run.prepared_by = "essays.prepare_input"
+    run.through()
+    [hit] = index.hits.values()
+    assert hit["_source"]["chunks_provenance"]["run"] == "by_hand/night-1/essays.prepare_input"
+
+
 def test_a_second_night_sends_nothing_and_writes_nothing(index: Index, chunked: Chunked, server: Server) -> None:
     index.add(essays(5))
     chunked().through()
@@ -346,7 +355,7 @@ def test_what_an_earlier_preparation_landed_is_left_out(index: Index, chunked: C
 
 
 def test_a_preparation_that_failed_leaves_nothing_to_write(index: Index, chunked: Chunked) -> None:
-    with pytest.raises(AirflowSkipException, match="prepare did not succeed"):
+    with pytest.raises(AirflowSkipException, match="prepare_input did not succeed"):
         chunked().write_chunks(None)
 
 

@@ -154,6 +154,25 @@ def test_a_list_in_a_template_is_a_bad_row_that_is_told_once(index: Index, night
     assert night("night-3", input=skipping).through()["written"]["written"] == 1
 
 
+@pytest.mark.parametrize("beside", [{}, {"provenance_index": "provenance"}])
+def test_two_flows_of_a_run_fill_one_index_and_neither_takes_the_others_vectors_for_its_own(
+    index: Index, night: Night, beside: dict[str, str]
+) -> None:
+    days = {"titles": "2026-01-01", "bodies": "2026-01-02"}
+    index.cluster.names += beside.values()
+    index.add({name: {**each, "day": days["titles"]} for name, each in articles(3).items()})
+    index.add({"late": {"body": "of the next day", "day": days["bodies"]}})
+    flows = {}
+    for name, day in days.items():
+        flows[name] = night(input={"query": {"term": {"day": day}}}, write_back=beside)
+        flows[name].prepared_by = f"{name}.prepare_input"
+    assert [flow.through()["written"]["written"] for flow in flows.values()] == [3, 1]
+    assert index.vectors == {"a0", "a1", "a2", "late"}
+    for name, own in {"titles": 3, "bodies": 1}.items():
+        with pytest.raises(AirflowFailException, match=f"this run has written {own} vectors"):
+            flows[name].prepare()
+
+
 @pytest.mark.parametrize("limit", [{"max_bytes": 500}, {"max_tokens": 100}, {"max_enqueued_tokens": 100}])
 def test_a_document_too_large_for_a_shard_is_read_again_under_another_limit(
     index: Index, night: Night, limit: dict[str, int]

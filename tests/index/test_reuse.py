@@ -273,7 +273,8 @@ def test_a_dry_run_counts_and_writes_nothing(paid_for: PaidFor, copy_of: CopyOf)
     paid_for(10)
     run = copy_of(12)
     spec = {**run.spec, "dry_run": True}
-    run.run.prepare(run.index.uri, spec=spec, model=None, model_parameters=None, input_uri=None, work_uri=None)
+    no_more: dict[str, Any] = dict.fromkeys(("model", "model_parameters", "input_uri", "work_uri"))
+    run.run.prepare(run.index.uri, task_id=run.prepared_by, spec=spec, **no_more)
     assert (run.plan["records"], run.plan["reused_rows"], "reused" in run.plan) == (2, 10, False)
     with pytest.raises(AirflowSkipException):
         run.write_reused()

@@ -319,7 +319,7 @@ def test_a_dry_run_makes_none(index: Index, dark: Night) -> None:
     index.add(articles(3))
     run = dark()
     dag = DAG("by_hand", schedule=None)
-    run.run.execute(PrepareInputOperator(task_id="prepare", spec={**run.spec, "dry_run": True}, dag=dag))
+    run.run.execute(PrepareInputOperator(task_id="prepare_input", spec={**run.spec, "dry_run": True}, dag=dag))
     assert run.plan["records"] == 3
     assert index.cluster.http.head(f"/{SIDECAR}").status_code == 404
 

@@ -38,7 +38,9 @@ def late(night: Night, server: Server) -> Callable[..., Any]:
         fetch = FetchOutputOperator(task_id="fetch", outcomes=outcomes, spec=fill.spec, final=False, stragglers=True)
         landed = run.execute(fetch)
         run.started_at = datetime.now(UTC) - timedelta(hours=2)
-        answer = AnswerStragglersOperator(task_id="answer", planned_by="prepare", landed=[landed], model_id=model_id)
+        answer = AnswerStragglersOperator(
+            task_id="answer", planned_by="prepare_input", landed=[landed], model_id=model_id
+        )
         answered = run.execute(answer)
         run.task_states["answer"] = "success"
         return fill, landed, answered
@@ -48,7 +50,7 @@ def late(night: Night, server: Server) -> Callable[..., Any]:
 
 def report_of(fill: Fill, *landed: Any, written_by: list[str]) -> Any:
     report = ReportOperator(
-        task_id="report", planned_by="prepare", landed=list(landed), answered_by="answer", written_by=written_by
+        task_id="report", planned_by="prepare_input", landed=list(landed), answered_by="answer", written_by=written_by
     )
     return fill.run.execute(report)
 
@@ -103,7 +105,7 @@ def test_chunks_of_both_are_written_with_their_document(cluster: Cluster, late: 
     chunks = landed["landed"][0]["records"]
     assert answered["landed"][0]["answered"] == chunks // 2
     writing = WriteChunksOperator(
-        task_id="write_chunks", planned_by="prepare", landed=[landed, answered], answered_by="answer"
+        task_id="write_chunks", planned_by="prepare_input", landed=[landed, answered], answered_by="answer"
     )
     fill.run.execute(writing)
     report = report_of(fill, landed, answered, written_by=["write_chunks"])

@@ -37,9 +37,9 @@ def questions() -> Iterator[list[Any]]:
         yield sent
 
 
-def operator() -> ApprovePlanOperator:
+def operator(planned_by: str = "prepare") -> ApprovePlanOperator:
     with DAG("by_hand", schedule=None):
-        approve = ApprovePlanOperator(task_id="approve", planned_by="prepare")
+        approve = ApprovePlanOperator(task_id="approve", planned_by=planned_by)
         approve >> EmptyOperator(task_id="next")
     return approve
 
@@ -55,11 +55,11 @@ class Question:
         return getattr(self.payload, name)
 
 
-def ask(run: Run) -> Any:
+def ask(run: Run, planned_by: str = "prepare") -> Any:
     """Return the question of the task's present try; None where the task asks nothing and succeeds."""
     with questions() as sent:
         try:
-            run.execute(operator())
+            run.execute(operator(planned_by))
         except TaskAwaitingInput as waiting:
             (question,) = sent
             return Question(question, waiting.timeout)

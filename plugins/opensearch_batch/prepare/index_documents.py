@@ -17,7 +17,7 @@ from opensearch_batch.sources.changed import ChangedDocuments
 from opensearch_batch.spec import BatchSpec
 
 
-def judged_documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDocuments:
+def judged_documents(spec: BatchSpec, asked: Asked, flow_name: str) -> ChangedDocuments:
     """Raise SpecError for an index that cannot be read or written as the spec says."""
     if not spec.dry_run:
         make_sidecar(spec)
@@ -31,7 +31,7 @@ def judged_documents(spec: BatchSpec, asked: Asked, run_name: str) -> ChangedDoc
             refuse_chunks(documents.described, spec.write_back, asked.dimensions, keep_text=chunks.keep_text)
         refuse_unwritable(documents.described, spec.write_back, asked.dimensions)
         say_doubts(documents.send, documents.described, spec, spec.write_back)
-        if run_name and not spec.dry_run and (before := documents.provenance.written_by(run_name)):
+        if flow_name and not spec.dry_run and (before := documents.provenance.written_by(flow_name)):
             raise Terminal(
                 f"this run has written {before} vectors into {spec.input.uri} before, or was about to, so its input "
                 "cannot be prepared again. Start a new run: it sends only what has no vector yet. Or clear write_back "

@@ -29,7 +29,8 @@ class Plan(Value, frozen=True):
     for (sources/checkpoint.py); unset where nothing but a whole read will do. `reused_rows` are answered on top, with
     vectors of earlier runs in the results file `reused`, which a dry run does not write. `twins` are rows on top with
     the text of a row to send, and get its answer. `images` go with the rows; each counts `image_tokens` among the
-    estimated tokens, and none where that is unset.
+    estimated tokens, and none where that is unset. `flow` tells the run's flow from others of its DAG; unset for one at
+    the top of the DAG, and in plans of earlier versions.
     """
 
     run_key: str
@@ -57,6 +58,7 @@ class Plan(Value, frozen=True):
     """Texts of the parity check at most, paid at the online price on top; unset without one."""
     images: int | UnsetType = UNSET
     image_tokens: int | UnsetType = UNSET
+    flow: str | UnsetType = UNSET
 
     @property
     def has_uncounted_images(self) -> bool:

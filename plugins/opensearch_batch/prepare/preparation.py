@@ -61,11 +61,13 @@ REUSED_FILE = "reused.jsonl"
 """In the folder of a preparation: rows with the vector of an earlier run, as lines of a results file."""
 
 
-def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> tuple[Plan, list[list[Shard]]]:
+def prepare(
+    spec: BatchSpec, run_key: str, folder: str, run_name: str = "", flow_name: str = ""
+) -> tuple[Plan, list[list[Shard]]]:
     """Write the shards into `folder`, emptied first, and return the plan with the bundles; a dry run writes nothing.
 
     Raise InputError for bad rows that the spec does not skip, BudgetExceeded, or SpecError; then no shard is left
-    behind. Raise Terminal for a run, by its name beside vectors, that has written into the index before: it would find
+    behind. Raise Terminal for a flow, by its name beside vectors, that has written into the index before: it would find
     its own documents unchanged, and lose what landed.
     """
     provider = providers.get(spec.model.provider)
@@ -77,7 +79,7 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
     try:
         if not spec.dry_run:
             write_note(folder, note)
-        made = _made(spec, limits, price, folder, run_key, run_name)
+        made = _made(spec, limits, price, folder, run_key, flow_name)
         plan = plan_of(spec, made, run_key, tariff, price)
         if not plan.records and not (made.reuse and made.reuse.count) and not spec.may_be_empty:
             found = "no rows" if made.documents or matches(spec.input.uri) else "matches no object"
@@ -94,7 +96,7 @@ def prepare(spec: BatchSpec, run_key: str, folder: str, run_name: str = "") -> t
 
 
 def _made(
-    spec: BatchSpec, limits: ShardLimits, price: MeanPrice | None, folder: str, run_key: str, run_name: str
+    spec: BatchSpec, limits: ShardLimits, price: MeanPrice | None, folder: str, run_key: str, flow_name: str
 ) -> Made:
     """Write the shards, and beside them the rows that are not sent; each request is added to `price`."""
     kept = "skip" in (spec.input.bad_rows, spec.input.too_long) and not spec.dry_run
@@ -107,7 +109,7 @@ def _made(
         parameters = parameters_of(spec, schema)
         if reuse and asked.vectors is False:
             raise SpecError(f"reuse copies vectors, and {spec.model.endpoint} answers with text")
-        documents = judged_documents(spec, asked, run_name) if spec.input.is_index else None
+        documents = judged_documents(spec, asked, flow_name) if spec.input.is_index else None
         included = _included(spec, reuse)
         with closing(_requests(spec, parameters, limits, bad, included, documents, reuse)) as requests:
             open_ids = opener(folder, ".ids.jsonl", spec.dry_run) if spec.model.texts_per_request > 1 else None

@@ -62,17 +62,22 @@ def run_key(dag_id: str, run_id: str, instance: str = "") -> str:
     return hashlib.sha256(f"{dag_id}|{run_id}|{instance}".encode()).hexdigest()[:10]
 
 
-def key_of_flow(dag_id: str, run_id: str, prepared_by: str) -> str:
-    """Name the files of a run's flow by the task instance that prepares it. A flow at the top of its DAG has the key
-    of the run alone, as its files have in earlier versions.
+def flow_of(prepared_by: str) -> str:
+    """Tell a flow from others of its run by the task instance that prepares it: by this `run_key` names its files, and
+    `flow_name` its vectors. A flow at the top of its DAG has the names of the run, as in earlier versions.
     """
-    return run_key(dag_id, run_id, "" if prepared_by == PREPARE else prepared_by)
+    return "" if prepared_by == PREPARE else prepared_by
 
 
 def run_name(context: Context) -> str:
-    """Name a run beside the vectors that it has written."""
+    """Name a run as a person knows it."""
     run = context["dag_run"]
     return f"{run.dag_id}/{run.run_id}"
+
+
+def flow_name(context: Context, flow: str) -> str:
+    """Name a flow (`flow_of`) beside the vectors that it has written."""
+    return f"{run_name(context)}/{flow}" if flow else run_name(context)
 
 
 def instance(ti: Any) -> str:

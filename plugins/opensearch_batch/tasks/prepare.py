@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context, TriggerRule
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowNotFoundException
+from msgspec import UNSET, structs
 
 from opensearch_batch import providers
 from opensearch_batch.dotted import with_dotted
@@ -29,7 +30,7 @@ from opensearch_batch.tasks.before_paying import (
 )
 from opensearch_batch.tasks.beside import SwapAliasOperator
 from opensearch_batch.tasks.check_parity import CheckParityOperator
-from opensearch_batch.tasks.closing import instance, key_of_flow, run_name
+from opensearch_batch.tasks.closing import flow_name, flow_of, instance, run_key, run_name
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
@@ -143,10 +144,12 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         spec = spec.resolve(**placeholders(context, spec.input.partition_format))
         refuse_local_work(spec)
         ti = context["ti"]
-        key = key_of_flow(self.dag_id, context["dag_run"].run_id, instance(ti))
+        flow = flow_of(instance(ti))
+        key = run_key(self.dag_id, context["dag_run"].run_id, flow)
         folder = preparation_folder(spec.work_uri, key, instance(ti))
         self._check(spec, key, by_hand=settings.spec is None)
-        plan, bundles = prepare(spec, key, folder, run_name(context))
+        plan, bundles = prepare(spec, key, folder, run_name(context), flow_name(context, flow))
+        plan = structs.replace(plan, flow=flow or UNSET)
         ti.xcom_push(key="spec", value=spec.to_dict())
         ti.xcom_push(key="plan", value=plan.to_dict())
         if not plan.dry_run:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.tasks.base import BatchOperator, cluster, flat
-from opensearch_batch.tasks.closing import run_name
+from opensearch_batch.tasks.closing import flow_name
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.settings import TaskSettings
 
@@ -71,7 +71,8 @@ class WriteBackOperator(BatchOperator):
         send = cluster(address_of(spec.input.uri)[0])
         if spec.write_back.provenance_index:
             make_sidecar(spec)
-        write = _writing(send, spec.write_back, spec.model.name, run_name(context), plan.indices or ())
+        name = flow_name(context, plan.flow or "")
+        write = _writing(send, spec.write_back, spec.model.name, name, plan.indices or ())
         files = self._files(plan)
         connect([file.uri for file in files])
         if spec.write_back.is_beside:

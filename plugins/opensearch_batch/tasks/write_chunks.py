@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from opensearch_batch.errors import SpecError
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, cluster, flat
-from opensearch_batch.tasks.closing import of_this_preparation, run_name
+from opensearch_batch.tasks.closing import flow_name, of_this_preparation
 from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class WriteChunksOperator(BatchOperator):
             back.vector_field.rpartition(".")[2],
             back.provenance,
             spec.model.name,
-            run_name(context),
+            flow_name(context, plan.flow or ""),
         )
         written = write_chunks(_lines(uris), fields, plan.indices or (), send, partial(refuse_another, send))
         self.log.info("%s", written)
