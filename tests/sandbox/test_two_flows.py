@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ from airflow.sdk.exceptions import AirflowFailException
 from opensearch_batch import clean_results
 from opensearch_batch.operators import PrepareInputOperator, ReportOperator
 from opensearch_batch.results import open as open_results
+from opensearch_batch.tasks import prepare
+from tests.sandbox import late
 from tests.sandbox.bench import Run, Server, rows_of
+from tests.sandbox.late import asked_online, cut_off
 from tests.sandbox.test_erase import SECRET, erase, provider_has, spec_of, with_person, written_before
+from tests.sandbox.test_repair import Rounds
 
 
 class Flow:
@@ -158,3 +163,42 @@ def test_a_fetch_by_hand_speaks_for_no_other_spec(run: Run, model_id: str, tmp_p
         erase(tmp_path, spec)
     run.fetch(second, task_id="fetch_two")
     assert erase(tmp_path, spec, "again")["state"] == "erased"
+
+
+@pytest.fixture
+def earlier_version() -> Iterator[pytest.MonkeyPatch]:
+    """Until it is undone, all flows have the names of their run."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(prepare, "flow_of", lambda prepared_by: "")
+        yield patched
+
+
+def test_a_cleared_run_of_an_earlier_version_finds_what_was_handed_on(
+    server: Server, model_id: str, run: Run, earlier_version: pytest.MonkeyPatch
+) -> None:
+    """The first job has no answer, so that without its repair round it would make way for another attempt."""
+    server.fault("expire", fraction=0)
+    before = Rounds(run, model_id)
+    before.shards()
+    before.repair()
+    report = before.report()
+    earlier_version.undo()
+    rounds = Rounds(run, model_id)
+    rounds.shards()
+    assert len(server.ledger) == 2
+    rounds.repair()
+    assert (rounds.report(), len(server.ledger)) == (report, 2)
+
+
+def test_a_cleared_run_of_an_earlier_version_finds_what_was_asked_online(
+    server: Server, run: Run, earlier_version: pytest.MonkeyPatch
+) -> None:
+    model_id = server.model(dimensions=8)
+    flow = cut_off(server, run, model_id)
+    before = flow.report(flow.answer())
+    earlier_version.undo()
+    again = late.Flow(run, model_id)
+    again.round()
+    answered = again.answer()
+    assert (asked_online(server), len(server.ledger)) == (6, 1)
+    assert again.report(answered)["results"] == before["results"]

@@ -14,7 +14,7 @@ from msgspec import UNSET, structs
 
 from opensearch_batch import providers
 from opensearch_batch.dotted import with_dotted
-from opensearch_batch.prepare.run_note import preparation_folder
+from opensearch_batch.prepare.run_note import FILE, preparation_folder
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.approve import ApprovePlanOperator
 from opensearch_batch.tasks.base import BatchOperator, cluster, open_provider_store, refuse_local_work
@@ -144,7 +144,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         spec = spec.resolve(**placeholders(context, spec.input.partition_format))
         refuse_local_work(spec)
         ti = context["ti"]
-        flow = flow_of(instance(ti))
+        flow = self._flow(context, spec)
         key = run_key(self.dag_id, context["dag_run"].run_id, flow)
         folder = preparation_folder(spec.work_uri, key, instance(ti))
         self._check(spec, key, by_hand=settings.spec is None)
@@ -166,6 +166,17 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             self._skip_what_follows(ti, writing=bool(plan.reused))
             return []
         return [[shard.to_dict() for shard in shards] for shards in bundles]
+
+    def _flow(self, context: Context, spec: BatchSpec) -> str:
+        """Go on under the names of the run where an earlier version has prepared there: what was sent is found by them,
+        also what a repair round took and what was asked online.
+        """
+        from opensearch_batch.storage import exists
+
+        prepared_by = instance(context["ti"])
+        key = run_key(self.dag_id, context["dag_run"].run_id)
+        before = preparation_folder(spec.work_uri, key, prepared_by)
+        return "" if exists(f"{before}/{FILE}") else flow_of(prepared_by)
 
     def _check(self, spec: BatchSpec, key: str, *, by_hand: bool) -> None:
         """By hand later tasks may have connections of their own."""
