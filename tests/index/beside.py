@@ -38,6 +38,7 @@ class Beside(Fill):
 
     made: dict[str, Any] = field(default_factory=dict)
     alias: str = ALIAS
+    made_by: str = "make_index"
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -52,19 +53,19 @@ class Beside(Fill):
 
     @property
     def resolved(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.run.xcoms["prepare_input", "spec"]
+        found: dict[str, Any] = self.run.xcoms[self.prepared_by, "spec"]
         return found
 
     @property
     def new(self) -> Any:
-        return self.run.xcoms.get(("make", "new_index"))
+        return self.run.xcoms.get((self.made_by, "new_index"))
 
     @property
     def new_index(self) -> Index:
         return Index(self.index.cluster, self.new["state"]["index"])
 
     def make(self) -> dict[str, Any]:
-        operator = MakeIndexOperator(task_id="make", spec=self.spec, dag=DAG("by_hand", schedule=None))
+        operator = MakeIndexOperator(task_id=self.made_by, spec=self.spec, dag=DAG("by_hand", schedule=None))
         self.made = self.run.execute(operator)
         if self.new:
             self.index.cluster.names.append(self.new_index.name)
@@ -76,7 +77,7 @@ class Beside(Fill):
     def prepare(self) -> Any:
         dag = DAG("by_hand", schedule=None)
         return self.run.execute(
-            PrepareInputOperator(task_id="prepare_input", spec=self.spec, overrides=self.made, dag=dag)
+            PrepareInputOperator(task_id=self.prepared_by, spec=self.spec, overrides=self.made, dag=dag)
         )
 
     def write(self, landed: Any) -> Any:
@@ -88,7 +89,7 @@ class Beside(Fill):
 
     def write_chunks(self, landed: Any) -> Any:
         operator = WriteChunksOperator(
-            task_id="write_chunks", planned_by="prepare_input", landed=[landed], new_index=self.new
+            task_id="write_chunks", planned_by=self.prepared_by, landed=[landed], new_index=self.new
         )
         return self.run.execute(operator)
 
@@ -114,7 +115,7 @@ class Beside(Fill):
     def report(self, landed: Any) -> dict[str, Any]:
         operator = ReportOperator(
             task_id="report",
-            planned_by="prepare_input",
+            planned_by=self.prepared_by,
             landed=[landed] if landed else [],
             written_by=["write_back", "write_reused", "write_chunks"],
             swapped_by="swap",

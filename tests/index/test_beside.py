@@ -35,6 +35,19 @@ def test_the_alias_moves_to_an_index_with_vectors_of_the_new_model(aliased: Inde
     assert all(hit["_source"]["vector"] != OLD["vector"] for hit in hits.values())
 
 
+def test_each_flow_of_a_run_has_an_index_of_its_own(aliased: Index, change: Change) -> None:
+    """The second begins where the first one's alias leads, and keeps the vectors there."""
+    first = change()
+    first.through()
+    second = change(input={"text_field": "title"}, write_back={"vector_field": "title_vector"})
+    second.made_by, second.prepared_by = "titles.make_index", "titles.prepare_input"
+    swapped = second.through()["swapped"]
+    assert (swapped["kept"], behind(aliased.cluster)) == (first.new_index.name, {second.new_index.name})
+    vectors = {name: hit["_source"]["vector"] for name, hit in first.new_index.hits.items()}
+    assert {name: hit["_source"]["vector"] for name, hit in second.new_index.hits.items()} == vectors
+    assert all(len(hit["_source"]["title_vector"]) == DIMENSIONS for hit in second.new_index.hits.values())
+
+
 def test_edits_made_meanwhile_are_in_the_new_index(aliased: Index, change: Change) -> None:
     def meanwhile() -> None:
         aliased.edit("a0", body="another text")

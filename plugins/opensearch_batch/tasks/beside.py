@@ -13,7 +13,7 @@ from opensearch_batch import providers
 from opensearch_batch.errors import SpecError
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import BatchOperator, cluster
-from opensearch_batch.tasks.closing import run_key, run_name
+from opensearch_batch.tasks.closing import flow_name, flow_of, instance, run_key
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.tasks.settings import TaskSettings
 
@@ -35,8 +35,8 @@ class MakeIndexOperator(BatchOperator):
     """Make the new index of a spec with `write_back.mode: beside`; return overrides of the spec that make the next
     tasks read and write there. XCom `new_index` is for CopyDocumentsOperator and those after it. A dry run makes none.
 
-    The index is named after the alias and the run, so that each try finds its own again. Fails, before anything is
-    made, where the input is no alias of one index, and where an index of that name is another run's.
+    The index is named after alias, run and flow, so that each try finds its own again. Fails, before anything is made,
+    where the input is no alias of one index, and where an index of that name is another run's.
 
     :param overrides: dotted spec keys to replace, as for PrepareInputOperator.
     :param input_uri: replaces the spec's.
@@ -71,7 +71,8 @@ class MakeIndexOperator(BatchOperator):
             return given
         connection, alias = address_of(resolved.input.uri)
         send = cluster(connection)
-        name = index_name(alias, run_key(self.dag_id, context["dag_run"].run_id))
+        flow = flow_of(instance(context["ti"]))
+        name = index_name(alias, run_key(self.dag_id, context["dag_run"].run_id, flow))
         about = _the_index(send, alias)
         [alias_of] = (each["aliases"].get(alias) or {} for each in about.values())
         _refuse_braces(alias, alias_of.get("filter"))
@@ -80,7 +81,8 @@ class MakeIndexOperator(BatchOperator):
         asked = provider.asked(spec.model.name, spec.model.endpoint, spec.model.parameters)
         if asked.vectors is False:
             raise SpecError(f"write_back takes vectors, and {spec.model.endpoint} answers with text")
-        made = make_index(send, alias, name, run_name(context), section, asked.dimensions, spec.input.chunks)
+        run = flow_name(context, flow)
+        made = make_index(send, alias, name, run, section, asked.dimensions, spec.input.chunks)
         context["ti"].xcom_push(key="new_index", value=made.to_dict())
         self.log.info("%s is filled beside %s, to which alias %s leads", name, made.made.source.index, alias)
         return {**given, "input.uri": f"{SCHEME}{connection}/{name}", "input.query": alias_of.get("filter")}

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PREPARE = "prepare_input"
-"""The task of batch_inference that prepares."""
+PREPARE, MAKE = "prepare_input", "make_index"
+"""The tasks of batch_inference that prepare, and make a new index."""
 
 
 def run_key(dag_id: str, run_id: str, instance: str = "") -> str:
@@ -62,11 +62,12 @@ def run_key(dag_id: str, run_id: str, instance: str = "") -> str:
     return hashlib.sha256(f"{dag_id}|{run_id}|{instance}".encode()).hexdigest()[:10]
 
 
-def flow_of(prepared_by: str) -> str:
-    """Tell a flow from others of its run by the task instance that prepares it: by this `run_key` names its files, and
-    `flow_name` its vectors. A flow at the top of its DAG has the names of the run, as in earlier versions.
+def flow_of(begun_by: str) -> str:
+    """Tell a flow from others of its run by the task instance that prepares it, or makes its index: by this `run_key`
+    names its files and its index, and `flow_name` its vectors. A flow at the top of its DAG has the names of the run,
+    as in earlier versions.
     """
-    return "" if prepared_by == PREPARE else prepared_by
+    return "" if begun_by in (PREPARE, MAKE) else begun_by
 
 
 def run_name(context: Context) -> str:

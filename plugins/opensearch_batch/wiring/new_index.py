@@ -9,6 +9,7 @@ from airflow.sdk import TriggerRule, XComArg
 
 from opensearch_batch.operators import CarryOverOperator, CopyDocumentsOperator, MakeIndexOperator, SwapAliasOperator
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.tasks.closing import MAKE
 from opensearch_batch.wiring.start import given
 
 SWAP = "swap_alias"
@@ -21,7 +22,7 @@ class NewIndex:
 
     def __init__(self, spec: BatchSpec | str, input_uri: Any, overrides: dict[str, Any] | None) -> None:
         its_spec = given(spec)
-        make = MakeIndexOperator(task_id="make_index", spec=its_spec, input_uri=input_uri, overrides=overrides)
+        make = MakeIndexOperator(task_id=MAKE, spec=its_spec, input_uri=input_uri, overrides=overrides)
         self.overrides: Any = make.output
         self.index = XComArg(make, key="new_index")
         self.copy = CopyDocumentsOperator(task_id="copy_documents", spec=its_spec, new_index=self.index)
