@@ -25,7 +25,7 @@ FAILED_WAIT = {"error": "Trigger exited without sending an event", "traceback": 
 
 
 def test_tasks_lead_to_the_page_of_their_run() -> None:
-    key: Any = SimpleNamespace(dag_id="nightly", run_id="manual__2026-01-31T00:00:00+00:00")
+    key: Any = SimpleNamespace(dag_id="nightly", run_id="manual__2026-01-31T00:00:00+00:00", task_id="task")
     page = "/opensearch-batch/dags/nightly/runs/manual__2026-01-31T00%3A00%3A00%2B00%3A00"
     operator: Any = None
     made = {
@@ -38,6 +38,13 @@ def test_tasks_lead_to_the_page_of_their_run() -> None:
     assert [*made.values()] == [[f"{page.removeprefix('/opensearch-batch')}#{part}"] for part in parts]
 
 
+def test_a_task_in_a_group_leads_to_the_page_of_its_flow() -> None:
+    key: Any = SimpleNamespace(dag_id="nightly", run_id="r", task_id="titles.report")
+    operator: Any = None
+    (link,) = ReportOperator.operator_extra_links
+    assert link.get_link(operator, ti_key=key).endswith("/dags/nightly/runs/r?task=titles.report#report")
+
+
 def test_the_page_of_a_run_is_for_nobody_who_is_not_logged_in() -> None:
     (app,) = RunPages().fastapi_apps
     assert app["url_prefix"] == "/opensearch-batch"
@@ -46,7 +53,7 @@ def test_the_page_of_a_run_is_for_nobody_who_is_not_logged_in() -> None:
         assert client.get("/openapi.json").status_code == 404
 
 
-KEY: Any = SimpleNamespace(dag_id="nightly", run_id="r")
+KEY: Any = SimpleNamespace(dag_id="nightly", run_id="r", task_id="task")
 
 
 def links(operator: Any) -> dict[str, str]:

@@ -144,6 +144,25 @@ def test_of_two_chains_in_a_run_no_model_and_no_price_is_told(airflow: Database)
     assert {(each.model, each.usd) for each in jobs_in_flight(pushed_in_live_runs(airflow.session))} == {("", None)}
 
 
+def test_of_two_flows_in_a_run_each_job_has_its_own_model_and_price(airflow: Database) -> None:
+    """By the key of its shard's folder, wherever its tasks stand."""
+    airflow.run("nightly", "manual__1")
+    for key, model in {"one": "text-embedding-3-small", "two": "text-embedding-3-large"}.items():
+        prepare, submit = (("nightly", "manual__1", f"{key}.{task}", -1) for task in ("prepare_input", "submit_batch"))
+        airflow.task(prepare, "PrepareInputOperator")
+        airflow.task(submit, "SubmitBatchOperator")
+        airflow.push(prepare, "spec", {"model": {"name": model, "provider": "openai"}})
+        airflow.push(prepare, "plan", PLAN | {"run_key": key, "estimated_usd": len(model) * 3.0})
+        shard = Shard(0, f"file:///work/{key}/prepare_input/shard-0.jsonl", key, 10, 100, 100)
+        submitted = Job(key, 1, f"batch-{key}", None, None, "model", shard).to_dict()
+        airflow.push(submit, "return_value", [submitted])
+    found = {each.job_id: (each.model, each.usd) for each in jobs_in_flight(pushed_in_live_runs(airflow.session))}
+    assert found == {
+        "batch-one": ("text-embedding-3-small", 22.0),
+        "batch-two": ("text-embedding-3-large", 22.0),
+    }
+
+
 def test_of_a_run_wired_by_hand_little_is_known(airflow: Database) -> None:
     airflow.run("by_hand", "manual__1")
     submit = ("by_hand", "manual__1", "submit", -1)

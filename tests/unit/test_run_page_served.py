@@ -94,6 +94,29 @@ def test_the_figures_are_those_of_the_manifest(pages: Pages) -> None:
     assert f'href="https://vendor.example/{STORED["jobs"][1]["provider_job_id"]}"' in page
 
 
+def test_of_two_flows_each_has_a_page_with_its_own_plan_and_report(pages: Pages, airflow: Database) -> None:
+    """The second has no report yet."""
+    airflow.run("nightly", "two", "running")
+    for group in ("bodies", "titles"):
+        for task_id, operator in TASKS.items():
+            airflow.task(("nightly", "two", f"{group}.{task_id}", -1), operator)
+    for (task_id, key), value in PUSHED.items():
+        airflow.push(("nightly", "two", f"bodies.{task_id}", -1), key, value)
+    airflow.push(("nightly", "two", "titles.prepare_input", -1), "plan", STORED["plan"] | {"records": 7})
+    airflow.task(("nightly", "two", "etl.plan", -1), "PythonOperator")
+    airflow.push(("nightly", "two", "etl.plan", -1), "plan", {"tables": 3})
+
+    first = pages.run("nightly", "two").text
+    assert values_of(first)["manifest"] == STORED["manifest"]["report"]["manifest"]
+    assert '<p id="flows">Flows of this run: <b>bodies</b>, <a href="?task=titles.">titles</a></p>' in first
+    for task in ("titles.", "titles.shard.submit_batch"):
+        second = pages.get(f"/dags/nightly/runs/two?task={task}").text
+        assert "manifest" not in values_of(second)
+        assert table_of(second, "", "planned", "came")[0]["planned"] == "7"
+        assert '<a href="?task=bodies.">bodies</a>, <b>titles</b>' in second
+    assert "Flows of this run" not in pages.run("nightly", "manual__1").text
+
+
 def test_the_browser_may_run_nothing_but_the_pages_own(pages: Pages) -> None:
     for answered in (pages.get(), pages.run("nightly", "manual__1"), pages.run("nightly", "gone")):
         assert answered.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]

@@ -9,9 +9,12 @@ from airflow.sdk import conf
 PREFIX = "/opensearch-batch"
 
 
-def page_of(dag_id: str, run_id: str, part: str) -> str:
-    """`part` is the id of a heading."""
-    return f"{_base()}{PREFIX}/{path_of_run(dag_id, run_id)}#{part}"
+def page_of(dag_id: str, run_id: str, part: str, task_id: str = "") -> str:
+    """`part` is the id of a heading. The page shows the flow that the task is of; outside of task groups there is but
+    one.
+    """
+    task = f"?task={_quoted(task_id)}" if "." in task_id else ""
+    return f"{_base()}{PREFIX}/{path_of_run(dag_id, run_id)}{task}#{part}"
 
 
 def path_of_run(dag_id: str, run_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from opensearch_batch import providers
 from opensearch_batch.land.summary import Summary
 from opensearch_batch.pages.stored import Ended, Held, Pushed
-from opensearch_batch.pages.told import ToldLook, ToldModel, ToldPlan, ToldSpec
+from opensearch_batch.pages.told import ToldJob, ToldLook, ToldModel, ToldPlan, ToldSpec
 
 Instance = tuple[str, str, str, int]
 """A task instance: dag, run, task, map index."""
@@ -85,7 +85,6 @@ def jobs_in_flight(pushed: Iterable[Pushed]) -> list[JobInFlight]:
 
 
 def _of_run(values: Sequence[Pushed]) -> Iterator[JobInFlight]:
-    model, plan = _model(values), _only(_named(values, "plan"))
     looked = {id: each for each in values if each.name == "waiting" for id in each.value.rows_done}
     ended = {outcome.job.provider_job_id for each in values if each.name == "outcomes" for outcome in each.value}
     for each in values:
@@ -94,6 +93,8 @@ def _of_run(values: Sequence[Pushed]) -> Iterator[JobInFlight]:
                 continue
             seen = looked.get(job.provider_job_id)
             at = seen or each
+            planned = _planned(job, values)
+            model, plan = _model(planned), _only(_named(planned, "plan"))
             tokens = job.shard.estimated_tokens if job.shard and not job.shared_with else 0
             yield JobInFlight(
                 instance=(at.dag_id, at.run_id, at.task_id, at.map_index),
@@ -138,8 +139,18 @@ def _named(values: Sequence[Pushed], name: str) -> list[Any]:
     return [each.value for each in values if each.name == name]
 
 
+def _planned(job: ToldJob, values: Sequence[Pushed]) -> list[Pushed]:
+    """Return plan and spec of the flow that has sent the job, by the key of its files; of all flows where that does not
+    tell.
+    """
+    made = [each for each in values if each.name in ("plan", "spec")]
+    key = job.shard.run_key if job.shard else ""
+    own = {(each.task_id, each.map_index) for each in made if each.name == "plan" and each.value.run_key == key}
+    return [each for each in made if not (key and own) or (each.task_id, each.map_index) in own]
+
+
 def _only(values: Sequence[Any]) -> Any:
-    """None of several: a DAG may have several chains, and which of them has sent a job is not told."""
+    """None of several: a DAG may have several chains, and which of them has sent a job may not be told."""
     return values[0] if len(values) == 1 else None
 
 

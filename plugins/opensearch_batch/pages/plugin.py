@@ -55,8 +55,8 @@ def _app() -> FastAPI:
     who, recent = Depends(get_user), RecentRuns(time.monotonic)
 
     @app.get("/dags/{dag_id}/runs/{run_id}", response_class=HTMLResponse, dependencies=[may_read])
-    def page(dag_id: str, run_id: str) -> Any:
-        text, status = page_of_run(dag_id, run_id)
+    def page(dag_id: str, run_id: str, task: str = "") -> Any:
+        text, status = page_of_run(dag_id, run_id, task)
         return HTMLResponse(text, status, HEADERS)
 
     @app.get("/", response_class=HTMLResponse)
@@ -103,10 +103,13 @@ def batches_for(readable: Callable[[str], bool], recent: RecentRuns) -> str:
     return batches_page(jobs, held, past_runs(ended), days(ended), since.date())
 
 
-def page_of_run(dag_id: str, run_id: str) -> tuple[str, int]:
-    """Return the page and its status: a run may be deleted while somebody looks at it."""
+def page_of_run(dag_id: str, run_id: str, task_id: str = "") -> tuple[str, int]:
+    """Return the page and its status: a run may be deleted while somebody looks at it. Of several flows the page shows
+    the one that the task is of, else the first.
+    """
     from airflow.utils.session import create_session
 
+    from opensearch_batch.pages.flows import flow_at, flows_of, of_flow
     from opensearch_batch.pages.run_page import no_run_page, run_page
     from opensearch_batch.pages.shards import shards_seen
     from opensearch_batch.pages.stored import has_run, pushed_in_run
@@ -115,7 +118,13 @@ def page_of_run(dag_id: str, run_id: str) -> tuple[str, int]:
         pushed = list(pushed_in_run(session, dag_id, run_id))
         if not has_run(session, dag_id, run_id):
             return no_run_page(dag_id, run_id), 404
-    return run_page(dag_id, run_id, of_run(pushed), shards_seen(pushed)), 200
+    flows = flows_of(pushed)
+    if len(flows) < 2:
+        return run_page(dag_id, run_id, of_run(pushed), shards_seen(pushed)), 200
+    flow = flow_at(flows, task_id) if task_id else None
+    shown = flows[0] if flow is None else flow
+    pushed = of_flow(pushed, flows, shown)
+    return run_page(dag_id, run_id, of_run(pushed), shards_seen(pushed), {each: each == shown for each in flows}), 200
 
 
 def of_run(pushed: Iterable[Any]) -> dict[str, Any]:

@@ -4,9 +4,10 @@ what came, and its shards. Values in, text out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from opensearch_batch.pages.address import address_of_run
 from opensearch_batch.pages.markup import Values, code, document, grid, link, number, table, task_link, usd
@@ -21,6 +22,7 @@ UP = "../../../"
 """From a run's page to that of all batches."""
 PARTS = {"report": "Report", "plan": "Plan", "model": "Model", "jobs": "Shards and jobs"}
 EXAMPLES = 3
+NO_FLOWS: Mapping[str, bool] = {}
 COUNTED = {"answered": "answered", "sent again": "again", "failed": "failed", "missing": "missing"}
 """Columns of shards, and what is counted there."""
 TEXTS = frozenset(
@@ -31,13 +33,22 @@ SHAPES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def run_page(dag_id: str, run_id: str, pushed: Values, shards: Sequence[ShardSeen] = ()) -> str:
-    """`pushed` has what there is of plan, spec, approval, connector_id, model_id and report."""
+def run_page(
+    dag_id: str,
+    run_id: str,
+    pushed: Values,
+    shards: Sequence[ShardSeen] = (),
+    flows: Mapping[str, bool] = NO_FLOWS,
+) -> str:
+    """`pushed` has what there is of plan, spec, approval, connector_id, model_id and report. `flows` are those of the
+    run, where there are several, with whether it is the one that `pushed` is of.
+    """
     read = {name: told(pushed[name], shape) for name, shape in SHAPES.items() if name in pushed}
     plan, report = read.get("plan"), read.get("report")
     shards = shards or shards_of([*report.jobs, *report.unlanded] if report else ())
     parts = (
         _ways(dag_id, run_id),
+        _flows(flows),
         _unread([name for name, value in read.items() if value is None]),
         _total(plan, report, shards),
         report_of(report),
@@ -59,6 +70,19 @@ def _ways(dag_id: str, run_id: str) -> Iterator[str]:
     run = f'<a data-airflow href="{escape(address_of_run(dag_id, run_id))}">The run in Airflow</a>'
     parts = "".join(f'<a href="#{id}">{name}</a>' for id, name in PARTS.items())
     yield f'<nav><a href="{UP}">All batches</a>{run}{parts}</nav>'
+
+
+def _flows(flows: Mapping[str, bool]) -> Iterator[str]:
+    """Links to the pages of the run's other flows, by a task of each."""
+    if flows:
+        links = (_flow(name or "at the top of the DAG", name, shown=shown) for name, shown in flows.items())
+        yield f'<p id="flows">Flows of this run: {", ".join(links)}</p>'
+
+
+def _flow(words: str, name: str, *, shown: bool) -> str:
+    if shown:
+        return f"<b>{escape(words)}</b>"
+    return f'<a href="?task={quote(f"{name}." if name else ".", safe="")}">{escape(words)}</a>'
 
 
 def _unread(names: Sequence[str]) -> Iterator[str]:

@@ -25,6 +25,11 @@ class ToldShard(msgspec.Struct, frozen=True):
     def name(self) -> str:
         return shard_name(self.index, self.round)
 
+    @property
+    def run_key(self) -> str:
+        """The key of the run's files, by the folder that has those of each preparation; empty for another URI."""
+        return self.uri.split("/")[-3] if self.uri.count("/") >= 2 else ""
+
 
 class ToldJob(msgspec.Struct, frozen=True):
     provider_job_id: str
@@ -49,6 +54,7 @@ class ToldSpec(msgspec.Struct, frozen=True):
 class ToldPlan(msgspec.Struct, frozen=True):
     estimated_tokens: int
     estimated_usd: float | None
+    run_key: str = ""
 
 
 class ToldProgress(msgspec.Struct, frozen=True):

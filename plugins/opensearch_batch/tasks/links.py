@@ -28,7 +28,11 @@ class JobsLink(BaseOperatorLink):
     name = "Jobs"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        return page_of(ti_key.dag_id, ti_key.run_id, "jobs") if getattr(operator, "linked_jobs", None) else ""
+        return (
+            page_of(ti_key.dag_id, ti_key.run_id, "jobs", ti_key.task_id)
+            if getattr(operator, "linked_jobs", None)
+            else ""
+        )
 
 
 class ProviderLink(BaseOperatorLink):

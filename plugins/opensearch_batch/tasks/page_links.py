@@ -19,7 +19,7 @@ class PlanLink(BaseOperatorLink):
     name = "Plan"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        return page_of(ti_key.dag_id, ti_key.run_id, "plan")
+        return page_of(ti_key.dag_id, ti_key.run_id, "plan", ti_key.task_id)
 
 
 class ModelLink(BaseOperatorLink):
@@ -28,7 +28,7 @@ class ModelLink(BaseOperatorLink):
     name = "Connector and model"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        return page_of(ti_key.dag_id, ti_key.run_id, "model")
+        return page_of(ti_key.dag_id, ti_key.run_id, "model", ti_key.task_id)
 
 
 class ReportLink(BaseOperatorLink):
@@ -37,4 +37,4 @@ class ReportLink(BaseOperatorLink):
     name = "Report and results"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        return page_of(ti_key.dag_id, ti_key.run_id, "report")
+        return page_of(ti_key.dag_id, ti_key.run_id, "report", ti_key.task_id)
