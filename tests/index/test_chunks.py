@@ -275,6 +275,29 @@ def test_more_chunks_than_the_index_takes_in_a_document_are_a_bad_row(index: Ind
     assert len(chunks_of(index, "long")) == 12
 
 
+def test_an_index_that_joins_an_alias_with_the_same_bound_has_no_other_read_again(
+    index: Index, chunked: Chunked
+) -> None:
+    def joined(each: Index) -> None:
+        index.cluster.ok("PUT", f"/{each.name}/_settings", {"index.mapping.nested_objects.limit": 12})
+        index.cluster.ok("POST", "/_aliases", {"actions": [{"add": {"index": each.name, "alias": "all-essays"}}]})
+
+    alias = {"uri": "opensearch://corpus/all-essays"}
+    other = index.cluster.index("essays-next", fields=CHUNK_FIELDS)
+    index.add(essays(3))
+    other.add({"next": {"body": essay("next")}})
+    joined(index)
+    chunked(input=alias).through()
+    settled = chunked("night-2", input=alias)
+    assert settled.prepare() == []
+    with pytest.raises(AirflowSkipException):
+        settled.report(None)
+    joined(other)
+    run = chunked("night-3", input=alias)
+    assert run.through()["written"]["written"] == 1
+    assert run.plan["unchanged"] == 0, "they were not read"
+
+
 def test_a_document_too_large_for_a_request_is_refused_and_no_other(
     index: Index, chunked: Chunked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
