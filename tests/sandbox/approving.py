@@ -40,7 +40,7 @@ def questions() -> Iterator[list[Any]]:
 def operator(planned_by: str = "prepare") -> ApprovePlanOperator:
     with DAG("by_hand", schedule=None):
         approve = ApprovePlanOperator(task_id="approve", planned_by=planned_by)
-        approve >> EmptyOperator(task_id="next")
+        approve >> EmptyOperator(task_id="next") >> EmptyOperator(task_id="submit")
     return approve
 
 

@@ -156,6 +156,18 @@ def test_a_job_that_ended_without_answers_is_not_paid_for(asking: Run, model_id:
     assert approval(asking)["records"] == 5
 
 
+@pytest.mark.parametrize("limits", [{}, {"same_input": "share"}])
+def test_what_another_flow_of_the_run_has_paid_for_is_asked_about(
+    run: Run, model_id: str, limits: dict[str, Any]
+) -> None:
+    spec = spec_of(run, **ASKS | limits)
+    prepared(run, spec)
+    run.submit(model_id, prepared_shards(run), spec=spec, task_id="other.submit")
+    assert ask(run) is not None
+    submit(run, model_id)
+    assert ask(run) is None
+
+
 def test_what_another_run_has_paid_for_is_asked_about_unless_it_is_shared(
     new_run: NewRun, model_id: str, server: Server
 ) -> None:
@@ -210,6 +222,6 @@ def prepare_before_approval(run: Run, spec: dict[str, Any]) -> None:
     approve = operator()
     assert approve.dag is not None
     prepare = PrepareInputOperator(task_id="prepare", spec=spec, dag=approve.dag)
-    submitting = SubmitBatchOperator(task_id="submit", model_id="m", shards=[], dag=approve.dag)
+    submitting = SubmitBatchOperator(task_id="submit_batch", model_id="m", shards=[], dag=approve.dag)
     prepare >> approve >> submitting
     run.execute(prepare)

@@ -102,8 +102,8 @@ class ApprovePlanOperator(ApprovalOperator):
         return Approval("not_asked", plan.records, plan.estimated_usd, above or 0.0)
 
     def _unpaid(self, context: Context, spec: BatchSpec) -> list[Shard]:
-        """With `same_input: share` what another run has paid for costs nothing either. A word for a second payment that
-        was not approved yet makes all of it payable again.
+        """With `same_input: share` what another run has paid for costs nothing either; what another flow of this run
+        has, is paid for again. A word for a second payment that was not approved yet makes all of it payable again.
         """
         from opensearch_batch.flow.shards import Shard
         from opensearch_batch.submit.same_input import unpaid
@@ -115,8 +115,12 @@ class ApprovePlanOperator(ApprovalOperator):
         if (word := force_word(context)) and context["task_state_store"].get(WORD) != word:
             return shards
 
+        following = {task.task_id for task in self.get_flat_relatives(upstream=False)}
+
         def counts(claim: Claim) -> bool:
-            return claim.run == run or shares(context, spec)
+            if claim.run != run:
+                return shares(context, spec)
+            return bool({claim.task, claim.task.rpartition("-")[0]} & following)  # with a map index, if any
 
         return unpaid(shards, paid_for(settings), open_provider_store(settings), settings.provider, counts)
 
