@@ -69,8 +69,8 @@ def question_of(
 
 def _bounds(spec: BatchSpec, nested_objects: Sequence[int | None]) -> list[Any]:
     """A document that was too large in one run may fit under the bounds of the next. Where there are none but the
-    vendor's and the server's, the question is that of earlier versions. The least limit of all indices counts: one more
-    index with the same limit has none of the others read again.
+    vendor's and the server's, the question is that of earlier versions. A limit of several indices stands there once:
+    one more index with the same limit has none of the others read again.
     """
     shard = [spec.limits.max_bytes, spec.limits.max_tokens, spec.limits.max_enqueued_tokens]
     chunks = sorted({limit or 0 for limit in nested_objects}) if spec.input.chunks else []
