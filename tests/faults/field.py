@@ -29,6 +29,8 @@ PACE = "clock:40"
 """Long enough for each wait to be deferred, on a busy machine too."""
 IDLE_SECONDS = 300.0
 """A submission of twenty jobs takes minutes, while each tenth call fails, and no task changes its state meanwhile."""
+ENDS_ASKED_SECONDS = 20.0
+"""Between two questions whether runs have ended that did not come to their steps."""
 PARALLEL = "32"
 NIGHT = {
     "AIRFLOW__CORE__PARALLELISM": PARALLEL,
@@ -84,15 +86,20 @@ class Field:
         (self._folder(cell) / "rows.jsonl").write_text("\n".join(lines) + "\n")
 
     def reach(self, cells: Iterable[Cell]) -> list[Cell]:
-        """The cells that have come to their steps, when all have, or no other run of them moves any more."""
+        """The cells that have come to their steps, when all have, or the others have ended or move no more."""
         waiting = list(cells)
         reached: list[Cell] = []
+        asked_at = time.monotonic()
 
         def look() -> bool:
-            """Files alone: the API server has enough to do."""
+            """Files alone, but now and then: the API server has enough to do."""
+            nonlocal asked_at
             for cell in [cell for cell in waiting if self.halts[cell].reached]:
                 waiting.remove(cell)
                 reached.append(cell)
+            if waiting and time.monotonic() - asked_at > ENDS_ASKED_SECONDS:
+                states, asked_at = self._run_states(waiting), time.monotonic()
+                waiting[:] = [cell for cell in waiting if states[cell] not in ENDED]
             return not waiting
 
         any(Patience(IDLE_SECONDS, lambda: self._states(waiting)).looks(look))
