@@ -31,9 +31,7 @@ IDLE_SECONDS = 300.0
 """A submission of twenty jobs takes minutes, while each tenth call fails, and no task changes its state meanwhile."""
 ENDS_ASKED_SECONDS = 20.0
 """Between two questions whether runs have ended that did not come to their steps."""
-PARALLEL = "32"
 NIGHT = {
-    "AIRFLOW__CORE__PARALLELISM": PARALLEL,
     # A task whose worker is gone is taken for lost after so many seconds, instead of 300.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
@@ -184,7 +182,7 @@ class Field:
 
 
 @contextmanager
-def field(poll_seconds: float = 1) -> Iterator[Field]:
+def field(poll_seconds: float = 1, tasks_at_once: int = 32) -> Iterator[Field]:
     """A stack whose Airflow has the probe in it, and the cells' DAGs, whose waits ask so often."""
     with tempfile.TemporaryDirectory(prefix="opensearch-batch-faults-") as name:
         home = Path(name)
@@ -194,8 +192,8 @@ def field(poll_seconds: float = 1) -> Iterator[Field]:
         shutil.copytree(CHECKOUT / "plugins", home / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
         steps = [step for vendor in VENDORS for step in steps_of(vendor)]
         control = Control(home / "control", steps, GUARDS)
-        asks = {"CELLS_POLL_SECONDS": str(poll_seconds)}
-        settings = {**UNCHANGED_FILES, **LOADED_ONCE, **NIGHT, **asks, **control.settings}
+        own = {"CELLS_POLL_SECONDS": str(poll_seconds), "AIRFLOW__CORE__PARALLELISM": str(tasks_at_once)}
+        settings = {**UNCHANGED_FILES, **LOADED_ONCE, **NIGHT, **own, **control.settings}
         with Stack(home / "home", dags=home / "dags", plugins=home / "plugins", settings=settings, pace=PACE) as stack:
             for vendor in VENDORS:
                 set_up(vendor, stack.sandbox_url)

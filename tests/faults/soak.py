@@ -1,8 +1,8 @@
-"""`python -m tests.faults.soak --seed N --batches N [--jobs-a-run N] [--runs-a-wave N] [--poll-seconds N]`: so many
-jobs at all vendors, in runs with faults drawn from the seed, while each tenth call to cluster and vendor fails. Exit
-code 1 for a row lost or paid for twice, anything left behind, memory that grows. A run that never came to the step
-where its fault waits, as a wait whose job had ended at the first look, is judged all the same, and counted as not
-struck.
+"""`python -m tests.faults.soak --seed N --batches N [--jobs-a-run N] [--runs-a-wave N] [--poll-seconds N]
+[--tasks-at-once N]`: so many jobs at all vendors, in runs with faults drawn from the seed, while each tenth call to
+cluster and vendor fails. Exit code 1 for a row lost or paid for twice, anything left behind, memory that grows. A run
+that never came to the step where its fault waits, as a wait whose job had ended at the first look, is judged all the
+same, and counted as not struck.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--jobs-a-run", type=int, default=8, help="on the average")
     parser.add_argument("--runs-a-wave", type=int, default=10, help="under way at once")
     parser.add_argument("--poll-seconds", type=float, default=1, help="between a wait's looks at its job")
+    parser.add_argument("--tasks-at-once", type=int, default=32, help="most of them wait: for answers that were lost")
     given = parser.parse_args()
     began = time.monotonic()
 
@@ -36,7 +37,7 @@ def main() -> int:
         print(f"{time.monotonic() - began:6.0f} s  {what}", flush=True)
 
     red, jobs, runs, unstruck, memory = 0, 0, 0, 0, dict[str, list[float]]()
-    with field(given.poll_seconds) as found:
+    with field(given.poll_seconds, given.tasks_at_once) as found:
         say(f"stack on {found.stack.url}")
         for cells in waves_of(given.seed, given.batches, given.jobs_a_run, given.runs_a_wave):
             found.calm(refuses=False)
