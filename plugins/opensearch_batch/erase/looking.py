@@ -20,7 +20,7 @@ from opensearch_batch.erase.provider_files import ProviderFile, Wanted, look_at_
 from opensearch_batch.erase.row_names import RowNames, has_chunks, names_of
 from opensearch_batch.erase.work import (
     RunFolder,
-    by_run,
+    by_key,
     ended,
     look_at_work,
     made_by_hand,
@@ -138,7 +138,7 @@ def _specs(named: Iterable[tuple[str, Manifest]]) -> Iterator[BatchSpec]:
 
 
 def _look_at_work(looked: Looked, named: list[tuple[str, Manifest]]) -> None:
-    spec, manifests = looked.specs[0], by_run(named)
+    spec, manifests = looked.specs[0], by_key(named)
     provider = providers.get(spec.model.provider)
     uris = sorted({each.work_uri.rstrip("/") for each in looked.specs if ANY not in each.work_uri})
     for uri in uris:

@@ -23,7 +23,7 @@ from opensearch_batch.flow.chunks import CHUNK
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.prepare.grouping import group_name
-from opensearch_batch.prepare.run_note import FILE, RunNote, read_note
+from opensearch_batch.prepare.run_note import FILE, SHARD, RunNote, read_note
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.storage import names_in, open_binary, remove
 from opensearch_batch.submit.claims import FOLDER as CLAIMS
@@ -111,20 +111,14 @@ class RunFolder:
                     remove(uri)
 
 
-def by_run(manifests: Iterable[tuple[str, Manifest]]) -> dict[str, Manifest]:
-    """Return manifests by the key in the manifest's own name, and those of a fetch by hand, whose keys are no folders',
-    by the run's name too; of several the newest.
-    """
-    found: dict[str, Manifest] = {}
-    for name, manifest in sorted(manifests, key=lambda each: _time(each[1].written_at)):
-        found[name.removeprefix("manifest-").removesuffix(".json")] = manifest
-        if manifest.dag_id and manifest.run_id and not manifest.spec:
-            found[f"{manifest.dag_id}/{manifest.run_id}"] = manifest
-    return found
+def by_key(manifests: Iterable[tuple[str, Manifest]]) -> dict[str, Manifest]:
+    """Return manifests by the key in the manifest's own name; of several the newest."""
+    found = sorted(manifests, key=lambda each: _time(each[1].written_at))
+    return {name.removeprefix("manifest-").removesuffix(".json"): manifest for name, manifest in found}
 
 
 def made_by_hand(manifests: Iterable[Manifest]) -> dict[str, list[Manifest]]:
-    """Return the manifests of fetches by hand, by the run's name."""
+    """Return the manifests of fetches by hand, whose keys are no folders', by the run's name."""
     found: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         if manifest.dag_id and manifest.run_id and not manifest.spec:
@@ -138,7 +132,7 @@ def ended(
     by_hand: Mapping[str, Sequence[Manifest]],
     prepared: Mapping[str, int],
 ) -> list[RunFolder]:
-    """Return the folders of runs that have ended, by their notes, by the manifests as `by_run` returns them, and by
+    """Return the folders of runs that have ended, by their notes, by the manifests as `by_key` returns them, and by
     those that were `made_by_hand`. These tell of a run's only preparation: of several, of other specs too, they may be
     of any. `prepared` counts a run's preparations.
     """
@@ -172,7 +166,7 @@ def look_at_work(
     model: bytes,
 ) -> Iterator[RunFolder]:
     """Yield the folders of this spec's runs, and those that nobody knows the spec of; `known` are this spec's
-    manifests, as `by_run` returns them. `provider` and `model` (a model_hash) are the spec's.
+    manifests, as `by_key` returns them. `provider` and `model` (a model_hash) are the spec's.
     """
     for key, parts, notes in _folders(work_uri):
         folder = f"{work_uri}/{key}"
@@ -180,7 +174,7 @@ def look_at_work(
         if notes and not ours and key not in known:
             continue
         made = RunFolder(folder, ours)
-        manifest = known.get(key) or known.get(made.run)
+        manifest = known.get(key)
         sent_to = provider_of(manifest, provider) if manifest else provider
         others = {part for part, note in notes.items() if note.spec != spec_name}
         for part in ["", *(part for part in parts if part not in others)]:
@@ -218,7 +212,8 @@ def _look_at_part(made: RunFolder, folder: str, wanted: RowNames, provider: Prov
         ]
         if name.startswith("shard-"):
             made.files.append(_shard(made, uri, beside, wanted, provider, model))
-            made.shards[int(name.removeprefix("shard-").removesuffix(LINES))] += 1
+            if shard := SHARD.fullmatch(name):
+                made.shards[int(shard[1])] += 1
         else:
             made.files.append(_rows(uri, wanted))
 

@@ -14,7 +14,7 @@ from opensearch_batch.errors import InputError
 from opensearch_batch.flow.values import Value
 from opensearch_batch.storage import exists, names_in, open_binary, write_object
 
-SHARD = re.compile(r"shard-\d+\.jsonl")
+SHARD = re.compile(r"shard-(\d+)\.jsonl")
 FILE = "run.json"
 """In the folder of a preparation, written before anything else."""
 

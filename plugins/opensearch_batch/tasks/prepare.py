@@ -174,9 +174,11 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         from opensearch_batch.storage import exists
 
         prepared_by = instance(context["ti"])
+        if not (flow := flow_of(prepared_by)):
+            return flow
         key = run_key(self.dag_id, context["dag_run"].run_id)
         before = preparation_folder(spec.work_uri, key, prepared_by)
-        return "" if exists(f"{before}/{FILE}") else flow_of(prepared_by)
+        return "" if exists(f"{before}/{FILE}") else flow
 
     def _check(self, spec: BatchSpec, key: str, *, by_hand: bool) -> None:
         """By hand later tasks may have connections of their own."""
