@@ -1,9 +1,11 @@
 """`python -m opensearch_batch.clean_results OUTPUT …`: remove the result files of superseded runs.
 
-OUTPUT is the folder of a manifest.json. Superseded is a run that wrote its manifest before the run that manifest.json
-names; such a run's results, failures and manifest go, once the days of --keep-days (1) have passed since manifest.json
-was written. Later runs stay, complete or not, and so does every file that manifest.json names. Give the superseded
-runs' manifests to opensearch_batch.clean_provider before, if the provider still has their files.
+OUTPUT is the folder of a manifest.json. Superseded is a run of the same flow of the same DAG that wrote its manifest
+before the run that manifest.json names; such a run's results, failures and manifest go, once the days of --keep-days
+(1) have passed since manifest.json was written. Later runs stay, complete or not, and so do every file that
+manifest.json names, and runs of other DAGs and flows into the folder, which are named: nothing there may have their
+rows. Give the superseded runs' manifests to opensearch_batch.clean_provider before, if the provider still has their
+files.
 """
 
 from __future__ import annotations
@@ -24,16 +26,24 @@ GOOD, BAD = 0, 1
 RUN_KEY = re.compile(r"manifest-(\w+)\.json")
 
 
-def superseded(folder: str, names: Sequence[str], followed: Followed) -> Iterator[str]:
-    """Yield the keys of the runs that wrote their manifest before the run that readers follow."""
+def earlier(folder: str, names: Sequence[str], followed: Followed) -> Iterator[tuple[str, Followed]]:
+    """Yield the keys and manifests of the runs that wrote theirs before the run that readers follow."""
     for name in names:
         found = RUN_KEY.fullmatch(name)
         if not found:
             continue
         other = decoded(f"{folder}/{name}", Followed)
         is_earlier = datetime.fromisoformat(other.written_at) < datetime.fromisoformat(followed.written_at)
-        if is_earlier and other.run_id != followed.run_id:
-            yield found[1]
+        if is_earlier and not other.report.is_at(followed.report.manifest):
+            yield found[1], other
+
+
+def another_flow(run: Followed, followed: Followed) -> str | None:
+    """Return in words of which other flow a run is; None where the run is of the flow that readers follow."""
+    if (run.dag_id, run.flow) == (followed.dag_id, followed.flow):
+        return None
+    dag = f"the DAG {run.dag_id}" if run.dag_id else "a run outside Airflow"
+    return f"{dag}, {run.flow}" if run.flow else dag
 
 
 def files_of(key: str, names: Sequence[str], followed: Followed) -> list[str]:
@@ -56,7 +66,13 @@ def clean(folder: str, keep_days: float, now: datetime, *, dry_run: bool) -> int
         print(f"{folder}: nothing is removed: superseded runs are kept {how_long}")
         return 0
     names = names_in(folder)
-    gone = [name for key in superseded(folder, names, followed) for name in files_of(key, names, followed)]
+    gone: list[str] = []
+    for key, run in earlier(folder, names, followed):
+        if other := another_flow(run, followed):
+            uri = f"{folder}/manifest-{key}.json"
+            print(f"left {uri} and its files: of {other}. Give each flow an output.uri of its own")
+        else:
+            gone += files_of(key, names, followed)
     for name in gone:
         if not dry_run:
             remove(f"{folder}/{name}")

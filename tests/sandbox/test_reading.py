@@ -254,6 +254,27 @@ def test_the_clean_up_takes_days_that_no_calendar_has_for_ever(
 
 
 @pytest.mark.parametrize("output_uri", ["file"], indirect=True)
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [({"dag_id": "weekly"}, "of the DAG weekly, fetch."), ({"dag_id": None, "flow": ""}, "of a run outside Airflow.")],
+)
+def test_the_clean_up_leaves_runs_of_other_dags(
+    three_runs: list[set[str]],
+    other: dict[str, Any],
+    named: str,
+    run: Run,
+    output_uri: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where two DAGs land in one folder, nothing of the other's may be in what readers follow."""
+    [manifest] = [run.out / name for name in three_runs[1] if name.startswith("manifest-")]
+    manifest.write_text(json.dumps({**json.loads(manifest.read_bytes()), **other}))
+    assert clean_results.main([output_uri]) == 0
+    assert set(storage.names_in(output_uri)) == set[str]().union(*three_runs)
+    assert f"left file://{manifest} and its files: {named}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("output_uri", ["file"], indirect=True)
 def test_the_clean_up_takes_what_a_killed_try_of_a_superseded_run_left(
     three_runs: list[set[str]], run: Run, output_uri: str
 ) -> None:

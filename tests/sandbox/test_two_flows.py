@@ -77,6 +77,19 @@ def test_readers_stay_with_the_flow_that_answered_more(
     assert "this run answered 5 rows" in caplog.text
 
 
+def test_a_clean_up_leaves_the_rows_of_the_other(
+    run: Run, cats: Flow, dogs: Flow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    smaller = dogs.through()["manifest"]
+    written_before(Path(smaller.removeprefix("file://")), "2026-01-01T00:00:00+00:00")
+    cats.through()
+    assert clean_results.main([f"file://{run.out}", "--keep-days", "0"]) == 0
+    assert ids_at(smaller) == {f"dog-{n}" for n in range(5)}
+    told = capsys.readouterr().out
+    assert f"left {smaller} and its files: of the DAG by_hand, dogs.prepare_input" in told
+    assert "0 files removed" in told
+
+
 def test_what_the_other_landed_is_no_earlier_try_of_a_flow_with_a_failed_task(run: Run, cats: Flow, dogs: Flow) -> None:
     cats.through()
     shards = dogs.prepare()

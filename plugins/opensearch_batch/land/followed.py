@@ -28,6 +28,7 @@ class Followed(msgspec.Struct, frozen=True):
     written_at: str
     dag_id: str | None = None
     run_id: str | None = None
+    flow: str = ""
 
 
 def followed_uri(manifest_uri: str) -> str:

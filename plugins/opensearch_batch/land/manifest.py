@@ -39,13 +39,15 @@ class ManifestFile(Value, frozen=True):
 
 class Manifest(Value, frozen=True, kw_only=True):
     """`written_at` and `run_after` are ISO 8601 times; `spec` is the run's BatchSpec as a dict, empty for a fetch by
-    hand. A run outside Airflow has no `dag_id`, `run_id` and `run_after`.
+    hand. A run outside Airflow has no `dag_id`, `run_id` and `run_after`. `flow` tells flows of one DAG apart, and is
+    unset for one at the top of the DAG.
     """
 
     version: Literal[1]
     dag_id: str | UnsetType = UNSET
     run_id: str | UnsetType = UNSET
     run_after: str | UnsetType = UNSET
+    flow: str | UnsetType = UNSET
     written_at: str
     spec: dict[str, Any]
     report: Report

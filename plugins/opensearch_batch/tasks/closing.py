@@ -87,9 +87,9 @@ def instance(ti: Any) -> str:
     return f"{ti.task_id}-{ti.map_index}" if mapped else str(ti.task_id)
 
 
-def landed_plan(landed: list[Landed], key: str) -> Plan:
+def landed_plan(landed: list[Landed], key: str, flow: str) -> Plan:
     """Make a plan from what landed, for a fetch wired by hand, without a plan."""
-    return Plan(key, sum(part.records for part in landed), len(landed), 0, 0, None, None, None)
+    return Plan(key, sum(part.records for part in landed), len(landed), 0, 0, None, None, None, flow=flow)
 
 
 def of_this_preparation(
@@ -141,7 +141,7 @@ def close_run(
     report = _reported(plan, ends, manifest_uri(output_uri, plan.run_key))
     failed = failed_before(context)[:NAMED]
     _refuse_instead_of_earlier(report, failed)
-    manifest = _manifest(report, ends, spec, context["dag_run"])
+    manifest = _manifest(report, ends, spec, context["dag_run"], plan.flow)
     write_manifest(manifest)
     if report.all_landed and not report.unlanded:
         for folder in prepared_in:
@@ -194,13 +194,14 @@ def _refuse_instead_of_earlier(report: Report, failed: Sequence[str]) -> None:
         )
 
 
-def _manifest(report: Report, ends: Ends, spec: dict[str, Any], run: Any) -> Manifest:
+def _manifest(report: Report, ends: Ends, spec: dict[str, Any], run: Any, flow: str | UnsetType) -> Manifest:
     """Raise Terminal for a file that is there no more."""
     manifest = Manifest(
         version=1,
         dag_id=run.dag_id,
         run_id=run.run_id,
         run_after=run.run_after.isoformat(),
+        flow=flow,
         written_at=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=spec,
         report=report,

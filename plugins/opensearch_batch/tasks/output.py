@@ -124,7 +124,7 @@ class FetchOutputOperator(BatchOperator):
         if self.final:
             report = close_run(
                 context,
-                landed_plan(landed, own_key),
+                landed_plan(landed, own_key, instance(ti)),
                 Ends(landed=landed, bad=land_bad_rows(bad_rows_beside(landed), output_uri, own_key)),
                 output_uri,
                 {},
