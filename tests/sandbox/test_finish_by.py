@@ -13,7 +13,7 @@ from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import PrepareRepairOperator
 from opensearch_batch.wait.finishing import END_SECONDS
 from tests.sandbox.bench import Run, Server, first_event, rebuilt, sensor
-from tests.sandbox.late import ROWS, Flow, asked_online, figures, time_is_up
+from tests.sandbox.late import ROW, ROWS, Flow, asked_online, figures, time_is_up
 
 TIMED_OUT = {"timed_out": True, "version": 1}
 """The event of a trigger at its deadline."""
@@ -97,6 +97,43 @@ def test_a_job_that_cannot_be_cancelled_now_is_cancelled_by_the_retry(server: Se
     with pytest.raises(TaskDeferred):
         waiting.execute_complete(run.context(waiting), event)
     assert [job["status"] for job in server.ledger] == ["cancelling"]
+
+
+def test_what_is_being_cancelled_is_not_cancelled_again_by_the_retry(server: Server, model_id: str, run: Run) -> None:
+    """Servers refuse that, and the retries would end with it."""
+    server.pace("clock:3600")
+    flow = Flow(run, model_id)
+    jobs = run.submit(model_id, run.prepare(ROW[:2], max_requests=1), spec=flow.spec)
+    first, second = ((job["task_id"], job["provider_job_id"]) for job in jobs)
+    time_is_up(run)
+    answer_cancels(server, second, 503, "busy")
+    waiting = sensor(jobs, spec=flow.spec)
+    with pytest.raises(Unavailable, match="not all jobs could be cancelled"):
+        waiting.execute_complete(run.context(waiting), TIMED_OUT)
+    server.no_more_faults()
+    answer_cancels(server, first, 400, {"error": {"message": "Cannot cancel a batch with status 'cancelling'."}})
+    with pytest.raises(TaskDeferred):
+        waiting.execute_complete(run.context(waiting), TIMED_OUT)
+    assert [job["status"] for job in server.ledger] == ["cancelling", "cancelling"]
+
+
+def answer_cancels(server: Server, ids: tuple[str, str], status: int, body: Any) -> None:
+    """Have cluster and provider answer so to a cancel of the job with the `ids` of task and batch."""
+    task_id, batch_id = ids
+    for path in (f"{task_id}/_cancel", f"{batch_id}/cancel"):
+        server.fault("answer", method="POST", path=path, status=status, body=body, times=-1)
+
+
+def test_a_job_whose_files_lag_is_waited_for_when_the_time_is_up(server: Server, model_id: str, run: Run) -> None:
+    server.fault("id_later", reads=4)
+    flow = Flow(run, model_id)
+    jobs = run.submit(model_id, flow.bundles, spec=flow.spec)
+    time_is_up(run)
+    waiting = sensor(jobs, spec=flow.spec)
+    with pytest.raises(TaskDeferred) as deferred:
+        waiting.execute_complete(run.context(waiting), TIMED_OUT)
+    (ended,) = waiting.execute_complete(run.context(waiting), first_event(rebuilt(deferred.value.trigger)))
+    assert (ended["state"], ended["requests_done"]) == ("completed", ROWS)
 
 
 def test_a_job_that_does_not_end_when_it_is_cancelled_fails_the_wait_and_nothing_is_asked(

@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from opensearch_batch.errors import Transient, Unavailable
 from opensearch_batch.tasks.stored_trigger import read_event
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
 from opensearch_batch.wait import settling
+from tests.patience import until
 from tests.sandbox.bench import Run, Server, first_event, rows_of, sensor
 from tests.sandbox.test_promises import deferred
 
@@ -111,6 +113,28 @@ def test_a_file_that_is_never_named_is_an_error_in_bounded_time(
     assert event["terminal"]
     assert "10 of 10 requests answered, and has named no file" in event["error"]
     assert len(server.ledger) == 1
+
+
+def test_a_file_that_is_never_named_is_an_error_where_each_poke_is_a_process_too(
+    server: Server, run: Run, model_id: str
+) -> None:
+    server.fault("id_later", reads=-1)
+    jobs = run.submit(model_id, run.prepare(rows_of(ROWS)))
+    until(lambda: server.ledger, lambda jobs: [job["status"] for job in jobs] == ["completed"])
+
+    def poke() -> Any:
+        waiting = sensor(jobs, deferrable=False, mode="reschedule", task_id="wait")
+        context = run.context(waiting)
+        context["ti"].get_first_reschedule_date = lambda context: None
+        return waiting.execute(context)
+
+    with pytest.raises(AirflowRescheduleException):
+        poke()
+    notes = run.states["wait"]
+    [(key, since)] = [(key, noted) for key, noted in notes.items() if key.startswith("settling")]
+    notes.set(key, {job_id: at - settling.SETTLE_SECONDS for job_id, at in since.items()})
+    with pytest.raises(AirflowFailException, match="has named no file of answers"):
+        poke()
 
 
 def test_a_file_that_is_not_there_yet_is_asked_for_again(server: Server, run: Run, model_id: str) -> None:

@@ -120,7 +120,9 @@ def test_ending_the_second_run_leaves_the_first_ones_job(server: Server, model_i
     asyncio.run(trigger.on_kill())
     assert cancelled(server) == [ids(taken)[1]], "what is the second run's own is cancelled"
     second.execute(CancelBatchOperator(task_id="cancel", jobs=taken))
-    with pytest.raises(AirflowSensorTimeout, match=r"they were cancelled, but for the jobs of by_hand/manual__a"):
+    with pytest.raises(
+        AirflowSensorTimeout, match=r"they were cancelled where they still ran, but for the jobs of by_hand/manual__a"
+    ):
         time_out(second, taken)
     assert ids(jobs)[0] not in cancelled(server)
 

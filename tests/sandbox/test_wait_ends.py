@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from opensearch_batch.errors import Unavailable
@@ -52,6 +52,43 @@ def test_jobs_that_have_ended_count_though_the_deadline_has_passed(server: Serve
     run.wait(jobs, deferrable=False, task_id="until_it_has_ended")
     event = first_event(trigger)
     assert [outcome["state"] for outcome in event["outcomes"]] == ["completed"]
+
+
+@pytest.mark.parametrize("way", ["the trigger's last look failed", "no triggerer lives"])
+def test_a_worker_looks_before_it_gives_up_what_is_paid_for(server: Server, model_id: str, run: Run, way: str) -> None:
+    server.pace("polls:1000")
+    jobs = run.submit(model_id, run.prepare(rows_of(1)))
+    waiting, _ = deferred(run, jobs)
+    server.pace("instant")
+    run.wait(jobs, deferrable=False, task_id="until_it_has_ended")
+    if way == "no triggerer lives":
+        outcomes = waiting.resume_execution("__fail__", {"error": "Trigger timeout"}, run.context(waiting))
+    else:
+        outcomes = waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+    assert [outcome["state"] for outcome in outcomes] == ["completed"]
+
+
+def test_only_jobs_that_have_not_ended_are_named_when_the_time_is_up(
+    server: Server, run: Run, two_jobs: list[dict[str, Any]]
+) -> None:
+    done, late = (job["provider_job_id"] for job in two_jobs)
+    waiting, _ = deferred(run, two_jobs)
+    for path in (two_jobs[0]["task_id"], done):
+        body = {"state": "COMPLETED", "remote_job": {"id": done, "status": "failed"}, "id": done, "status": "failed"}
+        server.fault("answer", method="GET", path=path, status=200, body=body, times=-1)
+    with pytest.raises(AirflowSensorTimeout, match=f"^jobs {late} had not ended .* cancelled where they still ran"):
+        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+    assert cancelled_at(server, two_jobs) == [False, True]
+
+
+def test_a_last_look_that_fails_ends_in_the_time_out(
+    server: Server, run: Run, two_jobs: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting, _ = deferred(run, two_jobs)
+    deny_all_about(server, two_jobs[0])
+    with pytest.raises(AirflowSensorTimeout, match="these may go on: .*no such job"):
+        waiting.execute_complete(run.context(waiting), {"timed_out": True, "version": 1})
+    assert cancelled_at(server, two_jobs) == [False, True]
 
 
 def test_a_job_that_cannot_be_cancelled_keeps_no_other_from_it(

@@ -20,7 +20,18 @@ from opensearch_batch.errors import (
     UnknownAnswer,
 )
 from opensearch_batch.flow.jobs import Job
-from opensearch_batch.wait.looking import Ask, AskCluster, AskProvider, adrive, asker, cancel, confirm, drive, look
+from opensearch_batch.wait.looking import (
+    Ask,
+    AskCluster,
+    AskProvider,
+    adrive,
+    asker,
+    cancel,
+    cancel_running,
+    confirm,
+    drive,
+    look,
+)
 
 VENDOR = providers.DEFAULT
 JOB = Job("batch-k", 1, "batch_1", "file-1", "task-1", "model-1")
@@ -131,6 +142,47 @@ def test_a_cancel_that_the_cluster_cannot_do_goes_to_the_provider(job: Job, answ
 def test_a_cancel_that_nobody_can_do_is_raised() -> None:
     with pytest.raises(Unavailable):
         drive(cancel(JOB, set()), Asked(CannotLook("400"), Unavailable("down")))
+
+
+def at_provider(status: str, **more: Any) -> dict[str, Any]:
+    return {"id": "batch_1", "status": status, **more}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        at_provider("cancelling"),
+        at_provider("completed", output_file_id="file-o"),
+        pytest.param(at_provider("completed", request_counts={"total": 2, "completed": 2, "failed": 0}), id="settling"),
+    ],
+)
+def test_nothing_is_cancelled_that_does_not_run(document: dict[str, Any]) -> None:
+    """Servers refuse it, and one refusal would be tried for ever."""
+    asked = Asked(document)
+    remote = drive(cancel_running(ORPHAN, VENDOR, set()), asked)
+    assert remote is not None
+    assert asked.steps == [AskProvider("batch_1")]
+
+
+def test_what_runs_is_cancelled() -> None:
+    asked = Asked(at_provider("in_progress"), None)
+    assert drive(cancel_running(ORPHAN, VENDOR, set()), asked) is None
+    assert asked.steps == [AskProvider("batch_1"), AskProvider("batch_1", cancel=True)]
+
+
+def test_a_job_that_ended_since_the_look_needs_no_cancel() -> None:
+    refused = Refused("Cannot cancel a batch with status 'completed'.")
+    ended = at_provider("completed", output_file_id="file-o")
+    remote = drive(cancel_running(ORPHAN, VENDOR, set()), Asked(at_provider("in_progress"), refused, ended))
+    assert remote is not None
+    assert remote.state == "completed"
+
+
+def test_the_refusal_to_cancel_what_runs_is_raised() -> None:
+    running, refused = at_provider("in_progress"), Refused("no right to cancel")
+    with pytest.raises(Refused) as caught:
+        drive(cancel_running(ORPHAN, VENDOR, set()), Asked(running, refused, running))
+    assert caught.value is refused
 
 
 def test_another_error_than_ours_ends_the_look() -> None:

@@ -107,7 +107,7 @@ def test_only_running_jobs_of_this_package_are_looked_at() -> None:
     world.new_job(foreign, "in_progress")
     world.new_job("file-gone", "in_progress")
     found = list(running_jobs(world, DEFAULT, now=0.0))
-    assert [(job.id, job.key, job.cancelling) for job in found] == [
+    assert [(job.id, job.key, job.ending) for job in found] == [
         ("batch_4", key, False),
         ("batch_3", key, True),
         ("batch_2", key, False),

@@ -25,6 +25,18 @@ def test_a_job_may_settle_for_a_while_and_is_named_after_it() -> None:
         settling.note(JOB, SETTLING)
 
 
+def test_a_job_has_no_longer_where_each_look_is_a_process_of_its_own() -> None:
+    clock, noted = Clock(), dict[str, float]()
+    for _ in range(2):
+        settling = Settling(clock.now, noted)
+        settling.note(JOB, SETTLING)
+        noted = settling.noted()
+        clock.time += SETTLE_SECONDS
+    clock.time += 1
+    with pytest.raises(UnknownAnswer):
+        Settling(clock.now, noted).note(JOB, SETTLING)
+
+
 def test_a_job_that_runs_on_begins_anew() -> None:
     clock = Clock()
     settling = Settling(clock.now)

@@ -15,7 +15,7 @@ from opensearch_batch.flow.jobs import Job
 from opensearch_batch.wait.job_list import BLIND, AskJobList, JobList
 from opensearch_batch.wait.looking import Ask, AskCluster
 from opensearch_batch.wait.progress import Progress
-from opensearch_batch.wait.waiting import TOLD_EVERY_SECONDS, Wait
+from opensearch_batch.wait.waiting import THROTTLED_SECONDS, TOLD_EVERY_SECONDS, Wait
 
 JOBS = [Job("batch-k", 1, f"batch_{n}", f"file-{n}", f"task-{n}", "model-1") for n in range(5)]
 
@@ -174,3 +174,19 @@ def test_without_a_list_each_job_is_looked_at_once_that_does_not_pass(
             assert not world.asked, number
         else:
             assert set(world.asked) == {job.task_id for job in JOBS}, number
+
+
+def test_a_list_that_is_throttled_for_long_is_gone_round(world: World) -> None:
+    async def ask(step: Ask | AskJobList) -> Any:
+        if isinstance(step, AskJobList):
+            raise Throttled("HTTP 429")
+        return await world.ask(step)
+
+    wait = Wait(JOBS, providers.DEFAULT, ask, lambda level, text: None, job_list=JobList())
+    looked_at = []
+    for now in range(0, 3 * THROTTLED_SECONDS, THROTTLED_SECONDS // 3):
+        world.asked.clear()
+        asyncio.run(wait.look(float(now), fresh_seconds=0.0))
+        if world.asked:
+            looked_at.append(now)
+    assert looked_at == [THROTTLED_SECONDS, 2 * THROTTLED_SECONDS + THROTTLED_SECONDS // 3]

@@ -103,6 +103,11 @@ def ended(remote: RemoteJob) -> bool:
     return remote.state in ENDED
 
 
+def is_running(remote: RemoteJob) -> bool:
+    """Whether there is something to cancel: a job whose files lag has ended, and a second cancel is often refused."""
+    return remote.state == "running"
+
+
 def is_spent(remote: RemoteJob) -> bool:
     """Ended without a single answer: the only jobs whose rows may be submitted again as a whole."""
     return ended(remote) and not remote.has_answers

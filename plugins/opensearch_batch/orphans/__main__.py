@@ -71,7 +71,7 @@ def look(
         done = ""
         if found.owner == "orphan":
             orphans += 1
-            if cancel and not job.cancelling:
+            if cancel and not job.ending:
                 try:
                     store.cancel_job(job.id)
                     done = "; cancelled"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opensearch_batch.errors import Unavailable, UnknownAnswer
-from opensearch_batch.flow.jobs import RemoteJob, ended, status_line
+from opensearch_batch.flow.jobs import RemoteJob, ended, is_running, status_line
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.submit.names import key_of
@@ -14,12 +14,14 @@ from opensearch_batch.submit.names import key_of
 
 @dataclass(frozen=True)
 class RunningJob:
-    """A job by the key in the name of its input file; `told` is how far it is, in words."""
+    """A job by the key in the name of its input file; `told` is how far it is, in words. An `ending` job needs no
+    cancel.
+    """
 
     id: str
     key: str
     told: str
-    cancelling: bool = False
+    ending: bool = False
 
 
 def running_jobs(store: ProviderStore, provider: Provider, now: float) -> Iterator[RunningJob]:
@@ -37,4 +39,4 @@ def running_jobs(store: ProviderStore, provider: Provider, now: float) -> Iterat
             yield RunningJob(job_id, key, str(error))
             continue
         if not ended(remote):
-            yield RunningJob(job_id, key, status_line(remote), cancelling=remote.state == "cancelling")
+            yield RunningJob(job_id, key, status_line(remote), ending=not is_running(remote))

@@ -14,12 +14,12 @@ from airflow.sdk import BaseHook, BaseOperator, Context, conf
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from opensearch_batch.errors import BatchError, SpecError
-from opensearch_batch.flow.jobs import Job, ended
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.scrubbing import remember_connection
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
-from opensearch_batch.wait.looking import Ask, asker, cancel, drive, look
+from opensearch_batch.wait.looking import Ask, asker, cancel_running, drive
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -153,9 +153,7 @@ def cancel_jobs(settings: TaskSettings, jobs: Sequence[Job]) -> list[str]:
             log.info("%s is the run %s's, and is left to it", job.name, job.shared_with)
             continue
         try:
-            remote = drive(look(job, settings.provider, told), ask)
-            if remote is not None and not ended(remote):
-                drive(cancel(job, told), ask)
+            if drive(cancel_running(job, settings.provider, told), ask) is None:
                 log.info("cancelled %s", job.name)
         except BatchError as error:
             left.append(f"{job.name}: {error}")

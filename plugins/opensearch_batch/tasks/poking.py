@@ -25,14 +25,15 @@ class Looks:
         self._log = log
         self.told: set[str] = set()
         self.outcomes: dict[str, Outcome] = {}
-        self._settling = Settling()
 
     def look(self, jobs: Sequence[Job], settings: TaskSettings, memory: Notes) -> None:
         """Look once at each job that has not ended yet. After a look that fails for a passing reason, or at a key whose
         refusal has not stood yet, the job counts as not ended. The connections are read at every look.
         """
-        ask, key = worker_ask(settings), wait_key("refusals", jobs)
-        refusals = Refusals(memory.get(key))  # pokes may be processes of their own
+        ask = worker_ask(settings)
+        refused, settles = wait_key("refusals", jobs), wait_key("settling", jobs)
+        # Pokes may be processes of their own.
+        refusals, settling = Refusals(memory.get(refused)), Settling(time.time, memory.get(settles))
         for job in jobs:
             if job.provider_job_id in self.outcomes:
                 continue
@@ -43,15 +44,16 @@ class Looks:
                 continue
             except BatchError as error:
                 if refusals.is_final(job.provider_job_id, error, time.time()):
-                    memory.delete(key)
+                    memory.delete(refused)
                     raise
                 self._log.warning("%s: %s", job.name, patience(error))
                 continue
             refusals.answered(job.provider_job_id)
             assert remote is not None
             self._log.info("%s: %s", job.name, status_line(remote))
-            self._settling.note(job, remote)
+            settling.note(job, remote)
             if ended(remote):
                 self.outcomes[job.provider_job_id] = outcome(job, remote, time.time())
-        if refusals.noted() or memory.get(key):
-            memory.set(key, refusals.noted())
+        for key, noted in ((refused, refusals.noted()), (settles, settling.noted())):
+            if noted or memory.get(key):
+                memory.set(key, noted)

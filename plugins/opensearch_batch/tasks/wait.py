@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferralTimeout
 
-from opensearch_batch.errors import SpecError, Terminal, Unavailable, UnknownAnswer
+from opensearch_batch.errors import BatchError, SpecError, Terminal, Unavailable, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.tasks.base import cancel_jobs, credential_connections, flat, know_keys
@@ -126,6 +126,17 @@ class BatchSensor(BaseSensorOperator):
         done = len(outcomes) == len(self.linked_jobs)
         return PokeReturnValue(done, outcomes if done else None)
 
+    def _last_look(self, context: Context, settings: TaskSettings) -> list[Outcome] | None:
+        """Return the Outcomes where all jobs have ended, else None. At the deadline nobody may have looked since their
+        end: no triggerer lived, or the provider did not answer. Their answers are paid for.
+        """
+        try:
+            found: list[Outcome] | None = self._look(context, settings).xcom_value
+        except BatchError as error:
+            self.log.warning("the last look failed: %s", error)
+            return None
+        return found
+
     def _poke_until_done(self, context: Context, settings: TaskSettings) -> Any:
         """Wait with Airflow's own poke and reschedule; soft_fail turns a time-out into a skip."""
         try:
@@ -141,9 +152,12 @@ class BatchSensor(BaseSensorOperator):
             settings = self._prepare(context)
             told = read_event(event)
             if told.get("timed_out"):
-                self._finish(context, settings, str(told.get("progress") or "")[:200])
+                if (outcomes := self._last_look(context, settings)) is not None:
+                    return self._counting(context, settings, outcomes)
+                how_far = str(told.get("progress") or "")[:200]
+                self._finish(context, settings, how_far)
                 self._deadlines(context).forget()
-                self._give_up(settings, str(told.get("progress") or "")[:200])
+                self._give_up(settings, how_far)
             outcomes = [Outcome.from_dict(outcome) for outcome in told.get("outcomes") or []]
             if {each.job.provider_job_id for each in outcomes} != {job.provider_job_id for job in self.linked_jobs}:
                 raise UnknownAnswer("the event does not speak of this task's jobs; clear this task to wait anew")
@@ -212,6 +226,8 @@ class BatchSensor(BaseSensorOperator):
             if not (next_kwargs or {}).get("event"):
                 with airflow_errors():
                     settings = self._prepare(context)
+                    if (outcomes := self._last_look(context, settings)) is not None:
+                        return self._counting(context, settings, outcomes)
                     self._finish(context, settings, "")
                     self._deadlines(context).forget()
                     self._cancel(settings)
@@ -278,8 +294,8 @@ class BatchSensor(BaseSensorOperator):
 
     def _give_up(self, settings: TaskSettings, progress: str) -> NoReturn:
         left = self._cancel(settings)
-        names = ", ".join(job.provider_job_id for job in self.linked_jobs)
-        what = f"these may go on: {'; '.join(left)}" if left else "they were cancelled"
+        names = ", ".join(id for job in self.linked_jobs if (id := job.provider_job_id) not in self.looks.outcomes)
+        what = f"these may go on: {'; '.join(left)}" if left else "they were cancelled where they still ran"
         if owners := sorted({job.shared_with for job in self.linked_jobs if job.shared_with}):
             what += f", but for the jobs of {', '.join(owners)}, which go on"
         how_far = f" ({progress})" if progress else ""

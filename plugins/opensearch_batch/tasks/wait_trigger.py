@@ -19,13 +19,13 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from opensearch_batch import providers
 from opensearch_batch.errors import BatchError, KeyExpired
-from opensearch_batch.flow.jobs import Job, ended
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.foreign_errors import without_keys
 from opensearch_batch.tasks.gauges import JOBS_IN_FLIGHT
 from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger
 from opensearch_batch.tasks.waiting_note import WaitingNote
 from opensearch_batch.wait.job_list import AskJobList, JobList, job_list_of
-from opensearch_batch.wait.looking import Ask, AskCluster, adrive, cancel, look
+from opensearch_batch.wait.looking import Ask, AskCluster, adrive, cancel_running
 from opensearch_batch.wait.pacing import pause_seconds
 from opensearch_batch.wait.refusals import is_refused_key
 from opensearch_batch.wait.waiting import AT_ONCE, SEVERAL, Wait
@@ -166,9 +166,7 @@ class BatchTrigger(StoredTrigger):
     async def _cancel(self, job: Job, ask: Callable[[Ask], Awaitable[Any]]) -> None:
         told: set[str] = set()
         try:
-            remote = await adrive(look(job, providers.get(self.provider), told), ask)
-            if remote is not None and not ended(remote):
-                await adrive(cancel(job, told), ask)
+            if await adrive(cancel_running(job, providers.get(self.provider), told), ask) is None:
                 self.log.info("cancelled %s, because its task was ended by hand", job.name)
         except BatchError as error:
             self.log.warning("could not cancel %s: %s", job.name, error)

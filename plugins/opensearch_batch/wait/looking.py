@@ -13,7 +13,7 @@ from typing import Any
 
 from opensearch_batch.cluster.ml_commons import Call, cancel_task, get_task
 from opensearch_batch.errors import BatchError, CannotLook, UnknownAnswer
-from opensearch_batch.flow.jobs import Job, RemoteJob, ended
+from opensearch_batch.flow.jobs import Job, RemoteJob, ended, is_running
 from opensearch_batch.providers.protocol import Provider
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,24 @@ def cancel(job: Job, told: set[str]) -> Asking:
         else:
             return None
     yield AskProvider(job.provider_job_id, cancel=True)
+    return None
+
+
+def cancel_running(job: Job, provider: Provider, told: set[str]) -> Asking:
+    """Cancel the job if it runs; return None, or the job where there was nothing to cancel.
+
+    A refusal counts only where the job runs after it: the job may have ended since the look.
+    """
+    remote = yield from look(job, provider, told)
+    if remote is not None and not is_running(remote):
+        return remote
+    try:
+        yield from cancel(job, told)
+    except BatchError:
+        after = provider.read_job((yield AskProvider(job.provider_job_id)))
+        if is_running(after):
+            raise
+        return after
     return None
 
 

@@ -13,11 +13,18 @@ SETTLE_SECONDS = 900.0
 
 
 class Settling:
-    """Of the jobs of a wait, from the first look that found a job settling. `now` gives seconds."""
+    """Of the jobs of a wait, from the first look that found a job settling. `now` gives seconds, of the same clock as
+    those in `noted`.
+    """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic, noted: object = None) -> None:
         self._now = now
-        self._since: dict[str, float] = {}
+        known = noted if isinstance(noted, dict) else {}
+        self._since: dict[str, float] = {job_id: float(since) for job_id, since in known.items()}
+
+    def noted(self) -> dict[str, float]:
+        """Return the notes as JSON values, for `Settling(now, noted)`."""
+        return dict(self._since)
 
     def note(self, job: Job, remote: RemoteJob) -> None:
         """Raise UnknownAnswer for a job that has named no file for SETTLE_SECONDS."""

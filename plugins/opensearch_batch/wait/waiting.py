@@ -15,7 +15,7 @@ from typing import Any
 from opensearch_batch.errors import BatchError, Throttled, Transient
 from opensearch_batch.flow.jobs import Job, Outcome, RemoteJob, ended, outcome, status_line
 from opensearch_batch.providers.protocol import Provider
-from opensearch_batch.wait.job_list import BLIND, AskJobList, JobList
+from opensearch_batch.wait.job_list import BLIND, AskJobList, JobList, Walk
 from opensearch_batch.wait.looking import Ask, Asking, adrive, confirm, look
 from opensearch_batch.wait.progress import Looked, Progress, Track
 from opensearch_batch.wait.refusals import Refusals, patience
@@ -29,6 +29,11 @@ SEVERAL = 3
 
 TOLD_EVERY_SECONDS = 300
 """The shortest time between two lines about the bundle's progress, written when the progress changes."""
+
+THROTTLED_SECONDS = 900
+"""A list that is refused for too many calls is asked again for so long; then each job gets a look of its own, and the
+list has as long again.
+"""
 
 SIGN_OF_LIFE_SECONDS = 3600
 """The longest time between two lines about the bundle's progress."""
@@ -53,6 +58,7 @@ class Wait:
         self._track = Track(self.jobs)
         self._said: dict[str, tuple[str, float]] = {}
         self._refusals = Refusals()
+        self._listless_since: float | None = None
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._turns = deque(job.provider_job_id for job in self.jobs)
 
@@ -103,10 +109,11 @@ class Wait:
         walk = await self.job_list.walk(ids, self.ask, fresh_seconds)
         if walk.error:
             self._say_list(walk.error, now)
-            passing = isinstance(walk.error, Throttled) or walk.failures < BLIND
-            if isinstance(walk.error, Transient) and passing:
+            if isinstance(walk.error, Transient) and self._waits_for_list(walk, now):
                 return []
+            self._listless_since = None
             return [(job, look(job, self.vendor, self.told)) for job in left]
+        self._listless_since = None
         singly, running = [], {}
         for job in left:
             listed = self._listed(walk.found.get(job.provider_job_id))
@@ -122,6 +129,14 @@ class Wait:
         for job, listed in running.values():
             self._note(job, listed)
         return singly
+
+    def _waits_for_list(self, walk: Walk, now: float) -> bool:
+        """Tell whether the list is asked again before any job gets a look."""
+        if not isinstance(walk.error, Throttled):
+            return walk.failures < BLIND
+        if self._listless_since is None:
+            self._listless_since = now
+        return now - self._listless_since < THROTTLED_SECONDS
 
     def _listed(self, document: Mapping[str, Any] | None) -> RemoteJob | None:
         """None also for a job that the list shows in a shape of its own: the job gets a look."""
