@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from opensearch_batch.operators import PrepareInputOperator, SubmitBatchOperator
 from opensearch_batch.tasks.turn_trigger import TurnTrigger
@@ -52,6 +55,28 @@ def all_end(server: Server) -> None:
 def looked_at(server: Server, job_id: str, status: str) -> None:
     key = {"Authorization": f"Bearer {KEY}"}
     until(lambda: server.http.get(f"/v1/batches/{job_id}", headers=key).json()["status"], lambda seen: seen == status)
+
+
+def killed(trigger: TurnTrigger, state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow ends the trigger, and says that its task is in `state`."""
+    ti = SimpleNamespace(dag_id="d", task_id="submit", run_id="r", map_index=-1)
+    trigger.task_instance = ti  # type: ignore[assignment]
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", lambda **asked: {"r": {"submit": state}})
+    asyncio.run(trigger.on_kill())
+
+
+@pytest.mark.parametrize(("state", "cancelled"), [("failed", True), ("success", True), (None, False)])
+def test_a_person_who_ends_a_submission_that_waits_for_its_turn_ends_its_jobs(
+    server: Server, model_id: str, run: Run, monkeypatch: pytest.MonkeyPatch, state: str | None, cancelled: bool
+) -> None:
+    """No wait has them yet. A clear, or a move to another triggerer, leaves them."""
+    server.pace("clock:3600")
+    bundles = run.prepare(rows_of(3), max_requests=1)
+    with pytest.raises(TaskDeferred) as deferred:
+        run.execute(submitting(model_id, bundles, max_jobs_in_flight=1))
+    killed(stored(deferred.value.trigger), state, monkeypatch)
+    [job] = server.ledger
+    assert (job["status"] == "cancelling") == cancelled
 
 
 def in_turns(server: Server, run: Run, operator: Any, deferred: TaskDeferred | None = None) -> tuple[Any, int]:
@@ -253,6 +278,24 @@ def test_of_a_bundle_those_turned_away_go_on_one_by_one_and_the_others_outcomes_
     assert [job["attempt"] for job in again] == [2, 2]
     assert len(server.ledger) == 7
     assert run.fetch(outcomes)["report"]["answered"] == 5
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_a_person_who_ends_that_wait_for_a_turn_ends_what_went_again(
+    server: Server, model_id: str, run: Run, monkeypatch: pytest.MonkeyPatch, cancel_on_kill: bool
+) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded", times=2)
+    jobs = run.submit(model_id, run.prepare(rows_of(3), max_requests=1))
+    operator = sensor(jobs, max_jobs_in_flight=1, pool=POOL, cancel_on_kill=cancel_on_kill)
+    event = first_event(rebuilt(deferred_of(run, operator).trigger))
+    server.pace("clock:600")
+    with pytest.raises(TaskDeferred) as turn:
+        operator.execute_complete(run.context(operator), event)
+    killed(stored(turn.value.trigger), "failed", monkeypatch)
+    assert len(server.ledger) == 4
+    assert [job["status"] for job in server.ledger if job["status"] not in ("failed", "completed")] == [
+        "cancelling" if cancel_on_kill else "validating"
+    ]
 
 
 def test_where_a_new_job_is_refused_the_others_outcomes_are_kept(server: Server, model_id: str, run: Run) -> None:

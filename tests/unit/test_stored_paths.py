@@ -39,6 +39,9 @@ TURN = {
     "poll_seconds": 60.0,
     "carried": None,
     "job": {},
+    "jobs": [],
+    "opensearch_conn_id": "opensearch_default",
+    "cancel_on_kill": True,
 }
 STORED = [
     ("opensearch_batch.trigger.BatchTrigger", WAIT, BatchTrigger),
@@ -64,6 +67,12 @@ def test_a_wait_of_another_version_is_refused_whichever_is_newer(version: int) -
 def test_a_wait_stored_before_credentials_were_told_is_made_all_the_same() -> None:
     stored_then: dict[str, Any] = {name: value for name, value in WAIT.items() if name != "credential_conn_ids"}
     assert BatchTrigger(**stored_then).serialize()[1] == WAIT
+
+
+def test_a_wait_for_a_turn_stored_before_it_told_its_jobs_is_made_all_the_same() -> None:
+    later = {"jobs", "opensearch_conn_id", "cancel_on_kill"}
+    stored_then: dict[str, Any] = {name: value for name, value in TURN.items() if name not in later}
+    assert TurnTrigger(**stored_then).serialize()[1] == {**TURN, "opensearch_conn_id": ""}
 
 
 def test_a_wait_that_does_not_say_otherwise_cancels_its_jobs_when_a_person_ends_it() -> None:

@@ -99,7 +99,7 @@ class SubmitBatchOperator(BatchOperator):
             wanted = replace(waiting[0], since=since or waiting[0].since)
             poll_seconds = self.poll_seconds or (settings.spec.wait.poll_seconds if settings.spec else 60.0)
             carried = [job.to_dict() for job in self.linked_jobs]
-            trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried)
+            trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried, self.linked_jobs)
             self.defer(trigger=trigger, method_name="turn_came")
         time_turn(context, since)
         self.lineage = partial(of_submit, way_of(context, settings), self.linked_jobs)

@@ -20,9 +20,11 @@ from airflow.sdk import BaseHook
 
 from opensearch_batch import providers
 from opensearch_batch.errors import Transient
+from opensearch_batch.flow.jobs import Job
 from opensearch_batch.submit.admission import Limits, LiveJob, Wanted, in_flight, may_submit
+from opensearch_batch.tasks.ending_trigger import EndingTrigger
 from opensearch_batch.tasks.gauges import WAITING_FOR_TURN
-from opensearch_batch.tasks.stored_trigger import VERSION, StoredTrigger, read_event
+from opensearch_batch.tasks.stored_trigger import VERSION, read_event
 
 PROMISE_SECONDS = 120.0
 """A turn counts as a job until a new job shows at the provider, or for so long."""
@@ -32,10 +34,11 @@ TOLD_EVERY_SECONDS = 300.0
 Count = Callable[[], Awaitable[list[LiveJob]]]
 
 
-class TurnTrigger(StoredTrigger):
+class TurnTrigger(EndingTrigger):
     """Polls until `wanted` (a Wanted) may be submitted. The event has {"carried", "since"}.
 
-    `carried` comes back unchanged: the task needs `carried` to go on.
+    `carried` comes back unchanged: the task needs `carried` to go on. `jobs` are those that the task has submitted
+    before, and nothing else waits for yet. `opensearch_conn_id` may be empty where there are none.
     """
 
     PATH = "opensearch_batch.turn.TurnTrigger"
@@ -49,6 +52,9 @@ class TurnTrigger(StoredTrigger):
         "poll_seconds",
         "carried",
         "job",
+        "jobs",
+        "opensearch_conn_id",
+        "cancel_on_kill",
     )
     CONNECTIONS = ("provider_conn_id",)
 
@@ -64,6 +70,9 @@ class TurnTrigger(StoredTrigger):
         poll_seconds: float,
         carried: Any = None,
         job: dict[str, Any] | None = None,
+        jobs: list[dict[str, Any]] | None = None,
+        opensearch_conn_id: str = "",
+        cancel_on_kill: bool = True,
         version: int = VERSION,
     ) -> None:
         super().__init__(version)
@@ -76,6 +85,13 @@ class TurnTrigger(StoredTrigger):
         self.poll_seconds = poll_seconds
         self.carried = carried
         self.job = job
+        self.jobs = jobs or []
+        self.opensearch_conn_id = opensearch_conn_id
+        self.cancel_on_kill = cancel_on_kill
+
+    @property
+    def submitted(self) -> list[Job]:
+        return [Job.from_dict(job) for job in self.jobs]
 
     async def wait(self) -> dict[str, Any]:
         wanted = Wanted.from_dict(self.wanted)

@@ -81,9 +81,16 @@ def admission_of(
 
 
 def turn_trigger(
-    settings: TaskSettings, limits: Limits, wanted: Wanted, poll_seconds: float, carried: Any
+    settings: TaskSettings,
+    limits: Limits,
+    wanted: Wanted,
+    poll_seconds: float,
+    carried: Any,
+    submitted: Sequence[Job],
+    *,
+    cancel_on_kill: bool = True,
 ) -> TurnTrigger:
-    """The trigger to defer to until `wanted` may be submitted."""
+    """The trigger to defer to until `wanted` may be submitted. The task has `submitted` jobs already."""
     log.info("%s waits for its turn, deferred: no worker and no pool slot is held", wanted.name)
     return TurnTrigger(
         wanted=wanted.to_dict(),
@@ -95,6 +102,9 @@ def turn_trigger(
         poll_seconds=poll_seconds,
         carried=carried,
         job=settings.job,
+        jobs=[job.to_dict() for job in submitted],
+        opensearch_conn_id=settings.opensearch_conn_id,
+        cancel_on_kill=cancel_on_kill,
     )
 
 

@@ -182,7 +182,14 @@ class BatchSensor(BaseSensorOperator):
         turn_since: float | None = None,
     ) -> list[dict[str, Any]]:
         """Return the Outcomes when all jobs count; else submit the jobs turned away again, and wait."""
-        from opensearch_batch.tasks.turns import SubmitRules, limits_of, submit_again, turn_trigger, turned_away
+        from opensearch_batch.tasks.turns import (
+            SubmitRules,
+            current_jobs,
+            limits_of,
+            submit_again,
+            turn_trigger,
+            turned_away,
+        )
 
         limits = limits_of(self.max_jobs_in_flight, self.max_enqueued_tokens, settings.spec)
         rules = SubmitRules(self.task_id, self.pool, limits)
@@ -195,7 +202,16 @@ class BatchSensor(BaseSensorOperator):
             ]
         except MustWait as full:
             carried = [each.to_dict() for each in outcomes]
-            trigger = turn_trigger(settings, limits, full.wanted, self.poke_interval, carried)
+            under_way = current_jobs(self._given, context["task_state_store"])
+            trigger = turn_trigger(
+                settings,
+                limits,
+                full.wanted,
+                self.poke_interval,
+                carried,
+                under_way,
+                cancel_on_kill=self.cancel_on_kill,
+            )
             self.defer(trigger=trigger, method_name="turn_came")
         time_turn(context, turn_since)
         if not any(submitted):
