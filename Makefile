@@ -48,7 +48,7 @@ help:
 	@echo "make docs   the pages as a site in site/; fails on a broken link"
 	@echo "make bench  CPU and memory beside what users write by hand and a peer (its venv is made once), into benchmarks/RESULTS.md"
 	@echo "make faults a run struck at each of its steps by each fault, on a stack of its own: an hour; docs/explanation/faults.md"
-	@echo "make soak   SEED=1 BATCHES=20: so many jobs at all vendors, in runs with faults drawn from the seed, and each tenth call failing (JOBS_A_RUN=8 RUNS_A_WAVE=10 POLL_SECONDS=1 TASKS_AT_ONCE=32)"
+	@echo "make soak   SEED=1 BATCHES=20: so many jobs at all vendors, in runs with faults drawn from the seed, and each tenth call failing (JOBS_A_RUN=8 RUNS_A_WAVE=10 POLL_SECONDS=1 TASKS_AT_ONCE=32; WAVES_DONE=1 goes on after a wave)"
 	@echo "make clean-provider MANIFESTS=… [KEEP_DAYS=…]  delete at the provider what those manifests say has landed; --dry-run names it"
 	@echo "make clean  delete .venv, caches and what the demo keeps in .demo"
 
@@ -108,8 +108,9 @@ JOBS_A_RUN := 8
 RUNS_A_WAVE := 10
 POLL_SECONDS := 1
 TASKS_AT_ONCE := 32
+WAVES_DONE := 0
 soak: $(READY)
-	PYTHONPATH=plugins:dags:. $(PY) -m tests.faults.soak --seed $(SEED) --batches $(BATCHES) --jobs-a-run $(JOBS_A_RUN) --runs-a-wave $(RUNS_A_WAVE) --poll-seconds $(POLL_SECONDS) --tasks-at-once $(TASKS_AT_ONCE)
+	PYTHONPATH=plugins:dags:. $(PY) -m tests.faults.soak --seed $(SEED) --batches $(BATCHES) --jobs-a-run $(JOBS_A_RUN) --runs-a-wave $(RUNS_A_WAVE) --poll-seconds $(POLL_SECONDS) --tasks-at-once $(TASKS_AT_ONCE) --waves-done $(WAVES_DONE)
 
 # Outside make test: it needs a package of the system.
 test-celery: .venv-celery/.installed

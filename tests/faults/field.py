@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -11,12 +12,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import tenacity
 
 from stack.airflow import CHECKOUT, LOADED_ONCE, UNCHANGED_FILES
 from stack.patience import Patience
 from stack.run import ENDED, DagRun, wait_for_dag
-from stack.stack import Stack
+from stack.stack import ApiError, Stack
 from stack.vendors import VENDORS, set_up
 from tests.e2e.test_runs import Box
 from tests.faults.cells import Cell
@@ -25,6 +28,10 @@ from tests.faults.steps import GUARDS, Step, steps_of
 from tests.faults.verdict import Verdict, problems_of
 from tests.faults.witness import Witness
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+SERVER_ERROR = 500
 PACE = "clock:40"
 """Long enough for each wait to be deferred, on a busy machine too."""
 IDLE_SECONDS = 300.0
@@ -170,15 +177,34 @@ class Field:
         found: dict[tuple[str, str], str] = {}
         for vendor in {cell.vendor for cell in wanted}:
             query = {"limit": 100, "order_by": "-run_after"}
-            runs = self.stack.api("GET", f"/dags/cells_{vendor}/dagRuns", params=query)["dag_runs"]
+            runs = self._told(f"/dags/cells_{vendor}/dagRuns", query)["dag_runs"]
             found |= {(vendor, run["dag_run_id"]): run["state"] for run in runs}
         return {cell: found[cell.vendor, cell.run_id] for cell in wanted}
 
     def _states(self, cells: Collection[Cell]) -> object:
-        return [(cell.run_id, self.runs[cell].progress()) for cell in cells]
+        return [(cell.run_id, _again(self.runs[cell].progress)) for cell in cells]
+
+    def _told(self, path: str, query: dict[str, Any]) -> Any:
+        return _again(lambda: self.stack.api("GET", path, params=query))
 
     def _folder(self, cell: Cell) -> Path:
         return self.stack.home.data / "cells" / cell.run_id
+
+
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, ApiError) and error.status >= SERVER_ERROR
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_is_passing),
+    wait=tenacity.wait_fixed(5),
+    stop=tenacity.stop_after_attempt(12),
+    before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
+    reraise=True,
+)
+def _again(ask: Callable[[], T]) -> T:
+    """Ask a minute long: with all processors busy Airflow's API server answers one question or another with a 500."""
+    return ask()
 
 
 @contextmanager

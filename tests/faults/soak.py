@@ -1,8 +1,8 @@
 """`python -m tests.faults.soak --seed N --batches N [--jobs-a-run N] [--runs-a-wave N] [--poll-seconds N]
-[--tasks-at-once N]`: so many jobs at all vendors, in runs with faults drawn from the seed, while each tenth call to
-cluster and vendor fails. Exit code 1 for a row lost or paid for twice, anything left behind, memory that grows. A run
-that never came to the step where its fault waits, as a wait whose job had ended at the first look, is judged all the
-same, and counted as not struck.
+[--tasks-at-once N] [--waves-done N]`: so many jobs at all vendors, in runs with faults drawn from the seed, while each
+tenth call to cluster and vendor fails. Exit code 1 for a row lost or paid for twice, anything left behind, memory that
+grows. A run that never came to the step where its fault waits, as a wait whose job had ended at the first look, is
+judged all the same, and counted as not struck.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--runs-a-wave", type=int, default=10, help="under way at once")
     parser.add_argument("--poll-seconds", type=float, default=1, help="between a wait's looks at its job")
     parser.add_argument("--tasks-at-once", type=int, default=32, help="most of them wait: for answers that were lost")
+    parser.add_argument("--waves-done", type=int, default=0, help="of the same plan, when it was broken off")
     given = parser.parse_args()
     began = time.monotonic()
 
@@ -39,7 +40,8 @@ def main() -> int:
     red, jobs, runs, unstruck, memory = 0, 0, 0, 0, dict[str, list[float]]()
     with field(given.poll_seconds, given.tasks_at_once) as found:
         say(f"stack on {found.stack.url}")
-        for cells in waves_of(given.seed, given.batches, given.jobs_a_run, given.runs_a_wave):
+        waves = waves_of(given.seed, given.batches, given.jobs_a_run, given.runs_a_wave)
+        for cells in waves[given.waves_done :]:
             found.calm(refuses=False)
             found.box.order("answer", status=503, times=-1, every=EVERY)
             verdicts = play(found, cells, say, refuses=False)
