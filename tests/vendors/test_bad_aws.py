@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch import providers
 from opensearch_batch.errors import Throttled, Unavailable
-from opensearch_batch.flow.jobs import Job
+from opensearch_batch.flow.jobs import Job, ended
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.operators import SubmitBatchOperator
+from opensearch_batch.orphans import __main__ as orphans
+from opensearch_batch.providers.store import ProviderStore, open_store_of
+from opensearch_batch.spec import BatchSpec
 from opensearch_batch.submit.names import file_name, shard_key
 from opensearch_batch.tasks.base import flat
 from opensearch_batch.tasks.settings import settings_of
+from tests.patience import until
 from tests.sandbox.bench import Run, Server, rows_of
+from tests.unit.test_orphans import Airflow
 from tests.vendors.vendors import BEDROCK, BUCKET, SAGEMAKER, Scene, Vendor, aws, aws_connection, make_scene
 
 ROLE = "arn:aws:iam::123456789012:role/team"
+THEIRS = "another-team"
 
 
 @pytest.fixture(params=(SAGEMAKER, BEDROCK), ids=lambda vendor: vendor.name)
@@ -90,26 +98,81 @@ def _name_of(scene: Scene, bundles: Any) -> str:
     return file_name(key, 1).removesuffix(".jsonl")
 
 
-def _take_name(scene: Scene, server: Server, name: str) -> None:
-    aws(server, "s3").put_object(Bucket=BUCKET, Key="other/in.jsonl", Body=b'{"recordId":"a","modelInput":{}}\n')
+def _take_name(scene: Scene, server: Server, name: str, bucket: str = BUCKET) -> str:
+    """Return the ARN of somebody's job of this name."""
+    aws(server, "s3").put_object(Bucket=bucket, Key="other/in.jsonl", Body=b'{"recordId":"a","modelInput":{}}\n')
     if scene.vendor is SAGEMAKER:
-        aws(server, "sagemaker").create_transform_job(
+        made = aws(server, "sagemaker").create_transform_job(
             TransformJobName=name,
             ModelName="stdlib-embedding",
             TransformInput={
-                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/other/"}}
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/other/"}}
             },
-            TransformOutput={"S3OutputPath": f"s3://{BUCKET}/elsewhere/"},
+            TransformOutput={"S3OutputPath": f"s3://{bucket}/elsewhere/"},
             TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
         )
-        return
-    aws(server, "bedrock").create_model_invocation_job(
+        return str(made["TransformJobArn"])
+    made = aws(server, "bedrock").create_model_invocation_job(
         jobName=name,
         roleArn="arn:aws:iam::123456789012:role/batch",
         modelId="amazon.titan-embed-text-v2:0",
-        inputDataConfig={"s3InputDataConfig": {"s3Uri": f"s3://{BUCKET}/other/in.jsonl"}},
-        outputDataConfig={"s3OutputDataConfig": {"s3Uri": f"s3://{BUCKET}/elsewhere/"}},
+        inputDataConfig={"s3InputDataConfig": {"s3Uri": f"s3://{bucket}/other/in.jsonl"}},
+        outputDataConfig={"s3OutputDataConfig": {"s3Uri": f"s3://{bucket}/elsewhere/"}},
     )
+    return str(made["jobArn"])
+
+
+def _ended_elsewhere(scene: Scene, server: Server, bucket: str) -> str:
+    """Return the ARN of another team's job, which has ended; its bucket may not be listed, or is gone."""
+    s3 = aws(server, "s3")
+    s3.create_bucket(Bucket=THEIRS)
+    job_id = _take_name(scene, server, "theirs", THEIRS)
+    read_job = providers.get(scene.vendor.name).read_job
+    until(lambda: read_job(_stored(scene).get_job(job_id)), lambda job: ended(job) or job.state == "settling")
+    if bucket == "denied":
+        server.fault("deny", path=f"/aws/{THEIRS}", times=-1)
+        return job_id
+    for each in s3.list_objects_v2(Bucket=THEIRS)["Contents"]:
+        s3.delete_object(Bucket=THEIRS, Key=each["Key"])
+    s3.delete_bucket(Bucket=THEIRS)
+    return job_id
+
+
+def _stored(scene: Scene) -> ProviderStore:
+    spec = BatchSpec.check(scene.spec)
+    return open_store_of(providers.get(scene.vendor.name), spec.provider_connection, spec.model.job)
+
+
+@pytest.mark.parametrize("bucket", ["denied", "deleted"])
+def test_a_job_over_a_file_of_ones_own_is_sent_beside_jobs_of_others(scene: Scene, server: Server, bucket: str) -> None:
+    """Which job reads the file is seen in their documents; their files are none of our business."""
+    bundles = scene.ready(rows_of(120))
+    (mine,) = scene.submit(bundles)
+    job_id = _ended_elsewhere(scene, server, bucket)
+    own = mine["input_file_id"].replace("/batch-", "/own-")
+    s3 = aws(server, "s3")
+    for each in s3.list_objects_v2(Bucket=BUCKET, Prefix=mine["input_file_id"].partition(f"{BUCKET}/")[2])["Contents"]:
+        source = {"Bucket": BUCKET, "Key": each["Key"]}
+        s3.copy_object(Bucket=BUCKET, Key=each["Key"].replace("/batch-", "/own-"), CopySource=source)
+    (job,) = scene.submit(None, parameters=providers.get(scene.vendor.name).submit_parameters(own))
+    assert job["input_file_id"] == own
+    assert len({job_id, mine["provider_job_id"], job["provider_job_id"]}) == len(scene.vendor.jobs(server)) == 3
+
+
+@pytest.mark.parametrize("bucket", ["denied", "deleted"])
+def test_a_job_of_others_that_ends_after_the_list_keeps_nobody_waiting(
+    server: Server, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bucket: str
+) -> None:
+    """The list of transform jobs says that it runs, and its document that it has ended."""
+    scene = make_scene(SAGEMAKER, server, run, monkeypatch)
+    bundles = scene.ready(rows_of(60), max_jobs_in_flight=1)
+    job_id = _ended_elsewhere(scene, server, bucket)
+    before = {"TransformJobName": "theirs", "TransformJobArn": job_id, "TransformJobStatus": "InProgress"}
+    page = {"TransformJobSummaries": [before | {"CreationTime": time.time()}]}
+    server.fault("answer", path="ListTransformJobs", status=200, body=page, times=-1)
+    assert len(scene.submit(bundles, pool="opensearch_batch_by_hand")) == 1
+    assert orphans.look(BatchSpec.check(scene.spec), _stored(scene), Airflow(), cancel=False) == 0
+    assert job_id not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("read_by")

@@ -54,6 +54,9 @@ class TransformJobs(S3Jobs):
         return size
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
+        return [self._with_outputs(each) for each in self._jobs_over(input_file_id)]
+
+    def _jobs_over(self, input_file_id: str) -> list[dict[str, Any]]:
         """Find our own job by name: the name is unique, and tells the input."""
         if not s3_layout.is_ours(input_file_id):
             recent = islice(self._summaries(None), PAGE * PAGES_BACK)
@@ -75,13 +78,16 @@ class TransformJobs(S3Jobs):
         return [document]
 
     def get_job(self, job_id: str) -> dict[str, Any]:
-        return self._described(job_id.rpartition("/")[2])
+        return self._with_outputs(self._described(job_id.rpartition("/")[2]))
 
     def _described(self, name: str) -> dict[str, Any]:
+        """The document alone: of jobs of others nothing is listed in S3, where the key may list its own bucket only."""
         answer = from_aws(
             lambda: self._jobs.describe_transform_job(TransformJobName=name), f"describe transform job {name}"
         )
-        document = plain(answer)
+        return plain(answer)
+
+    def _with_outputs(self, document: dict[str, Any]) -> dict[str, Any]:
         output = text(inner(document, "TransformOutput", "S3OutputPath"))
         if document.get("TransformJobStatus") in ENDED and output:
             document["OutputFiles"] = sum(1 for _ in islice(self._files.found(output), PAGE))
