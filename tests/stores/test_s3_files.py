@@ -127,6 +127,26 @@ def test_an_upload_is_found_by_its_name_once_it_is_whole(
     assert store.find_uploads("batch-") == {}
 
 
+@pytest.mark.parametrize("kind", [TransformJobs, InvocationJobs])
+@pytest.mark.parametrize("left", ["nothing", "its files"])
+def test_an_upload_that_is_deleted_while_uploads_are_read_is_passed_over(
+    connection: Connection, bucket: str, tmp_path: Path, kind: type[TransformJobs | InvocationJobs], left: str
+) -> None:
+    """As by a clean-up of another run, or by a run that takes another's job; its files go after the marker."""
+    store = kind(connection, {"files_uri": f"s3://{bucket}/x/"})
+    ids = {store.upload(shard_of(tmp_path, 10), NAME.replace("a1", f"a{n}")) for n in (1, 2, 3)}
+    uploads = store.recent_uploads(0.0)
+    first = next(uploads)
+    gone = min(ids - {first["id"]})
+    if left == "nothing":
+        store.delete_file(gone)
+    else:
+        store._files.remove(s3_layout.marker_uri(gone))
+    rest = [(each["id"], each["created_at"] > 0) for each in uploads]
+    (other,) = ids - {first["id"], gone}
+    assert rest == [(other, True), *([(gone, False)] if left == "its files" else [])]
+
+
 def test_what_an_upload_that_broke_off_left_is_not_sent_along(
     connection: Connection, bucket: str, tmp_path: Path
 ) -> None:

@@ -118,11 +118,14 @@ class S3Jobs:
         """Yield from the marker of every upload; where all are asked for (`since` 0), in the end also uploads without
         one, which broke off or were not deleted to the end: nothing tells when these were made.
         """
-        found = [each for each in self._files.found(f"{self._files_uri.rstrip('/')}/{s3_layout.UPLOADED}")]
+        markers = set()
+        found = self._files.found(f"{self._files_uri.rstrip('/')}/{s3_layout.UPLOADED}")
         for each in sorted(found, key=lambda each: each.modified_at, reverse=True):
             if each.modified_at < since:
                 return
-            about = orjson.loads(self._files.read(each.uri))
+            if (about := self._told(each.uri)) is None:
+                continue
+            markers.add(each.uri)
             filename = each.uri.rpartition("/")[2]
             yield {
                 "id": about["id"],
@@ -131,7 +134,17 @@ class S3Jobs:
                 "created_at": each.modified_at,
             }
         if since <= 0:
-            yield from self._without_marker({each.uri for each in found})
+            yield from self._without_marker(markers)
+
+    def _told(self, marker_uri: str) -> dict[str, Any] | None:
+        """Return what a marker says; None where the upload has been deleted since the markers were listed."""
+        try:
+            about: dict[str, Any] = orjson.loads(self._files.read(marker_uri))
+        except Refused as error:
+            if error.status != aws.NOT_FOUND:
+                raise
+            return None
+        return about
 
     def _without_marker(self, markers: Collection[str]) -> Iterator[dict[str, Any]]:
         for folder in self._files.folders(f"{self._files_uri.rstrip('/')}/"):
