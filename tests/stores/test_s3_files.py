@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Connection
 
-from opensearch_batch.errors import Refused, SpecError, Unavailable
+from opensearch_batch.errors import BatchError, KeyExpired, Refused, SpecError, Throttled, Unavailable
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws import session as aws
@@ -85,6 +85,27 @@ def test_what_is_not_there_is_refused_and_told(files: S3Files, bucket: str, uri:
     with pytest.raises(Refused, match="no such object") as caught:
         list(files.lines(uri.format(bucket=bucket)))
     assert caught.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("SlowDown", Throttled),
+        ("SlowDownRead", Throttled),
+        ("SlowDownWrite", Throttled),
+        ("InternalError", Unavailable),
+        ("ServiceUnavailable", Unavailable),
+        ("RequestTimeout", Unavailable),
+        ("OperationAborted", Unavailable),
+        ("ExpiredToken", KeyExpired),
+        ("AccessDenied", Refused),
+        ("NoSuchBucket", Refused),
+        ("MalformedXML", Refused),
+    ],
+)
+def test_what_an_answer_about_many_objects_says_of_one_is_told_by_its_code(code: str, told: type[BatchError]) -> None:
+    error = aws.refusal_of("delete s3://b/x", {"Key": "x", "Code": code, "Message": "Sorry."}, 0, {})
+    assert (type(error), str(error).startswith(f"delete s3://b/x: {code}: Sorry.")) == (told, True)
 
 
 def test_a_wrong_region_or_a_server_that_is_down_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,32 @@ def test_a_right_that_is_missing_is_told_with_where_to_find_it(scene: Scene, ser
     assert scene.vendor.jobs(server) == []
 
 
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        (["SlowDown"], Throttled),
+        (["InternalError", "SlowDown"], Unavailable),
+        (["SlowDown", "AccessDenied"], AirflowFailException),
+    ],
+)
+def test_an_object_that_is_not_deleted_at_once_is_deleted_by_a_later_try(
+    scene: Scene, server: Server, codes: list[str], told: type[Exception]
+) -> None:
+    """S3 answers 200 to a deletion of many, with what became of each; one that is refused for good counts."""
+    bundles = scene.ready(rows_of(120))
+    server.fault("answer", method="PUT", path=f"/{BUCKET}/jobs/uploads/", status=403, body="")
+    with pytest.raises(AirflowFailException):
+        scene.submit(bundles)
+    each = "".join(f"<Error><Key>in/{code}</Key><Code>{code}</Code><Message>Sorry.</Message></Error>" for code in codes)
+    body = f'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{each}</DeleteResult>'
+    server.fault("answer", method="POST", path=f"/{BUCKET}$", status=200, body=body)
+    with pytest.raises(told, match=rf"in/{codes[-1] if told is AirflowFailException else codes[0]}.*Sorry"):
+        scene.submit(bundles)
+    assert scene.vendor.jobs(server) == []
+    scene.submit(bundles)
+    assert len(scene.vendor.jobs(server)) == 1
+
+
 @pytest.mark.parametrize("over", ["throttled", "over quota"])
 def test_throttled_and_over_quota_are_tried_again(scene: Scene, server: Server, over: str) -> None:
     quota = "ResourceLimitExceeded" if scene.vendor is SAGEMAKER else "ServiceQuotaExceededException"

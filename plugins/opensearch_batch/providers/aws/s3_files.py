@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
-from opensearch_batch.errors import Refused, SpecError, Unavailable
-from opensearch_batch.providers.aws.session import NOT_FOUND, from_aws
+from opensearch_batch.errors import Refused, SpecError, Terminal, Unavailable
+from opensearch_batch.providers.aws.session import NOT_FOUND, from_aws, refusal_of
 from opensearch_batch.providers.listing import walked
 from opensearch_batch.providers.resuming import in_lines, resumed
 from opensearch_batch.providers.shape import count, entries, epoch_seconds, needed
@@ -124,17 +124,22 @@ class S3Files:
             answer["Body"].close()
 
     def remove(self, prefix_uri: str) -> int:
-        """Delete all objects below; return the number of objects."""
+        """Delete all objects below; return the number of objects. Where some were not deleted, a refusal for good goes
+        before one that passes.
+        """
         bucket, _ = parts_of(prefix_uri)
+        what = f"delete {prefix_uri}"
         keys = [parts_of(found.uri)[1] for found in self.found(prefix_uri)]
         for at in range(0, len(keys), AT_A_TIME):
             objects = [{"Key": key} for key in keys[at : at + AT_A_TIME]]
             answer = from_aws(
                 lambda objects=objects: self._client.delete_objects(Bucket=bucket, Delete={"Objects": objects}),  # type: ignore[misc]
-                f"delete {prefix_uri}",
+                what,
             )
-            if errors := answer.get("Errors"):
-                raise Refused(f"delete {prefix_uri}: {errors[0].get('Code')}: {errors[0].get('Key')}")
+            told = entries({"Errors": [], **answer}, "Errors", what)
+            errors = [refusal_of(f"{what}: {each.get('Key')}", each, 0, {}) for each in told]
+            if errors:
+                raise next((each for each in errors if isinstance(each, Terminal)), errors[0])
         return len(keys)
 
 

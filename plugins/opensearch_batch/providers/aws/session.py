@@ -30,8 +30,20 @@ T = TypeVar("T")
 NOT_FOUND = 404
 EXPIRED = frozenset(["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"])
 THROTTLED = frozenset(
-    ["Throttling", "ThrottlingException", "TooManyRequestsException", "SlowDown", "RequestLimitExceeded"]
+    [
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "SlowDown",
+        "SlowDownRead",
+        "SlowDownWrite",
+        "RequestLimitExceeded",
+    ]
 )
+PASSING = frozenset(["InternalError", "ServiceUnavailable", "RequestTimeout", "OperationAborted"])
+"""Codes of S3 that pass, for errors without a status that says so:
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. SlowDownRead and SlowDownWrite are MinIO's.
+"""
 ABSENT = frozenset(["404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound", "ResourceNotFoundException"])
 UNAUTHORIZED = 401
 FORBIDDEN = 403
@@ -206,7 +218,9 @@ def _translated(what: str, error: Exception) -> BatchError | None:
         from botocore.parsers import ResponseParserError
 
     if isinstance(error, ClientError):
-        return _refusal(what, error)
+        status = count(inner(error.response, "ResponseMetadata", "HTTPStatusCode"))
+        headers = inner(error.response, "ResponseMetadata", "HTTPHeaders") or {}
+        return refusal_of(what, inner(error.response, "Error"), status, headers)
     if isinstance(error, HTTPClientError | NoConnection):
         return Unavailable(f"{what}: no answer from AWS ({error}). Is the region right?")
     if isinstance(error, ResponseParserError):
@@ -214,12 +228,13 @@ def _translated(what: str, error: Exception) -> BatchError | None:
     return SpecError(f"{what}: {error}") if isinstance(error, BotoCoreError) else None
 
 
-def _refusal(what: str, error: Any) -> BatchError:
-    code = text(inner(error.response, "Error", "Code")) or ""
-    said = (words(inner(error.response, "Error", "Message")) or "")[:600]
-    status = count(inner(error.response, "ResponseMetadata", "HTTPStatusCode"))
-    headers = inner(error.response, "ResponseMetadata", "HTTPHeaders") or {}
-    message = f"{what}: {code} (HTTP {status}): {said.rstrip('. ')}."
+def refusal_of(what: str, error: Any, status: int, headers: Mapping[str, str]) -> BatchError:
+    """Return an error of AWS's, `Code` and `Message`, as ours. One about an object in an answer about many has no
+    status (0), and its code alone tells.
+    """
+    code = text(inner(error, "Code")) or ""
+    said = (words(inner(error, "Message")) or "")[:600]
+    message = f"{what}: {code}{f' (HTTP {status})' if status else ''}: {said.rstrip('. ')}."
     if code in EXPIRED:
         return KeyExpired(
             f"{message} Temporary keys end: give the connection a role_arn, which is assumed anew, or renew them.",
@@ -227,6 +242,8 @@ def _refusal(what: str, error: Any) -> BatchError:
         )
     if code in THROTTLED:
         return Throttled(message, status=status, retry_after_seconds=pause_seconds(headers))
+    if code in PASSING:
+        return Unavailable(message, status=status, retry_after_seconds=pause_seconds(headers))
     found = refusal(message, status, headers, passing=(), of_the_key=())
     return _refused(code, said, message, status) if isinstance(found, Refused) else found
 
