@@ -4,6 +4,7 @@ BatchError
 ├── Terminal                 stop and tell a person: repeating cannot help
 │   ├── SpecError            the spec, or an operator's arguments, are wrong
 │   ├── InputError           rows of the input cannot be sent
+│   │   └── NoSuchObject     an object is not there
 │   ├── BudgetExceeded       the plan costs more than the spec allows
 │   ├── PaidBefore           another run has paid for the same rows
 │   ├── Refused              the cluster or the provider refused, and will refuse again
@@ -57,6 +58,13 @@ class InputError(Terminal):
 
     Do: correct the rows; the error names the first twenty with file and line. Or skip them, with
     `input.bad_rows: skip`. Then clear `prepare_input`. Nothing was sent.
+    """
+
+
+class NoSuchObject(InputError):
+    """An object that is to be read is not there.
+
+    Do: correct the name, or put the object there. Then clear the task.
     """
 
 

@@ -49,7 +49,7 @@ CASES = [
         spec=lambda folder: spec(folder, input={"uri": "file:///x", "text_feild": "t"}),
     ),
     Case("spec file missing", ("SpecError", "nowhere.yaml: "), spec=lambda folder: f"{folder}/nowhere.yaml"),
-    Case("file missing", ("InputError", "in.jsonl: no such object"), content=None),
+    Case("file missing", ("NoSuchObject", "in.jsonl: no such object"), content=None),
     Case("file empty", ("InputError", "in.jsonl: no rows", "input.allow_empty: true"), content=b""),
     Case("file of blank lines", ("InputError", "in.jsonl: no rows", "input.allow_empty: true"), content=b"\n \n\n"),
     Case(

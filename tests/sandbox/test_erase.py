@@ -10,12 +10,26 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from opensearch_batch import clean_results, results
+from opensearch_batch import clean_results, providers, results
 from opensearch_batch.erase.__main__ import main
+from opensearch_batch.erase.provider_files import Wanted, look_at_provider
+from opensearch_batch.erase.row_names import RowNames
+from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.operators import EraseOperator, PrepareInputOperator, ReportOperator
+from opensearch_batch.providers.store import open_store_of
 from tests.sandbox.bench import KEY, MODEL, Run, Server, rows_of
 
 SECRET = "Plainly Fake Person, 1 Nowhere Street"
+WANTED = Wanted(
+    names=["person"],
+    rows=RowNames(frozenset(["person"])),
+    hashes=(),
+    keys=(),
+    known=(),
+    whole_rows=(),
+    sharers={},
+    model=b"",
+)
 
 
 def spec_of(run: Run, uri: str, **settings: Any) -> dict[str, Any]:
@@ -153,6 +167,53 @@ def test_what_killed_tasks_have_left_goes_too(run: Run, model_id: str, tmp_path:
     assert "unnamed file" in kinds(proof)
     assert of_a_live_run.exists()
     assert not [path for path in folder.iterdir() if SECRET.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "out/*/manifest-0123456789.json",
+        "out/*/results-0123456789-00000-00000000.jsonl",
+        "work/*/prepare/shard-00009.jsonl",
+        "paid-for/0123456789.parquet",
+    ],
+)
+def test_what_others_remove_while_an_erasure_looks_is_no_end_of_it(
+    run: Run, model_id: str, tmp_path: Path, listed: str
+) -> None:
+    """The name is in the list and the object is gone, as a link to nothing is: the next try lists anew."""
+    spec = through(run, model_id, with_person(), reuse={"uri": f"file://{tmp_path}/paid-for"})
+    pattern, name = listed.rsplit("/", 1)
+    [folder] = tmp_path.glob(pattern)
+    gone = folder / name
+    gone.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(Unavailable, match=f"{name}.*gone since it was listed"):
+        erase(tmp_path, spec)
+    gone.unlink()
+    assert erase(tmp_path, spec)["state"] == "erased"
+
+
+def test_an_input_file_that_is_deleted_while_the_provider_is_looked_at_is_passed_over(
+    run: Run, model_id: str, server: Server
+) -> None:
+    jobs = run.submit(model_id, run.prepare(rows_of(2), max_requests=1))
+    run.wait(jobs)
+    store = open_store_of(providers.DEFAULT, providers.DEFAULT.CONNECTION)
+    looked = look_at_provider(store, providers.DEFAULT, WANTED, [])
+    first = next(looked)
+    (gone,) = {each["input_file_id"] for each in jobs} - {first.id}
+    store.delete_file(gone)
+    assert [*looked] == []
+
+
+def test_an_input_file_that_the_provider_has_and_refuses_is_not_passed_over(
+    run: Run, model_id: str, server: Server
+) -> None:
+    (job,) = run.submit(model_id, run.prepare(rows_of(2)))
+    server.fault("answer", method="GET", path=f"{job['input_file_id']}/content", status=404, body={}, times=-1)
+    store = open_store_of(providers.DEFAULT, providers.DEFAULT.CONNECTION)
+    with pytest.raises(Refused, match=job["input_file_id"]):
+        list(look_at_provider(store, providers.DEFAULT, WANTED, []))
 
 
 def test_a_repeated_erasure_keeps_its_proof(run: Run, model_id: str, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def break_off(uri: str) -> None:
 
 def test_what_is_not_there(s3: Any, run: Run) -> None:
     for uri in (f"{BASE}/articles.jsonl", "s3://aws_default@another/articles.jsonl"):
-        with pytest.raises(AirflowFailException, match=f"InputError: {uri}: no such object"):
+        with pytest.raises(AirflowFailException, match=f"NoSuchObject: {uri}: no such object"):
             run.prepare(uri, work_uri=f"{BASE}/work")
     with pytest.raises(AirflowFailException, match="InputError: .* matches no object"):
         run.prepare(f"{BASE}/articles/*.jsonl", work_uri=f"{BASE}/work")

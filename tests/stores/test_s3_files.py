@@ -148,6 +148,24 @@ def test_an_upload_is_found_by_its_name_once_it_is_whole(
     assert store.find_uploads("batch-") == {}
 
 
+@pytest.mark.parametrize(
+    ("left", "told", "words"), [("one file", Unavailable, "is being deleted"), ("nothing", Refused, "NoSuchKey")]
+)
+def test_an_input_that_is_deleted_while_it_is_read_is_never_cut_short(
+    connection: Connection, bucket: str, tmp_path: Path, left: str, told: type[BatchError], words: str
+) -> None:
+    store = TransformJobs(connection, {"files_uri": f"s3://{bucket}/x", "rows_per_file": 3})
+    input_id = store.upload(shard_of(tmp_path, 10), NAME)
+    lines = store.lines(input_id)
+    next(lines)
+    if left == "nothing":
+        store.delete_file(input_id)
+    else:
+        store._files.remove(f"{input_id}000001.jsonl")
+    with pytest.raises(told, match=words):
+        list(lines)
+
+
 @pytest.mark.parametrize("kind", [TransformJobs, InvocationJobs])
 @pytest.mark.parametrize("left", ["nothing", "its files"])
 def test_an_upload_that_is_deleted_while_uploads_are_read_is_passed_over(

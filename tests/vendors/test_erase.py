@@ -12,12 +12,14 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch import providers, results
+from opensearch_batch.erase.provider_files import look_at_provider
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import EraseOperator
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.base import open_provider_store
 from opensearch_batch.tasks.settings import settings_of_spec
 from tests.sandbox.bench import Run, rows_of
+from tests.sandbox.test_erase import WANTED
 from tests.vendors.vendors import BUCKET, Scene, aws
 
 SECRET = "Plainly Fake Person, 1 Nowhere Street"
@@ -97,6 +99,17 @@ def test_an_erasure_that_was_broken_off_among_the_files_ends_with_none_left(scen
     assert erase(scene)["state"] == "erased"
     assert len(stored(scene)) == len(before) - 1
     assert secrets_at(scene) == []
+
+
+def test_an_input_file_that_is_deleted_while_the_vendor_is_looked_at_is_passed_over(scene: Scene) -> None:
+    scene.through(rows_of(300), max_requests=150)
+    spec = BatchSpec.check(scene.spec)
+    store = open_provider_store(settings_of_spec(spec))
+    looked = look_at_provider(store, providers.get(spec.model.provider), WANTED, [])
+    first = next(looked)
+    (gone,) = stored(scene).keys() - {first.id}
+    store.delete_file(gone)
+    assert [*looked] == []
 
 
 def test_rows_of_an_upload_that_broke_off_go_too(scene: Scene) -> None:

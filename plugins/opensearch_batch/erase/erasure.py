@@ -23,7 +23,7 @@ from opensearch_batch.erase.outputs import moved_by
 from opensearch_batch.erase.proof import BEGUN, NotRemoved, Place, Proof, compared, hashed_id
 from opensearch_batch.erase.provider_files import cancel_running, remove_files, still_there
 from opensearch_batch.erase.stays import stays
-from opensearch_batch.errors import InputError, Refused, Terminal
+from opensearch_batch.errors import InputError, NoSuchObject, Refused, Terminal, Unavailable
 from opensearch_batch.flow.values import Value
 from opensearch_batch.reuse.moved import move_entries
 from opensearch_batch.storage import open_binary, remove, size_of, write_object
@@ -49,8 +49,16 @@ def erase(order: Order, open_store: OpenStore) -> Proof:
     `order.proof_uri` then. Repeating is safe.
 
     Raise Refused for rows in runs that have not ended, or of nobody's, before anything is removed. Raise Terminal where
-    a second look finds rows. Raise Unavailable until cancelled jobs have ended.
+    a second look finds rows. Raise Unavailable until cancelled jobs have ended, and where a run or a clean-up has
+    removed a file that was listed: only a new look tells what it has put in its place.
     """
+    try:
+        return _erased(order, open_store)
+    except NoSuchObject as error:
+        raise Unavailable(f"{error}; it is gone since it was listed. The next try lists anew") from error
+
+
+def _erased(order: Order, open_store: OpenStore) -> Proof:
     journal = None if order.dry_run else _read(order.journal_uri, Journal)
     earlier = _earlier(order)
     began_at = journal.began_at if journal else _now()

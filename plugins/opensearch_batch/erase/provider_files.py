@@ -88,8 +88,9 @@ def look_at_provider(
         key = key_of(upload["filename"])
         if key is None:
             continue
+        if (made := _looked_into(store, provider, wanted, upload["id"], key)) is None:
+            continue
         seen.add(upload["id"])
-        made = _looked_into(store, provider, wanted, upload["id"], key)
         made.name = upload["filename"]
         if made.found:
             made.jobs = [_settled(provider.read_job(each), wanted) for each in store.find_jobs(made.id)]
@@ -104,18 +105,26 @@ def look_at_provider(
             yield ProviderFile(job.input_file_id or "", "", 0, 1, jobs=[remote], outputs=outputs)
 
 
-def _looked_into(store: ProviderStore, provider: Provider, wanted: Wanted, file_id: str, key: str) -> ProviderFile:
+def _looked_into(
+    store: ProviderStore, provider: Provider, wanted: Wanted, file_id: str, key: str
+) -> ProviderFile | None:
+    """Return None for a file that is gone since it was listed."""
     keys = {key, *wanted.sharers.get(file_id, ())}
     if _any_of(keys, wanted.keys):
         return ProviderFile(file_id, "", 0, 1)
     rows = found = 0
     sure = _any_of(keys, wanted.known)
-    for raw in filter(None, map(bytes.strip, store.lines(file_id))):
-        line = orjson.loads(raw)
-        rows += 1
-        if wanted.has(provider.request_id(line), keys):
-            found += 1
-            sure = sure or any(text_hash(wanted.model, text) in wanted.hashes for text in provider.texts(line))
+    try:
+        for raw in filter(None, map(bytes.strip, store.lines(file_id))):
+            line = orjson.loads(raw)
+            rows += 1
+            if wanted.has(provider.request_id(line), keys):
+                found += 1
+                sure = sure or any(text_hash(wanted.model, text) in wanted.hashes for text in provider.texts(line))
+    except Refused as error:
+        if error.status != NOT_FOUND or _is_there(store, file_id):
+            raise
+        return None
     return ProviderFile(file_id, "", rows, found, sure)
 
 

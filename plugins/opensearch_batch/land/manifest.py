@@ -135,7 +135,7 @@ class _Named(msgspec.Struct, frozen=True):
 
 
 def decoded(uri: str, kind: type[T]) -> T:
-    """Return a manifest as `kind`. Raise InputError for another object."""
+    """Return a manifest as `kind`. Raise NoSuchObject where there is none, and InputError for another object."""
     with open_binary(uri) as source:
         try:
             return msgspec.json.decode(source.read(), type=kind)

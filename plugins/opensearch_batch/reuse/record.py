@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from opensearch_batch.errors import InputError
+from opensearch_batch.errors import InputError, NoSuchObject
 from opensearch_batch.reuse.entries import HASH_BYTES, arrow, as_hashes, by_age, joined, schema
 from opensearch_batch.reuse.whose import IsThere, in_files, is_paid_by
 from opensearch_batch.sinks.parquet import ArrowFile
@@ -85,12 +85,14 @@ def open_record(uri: str) -> AbstractContextManager[IO[bytes]]:
 
 @contextmanager
 def told(what: str) -> Iterator[None]:
-    """Raise pyarrow's errors as InputError, and the absence of a file that was there when it was opened: object storage
-    reads later.
+    """Raise pyarrow's errors as InputError, and the absence of a file that was there when it was opened as
+    NoSuchObject: object storage reads later.
     """
     try:
         yield
-    except (arrow().ArrowException, FileNotFoundError) as error:
+    except FileNotFoundError as error:
+        raise NoSuchObject(f"{what}: no part of the record any more: {error}") from error
+    except arrow().ArrowException as error:
         raise InputError(f"{what}: no part of the record: {error}") from error
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from opensearch_batch.errors import InputError
+from opensearch_batch.errors import InputError, NoSuchObject
 from opensearch_batch.storage.address import LOCAL, path_of, with_connection
 from opensearch_batch.storage.errors import told
 
@@ -33,7 +33,7 @@ def matches(uri: str) -> list[str]:
 @contextmanager
 def open_binary(uri: str, block_bytes: int = BLOCK_BYTES) -> Iterator[IO[bytes]]:
     """Open an object for reading, as a context manager; from object storage so many bytes are read at once. Raise
-    InputError for an absent object and for a folder.
+    NoSuchObject for an absent object, and InputError for a folder.
     """
     try:
         with told(f"read {uri}"):
@@ -41,9 +41,10 @@ def open_binary(uri: str, block_bytes: int = BLOCK_BYTES) -> Iterator[IO[bytes]]
             source = path.fs.open(path.path, "rb", block_size=block_bytes)
             if path.protocol not in LOCAL:
                 source = _Buffered(source)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        what = "no such object" if isinstance(error, FileNotFoundError) else "is a folder; name a file, or a glob in it"
-        raise InputError(f"{uri}: {what}") from None
+    except FileNotFoundError:
+        raise NoSuchObject(f"{uri}: no such object") from None
+    except IsADirectoryError:
+        raise InputError(f"{uri}: is a folder; name a file, or a glob in it") from None
     with source:
         yield source
 

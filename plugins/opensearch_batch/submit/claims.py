@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import msgspec
 import orjson
 
-from opensearch_batch.errors import InputError
+from opensearch_batch.errors import InputError, NoSuchObject
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.flow.values import Value
-from opensearch_batch.storage import exists, matches, open_binary, remove_begun, write_object
+from opensearch_batch.storage import matches, open_binary, remove_begun, write_object
 
 FOLDER = "jobs"
 """Below the work URI, beside the folders of the runs."""
@@ -125,9 +125,7 @@ def claim_at(uri: str) -> Claim | None:
     try:
         with open_binary(uri) as source:
             content = source.read()
-    except InputError:
-        if exists(uri):
-            raise
+    except NoSuchObject:
         return None
     try:
         return msgspec.json.decode(content, type=Claim)

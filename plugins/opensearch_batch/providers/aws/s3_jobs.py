@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
-from opensearch_batch.errors import Refused, SpecError
+from opensearch_batch.errors import Refused, SpecError, Unavailable
 from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws import session as aws
@@ -171,4 +171,9 @@ class S3Jobs:
 
     def lines(self, file_id: str) -> Iterator[bytes]:
         for each in self._files.found(file_id):
-            yield from self._files.lines(each.uri, each.size)
+            try:
+                yield from self._files.lines(each.uri, each.size)
+            except Refused as error:
+                if error.status != aws.NOT_FOUND or self.file_bytes(file_id) is None:
+                    raise
+                raise Unavailable(f"{file_id} is being deleted: {each.uri} has gone, and others are there") from error
