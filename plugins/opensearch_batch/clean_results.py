@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from opensearch_batch.errors import BatchError, InputError
+from opensearch_batch.errors import BatchError, InputError, NoSuchObject
 from opensearch_batch.land.followed import FOLLOWED, Followed, followed_at
 from opensearch_batch.land.manifest import decoded, still_kept
 from opensearch_batch.storage import names_in, remove
@@ -32,7 +32,10 @@ def earlier(folder: str, names: Sequence[str], followed: Followed) -> Iterator[t
         found = RUN_KEY.fullmatch(name)
         if not found:
             continue
-        other = decoded(f"{folder}/{name}", Followed)
+        try:
+            other = decoded(f"{folder}/{name}", Followed)
+        except NoSuchObject:  # another has removed it since it was listed
+            continue
         is_earlier = datetime.fromisoformat(other.written_at) < datetime.fromisoformat(followed.written_at)
         if is_earlier and not other.report.is_at(followed.report.manifest):
             yield found[1], other

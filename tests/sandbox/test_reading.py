@@ -243,6 +243,17 @@ def test_the_clean_up_removes_superseded_runs_and_nothing_else(
 
 
 @pytest.mark.parametrize("output_uri", ["file"], indirect=True)
+def test_the_clean_up_passes_over_what_another_has_removed_since_the_list(
+    three_runs: list[set[str]], run: Run, output_uri: str
+) -> None:
+    """The name is in the list and the object is gone, as a link to nothing is."""
+    everything = set(run.files())
+    (run.out / "manifest-0123456789.json").symlink_to(run.out / "nowhere")
+    assert clean_results.main([output_uri]) == 0
+    assert set(storage.names_in(output_uri)) - {"manifest-0123456789.json"} == everything - three_runs[1]
+
+
+@pytest.mark.parametrize("output_uri", ["file"], indirect=True)
 def test_the_clean_up_takes_days_that_no_calendar_has_for_ever(
     three_runs: list[set[str]], output_uri: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
