@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from opensearch_batch.flow.shards import Shard
 from opensearch_batch.submit.claims import FRESH_SECONDS, Claim, Claimant
 from opensearch_batch.submit.names import file_name, hash_key
 from opensearch_batch.submit.same_input import goes_first, payments, refuse_paid, refuse_same, unpaid
+from opensearch_batch.submit.shares import shared_job
 from tests.unit.fakes import World
 
 PAID_FOR = "openai|model"
@@ -55,7 +57,7 @@ def test_of_several_jobs_the_first_that_may_have_answers_is_named(shard: Shard) 
     claim = sent_by("a", shard, world, "failed")
     for status in ("in_progress", "validating"):
         world.new_job(claim.input_file_id, status)
-    (found,) = payments(shard, PAID_FOR, world, providers.DEFAULT, 0.0)
+    (found,) = payments(shard, PAID_FOR, world, providers.DEFAULT, 0.0, lambda claim: True)
     assert (found.words, found.job_id, found.file_id) == ("job batch_2 (in_progress)", "batch_2", claim.input_file_id)
 
 
@@ -77,7 +79,7 @@ def test_a_claim_whose_input_file_is_gone_counts_as_paid(shard: Shard) -> None:
     world = World()
     claim = sent_by("a", shard, world, None)
     world.about.clear()
-    (found,) = payments(shard, PAID_FOR, world, providers.DEFAULT, 0.0)
+    (found,) = payments(shard, PAID_FOR, world, providers.DEFAULT, 0.0, lambda claim: True)
     assert (found.claim, found.job_id, found.state) == (claim, "", None)
     assert found.words == "its input file file-1 is gone, as after a clean-up of what has landed"
 
@@ -103,6 +105,35 @@ def test_a_shard_that_another_run_has_sent_is_not_sent(shard: Shard, other: str)
     own = sent_by("m", shard, world, None)
     with pytest.raises(PaidBefore, match=f"shard 0 was not sent: the run dag/{other} has sent the same rows"):
         refuse_same(shard, own, PAID_FOR, world, providers.DEFAULT)
+
+
+class Asked(World):
+    """A provider whose list is long: each question about the jobs of a file walks it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.walks: list[str] = []
+
+    def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
+        self.walks.append(input_file_id)
+        return super().find_jobs(input_file_id)
+
+
+def test_a_run_alone_with_its_rows_asks_nothing_about_its_own_claim(shard: Shard) -> None:
+    world = Asked()
+    own = sent_by("m", shard, world)
+    refuse_same(shard, own, PAID_FOR, world, providers.DEFAULT)
+    refuse_paid([shard], PAID_FOR, own.run, world, providers.DEFAULT)
+    assert shared_job(shard, own, PAID_FOR, world, providers.DEFAULT, claimed=True) is None
+    assert unpaid([shard], PAID_FOR, world, providers.DEFAULT, lambda claim: claim.run != own.run) == [shard]
+    assert world.walks == []
+
+
+def test_a_runs_own_claim_is_asked_about_only_where_another_run_has_paid(shard: Shard) -> None:
+    world = Asked()
+    theirs, own = sent_by("a", shard, world), sent_by("m", shard, world)
+    refuse_paid([shard], PAID_FOR, own.run, world, providers.DEFAULT)
+    assert world.walks == [theirs.input_file_id, own.input_file_id]
 
 
 def claim(key: str, first_at: float, noted_at: float) -> Claim:

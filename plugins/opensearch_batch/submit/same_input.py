@@ -45,9 +45,10 @@ def refuse_paid(shards: Iterable[Shard], paid_for: str, run: str, store: Provide
     shards = list(shards)
     paid: list[tuple[Shard, Payment]] = []
     for shard in shards:
-        found = [each for each in payments(shard, paid_for, store, provider, 0.0) if each.words]
-        if found and all(each.claim.run != run for each in found):  # what this run has paid for is not sent again
-            paid.append((shard, found[0]))
+        found = _paid(shard, paid_for, store, provider, lambda claim: claim.run != run)
+        # What this run has paid for is not sent again.
+        if found and not _paid(shard, paid_for, store, provider, lambda claim: claim.run == run):
+            paid.append((shard, found))
     if paid:
         shard, first = paid[0]
         raise PaidBefore(
@@ -62,20 +63,20 @@ def unpaid(
     """Return the shards for which no job is known that has or may have answers, among the claims that `counts` lets
     count: those that are still to be paid for.
     """
+    return [shard for shard in shards if not _paid(shard, paid_for, store, provider, counts)]
 
-    def is_paid(shard: Shard) -> bool:
-        return any(each.words and counts(each.claim) for each in payments(shard, paid_for, store, provider, 0.0))
 
-    return [shard for shard in shards if not is_paid(shard)]
+def _paid(
+    shard: Shard, paid_for: str, store: ProviderStore, provider: Provider, counts: Callable[[Claim], bool]
+) -> Payment | None:
+    return next((each for each in payments(shard, paid_for, store, provider, 0.0, counts) if each.words), None)
 
 
 def refuse_same(shard: Shard, own: Claim, paid_for: str, store: ProviderStore, provider: Provider) -> None:
     """Raise PaidBefore where another run has paid for the shard's rows, and Unavailable where the job of another claim
     may show yet (goes_first).
     """
-    for each in payments(shard, paid_for, store, provider, own.noted_at - FRESH_SECONDS):
-        if each.claim.run == own.run:
-            continue
+    for each in payments(shard, paid_for, store, provider, own.noted_at - FRESH_SECONDS, of_others(own)):
         if each.words:
             raise PaidBefore(
                 f"{shard.name} was not sent: the run {each.claim.run} has sent the same rows to the same model: "
@@ -96,13 +97,28 @@ def goes_first(other: Claim, own: Claim) -> bool:
     return own.first_at == own.noted_at or (other.first_at, other.key) < (own.first_at, own.key)
 
 
-def payments(shard: Shard, paid_for: str, store: ProviderStore, provider: Provider, since: float) -> Iterator[Payment]:
+def of_others(own: Claim) -> Callable[[Claim], bool]:
+    """Tell which claims are of other runs than that of `own`."""
+    return lambda claim: claim.run != own.run
+
+
+def payments(
+    shard: Shard,
+    paid_for: str,
+    store: ProviderStore,
+    provider: Provider,
+    since: float,
+    counts: Callable[[Claim], bool],
+) -> Iterator[Payment]:
     """Yield what runs have paid for the shard's rows: jobs that have or may have answers, and submissions noted after
     `since` (epoch seconds) whose job does not show. A run that takes another's job removes its claim, then its upload.
+
+    Only the claims that `counts` lets count are asked about: a question may walk the whole list of the account's jobs.
     """
     folder = content_uri(shard, paid_for)
     uris = [f"{folder}/{name}" for name in sorted(names_in(folder)) if name.endswith(".json") and TAKEN_BY not in name]
-    claims = [(uri, claim) for uri in uris if (claim := claim_at(uri))]  # all before the first, slower, question
+    read = [(uri, claim_at(uri)) for uri in uris]  # all before the first, slower, question
+    claims = [(uri, claim) for uri, claim in read if claim and counts(claim)]
     for uri, claim in claims:
         uploads = store.find_uploads(claim.key)
         file_id = uploads[max(uploads, key=attempt_of)] if uploads else claim.input_file_id

@@ -28,7 +28,7 @@ from opensearch_batch.submit.claims import (
     claims_uri,
     content_uri,
 )
-from opensearch_batch.submit.same_input import LOOK_AGAIN_SECONDS, Payment, goes_first, payments
+from opensearch_batch.submit.same_input import LOOK_AGAIN_SECONDS, Payment, goes_first, of_others, payments
 
 HOLD_SECONDS = 30 * 24 * 3600.0
 """So long a share keeps the files of a job from the owner's clean-up, where the run that took the job is never cleaned
@@ -46,7 +46,7 @@ def shared_job(
     no longer at the provider.
     """
     since = own.noted_at - FRESH_SECONDS
-    others = [each for each in payments(shard, paid_for, store, provider, since) if each.claim.run != own.run]
+    others = list(payments(shard, paid_for, store, provider, since, of_others(own)))
     folder = content_uri(shard, paid_for)
     for each in sorted((each for each in others if each.job_id), key=_best_first):
         if each.state == "cancelling":
