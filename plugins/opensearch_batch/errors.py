@@ -7,6 +7,7 @@ BatchError
 │   │   └── NoSuchObject     an object is not there
 │   ├── BudgetExceeded       the plan costs more than the spec allows
 │   ├── PaidBefore           another run has paid for the same rows
+│   ├── TriedLongEnough      a submission found no room in all the time that it was tried
 │   ├── Refused              the cluster or the provider refused, and will refuse again
 │   │   ├── NoRoute          the cluster does not know the path
 │   │   └── ReasonsUnread    the file of a job's refused rows cannot be read; the answers can
@@ -17,7 +18,8 @@ BatchError
     │   ├── NotTaken         a node took nothing and sent nothing on: a second node may take the call at once
     │   └── KeyExpired       the credentials have expired: read the connection again
     ├── Throttled            told to slow down
-    │   └── TaskLimit        the cluster counts too many open batch tasks
+    │   └── NoRoom           no further job is taken until another has ended
+    │       └── TaskLimit    the cluster counts too many open batch tasks
     └── OutcomeUnknown       a submission may or may not have reached the provider: look before submitting again
 """
 
@@ -93,6 +95,15 @@ class CancelledElsewhere(Terminal):
     """
 
 
+class TriedLongEnough(Terminal):
+    """A submission was tried every five minutes, and found no room, or another run's job in its way, each time. So it
+    went on for `wait.timeout_hours`, or until `wait.finish_by`.
+
+    Do: make room (the error has the words of the cluster or the provider), and clear the task. It submits what is
+    left, and nothing twice.
+    """
+
+
 class Refused(Terminal):
     """The cluster or the provider refused, and will refuse again.
 
@@ -157,10 +168,19 @@ class Throttled(Transient):
     """
 
 
-class TaskLimit(Throttled):
-    """The cluster counts too many open batch tasks; nothing was sent to the provider.
+class NoRoom(Throttled):
+    """The provider takes no further job until another has ended; no job was made. A submission does not fail with this
+    error: it waits for room, deferred.
 
-    Do: nothing for now: the task tries every five minutes. The runbook docs/runbook-task-limit.md frees places.
+    Do: nothing: the submission is tried every five minutes.
+    """
+
+
+class TaskLimit(NoRoom):
+    """The cluster counts too many open batch tasks; nothing was sent to the provider. A submission fails with this
+    error where the jobs of all counted tasks have ended and the cluster cannot see that: no place comes free by itself.
+
+    Do: free places by the runbook docs/runbook-task-limit.md, and clear the task, once it has failed.
     """
 
 

@@ -34,7 +34,10 @@ class WaitSection(Section):
         "jobs on, one look at the provider's list serves all.",
     )
     timeout_hours: float | None = Field(
-        None, gt=0, description="After this the jobs are cancelled; default: the provider's window and one hour more."
+        None,
+        gt=0,
+        description="After this the jobs are cancelled; default: the provider's window and one hour more. So long a "
+        "submission without room is tried, too.",
     )
     finish_by: float | str | None = Field(
         None,

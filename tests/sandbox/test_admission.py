@@ -41,10 +41,13 @@ def submitting(model_id: str, bundles: Any, **settings: Any) -> SubmitBatchOpera
 
 
 def stored(trigger: Any) -> TurnTrigger:
-    """From what Airflow keeps of it in its database."""
+    """From what Airflow keeps of it in its database; of a wait for another try, as after its five minutes."""
     path, arguments = trigger.serialize()
     assert path == "opensearch_batch.turn.TurnTrigger"
-    return TurnTrigger(**json.loads(json.dumps(arguments)))
+    kept = json.loads(json.dumps(arguments))
+    if "not_before" in kept["wanted"]:
+        kept["wanted"]["not_before"] = 1.0
+    return TurnTrigger(**kept)
 
 
 def all_end(server: Server) -> None:
@@ -343,6 +346,55 @@ def test_it_waits_for_fewer_jobs_than_it_was_turned_away_beside(server: Server, 
         operator.turn_came(run.context(operator), first_event(trigger))
     (outcome,) = operator.execute_complete(run.context(operator), first_event(rebuilt(waits.value.trigger)))
     assert (outcome["state"], outcome["job"]["attempt"], len(server.ledger)) == ("completed", 2, 3)
+
+
+def at_the_task_limit(server: Server, times: int) -> None:
+    words = "Exceeded maximum limit for BATCH_PREDICTION tasks. To increase the limit, update the setting."
+    body = {"error": {"reason": words, "type": "status_exception"}, "status": 429}
+    server.fault("answer", path="_batch_predict", status=429, body=body, times=times)
+
+
+def test_beside_a_job_that_waits_for_its_turn_one_without_room_is_tried_no_sooner(
+    server: Server, model_id: str, run: Run
+) -> None:
+    """A turn for the large job would come at once where only the small one's place is missing."""
+    server.pace("clock:600")
+    first, *_ = run.submit(model_id, run.prepare(rows_of(1)), task_id="first")
+    large, small = {"id": "large", "text": "long " * 100}, {"id": "small", "text": "short"}
+    bundles = run.prepare([large, small], max_requests=1)
+    sizes = [shard["bytes"] for bundle in bundles for shard in bundle]
+    limit = -(-(first["shard"]["bytes"] + max(sizes)) // 4) - 10
+    at_the_task_limit(server, -1)
+    turn = deferred_of(run, submitting(model_id, bundles, max_enqueued_tokens=limit))
+    assert (turn.trigger.wanted["name"], turn.trigger.wanted["awaits"]) == ("shard 1", "room")
+
+
+def test_a_job_that_was_turned_away_and_finds_no_place_in_the_cluster_is_tried_again(
+    server: Server, model_id: str, run: Run
+) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded")
+    jobs = run.submit(model_id, run.prepare(rows_of(4), max_requests=2))
+    at_the_task_limit(server, 5)
+    outcomes, seen = waiting(run, jobs)
+    assert [each["state"] for each in outcomes] == ["completed", "completed"]
+    assert seen.count("TurnTrigger") == 5, "more than the retries of a task"
+    assert (len(server.ledger), sorted(each["job"]["attempt"] for each in outcomes)) == (3, [1, 2])
+
+
+def test_a_job_that_was_turned_away_stands_when_it_was_tried_long_enough(
+    server: Server, model_id: str, run: Run
+) -> None:
+    server.fault("fail_batch", code="token_limit_exceeded")
+    jobs = run.submit(model_id, run.prepare(rows_of(4), max_requests=2))
+    at_the_task_limit(server, -1)
+    all_end(server)
+    waits = sensor(jobs)
+    turn = deferred_of(run, waits)
+    (bar,) = (key for key in run.states["wait"] if key.startswith("bar-"))
+    run.states["wait"][bar]["since"] -= 25 * 3600
+    outcomes = waits.turn_came(run.context(waits), first_event(stored(turn.trigger)))
+    assert sorted(each["state"] for each in outcomes) == ["completed", "failed"]
+    assert len(server.ledger) == 2
 
 
 def test_turned_away_with_nothing_else_in_flight_it_stands(server: Server, model_id: str, run: Run) -> None:

@@ -175,6 +175,7 @@ def test_of_a_run_wired_by_hand_little_is_known(airflow: Database) -> None:
 def test_a_task_that_waits_to_submit_says_for_what(airflow: Database) -> None:
     airflow.run("nightly", "manual__1")
     turn = airflow.trigger(TURN, provider="openai", max_jobs=3, max_tokens=20_000_000)
+    room = airflow.trigger(TURN, provider="openai", max_jobs=3, max_tokens=None, wanted={"awaits": "room"})
     another = airflow.trigger("opensearch_batch.trigger.BatchTrigger", provider="openai")
     states: list[tuple[str, int, str, dict[str, Any]]] = [
         ("SubmitBatchOperator", 0, "deferred", {"trigger_id": turn}),
@@ -187,6 +188,7 @@ def test_a_task_that_waits_to_submit_says_for_what(airflow: Database) -> None:
         ("FetchOutputOperator", 7, "queued", {}),
         ("ApprovePlanOperator", 8, "awaiting_input", {}),
         ("ApprovePlanOperator", 9, "queued", {}),
+        ("SubmitBatchOperator", 10, "deferred", {"trigger_id": room}),
     ]
     for operator, index, state, more in states:
         airflow.task(("nightly", "manual__1", "shard.task", index), operator, state, **more)
@@ -198,6 +200,7 @@ def test_a_task_that_waits_to_submit_says_for_what(airflow: Database) -> None:
         3: "its try 2",
         6: its_turn,
         8: "somebody's approval",
+        10: "room at openai, tried every five minutes",
     }
 
 

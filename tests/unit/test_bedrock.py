@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from opensearch_batch.errors import OutcomeUnknown, SpecError, Throttled, UnknownAnswer
+from opensearch_batch.errors import NoRoom, OutcomeUnknown, SpecError, Throttled, UnknownAnswer
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.providers.bedrock import models
 from opensearch_batch.providers.bedrock import provider as bedrock
@@ -93,7 +93,7 @@ def test_a_status_nobody_knows_is_raised() -> None:
     ("said", "meant"),
     [
         ("ThrottlingException: Too many requests", Throttled),
-        ("ServiceQuotaExceededException: concurrent jobs", Throttled),
+        ("ServiceQuotaExceededException: concurrent jobs", NoRoom),
         ("ConflictException: job name already exists", OutcomeUnknown),
         ("ValidationException: The provided job name is currently in use.", OutcomeUnknown),
         ("ValidationException: The provided model identifier is invalid.", None),

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from opensearch_batch.errors import OutcomeUnknown, SpecError, Throttled, Unavailable
+from opensearch_batch.errors import NoRoom, OutcomeUnknown, SpecError, Throttled, Unavailable
 from opensearch_batch.flow.answers import Usage
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.sagemaker import provider as sagemaker
@@ -117,7 +117,9 @@ def test_the_answer_to_a_submission_is_an_arn_and_no_state() -> None:
     ("said", "meant"),
     [
         ('Error from remote service: {"__type":"ThrottlingException","message":"Rate exceeded"}', Throttled),
-        ("ResourceLimitExceeded: The account-level service limit is 2 Instances", Throttled),
+        ("ResourceLimitExceeded: The account-level service limit is 2 Instances", NoRoom),
+        ("ResourceLimitExceeded: The limit is 2 Instances, with current utilization of 2 Instances", NoRoom),
+        ("ResourceLimitExceeded: The limit is 0 Instances, with current utilization of 0 Instances", None),
         ("ResourceInUse: Job name must be unique within an AWS account and region", OutcomeUnknown),
         ("ValidationException: Could not find model", None),
     ],

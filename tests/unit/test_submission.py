@@ -9,9 +9,18 @@ from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.cluster.ml_commons import REPEAT_SECONDS
-from opensearch_batch.errors import OutcomeUnknown, Refused, SpecError, TaskLimit, Throttled, Unavailable, UnknownAnswer
+from opensearch_batch.errors import (
+    NoRoom,
+    OutcomeUnknown,
+    Refused,
+    SpecError,
+    TaskLimit,
+    Throttled,
+    Unavailable,
+    UnknownAnswer,
+)
 from opensearch_batch.flow.shards import Shard
-from opensearch_batch.submit.admission import Admission, Limits, LiveJob, MustWait
+from opensearch_batch.submit.admission import TRY_AGAIN_SECONDS, Admission, Limits, LiveJob, MustWait
 from opensearch_batch.submit.names import file_name, shard_key
 from opensearch_batch.submit.settle import LIST_LAG_SECONDS, LONG_SETTLE_SECONDS
 from opensearch_batch.submit.submission import Submitter
@@ -240,15 +249,62 @@ def test_an_answer_without_its_job_is_looked_for_at_once(case: Case, caplog: pyt
     assert "shard 0: found: shard 0, job batch_1 (task task-1), nothing sent again" in caplog.text
 
 
-def test_a_task_limit_with_nothing_to_give_back_is_passed_on_with_what_is_counted(case: Case) -> None:
+def test_at_a_task_limit_whose_jobs_run_the_submission_waits_and_tells_what_is_counted(case: Case) -> None:
     """The one counted task's job is running."""
     case.world.new_task(case.world.new_job("file-of-others"))
     case.world.fail(TaskLimit("HTTP 429: too many.", status=429, retry_after_seconds=300))
     with pytest.raises(
-        TaskLimit, match=r"shard 0: HTTP 429: too many\. Counted tasks: 1\. None of their jobs"
+        MustWait, match=r"shard 0 waits for room: HTTP 429: too many\. Counted tasks: 1\. None of their jobs"
     ) as caught:
         case.submitter().submit(SHARD)
+    assert (caught.value.wanted.not_before, caught.value.wanted.awaits) == (1000 + TRY_AGAIN_SECONDS, "room")
+    assert len(case.world.submissions) == 1
+
+
+def test_a_task_limit_of_jobs_whose_end_the_cluster_cannot_see_is_passed_on_for_a_person_to_lift(case: Case) -> None:
+    """Before 2.19 `failed` leaves a task RUNNING."""
+    case.world.new_task(case.world.new_job("file-of-others", "failed"))
+    case.world.fail(TaskLimit("HTTP 429: too many.", status=429, retry_after_seconds=300))
+    with pytest.raises(TaskLimit, match=r"shard 0: HTTP 429: too many\. Counted tasks: 1\. Ended at the pro") as caught:
+        case.submitter().submit(SHARD)
     assert (caught.value.retry_after_seconds, len(case.world.submissions)) == (300, 1)
+
+
+SECOND = replace(SHARD, index=1, uri="mem://1", sha256="sha-1")
+
+
+def test_once_there_is_no_room_nothing_more_of_the_bundle_is_uploaded_or_sent(case: Case) -> None:
+    case.world.fail(NoRoom("HTTP 400: quota of jobs"))
+    submitter = case.submitter()
+    with pytest.raises(MustWait, match="shard 0 waits for room: HTTP 400: quota of jobs"):
+        submitter.submit(SHARD)
+    with pytest.raises(MustWait, match="shard 1 waits for room: another submission of its bundle found none"):
+        submitter.submit(SECOND)
+    assert (len(case.world.submissions), len(case.world.files)) == (1, 1)
+    jobs = [case.submitter().submit(shard) for shard in (SHARD, SECOND)]
+    assert [job.provider_job_id for job in jobs] == case.billed == ["batch_1", "batch_2"]
+    assert (case.clock.slept, len(case.world.files)) == ([], 2), "the refused submission is tried again at once"
+
+
+def test_without_room_a_job_whose_answer_was_lost_is_found_all_the_same(case: Case) -> None:
+    case.world.kill_after_submit()
+    with pytest.raises(Killed):
+        case.submitter().submit(SECOND)
+    case.world.fail(NoRoom("HTTP 400: quota of jobs"))
+    submitter = case.submitter()
+    with pytest.raises(MustWait):
+        submitter.submit(SHARD)
+    assert submitter.submit(SECOND).provider_job_id == "batch_1"
+    assert (case.billed, len(case.world.submissions)) == (["batch_1"], 2)
+
+
+def test_a_job_that_was_made_though_its_submission_found_no_room_is_found_and_not_sent_again(case: Case) -> None:
+    """As where something between has sent the request a second time."""
+    case.world.lose_answer(NoRoom("HTTP 400: quota of jobs"))
+    with pytest.raises(MustWait):
+        case.submitter().submit(SHARD)
+    assert case.submitter().submit(SHARD).provider_job_id == "batch_1"
+    assert (case.billed, len(case.world.submissions)) == (["batch_1"], 1)
 
 
 def test_a_task_limit_is_lifted_by_looking_at_a_task_whose_job_has_ended(case: Case) -> None:
@@ -262,7 +318,7 @@ def test_a_task_limit_that_stays_ends_the_try_after_one_repetition(case: Case) -
     case.world.new_task(case.world.new_job("file-of-others", "completed", output_file_id="file-o"))
     for _ in range(3):
         case.world.fail(TaskLimit("HTTP 429: too many."))
-    with pytest.raises(TaskLimit):
+    with pytest.raises(MustWait, match="shard 0 waits for room: HTTP 429: too many"):
         case.submitter().submit(SHARD)
     assert len(case.world.submissions) == 2
 

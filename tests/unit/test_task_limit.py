@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from opensearch_batch import providers
 from opensearch_batch.cluster.ml_commons import Call, Hit
 from opensearch_batch.errors import Refused, Unavailable
@@ -79,6 +81,32 @@ def test_a_task_of_another_kind_of_provider_is_left_alone() -> None:
     store = Provider()
     counted = free_ended_tasks(Cluster(hits("a", status="InProgress")).send, store, providers.DEFAULT)
     assert (counted.counted, store.asked) == (1, [""])
+
+
+@pytest.mark.parametrize(
+    ("jobs", "none"),
+    [
+        ({"a": "failed"}, True),
+        ({"a": "failed", "b": "in_progress"}, False),
+        ({"a": "failed", "b": Refused("HTTP 404: No batch found", status=404)}, False),
+        ({"a": "failed", "b": Unavailable("HTTP 503", status=503)}, False),
+        ({}, False),
+    ],
+    ids=["all have ended", "one runs", "one has another key", "one may run", "none is shown"],
+)
+def test_no_place_comes_free_by_itself_where_the_cluster_sees_the_end_of_no_job(
+    jobs: dict[str, Any], none: bool
+) -> None:
+    cluster = Cluster(hits(*jobs), {"state": "RUNNING"})
+    assert free_ended_tasks(cluster.send, Provider(**jobs), providers.DEFAULT).none_comes_free is none
+
+
+def test_a_place_may_come_free_where_the_cluster_could_not_look_at_this_moment() -> None:
+    """As where another task has it look at the same time."""
+    counted = free_ended_tasks(
+        Cluster(hits("a"), Unavailable("HTTP 409")).send, Provider(a="failed"), providers.DEFAULT
+    )
+    assert (counted.counted, counted.ended, counted.none_comes_free) == (1, (), False)
 
 
 def test_looks_are_bounded() -> None:

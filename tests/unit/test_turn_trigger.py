@@ -11,7 +11,7 @@ import pytest
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.submit.admission import LiveJob, Wanted
 from opensearch_batch.tasks import turn_trigger
-from opensearch_batch.tasks.turn_trigger import TurnTrigger, read_turn
+from opensearch_batch.tasks.turn_trigger import Turn, TurnTrigger, read_turn
 
 FULL = [LiveJob("batch_1", "file-1", 10)]
 
@@ -72,6 +72,36 @@ def test_of_a_provider_that_does_not_answer_nothing_is_told_but_that(monkeypatch
     assert waited(monkeypatch, Unavailable("HTTP 503"), []) == (2, told)
 
 
+def event_of(**wanted: Any) -> Any:
+    trigger = Asking(
+        wanted=Wanted("shard 0", 0, since=7.0, **wanted).to_dict(),
+        max_jobs=None,
+        max_tokens=None,
+        model=None,
+        provider="openai",
+        provider_conn_id="openai_default",
+        poll_seconds=16.0,
+        carried=[{"a": 1}],
+    )
+    trigger.answers = []
+    return asyncio.run(trigger.wait()) | {"version": 1}
+
+
+def test_a_wait_for_another_try_asks_nobody_and_comes_at_its_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    times, paused = [100.0], list[float]()
+
+    async def pause(seconds: float) -> None:
+        paused.append(seconds)
+        times.append(times[-1] + seconds)
+
+    monkeypatch.setattr(turn_trigger, "time", SimpleNamespace(time=lambda: times[-1]))
+    monkeypatch.setattr(turn_trigger, "random", SimpleNamespace(uniform=lambda least, most: most / 2))
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    event = event_of(not_before=140.0, awaits="room", fruitless_since=50.0)
+    assert read_turn(event) == Turn([{"a": 1}], 7.0, 50.0)
+    assert paused == [16.0, 16.0, 16.0], "half a round after the hour, told anew each round"
+
+
 def test_a_turn_brings_back_what_the_task_needs_to_go_on() -> None:
-    assert read_turn({"version": 1, "carried": {"a": 1}, "since": 7.0}) == ({"a": 1}, 7.0)
-    assert read_turn({"version": 1}) == (None, 0.0)
+    assert read_turn({"version": 1, "carried": {"a": 1}, "since": 7.0}) == Turn({"a": 1}, 7.0)
+    assert read_turn({"version": 1}) == Turn()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from opensearch_batch import providers
 from opensearch_batch.errors import Throttled, Unavailable
@@ -21,7 +22,8 @@ from opensearch_batch.submit.names import file_name, shard_key
 from opensearch_batch.tasks.base import flat
 from opensearch_batch.tasks.settings import settings_of
 from tests.patience import until
-from tests.sandbox.bench import Run, Server, rows_of
+from tests.sandbox.bench import Run, Server, first_event, rows_of
+from tests.sandbox.test_admission import stored
 from tests.unit.test_orphans import Airflow
 from tests.vendors.vendors import BEDROCK, BUCKET, SAGEMAKER, Scene, Vendor, aws, aws_connection, make_scene
 
@@ -83,18 +85,42 @@ def test_an_object_that_is_not_deleted_at_once_is_deleted_by_a_later_try(
     assert len(scene.vendor.jobs(server)) == 1
 
 
-@pytest.mark.parametrize("over", ["throttled", "over quota"])
-def test_throttled_and_over_quota_are_tried_again(scene: Scene, server: Server, over: str) -> None:
-    quota = "ResourceLimitExceeded" if scene.vendor is SAGEMAKER else "ServiceQuotaExceededException"
-    code = "ThrottlingException" if over == "throttled" else quota
-    bundles = scene.ready(rows_of(120))
+def refuses_jobs(scene: Scene, server: Server, code: str, times: int) -> None:
     body = {"__type": code, "message": f"{code}: come back later"}
-    server.fault("answer", path=scene.vendor.create, status=400, body=body)
-    with pytest.raises(Throttled, match=code):
+    server.fault("answer", path=scene.vendor.create, status=400, body=body, times=times)
+
+
+def test_throttled_is_tried_again(scene: Scene, server: Server) -> None:
+    bundles = scene.ready(rows_of(120))
+    refuses_jobs(scene, server, "ThrottlingException", 1)
+    with pytest.raises(Throttled, match="ThrottlingException"):
         scene.submit(bundles)
     assert scene.vendor.jobs(server) == []
     scene.submit(bundles)
     assert len(scene.vendor.jobs(server)) == 1
+
+
+def test_over_quota_it_waits_deferred_with_the_jobs_that_it_has(
+    scene: Scene, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    quota = "ResourceLimitExceeded" if scene.vendor is SAGEMAKER else "ServiceQuotaExceededException"
+    shards = flat(scene.ready(rows_of(250), max_requests=125))
+    first = scene.submit(shards[:1])
+    refuses_jobs(scene, server, quota, -1)
+    submit = scene.submitting(shards)
+    with pytest.raises(TaskDeferred) as waits:
+        scene.run.execute(submit)
+    assert re.search(rf"shard 1 waits for room: .*{quota}: come back later.*Deferred: no worker", caplog.text)
+    for _ in range(5):  # more than the retries of a task
+        event = first_event(stored(waits.value.trigger))
+        assert event["carried"] == first
+        with pytest.raises(TaskDeferred) as waits:
+            submit.turn_came(scene.run.context(submit), event)
+    server.no_more_faults()
+    jobs = submit.turn_came(scene.run.context(submit), first_event(stored(waits.value.trigger)))
+    assert (jobs[0], len(jobs), len(scene.vendor.jobs(server))) == (first[0], 2, 2)
+    assert scene.report(scene.fetch(scene.wait(jobs)))["answered"] == 250
 
 
 def test_a_model_that_does_not_exist_is_refused_for_good(

@@ -170,6 +170,8 @@ def _why(held: Held) -> str:
 
 
 def _why_turn(turn: Mapping[str, Any]) -> str:
+    if awaits := (turn.get("wanted") or {}).get("awaits"):
+        return f"{awaits} at {turn.get('provider')}, tried every five minutes"
     limits = {"jobs in flight": turn.get("max_jobs"), "enqueued tokens": turn.get("max_tokens")}
     most = " and ".join(f"{most:,} {what}" for what, most in limits.items() if most)
     return f"its turn at {turn.get('provider')}: at most {most}"

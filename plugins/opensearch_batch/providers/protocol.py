@@ -250,8 +250,8 @@ class Provider(Protocol):
         ...
 
     def refusal(self, message: str) -> type[Transient] | None:
-        """Classify the vendor's words of a refused submission: Throttled for "later", OutcomeUnknown where a job of
-        the same name exists, None for a final refusal.
+        """Classify the vendor's words of a refused submission: Throttled for "later", NoRoom where other jobs use up a
+        quota of jobs, OutcomeUnknown where a job of the same name exists, None for a final refusal.
         """
         ...
 

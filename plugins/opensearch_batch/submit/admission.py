@@ -51,6 +51,10 @@ class LiveJob:
     tokens: int
 
 
+TRY_AGAIN_SECONDS = 300.0
+"""The pause between two tries where only a try shows whether what is in a job's way has ended."""
+
+
 class Wanted(Value, frozen=True):
     """A job to be submitted. `since` (epoch seconds) orders the waiting jobs, oldest first.
 
@@ -58,6 +62,9 @@ class Wanted(Value, frozen=True):
     waits for fewer other jobs than `below`, because the provider turned the job away beside so many. `counted` are the
     tokens by the job's bytes where images make them more: other jobs are known by their bytes, and are taken to have
     images like the job's.
+
+    With `not_before` (epoch seconds) nothing is counted: the submission is tried again then. `awaits` says for what it
+    waits, `fruitless_since` (epoch seconds) since when the tries of its task have brought no job.
     """
 
     name: str
@@ -67,6 +74,9 @@ class Wanted(Value, frozen=True):
     below: int | None = None
     below_until: float = 0.0
     counted: int | UnsetType = UNSET
+    not_before: float | UnsetType = UNSET
+    awaits: str | UnsetType = UNSET
+    fruitless_since: float | UnsetType = UNSET
 
     @property
     def by_bytes(self) -> int:
@@ -78,11 +88,23 @@ class Wanted(Value, frozen=True):
 
 
 class MustWait(Transient):
-    """The job has to wait for a turn; nothing was uploaded or sent."""
+    """The job has to wait, for its turn or for another try; no job was made."""
 
-    def __init__(self, wanted: Wanted, others: int) -> None:
-        super().__init__(f"{wanted.name} waits for its turn: at least {others} other jobs are in flight")
+    def __init__(self, wanted: Wanted, why: str) -> None:
+        super().__init__(f"{wanted.name} {why}")
         self.wanted = wanted
+
+
+def wait_for_turn(wanted: Wanted, others: int) -> MustWait:
+    return MustWait(wanted, f"waits for its turn: at least {others} other jobs are in flight")
+
+
+def wait_for_try(name: str, awaits: str, why: str, now: float) -> MustWait:
+    """Return the wait for what ends by itself, where only another try of the submission shows the end: no count of jobs
+    at the provider tells of the cluster's places, of a quota that other models share, or of another run's submission.
+    """
+    wanted = Wanted(name, 0, since=now, not_before=now + TRY_AGAIN_SECONDS, awaits=awaits)
+    return MustWait(wanted, f"waits for {awaits}: {why}")
 
 
 class ProviderLists(Protocol):
@@ -203,7 +225,7 @@ class Admission:
                 self._live = self.count()
             others = others_of(self._live, wanted)
             if not may_submit(self.limits, self._live, wanted, now):
-                raise MustWait(wanted, len(others))
+                raise wait_for_turn(wanted, len(others))
             self.others = len(others)
             self._live = [*others, LiveJob(f"admitted {name}", file_id or "", counted)]
 

@@ -17,14 +17,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from msgspec.structs import replace
 
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.ml_commons import BATCH, Call
-from opensearch_batch.errors import BatchError, OutcomeUnknown, Refused, SpecError, TaskLimit, Transient, Unavailable
+from opensearch_batch.errors import BatchError, OutcomeUnknown, Refused, SpecError, Transient, Unavailable
 from opensearch_batch.flow.jobs import Job, RemoteJob, is_spent
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
@@ -37,6 +37,7 @@ from opensearch_batch.submit.note import Memory, Note, noted
 from opensearch_batch.submit.settle import connector_of, settle_seconds_of
 from opensearch_batch.submit.target import Found, Target, latest_upload
 from opensearch_batch.submit.task_limit import free_ended_tasks
+from opensearch_batch.submit.vacancy import Vacancy
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ class Submitter:
     rows. `admission` is asked before any new upload or submission, and may raise MustWait. `claim` is told the shard,
     the key and the input file before each submission of a shard, `shared` before anything is uploaded: both may raise,
     and may return another run's job, which then counts for the shard.
+
+    Once a submission is refused for want of room, MustWait is raised for it, and for each later one of this Submitter
+    before its upload: earlier jobs are still found.
     """
 
     send: Callable[[Call], Any]
@@ -68,6 +72,7 @@ class Submitter:
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _vacancy: Vacancy = field(default_factory=Vacancy)
 
     def submit(self, shard: Shard) -> Job:
         """Return the shard's job: an earlier job if any, else a new job. One thread at a time a shard."""
@@ -148,6 +153,7 @@ class Submitter:
         return self._submit(target)
 
     def _admit(self, name: str, size_bytes: int, file_id: str | None, tokens: int = 0) -> None:
+        self._vacancy.refuse_where_full(name, self.now())
         if self.admission:
             self.admission.admit(name, size_bytes, file_id, tokens)
 
@@ -187,15 +193,9 @@ class Submitter:
         return shard is not None and self.is_there(shard.handed_on_uri(key))
 
     def _submit(self, target: Target) -> Job:
-        try:
-            return self._submit_once(target)
-        except TaskLimit as error:
-            with self._turn:  # two looks at one task at once collide in the cluster
-                counted = free_ended_tasks(self.send, self.store, self.provider)
-            if not counted.freed:
-                raise counted.refusal(target.name, error) from None
-            log.warning("%s: %s %s Submitting again.", target.name, error, counted)
-            return self._submit_once(target)
+        """Raise MustWait where there is no room for the job now, and TaskLimit where no room comes by itself."""
+        free = partial(free_ended_tasks, self.send, self.store, self.provider)
+        return self._vacancy.take(target.name, partial(self._submit_once, target), free, self.now)
 
     def _submit_once(self, target: Target) -> Job:
         note = Note(target.attempt, target.file_id, list(target.known))

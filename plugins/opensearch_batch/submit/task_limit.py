@@ -15,7 +15,7 @@ from typing import Any
 
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.ml_commons import COUNTED_STATES, Call, Hit
-from opensearch_batch.errors import BatchError, TaskLimit
+from opensearch_batch.errors import BatchError, TaskLimit, Terminal
 from opensearch_batch.flow.jobs import ended
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
@@ -38,6 +38,13 @@ class CountedTasks:
     ended: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     why_not: str = ""
+
+    @property
+    def none_comes_free(self) -> bool:
+        """Whether every counted job has ended and the cluster cannot see that: a person has to make room. A job that is
+        not to be found may run with another key.
+        """
+        return 0 < self.counted == len(self.ended)
 
     def __str__(self) -> str:
         if self.why_not:
@@ -94,9 +101,11 @@ def _kind_of(send: Callable[[Call], Any], store: ProviderStore, provider: Provid
 
 
 def _sees_the_end(send: Callable[[Call], Any], task_id: str) -> bool:
-    """Have the cluster look once; the cluster may be unable to look, or not know the provider's word for the end."""
+    """Have the cluster look once; the cluster may be unable to look, or not know the provider's word for the end. Raise
+    Transient where a later look may see the end.
+    """
     try:
         return send(ml_commons.get_task(task_id)).get("state") not in COUNTED_STATES
-    except BatchError as error:
+    except Terminal as error:
         log.info("the cluster cannot see that task %s has ended: %s", task_id, error)
         return False

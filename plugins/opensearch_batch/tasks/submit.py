@@ -5,6 +5,7 @@ CancelBatchOperator: ends jobs.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.links import JobsLink, ProviderLink
 from opensearch_batch.tasks.metrics import time_turn
 from opensearch_batch.tasks.settings import TaskSettings, settings_of
-from opensearch_batch.tasks.turn_trigger import read_turn
+from opensearch_batch.tasks.turn_trigger import Turn, read_turn
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,6 +35,9 @@ class SubmitBatchOperator(BatchOperator):
     """Submit a bundle of shards, one job each, several at a time; return the Jobs in the order of the shards.
 
     Repeating never pays twice (see submission.py). A failed submission does not stop the other submissions.
+
+    Where cluster or provider have no room for a job, and where another run may be sending the same rows, the task waits
+    deferred and tries again every five minutes, until `wait.timeout_hours` have passed without a new job.
 
     :param model_id: the model's id, as RegisterModelOperator returns it.
     :param shards: the bundles that PrepareInputOperator returned, or a single bundle.
@@ -76,32 +80,37 @@ class SubmitBatchOperator(BatchOperator):
         return index_name(self.shards)
 
     def run_step(self, context: Context, settings: TaskSettings) -> list[dict[str, Any]]:
-        return [job.to_dict() for job in self._submit(context, settings, [], None)]
+        return [job.to_dict() for job in self._submit(context, settings, [], Turn())]
 
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
         """Go on after a wait for a turn; jobs submitted before the wait get no second look."""
         with airflow_errors():
-            submitted, since = read_turn(event)
-            before, settings = [Job.from_dict(job) for job in submitted or []], settings_of(self)
+            turn = read_turn(event)
+            before, settings = [Job.from_dict(job) for job in turn.carried or []], settings_of(self)
             know_keys(settings, context)
-            return [job.to_dict() for job in self._submit(context, settings, before, since)]
+            return [job.to_dict() for job in self._submit(context, settings, before, turn)]
 
-    def _submit(self, context: Context, settings: TaskSettings, before: list[Job], since: float | None) -> list[Job]:
+    def _submit(self, context: Context, settings: TaskSettings, before: list[Job], turn: Turn) -> list[Job]:
         from opensearch_batch.lineage.steps import of_submit
         from opensearch_batch.tasks.lineage import way_of
-        from opensearch_batch.tasks.turns import SubmitRules, limits_of, turn_trigger
+        from opensearch_batch.tasks.turns import SubmitRules, limits_of, next_try, turn_trigger
 
         limits = limits_of(self.max_jobs_in_flight, self.max_enqueued_tokens, settings.spec)
         SubmitRules(self.task_id, self.pool, limits).check(settings.spec)
         made = self._made(self._submitter(context, settings, limits), before)
         self.linked_jobs = [job for job in made if not isinstance(job, MustWait)]
-        if waiting := [full.wanted for full in made if isinstance(full, MustWait)]:
-            wanted = replace(waiting[0], since=since or waiting[0].since)
+        if waiting := [full for full in made if isinstance(full, MustWait)]:
+            # Where one is to be tried again a turn would come at once, and find what is in the way again.
+            full = next((each for each in waiting if each.wanted.not_before), waiting[0])
+            if full.wanted.not_before:
+                fruitless_since = turn.fruitless_since if len(self.linked_jobs) == len(before) else 0.0
+                full.wanted = next_try(context, settings, full, fruitless_since or time.time())
+            full.wanted = replace(full.wanted, since=turn.since or full.wanted.since)
             poll_seconds = self.poll_seconds or (settings.spec.wait.poll_seconds if settings.spec else 60.0)
             carried = [job.to_dict() for job in self.linked_jobs]
-            trigger = turn_trigger(settings, limits, wanted, poll_seconds, carried, self.linked_jobs)
+            trigger = turn_trigger(settings, limits, full, poll_seconds, carried, self.linked_jobs)
             self.defer(trigger=trigger, method_name="turn_came")
-        time_turn(context, since)
+        time_turn(context, turn.since)
         self.lineage = partial(of_submit, way_of(context, settings), self.linked_jobs)
         return self.linked_jobs
 

@@ -2,7 +2,7 @@
 
 Jobs end by themselves, so the wait depends on no other task. All waits for one model in a triggerer form a queue: one
 of the waits asks the provider, at most once an interval, and the oldest go first. A turn is no promise: back in the
-pool the task counts again.
+pool the task counts again. A submission that only another try can show the way waits for its hour, and asks nobody.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ Count = Callable[[], Awaitable[list[LiveJob]]]
 
 
 class TurnTrigger(EndingTrigger):
-    """Polls until `wanted` (a Wanted) may be submitted. The event has {"carried", "since"}.
+    """Polls until `wanted` (a Wanted) may be submitted, or waits until its `not_before`. The event has {"carried",
+    "since"}, and `fruitless_since` where `wanted` has it.
 
     `carried` comes back unchanged: the task needs `carried` to go on. `jobs` are those that the task has submitted
     before, and nothing else waits for yet. `opensearch_conn_id` may be empty where there are none.
@@ -96,8 +97,18 @@ class TurnTrigger(EndingTrigger):
     async def wait(self) -> dict[str, Any]:
         wanted = Wanted.from_dict(self.wanted)
         with WAITING_FOR_TURN.joined(self.task_instance, self.provider) as waiting:
-            await self._wait(wanted, waiting)
-        return {"carried": self.carried, "since": wanted.since}
+            if wanted.not_before:
+                # Tries that were refused together do not come together again.
+                await self._pause(wanted.not_before + random.uniform(0, self.poll_seconds), waiting)
+            else:
+                await self._wait(wanted, waiting)
+        event = {"carried": self.carried, "since": wanted.since}
+        return event | ({"fruitless_since": wanted.fruitless_since} if wanted.fruitless_since else {})
+
+    async def _pause(self, until: float, waiting: Callable[[int], None]) -> None:
+        while (left := until - time.time()) > 0:
+            waiting(1)
+            await asyncio.sleep(min(left, self.poll_seconds))
 
     async def _wait(self, wanted: Wanted, waiting: Callable[[int], None]) -> None:
         key = (self.provider, self.provider_conn_id, self.model, self._limits, self.poll_seconds)
@@ -138,10 +149,19 @@ class TurnTrigger(EndingTrigger):
         return Limits(self.max_jobs, self.max_tokens)
 
 
-def read_turn(event: Any) -> tuple[Any, float]:
-    """`carried` and `since` of a TurnTrigger's event; raises as `read_event` does."""
+@dataclass(frozen=True)
+class Turn:
+    """What a wait has brought: as in TurnTrigger's event, times in epoch seconds, 0 without."""
+
+    carried: Any = None
+    since: float = 0.0
+    fruitless_since: float = 0.0
+
+
+def read_turn(event: Any) -> Turn:
+    """Read a TurnTrigger's event; raises as `read_event` does."""
     told = read_event(event)
-    return told.get("carried"), float(told.get("since") or 0.0)
+    return Turn(told.get("carried"), float(told.get("since") or 0.0), float(told.get("fruitless_since") or 0.0))
 
 
 @dataclass(eq=False)

@@ -10,17 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from opensearch_batch.errors import PaidBefore, Refused, SpecError
+from opensearch_batch.errors import PaidBefore, Refused, SpecError, TriedLongEnough
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import exists
-from opensearch_batch.submit.admission import Admission, Limits, MustWait, Wanted, in_flight, pool_command, pool_name
+from opensearch_batch.submit.admission import (
+    Admission,
+    Limits,
+    MustWait,
+    Wanted,
+    in_flight,
+    pool_command,
+    pool_name,
+)
 from opensearch_batch.submit.note import Memory, Note, noted
 from opensearch_batch.submit.submission import Submitter
 from opensearch_batch.tasks.base import cluster, open_provider_store
 from opensearch_batch.tasks.claiming import claimant_of
+from opensearch_batch.tasks.deadlines import timeout_hours
+from opensearch_batch.tasks.finishing import finish_of
 from opensearch_batch.tasks.settings import TaskSettings
 from opensearch_batch.tasks.turn_trigger import TurnTrigger
 
@@ -83,17 +93,19 @@ def admission_of(
 def turn_trigger(
     settings: TaskSettings,
     limits: Limits,
-    wanted: Wanted,
+    full: MustWait,
     poll_seconds: float,
     carried: Any,
     submitted: Sequence[Job],
     *,
     cancel_on_kill: bool = True,
 ) -> TurnTrigger:
-    """The trigger to defer to until `wanted` may be submitted. The task has `submitted` jobs already."""
-    log.info("%s waits for its turn, deferred: no worker and no pool slot is held", wanted.name)
+    """The trigger to defer to until the job that must wait may be submitted, or is to be tried again. The task has
+    `submitted` jobs already.
+    """
+    log.info("%s. Deferred: no worker and no pool slot is held", str(full).rstrip("."))
     return TurnTrigger(
-        wanted=wanted.to_dict(),
+        wanted=full.wanted.to_dict(),
         max_jobs=limits.jobs,
         max_tokens=limits.tokens,
         model=settings.model,
@@ -108,6 +120,25 @@ def turn_trigger(
     )
 
 
+def next_try(context: Context, settings: TaskSettings, full: MustWait, fruitless_since: float) -> Wanted:
+    """Return what to wait with for the next try of a submission whose tries have brought no job since then (epoch
+    seconds). Raise TriedLongEnough where the last try was due: so long a job in the way may take to end, and at
+    `wait.finish_by` at the latest.
+    """
+    now, until = time.time(), fruitless_since + timeout_hours(settings) * 3600
+    if (finish := finish_of(context, settings.spec)) is not None:
+        until = min(until, finish)
+    if now >= until:
+        hours = (now - fruitless_since) / 3600
+        raise TriedLongEnough(
+            f"{str(full).rstrip('.')}. No try has brought a job for {hours:.1f} hours, and this was the last "
+            "(wait.timeout_hours, wait.finish_by). Jobs that this task has submitted go on, and are paid for. Clear "
+            "this task once there is room: it submits the rest, and nothing twice"
+        )
+    not_before = min(full.wanted.not_before or now, until)
+    return replace(full.wanted, not_before=not_before, fruitless_since=fruitless_since)
+
+
 def turned_away(outcomes: Sequence[Outcome], provider: Provider) -> list[Outcome]:
     """Return the Outcomes of jobs that the provider accepted and then failed at a limit, without an answer."""
     codes = provider.NO_ROOM_CODES
@@ -119,11 +150,12 @@ def submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, o
 
     The job stands when the provider turned it away although nothing else was in flight, when the job has no shard, or
     when a new job is refused, or another run has paid for the rows meanwhile: the bundle keeps the results of the other
-    jobs. Raise MustWait until fewer jobs are in flight than when the provider turned the job away, for an hour at most.
+    jobs. Raise MustWait until fewer jobs are in flight than when the provider turned the job away, for an hour at most;
+    and where the new submission has to be tried again.
     """
     try:
         return _submit_again(context, settings, rules, outcome)
-    except (Refused, PaidBefore) as error:
+    except (Refused, PaidBefore, TriedLongEnough) as error:
         log.warning("%s was turned away for want of room, and a new job was refused: %s", outcome.job.name, error)
         return False
 
@@ -146,7 +178,10 @@ def _submit_again(context: Context, settings: TaskSettings, rules: SubmitRules, 
     try:
         again = _submitter_of(job, context, settings, store, admission).submit_again(job)
     except MustWait as full:
-        raise MustWait(replace(full.wanted, since=bar["since"]), int(bar["below"])) from None
+        if full.wanted.not_before:
+            full.wanted = next_try(context, settings, full, bar["since"])
+        full.wanted = replace(full.wanted, since=bar["since"])
+        raise
     if again.provider_job_id == job.provider_job_id:  # a repair round has its rows
         return False
     if admission.others is not None:

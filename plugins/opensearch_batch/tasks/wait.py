@@ -169,9 +169,9 @@ class BatchSensor(BaseSensorOperator):
     def turn_came(self, context: Context, event: Any) -> list[dict[str, Any]]:
         """After a wait for a turn: go on submitting the jobs that the provider turned away."""
         with airflow_errors():
-            outcomes, since = read_turn(event)
-            read = [Outcome.from_dict(outcome) for outcome in outcomes or []]
-            return self._counting(context, self._prepare(context), read, turn_since=since)
+            turn = read_turn(event)
+            read = [Outcome.from_dict(outcome) for outcome in turn.carried or []]
+            return self._counting(context, self._prepare(context), read, turn_since=turn.since)
 
     def _counting(
         self,
@@ -206,7 +206,7 @@ class BatchSensor(BaseSensorOperator):
             trigger = turn_trigger(
                 settings,
                 limits,
-                full.wanted,
+                full,
                 self.poke_interval,
                 carried,
                 under_way,

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from opensearch_batch.errors import OutcomeUnknown, Throttled, Transient
+from opensearch_batch.errors import NoRoom, OutcomeUnknown, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked
 from opensearch_batch.flow.jobs import ENDED, RemoteJob, RemoteState
@@ -64,7 +64,8 @@ STATES: dict[str, RemoteState] = {
     "Stopped": "cancelled",
 }
 
-LATER = re.compile(r"ThrottlingException|Too many requests|ServiceQuotaExceededException|ServiceUnavailable")
+LATER = re.compile(r"ThrottlingException|Too many requests|ServiceUnavailable")
+FULL = re.compile(r"ServiceQuotaExceededException")
 TAKEN = re.compile(r"ConflictException|job name is currently in use")
 
 PLAIN_ID = re.compile(r"[A-WYZa-wyz0-9][A-Za-z0-9]*")
@@ -163,6 +164,8 @@ def submit_parameters(input_file_id: str) -> dict[str, Any]:
 def refusal(message: str) -> type[Transient] | None:
     if TAKEN.search(message):
         return OutcomeUnknown
+    if FULL.search(message):
+        return NoRoom
     return Throttled if LATER.search(message) else None
 
 

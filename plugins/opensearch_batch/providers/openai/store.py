@@ -100,7 +100,9 @@ class OpenAIFiles(KeyedStore):
         return True
 
     def find_jobs(self, input_file_id: str) -> list[dict[str, Any]]:
-        """Walk all pages: the list has no filter."""
+        """Walk all pages: the list has no filter, and its order is not promised. A job that a shorter walk misses would
+        be submitted again.
+        """
         jobs = self._entries("/batches", {"limit": PAGE})
         ours = of_input(jobs, openai_provider.input_file_id, input_file_id, "list batches")
         return sorted(ours, key=lambda job: epoch_seconds(job.get("created_at")) or 0.0)

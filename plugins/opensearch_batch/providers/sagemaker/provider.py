@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from opensearch_batch.errors import OutcomeUnknown, SpecError, Throttled, Transient
+from opensearch_batch.errors import NoRoom, OutcomeUnknown, SpecError, Throttled, Transient
 from opensearch_batch.flow.answers import Answer, Usage
 from opensearch_batch.flow.asked import Asked, vectors_of
 from opensearch_batch.flow.jobs import RemoteJob, RemoteState
@@ -63,7 +63,9 @@ STATES: dict[str, RemoteState] = {
 FILE_FAILED = "file_failed"
 """Code of a row in a file without output: the container refused this row, or a neighbour in the file."""
 
-LATER = re.compile(r"ThrottlingException|Rate exceeded|TooManyRequests|ResourceLimitExceeded|ServiceUnavailable")
+LATER = re.compile(r"ThrottlingException|Rate exceeded|TooManyRequests|ServiceUnavailable")
+FULL = re.compile(r"ResourceLimitExceeded(?!.*utilization of 0\b)", re.DOTALL)
+"""With nothing in use the quota itself is too small for the job, as that of most instance types in a new account."""
 TAKEN = re.compile(r"ResourceInUse")
 
 
@@ -160,6 +162,8 @@ def refusal(message: str) -> type[Transient] | None:
     """The words tell, not the status: a throttled, a full and a doubled CreateTransformJob are all 400."""
     if TAKEN.search(message):
         return OutcomeUnknown
+    if FULL.search(message):
+        return NoRoom
     return Throttled if LATER.search(message) else None
 
 
