@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from opensearch_batch import clean_provider
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.submit import claims
+from opensearch_batch.submit.admission import TRY_AGAIN_SECONDS
 from tests.patience import until
 from tests.sandbox.bench import Run, Server, rows_of, sensor
 from tests.sandbox.test_admission import waiting
@@ -54,6 +56,16 @@ def prepared(run: Run, spec: dict[str, Any]) -> Any:
 def submitted(run: Run, model_id: str, **more: Any) -> list[str]:
     spec = spec_of(run, **more)
     return ids(run.submit(model_id, prepared(run, spec), spec=spec))
+
+
+@contextmanager
+def tried_again(why: str, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The submission within waits deferred, to be tried again in five minutes, and its log says why."""
+    caplog.set_level("INFO")
+    with pytest.raises(TaskDeferred) as stop:
+        yield
+    assert stop.value.trigger.wanted["not_before"] == pytest.approx(time.time() + TRY_AGAIN_SECONDS, abs=60)
+    assert f"waits for another run's job: {why}. Deferred: no worker and no pool slot is held" in caplog.text
 
 
 def ids(jobs: Any) -> list[str]:
@@ -149,7 +161,7 @@ def test_of_two_runs_prepared_at_once_the_later_submit_is_refused(
 
 
 def test_an_earlier_claim_without_a_job_is_waited_for_and_goes_first(
-    server: Server, model_id: str, new_run: NewRun
+    server: Server, model_id: str, new_run: NewRun, caplog: pytest.LogCaptureFixture
 ) -> None:
     runs = [new_run(name) for name in "ab"]
     specs = [spec_of(run) for run in runs]
@@ -157,14 +169,16 @@ def test_an_earlier_claim_without_a_job_is_waited_for_and_goes_first(
     server.fault("answer", path="_batch_predict", status=503, body="busy", times=2)
     with pytest.raises(Unavailable, match="a retry submits it"):
         runs[0].submit(model_id, bundles[0], spec=specs[0])
-    with pytest.raises(Unavailable, match="may be sending the same rows at this moment"):
+    with tried_again("the run by_hand/manual__a may be sending the same rows at this moment", caplog):
         runs[1].submit(model_id, bundles[1], spec=specs[1])
     assert server.ledger == []
     runs[0].submit(model_id, bundles[0], spec=specs[0])
     assert len(server.ledger) == 2
 
 
-def test_at_a_first_look_no_claim_goes_first(server: Server, model_id: str, new_run: NewRun) -> None:
+def test_at_a_first_look_no_claim_goes_first(
+    server: Server, model_id: str, new_run: NewRun, caplog: pytest.LogCaptureFixture
+) -> None:
     """A claim may have been read before this one could be: whoever has the earlier one goes on at the next look."""
     runs = [new_run(name) for name in "ab"]
     specs = [spec_of(run) for run in runs]
@@ -175,7 +189,7 @@ def test_at_a_first_look_no_claim_goes_first(server: Server, model_id: str, new_
     for claim in runs[0].folder.glob("work/jobs/*/*.json"):
         later = time.time() + 60
         claim.write_text(json.dumps(json.loads(claim.read_text()) | {"first_at": later, "noted_at": later}))
-    with pytest.raises(Unavailable, match="may be sending the same rows at this moment"):
+    with tried_again("the run by_hand/manual__a may be sending the same rows at this moment", caplog):
         runs[1].submit(model_id, bundles[1], spec=specs[1])
     assert server.ledger == []
     jobs = runs[1].submit(model_id, bundles[1], spec=specs[1])

@@ -12,14 +12,15 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, T
 
 from opensearch_batch import clean_provider
 from opensearch_batch.errors import Unavailable
-from opensearch_batch.operators import CancelBatchOperator, ReportOperator
+from opensearch_batch.operators import CancelBatchOperator, ReportOperator, SubmitBatchOperator
 from opensearch_batch.submit.shares import HOLD_SECONDS
 from opensearch_batch.tasks.stored_trigger import VERSION as VERSION_OF_EVENTS
-from tests.sandbox.bench import Run, Server, rows_of, sensor
+from tests.patience import until
+from tests.sandbox.bench import Run, Server, rows_of, sensor, submit_settings
 from tests.sandbox.test_admission import waiting
 from tests.sandbox.test_orphans import VERSION, look, open_jobs
 from tests.sandbox.test_promises import Killed
-from tests.sandbox.test_same_input import NewRun, ids, new_run, prepared, spec_of
+from tests.sandbox.test_same_input import NewRun, ids, new_run, prepared, spec_of, tried_again
 from tests.unit.test_orphans import Airflow
 
 __all__ = ["new_run"]
@@ -168,23 +169,39 @@ def test_after_the_owners_cancel_and_its_clear_the_second_takes_the_new_job(
     assert len(server.ledger) == 4
 
 
-def test_a_job_that_is_being_cancelled_is_not_taken(server: Server, model_id: str, new_run: NewRun) -> None:
+@pytest.mark.parametrize(("fraction", "sent"), [(0, 1), (0.5, 0)], ids=["without an answer", "with answers"])
+def test_a_job_that_is_being_cancelled_is_not_taken_until_it_has_ended(
+    server: Server, model_id: str, new_run: NewRun, caplog: pytest.LogCaptureFixture, fraction: float, sent: int
+) -> None:
+    """Half an hour and more, where vendors take so long: six tries of five minutes."""
+    server.fault("cancel", fraction=fraction)
     server.pace("polls:1000")
-    first = new_run("a")
-    jobs = submitted(first, model_id)
+    first, second = new_run("a"), new_run("b")
+    rows = ROWS[:2]
+    jobs = submitted(first, model_id, rows=rows)
     first.execute(CancelBatchOperator(task_id="cancel", jobs=jobs))
-    assert {job["status"] for job in server.ledger} == {"cancelling"}
-    with pytest.raises(Unavailable, match="of the run by_hand/manual__a is being cancelled"):
-        submitted(new_run("b"), model_id)
-    assert len(server.ledger) == 2
+    spec = spec_of(second, rows, **SHARE)
+    submit = SubmitBatchOperator(**submit_settings(model_id, prepared(second, spec)) | {"spec": spec})
+    with tried_again(f"job {ids(jobs)[0]} of the run by_hand/manual__a is being cancelled", caplog):
+        second.execute(submit)
+    event = {"version": VERSION_OF_EVENTS, "carried": [], "since": time.time() - 1800.0}
+    for _ in range(6):
+        with pytest.raises(TaskDeferred):
+            submit.turn_came(second.context(submit), event | {"fruitless_since": event["since"]})
+    server.pace("instant")
+    until(lambda: server.ledger[0]["status"], lambda status: status == "cancelled")
+    (job,) = submit.turn_came(second.context(submit), event)
+    assert (len(server.ledger), job["provider_job_id"] == ids(jobs)[0]) == (1 + sent, not sent)
 
 
-def test_a_first_run_that_is_submitting_is_waited_for(server: Server, model_id: str, new_run: NewRun) -> None:
+def test_a_first_run_that_is_submitting_is_waited_for(
+    server: Server, model_id: str, new_run: NewRun, caplog: pytest.LogCaptureFixture
+) -> None:
     first, second = new_run("a"), new_run("b")
     server.fault("answer", path="_batch_predict", status=503, body="busy", times=2)
     with pytest.raises(Unavailable, match="a retry submits it"):
         submitted(first, model_id)
-    with pytest.raises(Unavailable, match="may be sending the same rows at this moment; the next try sees"):
+    with tried_again("the run by_hand/manual__a may be sending the same rows at this moment", caplog):
         submitted(second, model_id)
     assert (server.ledger, len(server.uploads())) == ([], 2), "nothing of the second's"
     jobs = submitted(first, model_id)

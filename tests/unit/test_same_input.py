@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from opensearch_batch import providers
-from opensearch_batch.errors import PaidBefore, Unavailable
+from opensearch_batch.errors import PaidBefore
 from opensearch_batch.flow.shards import Shard
+from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.submit.claims import FRESH_SECONDS, Claim, Claimant
 from opensearch_batch.submit.names import file_name, hash_key
 from opensearch_batch.submit.same_input import goes_first, payments, refuse_paid, refuse_same, unpaid
@@ -94,7 +95,9 @@ def test_a_submission_under_way_goes_first_as_long_as_its_job_may_show_yet(
     if not waits:
         refuse_same(shard, own, PAID_FOR, world, providers.DEFAULT)
         return
-    with pytest.raises(Unavailable, match="the run dag/a may be sending the same rows at this moment"):
+    with pytest.raises(
+        MustWait, match="shard 0 waits for another run's job: the run dag/a may be sending the same rows at this moment"
+    ):
         refuse_same(shard, own, PAID_FOR, world, providers.DEFAULT)
 
 

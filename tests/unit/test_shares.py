@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from opensearch_batch import providers
 from opensearch_batch.clean_provider import without_shared
-from opensearch_batch.errors import PaidBefore, Unavailable
+from opensearch_batch.errors import PaidBefore
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.land.report import ReportedJob
 from opensearch_batch.orphans.verdict import verdict
+from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.submit.claims import FRESH_SECONDS, Claim, Claimant, SharedJob, work_uri_of
 from opensearch_batch.submit.names import file_name, hash_key, shard_key
 from opensearch_batch.submit.note import Note
@@ -104,7 +105,7 @@ def test_who_waits_for_a_submission_under_way(
 ) -> None:
     claimed_by_another(shard, world)
     if waits:
-        with pytest.raises(Unavailable, match="may be sending the same rows"):
+        with pytest.raises(MustWait, match="may be sending the same rows"):
             taken(shard, world, file_id, own_first_at, claimed=claimed)
     else:
         assert taken(shard, world, file_id, own_first_at, claimed=claimed) is None

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from opensearch_batch.errors import PaidBefore, Unavailable
+from opensearch_batch.errors import PaidBefore
 from opensearch_batch.flow.jobs import RemoteState, is_spent
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.storage import exists, names_in
+from opensearch_batch.submit.admission import MustWait, wait_for_try
 from opensearch_batch.submit.claims import FRESH_SECONDS, TAKEN_BY, Claim, claim_at, content_uri
 from opensearch_batch.submit.names import attempt_of
 
-LOOK_AGAIN_SECONDS = 300.0
+ANOTHER = "another run's job"
+"""What a submission awaits where another run may be sending the same rows, or its job is being cancelled."""
 
 WHAT_NOW = (
     "Clear that run, if its answers are only to land again; or start a run with the conf "
@@ -73,8 +75,8 @@ def _paid(
 
 
 def refuse_same(shard: Shard, own: Claim, paid_for: str, store: ProviderStore, provider: Provider) -> None:
-    """Raise PaidBefore where another run has paid for the shard's rows, and Unavailable where the job of another claim
-    may show yet (goes_first).
+    """Raise PaidBefore where another run has paid for the shard's rows, and MustWait where the job of another claim may
+    show yet (goes_first).
     """
     for each in payments(shard, paid_for, store, provider, own.noted_at - FRESH_SECONDS, of_others(own)):
         if each.words:
@@ -83,11 +85,13 @@ def refuse_same(shard: Shard, own: Claim, paid_for: str, store: ProviderStore, p
                 f"{each.words}. {WHAT_NOW}"
             )
         if goes_first(each.claim, own):
-            raise Unavailable(
-                f"{shard.name}: the run {each.claim.run} may be sending the same rows at this moment; the next try "
-                "sees whether it has",
-                retry_after_seconds=LOOK_AGAIN_SECONDS,
-            )
+            raise may_be_sending(shard, each.claim, own)
+
+
+def may_be_sending(shard: Shard, other: Claim, own: Claim) -> MustWait:
+    return wait_for_try(
+        shard.name, ANOTHER, f"the run {other.run} may be sending the same rows at this moment", own.noted_at
+    )
 
 
 def goes_first(other: Claim, own: Claim) -> bool:

@@ -13,12 +13,13 @@ from collections.abc import Iterable
 import orjson
 from msgspec.structs import replace
 
-from opensearch_batch.errors import PaidBefore, Unavailable
+from opensearch_batch.errors import PaidBefore
 from opensearch_batch.flow.jobs import ENDED
 from opensearch_batch.flow.shards import Shard
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.storage import matches, remove, write_object
+from opensearch_batch.submit.admission import wait_for_try
 from opensearch_batch.submit.claims import (
     FRESH_SECONDS,
     TAKEN_BY,
@@ -28,7 +29,7 @@ from opensearch_batch.submit.claims import (
     claims_uri,
     content_uri,
 )
-from opensearch_batch.submit.same_input import LOOK_AGAIN_SECONDS, Payment, goes_first, of_others, payments
+from opensearch_batch.submit.same_input import ANOTHER, Payment, goes_first, may_be_sending, of_others, payments
 
 HOLD_SECONDS = 30 * 24 * 3600.0
 """So long a share keeps the files of a job from the owner's clean-up, where the run that took the job is never cleaned
@@ -42,15 +43,16 @@ def shared_job(
     """Return another run's job over the shard's rows, noted as taken; None where the run pays itself.
 
     `claimed`: `own` can be read by other runs already. `own.input_file_id` is empty before the upload. Raise
-    Unavailable where the job of another run may show yet, or is being cancelled, and PaidBefore where the answers are
-    no longer at the provider.
+    MustWait where the job of another run may show yet, or is being cancelled, and PaidBefore where the answers are no
+    longer at the provider.
     """
     since = own.noted_at - FRESH_SECONDS
     others = list(payments(shard, paid_for, store, provider, since, of_others(own)))
     folder = content_uri(shard, paid_for)
     for each in sorted((each for each in others if each.job_id), key=_best_first):
         if each.state == "cancelling":
-            raise _not_yet(shard, f"job {each.job_id} of the run {each.claim.run} is being cancelled")
+            why = f"job {each.job_id} of the run {each.claim.run} is being cancelled"
+            raise wait_for_try(shard.name, ANOTHER, why, own.noted_at)
         note = replace(own, input_file_id=each.file_id)
         share_uri = f"{folder}/{each.claim.key}{TAKEN_BY}{own.key}.json"
         write_object(share_uri, orjson.dumps(note.to_dict()))
@@ -60,7 +62,7 @@ def shared_job(
         return SharedJob(each.job_id, each.file_id, each.claim.run, f"{folder}/{own.key}.json")
     for each in others:
         if not each.words and (goes_first(each.claim, own) if claimed else not own.input_file_id):
-            raise _not_yet(shard, f"the run {each.claim.run} may be sending the same rows at this moment")
+            raise may_be_sending(shard, each.claim, own)
     if gone := [each for each in others if each.words]:
         raise PaidBefore(
             f"{shard.name} was not sent: the run {gone[0].claim.run} has paid for the same rows, and what it got was "
@@ -102,7 +104,3 @@ def _best_first(payment: Payment) -> tuple[bool, bool, bool, float]:
     """
     state = payment.state
     return state == "cancelling", state != "completed", state in ENDED, payment.claim.first_at
-
-
-def _not_yet(shard: Shard, why: str) -> Unavailable:
-    return Unavailable(f"{shard.name}: {why}; the next try sees", retry_after_seconds=LOOK_AGAIN_SECONDS)
