@@ -44,5 +44,19 @@ def values_at(values: Any, path: str) -> list[Any]:
     return _flat(found)
 
 
+def not_an_object(values: Any, path: str) -> str | None:
+    """Return the first parent on a dotted path that is there and is no object, as its own path; None where a value may
+    be set at the path. Null and an empty list count as absent: they hold nothing.
+    """
+    *parents, _ = path.split(".")
+    for number, name in enumerate(parents, 1):
+        values = values.get(name)
+        if values is None or values == []:
+            return None
+        if not isinstance(values, dict):
+            return ".".join(parents[:number])
+    return None
+
+
 def _flat(values: list[Any]) -> list[Any]:
     return [inner for each in values for inner in (each if isinstance(each, list) else [each])]

@@ -11,6 +11,7 @@ from opensearch_batch.dotted import value_at, with_dotted
 from opensearch_batch.errors import SpecError
 from opensearch_batch.section import Section
 
+PROVENANCE_LEAVES = ("model", "text_hash", "run")
 OF_A_CHUNK = frozenset({"text", "text_hash", "start", "end"})
 """Names beside the vector in the nested object of a chunk."""
 
@@ -103,6 +104,16 @@ class WriteBackSection(Section):
     def provenance(self) -> str:
         """`provenance_field`, else the default."""
         return self.provenance_field or f"{self.vector_field}_provenance"
+
+    @property
+    def provenance_leaves(self) -> list[str]:
+        """Dotted paths. What else lies in the same object is the owner's."""
+        return [f"{self.provenance}.{name}" for name in PROVENANCE_LEAVES]
+
+    def written(self, *, has_chunks: bool) -> list[str]:
+        """Dotted paths of all that a partial document sets."""
+        leaves = [] if self.provenance_index else self.provenance_leaves
+        return [self.chunks_field if has_chunks else self.vector_field, *leaves]
 
     def refuse_two_places(self, index: str, *, has_chunks: bool) -> None:
         """Raise SpecError where a sidecar index is named, and does not go together with the rest. `index` is the one

@@ -28,8 +28,8 @@ def section(**place: str) -> WriteBackSection:
 def test_vectors_that_are_scaled_and_read_from_the_index_are_refused(engine: dict[str, str]) -> None:
     about = described(DERIVED, space_type="cosinesimil", **engine)
     with pytest.raises(SpecError, match="articles does not keep the vectors as they are written"):
-        refuse_unwritable(about, section(provenance_index="noted"), 8)
-    refuse_unwritable(about, section(), 8)
+        refuse_unwritable(about, section(provenance_index="noted"), 8, has_chunks=False)
+    refuse_unwritable(about, section(), 8, has_chunks=False)
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_vectors_that_are_scaled_and_read_from_the_index_are_refused(engine: dic
     ids=["kept in _source", "lucene", "another space"],
 )
 def test_vectors_that_stay_as_they_are_pass(settings: dict[str, Any], method: dict[str, str]) -> None:
-    refuse_unwritable(described(settings, **method), section(provenance_index="noted"), 8)
+    refuse_unwritable(described(settings, **method), section(provenance_index="noted"), 8, has_chunks=False)

@@ -11,7 +11,7 @@ import orjson
 
 from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.ml_commons import Call
-from opensearch_batch.dotted import value_at
+from opensearch_batch.dotted import not_an_object, value_at, values_at
 from opensearch_batch.erase.kept import kept_indices
 from opensearch_batch.erase.made_fields import MadeFields, made_fields
 from opensearch_batch.erase.proof import Forget, Place
@@ -98,19 +98,28 @@ class Indices:
     def _found(self, index: str, ids: Sequence[str]) -> Iterator[Indexed]:
         named = {"ids": {"values": list(ids)}}
         leaves = [leaf for made in self._made for leaf in made.leaves]
-        source = open_index(self.uri(index), named, [*self._texts, *leaves])
+        parents = self._parents if self._forget == "text" else []
+        source = open_index(self.uri(index), named, [*self._texts, *leaves, *parents])
         mapping = source.described[index]["mappings"]
         there = {made: self._with_vectors(index, named, made) for made in self._made if made.may_be_in(mapping)}
         model = hash_of_model(self._spec)
         for row in source.rows():
             document = row.fields[DOCUMENT]
-            fields = [name for name in self._texts if _value(row.fields, name) is not None]
+            fields = [name for name in self._texts if _has(row.fields, name)]
             fields += [made.provenance for made in self._made if value_at(row.fields, made.hash)]
             fields += [made.whole for made, with_vector in there.items() if document["id"] in with_vector]
             noted = {each for made in self._made for each in made.hashes_in(row.fields) if is_text_hash(each)}
             hashes = noted | set(_hash_of(self._spec, model, row.fields))
             names = tuple(dict.fromkeys(fields))
+            if self._forget == "text":
+                _refuse_lists(index, document["id"], row.fields, names)
             yield Indexed(index, document["id"], document.get("routing"), names, frozenset(hashes))
+
+    @property
+    def _parents(self) -> list[str]:
+        """The outermost objects in which there is something to forget."""
+        paths = [*self._texts, *(path for made in self._made for path in (made.whole, made.provenance))]
+        return sorted({path.partition(".")[0] for path in paths if "." in path})
 
     def _with_vectors(self, index: str, named: Mapping[str, Any], made: MadeFields) -> set[str]:
         query = {"bool": {"filter": [named, made.has_them]}}
@@ -161,8 +170,19 @@ def _address(document: Indexed) -> dict[str, Any]:
     return {"_index": document.index, "_id": document.id, **routing}
 
 
-def _value(fields: Mapping[str, Any], name: str) -> Any:
-    return fields.get(name, value_at(fields, name))
+def _has(fields: Mapping[str, Any], name: str) -> bool:
+    """Whether a document has a text in a field, in the objects of a list too."""
+    return fields.get(name) is not None or any(value is not None for value in values_at(fields, name))
+
+
+def _refuse_lists(index: str, name: str, fields: Mapping[str, Any], paths: Sequence[str]) -> None:
+    """Raise Refused where a partial document would put one object in the place of a list, with all that lies there."""
+    for path in paths:
+        if (parent := not_an_object(fields, path)) is not None:
+            raise Refused(
+                f"{index}: {parent!r} is a list in the document {name}, and forgetting {path} would replace all of it. "
+                f"Take {path} out of its objects, or erase the whole document (forget: document). Nothing was removed"
+            )
 
 
 def _hash_of(spec: BatchSpec, model: bytes, fields: Mapping[str, Any]) -> Iterator[str]:

@@ -29,7 +29,8 @@ def judged_documents(spec: BatchSpec, asked: Asked, flow_name: str) -> ChangedDo
         refuse_too_long(spec.write_back, asked.dimensions)
         if chunks := spec.input.chunks:
             refuse_chunks(documents.described, spec.write_back, asked.dimensions, keep_text=chunks.keep_text)
-        refuse_unwritable(documents.described, spec.write_back, asked.dimensions)
+        has_chunks = spec.input.chunks is not None
+        refuse_unwritable(documents.described, spec.write_back, asked.dimensions, has_chunks=has_chunks)
         say_doubts(documents.send, documents.described, spec, spec.write_back)
         if flow_name and not spec.dry_run and (before := documents.provenance.written_by(flow_name)):
             raise Terminal(

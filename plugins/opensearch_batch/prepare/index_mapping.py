@@ -41,13 +41,41 @@ def refuse_unreadable(described: Described, fields: Sequence[str]) -> None:
                 )
 
 
-def refuse_unwritable(described: Described, section: WriteBackSection, dimensions: int | None) -> None:
+def refuse_unwritable(
+    described: Described, section: WriteBackSection, dimensions: int | None, *, has_chunks: bool
+) -> None:
     """Raise SpecError where an index cannot take the vectors, with everything that is in the way. `dimensions` is the
     length of the vectors, None where only the model knows.
     """
-    wrong = [line for index, about in described.items() for line in _in_the_way(index, about, section, dimensions)]
+    wrong = [
+        line
+        for index, about in described.items()
+        for line in (
+            *_in_the_way(index, about, section, dimensions),
+            *nested_parents(index, about["mappings"], section, has_chunks=has_chunks),
+        )
+    ]
     if wrong:
         raise SpecError("nothing was sent: " + "; ".join(wrong))
+
+
+def nested_parents(
+    index: str, mapping: Mapping[str, Any], section: WriteBackSection, *, has_chunks: bool
+) -> Iterator[str]:
+    """Yield why a partial document would replace objects of the index's owner: it has one object where a nested field
+    has a list. The nested field of the chunks is written whole.
+    """
+    found = set()
+    for path in section.written(has_chunks=has_chunks):
+        parents = path.split(".")[:-1]
+        above = [".".join(parents[: number + 1]) for number in range(len(parents))]
+        found.update(parent for parent in above if (field_at(mapping, parent) or {}).get("type") == "nested")
+    for parent in sorted(found):
+        yield (
+            f"{index}: {parent!r} is nested, and a document's vector or provenance in it would replace all of its "
+            "objects. Name a vector_field and a provenance_field outside of it; with input.chunks vector_field lies in "
+            "a nested field of its own"
+        )
 
 
 def refuse_too_long(section: WriteBackSection, dimensions: int | None) -> None:

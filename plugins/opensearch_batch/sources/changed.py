@@ -16,6 +16,7 @@ from opensearch_batch.sources.columns import image_leaves_of, leaves_of, text_le
 from opensearch_batch.sources.document_text import filled_in
 from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_documents
 from opensearch_batch.sources.index_rows import ID, IndexSource, Send, characters_in, open_index
+from opensearch_batch.sources.parents import AT_ONCE, Parents
 from opensearch_batch.sources.provenance import InDocuments, Provenance, has_vector
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.rows import BadRow, Row
@@ -55,6 +56,7 @@ class ChangedDocuments:
                 self.provenance = InSidecar(sidecar, source, self._after, has_vector(back, nested=nested))
             else:
                 self.provenance = InDocuments(source.send, source.states, back, nested=nested)
+        self._parents = Parents(back, has_chunks=spec.input.chunks is not None) if back else None
         self.unchanged = self.empty = 0
 
     @classmethod
@@ -84,8 +86,13 @@ class ChangedDocuments:
     def rows(self) -> Generator[Row | BadRow, None, None]:
         """Yield the rows to send, each with its text's hash, and rows that cannot be sent."""
         with closing(self._source.rows(self._after)) as rows:
-            for some in _batches(self._hashed(rows), self.provenance.AT_ONCE if self.provenance else 1):
+            for some in _batches(self._hashed(rows), self._at_once):
                 yield from self._without_unchanged(some)
+
+    @property
+    def _at_once(self) -> int:
+        at_once = self.provenance.AT_ONCE if self.provenance else 1
+        return max(at_once, AT_ONCE) if self._parents and self._parents.fields else at_once
 
     def _without_unchanged(self, rows: Sequence[Row | BadRow | None]) -> Iterator[Row | BadRow]:
         """None is a row without a text. A row counts when it is come to: the caller may take no more."""
@@ -93,11 +100,16 @@ class ChangedDocuments:
         hashes = [row.fields[TEXT_HASH] for row in asked]
         there = self.provenance.have_vectors(asked, hashes) if self.provenance and asked else []
         unchanged = {id(row) for row, has in zip(asked, there, strict=True) if has}
+        to_send = [row for row in rows if isinstance(row, Row) and id(row) not in unchanged]
+        reasons = self._parents.wrong_of(to_send, self.send) if self._parents else [None] * len(to_send)
+        wrong = {id(row): reason for row, reason in zip(to_send, reasons, strict=True) if reason}
         for row in rows:
             if row is None:
                 self.empty += 1
             elif id(row) in unchanged:
                 self.unchanged += 1
+            elif reason := wrong.get(id(row)):
+                yield BadRow(row.place, reason, row.fields[ID])
             else:
                 yield row
 
