@@ -34,6 +34,14 @@ def value_at(values: Any, path: str) -> Any:
     return values
 
 
+def take_out(values: dict[str, Any], path: str) -> None:
+    """Remove the value at a dotted path, which is there, from nested values."""
+    *parents, last = path.split(".")
+    for name in parents:
+        values = values[name]
+    del values[last]
+
+
 def values_at(values: Any, path: str) -> list[Any]:
     """Return all values at a dotted path, in the objects of lists too, as an index reads a document; a list at the end
     counts as its values.

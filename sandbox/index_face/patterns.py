@@ -20,7 +20,9 @@ def as_list(given: Any) -> list[Any]:
 
 
 def kept(value: dict[str, Any], includes: Iterable[str], excludes: Iterable[str]) -> dict[str, Any]:
-    """An include takes all that lies below it, an exclude leaves all of it out; an object left empty goes."""
+    """An include takes all that lies below it, an exclude leaves all of it out. An object in which no include fits
+    goes; one that an exclude has emptied stays empty, and goes from a list (XContentMapValues.filter of the server).
+    """
     wanted, left_out = tuple(as_list(includes)), tuple(as_list(excludes))
     return _object(value, "", _one_of(wanted) if wanted else None, _one_of(left_out) if left_out else None)
 
@@ -37,11 +39,11 @@ def _object(
         if below is None and left_out is None:
             made[name] = item
         elif isinstance(item, dict):
-            if (part := _object(item, f"{path}.", below, left_out)) or (below is None and not item):
+            if (part := _object(item, f"{path}.", below, left_out)) or below is None:
                 made[name] = part
         elif isinstance(item, list) and any(isinstance(each, dict) for each in item):
             parts = [_object(each, f"{path}.", below, left_out) for each in item if isinstance(each, dict)]
-            if parts := [part for part in parts if part]:
+            if (parts := [part for part in parts if part]) or below is None:
                 made[name] = parts
         elif below is None:
             made[name] = item

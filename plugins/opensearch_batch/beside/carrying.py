@@ -7,7 +7,7 @@ still the same. The server's own `_reindex` is not much faster (2.19.6: 20,000 d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -18,13 +18,14 @@ from msgspec.structs import replace as with_fields
 from opensearch_batch.cluster import indices
 from opensearch_batch.cluster.described import Send
 from opensearch_batch.cluster.indices import Held
-from opensearch_batch.dotted import value_at, with_dotted
+from opensearch_batch.dotted import take_out, value_at, with_dotted
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.flow.beside import NAMED, Carried
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.sinks.index_writes import Action, Sent, delete_action, index_action, send_actions
 from opensearch_batch.sources.index_rows import IndexSource, refuse_another, show_writes
 from opensearch_batch.temporary_database import temporary_database
+from opensearch_batch.write_back_section import PROVENANCE_LEAVES
 
 AT_ONCE, WITH_CHUNKS_AT_ONCE = 200, 5
 """Documents compared at once: they are read with all of their vectors."""
@@ -36,7 +37,7 @@ Key = tuple[str, str | None]
 @dataclass(frozen=True)
 class Fields:
     """Dotted paths: of the leaves that a text is made of, and of what the model has made of it. `vector` may be the
-    nested field of chunks, each with its vector.
+    nested field of chunks, each with its vector; `provenance` is an object, in which its owner may have more.
     """
 
     texts: Sequence[str]
@@ -45,8 +46,8 @@ class Fields:
     has_chunks: bool = False
 
     @property
-    def made(self) -> tuple[str, str]:
-        return self.vector, self.provenance
+    def made(self) -> tuple[str, ...]:
+        return self.vector, *(f"{self.provenance}.{name}" for name in PROVENANCE_LEAVES)
 
     @property
     def at_once(self) -> int:
@@ -109,8 +110,14 @@ def writes_between(since: IndexState, now: IndexState) -> int:
     return sum(at - since.checkpoints.get(shard, -1) for shard, at in now.checkpoints.items())
 
 
-def _hits(send: Send, state: IndexState, since: IndexState | None, fields: Fields) -> Any:
-    return reader(send, state, {"excludes": [*fields.made]}).hits(since)
+def _hits(
+    send: Send, state: IndexState, since: IndexState | None, fields: Fields
+) -> Generator[dict[str, Any], None, None]:
+    with closing(reader(send, state, {"excludes": [*fields.made]}).hits(since)) as hits:
+        for hit in hits:
+            if value_at(hit["_source"], fields.provenance) == {}:  # nothing of its owner's was in it
+                take_out(hit["_source"], fields.provenance)
+            yield hit
 
 
 def _carried(
@@ -172,7 +179,7 @@ def _conditional(
 
 
 def _held(send: Send, hits: Sequence[Mapping[str, Any]], target: IndexState, fields: Fields) -> list[Held]:
-    leaves = [*fields.texts, *fields.made, f"{fields.provenance}.*"]
+    leaves = [*fields.texts, *fields.made]
     wanted = [
         {"_index": target.index, "_id": hit["_id"], "_source": leaves}
         | ({"routing": hit["_routing"]} if "_routing" in hit else {})

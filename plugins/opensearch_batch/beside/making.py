@@ -17,7 +17,7 @@ from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
 from opensearch_batch.flow.beside import IndexNote, Made, NewIndex
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.prepare.chunk_mapping import chunk_fields, refuse_flat
-from opensearch_batch.prepare.index_mapping import PROVENANCE, field_at, nested_parents, refuse_too_long
+from opensearch_batch.prepare.index_mapping import PROVENANCE, field_at, refuse_too_long, unfit_parents
 from opensearch_batch.prepare.index_state import wrong_kind
 from opensearch_batch.prepare.vector_space import METHOD, created_by, engine_of, method_line, refusals
 from opensearch_batch.sources.index_rows import read_states
@@ -56,14 +56,14 @@ def make_index(
     """Make the index of a run, or find it again. Without `dimensions` its vector field waits for the first vectors.
 
     Raise SpecError for an alias that cannot be moved, an index whose documents are not all there to copy, a vector
-    field in a nested field or that no server makes, or want of room; Refused for an index of that name which is not
-    this run's; Unavailable for a red one.
+    field that lies in no object or that no server makes, or want of room; Refused for an index of that name which is
+    not this run's; Unavailable for a red one.
     """
     source, about = the_index(send, alias)
     if source == name:
         return _found(send, name, about, alias, run)
     _refuse_incomplete(source, about)
-    if wrong := [*nested_parents(source, about["mappings"], section, has_chunks=chunks is not None)]:
+    if wrong := [*unfit_parents(source, about["mappings"], section, has_chunks=chunks is not None)]:
         raise SpecError(f"nothing was copied, and nothing sent: {'; '.join(wrong)}")
     if chunks:
         refuse_flat(source, section.chunks_field, field_at(about["mappings"], section.chunks_field))
@@ -161,7 +161,8 @@ def body_of(
     mapping = copy.deepcopy(dict(about["mappings"]))
     mapping["_meta"] = with_note(mapping.get("_meta"), note)
     if not section.provenance_index:
-        set_field(mapping, section.provenance, {"properties": PROVENANCE})
+        for name, leaf in PROVENANCE.items():
+            set_field(mapping, f"{section.provenance}.{name}", leaf)
     field = vector_field(about["mappings"], section, dimensions) if dimensions else None
     if chunks:
         set_field(mapping, section.chunks_field, _nested_field(about["mappings"], section, chunks))

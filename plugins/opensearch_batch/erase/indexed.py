@@ -106,7 +106,7 @@ class Indices:
         for row in source.rows():
             document = row.fields[DOCUMENT]
             fields = [name for name in self._texts if _has(row.fields, name)]
-            fields += [made.provenance for made in self._made if value_at(row.fields, made.hash)]
+            fields += [leaf for made in self._made if value_at(row.fields, made.hash) for leaf in made.provenance]
             fields += [made.whole for made, with_vector in there.items() if document["id"] in with_vector]
             noted = {each for made in self._made for each in made.hashes_in(row.fields) if is_text_hash(each)}
             hashes = noted | set(_hash_of(self._spec, model, row.fields))
@@ -118,7 +118,7 @@ class Indices:
     @property
     def _parents(self) -> list[str]:
         """The outermost objects in which there is something to forget."""
-        paths = [*self._texts, *(path for made in self._made for path in (made.whole, made.provenance))]
+        paths = [*self._texts, *(path for made in self._made for path in (made.whole, *made.provenance))]
         return sorted({path.partition(".")[0] for path in paths if "." in path})
 
     def _with_vectors(self, index: str, named: Mapping[str, Any], made: MadeFields) -> set[str]:

@@ -13,11 +13,13 @@ from opensearch_batch.spec import BatchSpec
 
 @dataclass(frozen=True)
 class MadeFields:
-    """Dotted paths. `chunks` is the nested field of the chunks, with the vector in it; "" without input.chunks."""
+    """Dotted paths. `chunks` is the nested field of the chunks, with the vector in it; "" without input.chunks.
+    `provenance` are leaves, `hash` among them: the owner may have more in their object.
+    """
 
     vector: str
     chunks: str
-    provenance: str
+    provenance: tuple[str, ...]
     hash: str
 
     @property
@@ -53,4 +55,4 @@ def made_fields(spec: BatchSpec) -> MadeFields | None:
     if back is None:
         return None
     chunks = back.chunks_field if spec.input.chunks else ""
-    return MadeFields(back.vector_field, chunks, back.provenance, back.hash_field)
+    return MadeFields(back.vector_field, chunks, tuple(back.provenance_leaves), back.hash_field)

@@ -52,30 +52,32 @@ def refuse_unwritable(
         for index, about in described.items()
         for line in (
             *_in_the_way(index, about, section, dimensions),
-            *nested_parents(index, about["mappings"], section, has_chunks=has_chunks),
+            *unfit_parents(index, about["mappings"], section, has_chunks=has_chunks),
         )
     ]
     if wrong:
         raise SpecError("nothing was sent: " + "; ".join(wrong))
 
 
-def nested_parents(
+def unfit_parents(
     index: str, mapping: Mapping[str, Any], section: WriteBackSection, *, has_chunks: bool
 ) -> Iterator[str]:
-    """Yield why a partial document would replace objects of the index's owner: it has one object where a nested field
-    has a list. The nested field of the chunks is written whole.
+    """Yield why a field in which a vector or its provenance lies does not take them. In a nested field a partial
+    document, which has one object there, would replace all objects of the index's owner; but the nested field of the
+    chunks is written whole.
     """
-    found = set()
-    for path in section.written(has_chunks=has_chunks):
-        parents = path.split(".")[:-1]
-        above = [".".join(parents[: number + 1]) for number in range(len(parents))]
-        found.update(parent for parent in above if (field_at(mapping, parent) or {}).get("type") == "nested")
-    for parent in sorted(found):
-        yield (
-            f"{index}: {parent!r} is nested, and a document's vector or provenance in it would replace all of its "
-            "objects. Name a vector_field and a provenance_field outside of it; with input.chunks vector_field lies in "
-            "a nested field of its own"
-        )
+    parts = [path.split(".") for path in section.written(has_chunks=has_chunks)]
+    parents = dict.fromkeys(".".join(part[:number]) for part in parts for number in range(1, len(part)))
+    for parent in parents:
+        kind = (field_at(mapping, parent) or {}).get("type", "object")
+        if kind == "nested":
+            yield (
+                f"{index}: {parent!r} is nested, and a document's vector or provenance in it would replace all of its "
+                "objects. Name a vector_field and a provenance_field outside of it; with input.chunks vector_field "
+                "lies in a nested field of its own"
+            )
+        elif kind != "object":
+            yield f"{index}: {parent!r} is of type {kind}, and no object. Name another field"
 
 
 def refuse_too_long(section: WriteBackSection, dimensions: int | None) -> None:
