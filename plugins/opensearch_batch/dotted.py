@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from opensearch_batch.errors import SpecError
 
 
-def with_dotted(values: dict[str, Any], dotted: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of nested values with dotted keys set; a None sets nothing.
+def with_dotted(values: Mapping[str, Any], dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of nested values with dotted keys set; a None sets nothing. Null and an empty list above a key
+    count as absent: they hold nothing.
 
-    Raise SpecError for a key below a value without fields.
+    Raise SpecError for a key below another value without fields.
     """
-    copy = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    copy = dict(values)
     for key, value in dotted.items():
+        if value is None:
+            continue
+        if (parent := not_an_object(copy, key)) is not None:
+            raise SpecError(f"{key!r}: {parent!r} has no fields of its own")
         *sections, last = key.split(".")
         target = copy
         for section in sections:
-            target = target.setdefault(section, {})
-            if not isinstance(target, dict):
-                raise SpecError(f"{key!r}: {section!r} has no fields of its own")
-        if value is not None:
-            target[last] = value
+            target[section] = dict(target.get(section) or {})
+            target = target[section]
+        target[last] = value
     return copy
 
 

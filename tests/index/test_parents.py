@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from tests.index.bench import FIELDS, PROVENANCE, VECTOR, Cluster, Fill, Index, articles
-from tests.index.beside import ALIAS, Beside, lead
+from tests.index.beside import ALIAS, OLD, Beside, lead
 from tests.index.chunks import CHUNKS
 from tests.index.test_erase import erase
 from tests.sandbox.bench import Run, Server
@@ -133,6 +133,38 @@ def test_an_object_that_became_a_list_while_the_batch_was_out_is_left_alone(inde
     written = night(**IN_META).through(lambda: index.add({"b": listed}))["written"]
     assert (written["written"], written["superseded"], written["named"]) == (1, 1, ["b"])
     assert index.hits["b"]["_source"] == listed
+
+
+def test_what_is_carried_over_has_its_vector_in_its_object_or_stays_as_it_is(
+    index: Index, tmp_path: Any, server: Server
+) -> None:
+    """Over a null as over an object; a list that has come there is its owner's."""
+    old = {"embedding": OLD["vector"], "embedding_provenance": OLD["vector_provenance"]}
+    index.add({name: {"body": "a text", "meta": {"name": name, **old}} for name in (*"abc", *map(str, range(300)))})
+    listed = [{"name": "one"}, {"name": "two"}]
+    lead(index.cluster, ALIAS, index)
+    run = Beside(Run(tmp_path, "change-1"), index, server.model(), IN_META)
+
+    def meanwhile() -> None:
+        index.edit("a", meta=None)
+        index.edit("b", meta=listed)
+
+    run.through(meanwhile)
+    found = {name: hit["_source"].get("meta") for name, hit in run.new_index.hits.items()}
+    assert (found["a"].keys(), found["b"]) == ({"embedding", "embedding_provenance"}, listed)
+    run.new_index.edit("c", meta=None)
+    run.back()
+    found = {name: hit["_source"].get("meta") for name, hit in index.hits.items()}
+    assert (found["a"], found["b"], found["c"]) == (None, listed, old)
+
+
+def test_a_template_names_a_field_of_an_object_that_is_null_or_a_list(index: Index, night: Night) -> None:
+    index.add({"a": {"body": "one", "meta": {"name": "a"}}, "b": {"body": "two", "meta": None}})
+    index.add({"c": {"body": "three", "meta": [{"name": "c"}]}})
+    with pytest.raises(AirflowFailException, match="'meta' holds a list, and no text in 'meta.name'"):
+        night(input={"prompt": "{meta[name]} {body}"}).prepare()
+    index.remove("c")
+    assert night("night-2", input={"prompt": "{meta[name]} {body}"}).through()["written"]["written"] == 2
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opensearch_batch.dotted import value_at, with_dotted
+from opensearch_batch.dotted import not_an_object, value_at, with_dotted
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.columns import text_leaves_of
 from opensearch_batch.sources.hashed import hash_of_documents
@@ -48,6 +48,9 @@ def filled_in(fields: dict[str, Any], leaves: Sequence[str], images: Sequence[st
     if all(_is_empty(value) for value in (*found.values(), *others)):
         return None
     missing = {name: "" for name, value in found.items() if value is None}
+    for name in missing:
+        if (parent := not_an_object(fields, name)) is not None:
+            raise WrongRow(f"{parent!r} holds a list, and no text in {name!r}")
     return with_dotted(fields, missing) if missing else fields
 
 
