@@ -57,15 +57,28 @@ def make_results(task: Task) -> Work:
 def write_back(task: Task) -> Work:
     from opensearch_batch.sinks.index import VectorFields, write_vectors
     from opensearch_batch.sources.index_rows import read_states, refuse_another
+    from opensearch_batch.sources.reread import Reread
+    from opensearch_batch.spec import BatchSpec
+    from opensearch_batch.write_back_section import WriteBackSection
 
     send = sending(task.url)
     fresh(task.url, task.of(ROWS))
     states = tuple(read_states(send, [INDEX]))
     fields = VectorFields("vector", "vector_provenance", "text-embedding-3-small", "night")
+    spec = BatchSpec.check(
+        {
+            "name": "night",
+            "model": {"name": "text-embedding-3-small"},
+            "input": {"uri": f"opensearch://here/{INDEX}", "text_field": "body"},
+            "output": {"uri": "file:///nowhere"},
+        }
+    )
+    texts = Reread(spec, WriteBackSection(vector_field="vector"))
 
     def work() -> dict[str, Any]:
         with task.path(RESULTS).open("rb") as lines:
-            return {"written": write_vectors(lines, fields, states, send, partial(refuse_another, send)).written}
+            check = partial(refuse_another, send)
+            return {"written": write_vectors(lines, fields, states, send, check, texts).written}
 
     return work
 

@@ -22,14 +22,15 @@ class WriteBackSection(Section):
     EXAMPLE: ClassVar[Mapping[str, Any]] = {"vector_field": "embedding"}
 
     vector_field: str = Field(
-        description="Field of type knn_vector that takes each document's vector. A vector is written only over the "
-        "version of the document whose text was sent. With input.chunks a field of a nested field, e.g. "
+        description="Field of type knn_vector that takes each document's vector. A vector is written only over a "
+        "version of the document that has the text that was sent. With input.chunks a field of a nested field, e.g. "
         "chunks.embedding; the nested field takes the document's chunks."
     )
     provenance_field: str = Field(
         "",
-        description="Object field beside the vector: model, text_hash, run. The hash tells the next run which "
-        "documents have not changed. Default: vector_field, or the nested field of chunks, with _provenance.",
+        description="Object field beside the vector: model, text_hash, run; its other fields stay. The hash tells the "
+        "next run which documents have not changed. Default: vector_field, or the nested field of chunks, with "
+        "_provenance.",
     )
 
     provenance_index: str | None = Field(

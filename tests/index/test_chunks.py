@@ -122,17 +122,19 @@ def test_other_chunks_make_all_documents_anew(index: Index, chunked: Chunked) ->
     assert len(chunks_of(index, "e0")) == 10
 
 
-def test_an_edited_document_is_superseded_whole(index: Index, chunked: Chunked) -> None:
+def test_a_document_with_an_edited_text_is_superseded_whole(index: Index, chunked: Chunked) -> None:
     index.add(essays(10))
 
     def meanwhile() -> None:
-        index.edit("e1", title="another")
+        index.edit("e0", title="another")
+        index.edit("e1", body=essay("e1", sentences=12))
         index.remove("e2")
 
     written = chunked().through(meanwhile)["written"]
     assert (written["written"], written["superseded"], written["deleted"], written["chunks"]) == (8, 1, 1, 50)
     assert set(written["named"]) == {"e1", "e2"}
     assert "chunks" not in index.hits["e1"]["_source"]
+    assert (index.hits["e0"]["_source"]["title"], len(chunks_of(index, "e0"))) == ("another", 5)
     assert chunked("night-2").through()["written"]["written"] == 1
 
 

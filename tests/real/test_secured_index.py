@@ -28,6 +28,7 @@ from opensearch_batch.sinks.index import VectorFields, write_vectors
 from opensearch_batch.sinks.index_writes import delete_action
 from opensearch_batch.sources.changed import ChangedDocuments
 from opensearch_batch.sources.index_rows import open_index, refuse_another
+from opensearch_batch.sources.reread import Reread
 from opensearch_batch.sources.rows import Row
 from opensearch_batch.spec import BatchSpec
 from stack.airflow import CHECKOUT
@@ -105,9 +106,9 @@ def fill(send: Any) -> int:
         for row in rows
     ]
     written = 0
+    check, texts = partial(refuse_another, send), texts_of(spec_of(read="all"))
     for _ in range(2):
-        check = partial(refuse_another, send)
-        written += write_vectors((line.encode() for line in lines), FIELDS, source.states, send, check).written
+        written += write_vectors((line.encode() for line in lines), FIELDS, source.states, send, check, texts).written
     return written
 
 
@@ -121,6 +122,11 @@ def spec_of(**back: str) -> BatchSpec:
             **({"write_back": {"vector_field": "vector", **back}} if back else {}),
         }
     )
+
+
+def texts_of(spec: BatchSpec) -> Reread:
+    assert spec.write_back
+    return Reread(spec, spec.write_back)
 
 
 def fill_beside(send: Any) -> list[int]:
@@ -138,7 +144,7 @@ def fill_beside(send: Any) -> list[int]:
     send(documents.bulk(delete_action(INDEX, "0", None).lines))
     fields = VectorFields("vector", "", "model", "run")
     check = partial(refuse_another, send)
-    written = write_vectors(lines, fields, changed.states, send, check, SIDECAR)
+    written = write_vectors(lines, fields, changed.states, send, check, texts_of(spec), SIDECAR)
     again = ChangedDocuments.of(spec)
     assert again.provenance
     left, others = len(list(again.rows())), again.provenance.with_vectors_of_others("model")

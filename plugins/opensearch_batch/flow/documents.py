@@ -6,13 +6,16 @@ from opensearch_batch.flow.values import Value
 
 
 class DocumentVersion(Value, frozen=True, kw_only=True, omit_defaults=True):
-    """A document as it was read. `index` is the concrete index of the hit, never an alias."""
+    """A document as it was read. `index` is the concrete index of the hit, never an alias. `had` is the text_hash that
+    was noted in the document beside an earlier vector.
+    """
 
     index: str
     id: str
     routing: str | None = None
     seq_no: int
     primary_term: int
+    had: str | None = None
 
 
 class IndexState(Value, frozen=True):

@@ -14,8 +14,9 @@ NAMED = 20
 
 
 class Written(Value, frozen=True):
-    """Counts of documents. `written` have the vector; `superseded` were edited and `deleted` were removed since they
-    were read: none of these was touched, and the next run reads an edited document anew. `refused` counts by the
+    """Counts of documents. `written` have the vector; `superseded` have another text, or the vector of a later run,
+    since they were read, and `deleted` were removed: none of these was touched, and the next run reads an edited
+    document anew. `refused` counts by the
     server's type of error. `incomplete` documents were left alone because a chunk of theirs has no vector; `chunks` are
     the vectors of all documents, unset where a document has one.
     """

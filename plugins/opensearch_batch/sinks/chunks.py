@@ -20,7 +20,7 @@ from opensearch_batch.flow.documents import DocumentVersion, IndexState
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.flow.written import NAMED, Written, added
 from opensearch_batch.sinks.bulk import Send
-from opensearch_batch.sinks.index import Check, update_of, write_updates
+from opensearch_batch.sinks.index import Check, Texts, update_of, write_updates
 from opensearch_batch.sinks.provenance import InDocument, Update
 from opensearch_batch.temporary_database import temporary_database
 
@@ -68,7 +68,7 @@ class ChunkFields:
 
 
 def write_chunks(
-    lines: Iterable[bytes], fields: ChunkFields, states: Sequence[IndexState], send: Send, check: Check
+    lines: Iterable[bytes], fields: ChunkFields, states: Sequence[IndexState], send: Send, check: Check, texts: Texts
 ) -> Written:
     """Write the documents whose chunks are all among the lines of files of results; the others are counted as
     incomplete, and left alone. Repeating is safe. Raises what sinks.index.write_vectors raises.
@@ -76,7 +76,8 @@ def write_chunks(
     known = {state.index: state for state in states}
     with temporary_database() as db:
         joined = _Joined(db, fields)
-        written = write_updates(joined.updates(lines, known), InDocument(fields.hash_path), known, send, check)
+        provenance = InDocument(fields.hash_path)
+        written = write_updates(joined.updates(lines, known), provenance, known, send, check, texts)
         whole = added([written, joined.refused()])
         incomplete, named = joined.incomplete()
         named = [*whole.named, *named][:NAMED]

@@ -1,15 +1,18 @@
-"""An index as sink: vectors go into their documents by bulk requests, each only over the version that was read.
+"""An index as sink: vectors go into their documents by bulk requests, each only over a version that is known to have
+the text that was sent.
 
-A document that was edited or deleted meanwhile is superseded: counted and named, never written. Before each request the
-indices are compared with what was read, because the condition of a write names no index: in an index that was made
-again, sequence numbers count from 0 and old conditions fit new documents.
+That is the version that was read. A document that was written since is read again: with the same text, and no vector of
+a later run, it takes its vector over the version that it has now. Else it is superseded: counted and named, never
+written. Before each request the indices are compared with what was read, because the condition of a write names
+no index: in an index that was made again, sequence numbers count from 0 and old conditions fit new documents.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import msgspec
 import orjson
@@ -17,15 +20,31 @@ import orjson
 from opensearch_batch.cluster.documents import BulkItem
 from opensearch_batch.cluster.indices import Held, held_documents
 from opensearch_batch.dotted import with_dotted
-from opensearch_batch.errors import Refused, Unavailable
+from opensearch_batch.errors import Refused, Throttled, Unavailable
 from opensearch_batch.flow.documents import DocumentVersion, IndexState
 from opensearch_batch.flow.landed import Example
 from opensearch_batch.flow.provenance import vector_hash
 from opensearch_batch.flow.written import NAMED, Written, added
-from opensearch_batch.sinks.bulk import CONFLICT, NOT_FOUND, Send, send_all
+from opensearch_batch.sinks.bulk import CONFLICT, NOT_FOUND, Send, answered, batches, is_busy, send_all
 from opensearch_batch.sinks.provenance import InDocument, InSidecar, Provenance, Settled, Update
 
 Check = Callable[[Sequence[IndexState]], None]
+
+AT_ONCE = 50
+"""Documents that are read again at once, with their texts."""
+MOST_REREAD = 5
+"""So many times a document is read again that others keep writing."""
+
+
+class Texts(Protocol):
+    """Tells the text of a document (sources/reread.py)."""
+
+    @property
+    def fields(self) -> Sequence[str]:
+        """What has to be read of a document."""
+
+    def text_hash(self, source: Mapping[str, Any]) -> str | None:
+        """Return the hash of a document's text; None for a document that no vector may go into."""
 
 
 class _Line(msgspec.Struct):
@@ -63,10 +82,12 @@ def write_vectors(
     states: Sequence[IndexState],
     send: Send,
     check: Check,
+    texts: Texts,
     sidecar: str | None = None,
 ) -> Written:
-    """Write the vectors of a file of results. Repeating is safe: a vector that is there counts as written. `sidecar` is
-    the index for the provenance, where `fields` has no place for it.
+    """Write the vectors of a file of results. Repeating is safe: a vector that is there counts as written. `texts`
+    tells the text of a document that was written since it was read; `sidecar` is the index for the provenance, where
+    `fields` has no place for it.
 
     `check` raises where one of some indices is no longer what was read; it is asked before each request. Raise Refused
     for a block that only a person lifts, Throttled where the cluster stays busy.
@@ -77,14 +98,19 @@ def write_vectors(
         uuids = {state.index: state.uuid for state in states}
         provenance = InSidecar(sidecar, fields.vector, fields.model, fields.run, uuids, send)
     updates = _updates(lines, fields, known, hashed=sidecar is not None)
-    return write_updates(updates, provenance, known, send, check)
+    return write_updates(updates, provenance, known, send, check, texts)
 
 
 def write_updates(
-    updates: Iterator[Update], provenance: Provenance, known: Mapping[str, IndexState], send: Send, check: Check
+    updates: Iterator[Update],
+    provenance: Provenance,
+    known: Mapping[str, IndexState],
+    send: Send,
+    check: Check,
+    texts: Texts,
 ) -> Written:
     """Write updates, as write_vectors does; `known` are the states of their indices."""
-    sink = _Sink(provenance, send, lambda indices: check([known[index] for index in indices]))
+    sink = _Sink(provenance, send, lambda indices: check([known[index] for index in indices]), texts)
     send_all(updates, send, sink.before, sink.take)
     return added(sink.parts)
 
@@ -109,6 +135,11 @@ def update_of(document: DocumentVersion, text_hash: str, body: bytes, known: Con
     """Return the update of a document by a partial document. Raise Refused for an index that was not read."""
     if document.index not in known:
         raise Refused(f"{document.id}: its index {document.index} is none of those that were read")
+    return Update(document, text_hash, b"%b\n%b\n" % (_head(document), body))
+
+
+def _head(document: DocumentVersion) -> bytes:
+    """The line with the condition: the version of the document."""
     action = {
         "_index": document.index,
         "_id": document.id,
@@ -117,15 +148,41 @@ def update_of(document: DocumentVersion, text_hash: str, body: bytes, known: Con
     }
     if document.routing is not None:
         action["routing"] = document.routing
-    head = orjson.dumps({"update": action})
-    return Update(document, text_hash, b"%b\n%b\n" % (head, body))
+    return orjson.dumps({"update": action})
+
+
+def _over(update: Update, held: Held) -> Update:
+    """Return an update on the condition of the version that the document has now."""
+    document = _at(update.document, held)
+    _, _, body = update.lines.partition(b"\n")
+    return replace(update, document=document, lines=b"%b\n%b" % (_head(document), body))
+
+
+@dataclass
+class _Ends:
+    """What became of the updates of a request."""
+
+    written: list[tuple[Update, DocumentVersion]] = field(default_factory=list)
+    edited: list[Update] = field(default_factory=list)
+    deleted: list[Update] = field(default_factory=list)
+    refused: list[tuple[Update, BulkItem]] = field(default_factory=list)
+
+    def counted(self) -> Written:
+        return Written(
+            len(self.written),
+            len(self.edited),
+            len(self.deleted),
+            _counted(item.type for _, item in self.refused),
+            [update.document.id for update in (*self.edited, *self.deleted)][:NAMED],
+            [Example(update.document.id, item.type, item.reason) for update, item in self.refused[:NAMED]],
+        )
 
 
 class _Sink:
     """Counts what becomes of updates, from several threads."""
 
-    def __init__(self, provenance: Provenance, send: Send, check: Callable[[set[str]], None]) -> None:
-        self._provenance, self._send, self._check = provenance, send, check
+    def __init__(self, provenance: Provenance, send: Send, check: Callable[[set[str]], None], texts: Texts) -> None:
+        self._provenance, self._send, self._check, self._texts = provenance, send, check, texts
         self._turn = threading.Lock()
         self.parts: list[Written] = []
 
@@ -133,69 +190,88 @@ class _Sink:
         self._check({update.index for update in updates})
         self._provenance.before(updates)
 
-    def take(self, answered: list[tuple[Update, BulkItem]]) -> None:
-        written: list[tuple[Update, DocumentVersion]] = []
+    def take(self, ended: list[tuple[Update, BulkItem]]) -> None:
+        ends = _Ends()
+        conflicts = self._taken(ended, ends)
+        for _ in range(MOST_REREAD):
+            same = self._read_again(conflicts, ends)
+            conflicts = self._taken(self._sent_again(same), ends)
+            if not conflicts:
+                break
+        ends.edited += self._read_again(conflicts, ends)
+        # A refused vector is not in its document, as one over which somebody else has written.
+        unwritten = [*ends.edited, *(update for update, _ in ends.refused)]
+        self._provenance.after(Settled(ends.written, unwritten, ends.deleted))
+        with self._turn:
+            self.parts = [added([*self.parts, ends.counted()])]
+
+    def _taken(self, ended: Sequence[tuple[Update, BulkItem]], ends: _Ends) -> list[Update]:
+        """Note what became of the updates of a request; return those whose document was written since."""
         conflicts: list[Update] = []
         missing: list[Update] = []
-        refused: list[tuple[Update, BulkItem]] = []
-        for update, item in answered:
+        for update, item in ended:
             if item.status == CONFLICT:
                 conflicts.append(update)
             elif item.status == NOT_FOUND:
                 missing.append(update)
             elif item.status >= 400:
-                refused.append((update, item))
+                ends.refused.append((update, item))
             else:
-                written.append((update, _at(update.document, item)))
-        if missing:
-            self._check(
-                {update.index for update in missing}
-            )  # an index that is gone answers the same as a document that is gone
-        of_earlier = self._conflicting(conflicts)
-        written += of_earlier.written
-        deleted = [*of_earlier.deleted, *missing]
-        # A refused vector is not in its document, as one over which somebody else has written.
-        unwritten = [*of_earlier.edited, *(update for update, _ in refused)]
-        self._provenance.after(Settled(written, unwritten, deleted))
-        named = [update.document.id for update in (*of_earlier.edited, *deleted)]
-        self._count(
-            Written(
-                len(written),
-                len(of_earlier.edited),
-                len(deleted),
-                _counted(item.type for _, item in refused),
-                named[:NAMED],
-                [Example(update.document.id, item.type, item.reason) for update, item in refused[:NAMED]],
-            )
-        )
+                ends.written.append((update, _at(update.document, item)))
+        if missing:  # an index that is gone answers the same as a document that is gone
+            self._check({update.index for update in missing})
+            ends.deleted += missing
+        return conflicts
 
-    def _conflicting(self, conflicts: Sequence[Update]) -> Settled:
-        """Tell our own earlier writes, whose answer was lost or whose task was killed, from edits and deletions."""
-        if not conflicts:
-            return Settled((), (), ())
+    def _read_again(self, conflicts: Sequence[Update], ends: _Ends) -> list[Update]:
+        """Tell our own earlier writes, whose answer was lost or whose task was killed, from edits and deletions. Return
+        the updates of documents that still have the text, each over the version with which it was found.
+        """
+        same: list[Update] = []
+        for begin in range(0, len(conflicts), AT_ONCE):
+            others: list[tuple[Update, Held]] = []
+            for update, held in self._held(conflicts[begin : begin + AT_ONCE]):
+                if held.source is None:
+                    ends.deleted.append(update)
+                elif self._provenance.has_reached(update, held.source):
+                    ends.written.append((update, _at(update.document, held)))
+                elif self._texts.text_hash(held.source) == update.text_hash:
+                    others.append((update, held))
+                else:
+                    ends.edited.append(update)
+            updates, found = [update for update, _ in others], [held.source or {} for _, held in others]
+            as_read = self._provenance.are_as_read(updates, found) if others else []
+            for (update, held), is_as_read in zip(others, as_read, strict=True):
+                if is_as_read:
+                    same.append(_over(update, held))
+                else:
+                    ends.edited.append(update)
+        return same
+
+    def _held(self, updates: Sequence[Update]) -> Iterator[tuple[Update, Held]]:
+        fields = list(dict.fromkeys([self._provenance.leaf, *self._texts.fields]))
         wanted = [
-            {"_index": each.index, "_id": each.id, "_source": [self._provenance.leaf]}
+            {"_index": each.index, "_id": each.id, "_source": fields}
             | ({} if each.routing is None else {"routing": each.routing})
-            for each in (update.document for update in conflicts)
+            for each in (update.document for update in updates)
         ]
         found: list[Held] = self._send(held_documents(wanted))
-        ours, edited, deleted = [], [], []
-        for update, held in zip(conflicts, found, strict=True):
-            document = update.document
+        for update, held in zip(updates, found, strict=True):
             if held.error:
                 kind = Refused if "security_exception" in held.error else Unavailable
-                raise kind(f"{document.index}: {document.id} cannot be read: {held.error}")
-            if held.source is None:
-                deleted.append(update)
-            elif self._provenance.has_reached(update, held.source):
-                ours.append((update, _at(document, held)))
-            else:
-                edited.append(update)
-        return Settled(ours, edited, deleted)
+                raise kind(f"{update.index}: {update.document.id} cannot be read: {held.error}")
+            yield update, held
 
-    def _count(self, part: Written) -> None:
-        with self._turn:
-            self.parts = [added([*self.parts, part])]
+    def _sent_again(self, updates: Sequence[Update]) -> list[tuple[Update, BulkItem]]:
+        """Raise Throttled where the cluster has no place for one now: all come again with their request."""
+        ended: list[tuple[Update, BulkItem]] = []
+        for batch in batches(updates):
+            self.before(batch)
+            for update, item in answered(batch, self._send):
+                if is_busy(update, item):
+                    raise Throttled(f"{update.index}: the cluster has no place for a vector now: {item.type}")
+                ended.append((update, item))
+        return ended
 
 
 def _counted(types: Iterable[str]) -> dict[str, int]:

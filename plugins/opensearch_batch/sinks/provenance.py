@@ -12,10 +12,12 @@ from typing import Any, Protocol
 
 import orjson
 
+from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.documents import Found
 from opensearch_batch.dotted import value_at
-from opensearch_batch.errors import Refused, Throttled
+from opensearch_batch.errors import Refused, Throttled, Unavailable
 from opensearch_batch.flow.documents import DocumentVersion
-from opensearch_batch.flow.provenance import key_of, vector_hash
+from opensearch_batch.flow.provenance import SidecarEntry, key_of, vector_hash
 from opensearch_batch.sinks.bulk import CONFLICT, NOT_FOUND, Send, answered, batches, is_busy
 
 RETRIES = 3
@@ -41,7 +43,7 @@ class Update:
 @dataclass(frozen=True)
 class Settled:
     """What became of the updates of a request: those whose vector a version of the document has, those of documents
-    that were edited, and those of documents that are gone.
+    whose text was edited, and those of documents that are gone.
     """
 
     written: Sequence[tuple[Update, DocumentVersion]]
@@ -56,6 +58,11 @@ class Provenance(Protocol):
 
     def has_reached(self, update: Update, source: Mapping[str, Any]) -> bool:
         """Whether a document, with that field, has the vector of an update."""
+
+    def are_as_read(self, updates: Sequence[Update], sources: Sequence[Mapping[str, Any]]) -> list[bool]:
+        """Whether each document, with that field, has no other vector than when it was read: a vector that a later run
+        has written stays. Raise BatchError.
+        """
 
     def before(self, updates: Sequence[Update]) -> None:
         """Is called before a request."""
@@ -72,6 +79,12 @@ class InDocument:
 
     def has_reached(self, update: Update, source: Mapping[str, Any]) -> bool:
         return bool(value_at(source, self.leaf) == update.text_hash)
+
+    def are_as_read(self, updates: Sequence[Update], sources: Sequence[Mapping[str, Any]]) -> list[bool]:
+        return [
+            value_at(source, self.leaf) in (None, update.document.had)
+            for update, source in zip(updates, sources, strict=True)
+        ]
 
     def before(self, updates: Sequence[Update]) -> None: ...
 
@@ -91,6 +104,26 @@ class InSidecar:
 
     def has_reached(self, update: Update, source: Mapping[str, Any]) -> bool:
         return vector_hash(value_at(source, self.leaf)) == update.vector_hash
+
+    def are_as_read(self, updates: Sequence[Update], sources: Sequence[Mapping[str, Any]]) -> list[bool]:
+        """A vector of which nothing is noted may be anybody's, so it counts as a later one."""
+        wanted = [self._place(update.document) for update in updates]
+        found: list[Found] = self.send(documents.get_documents(wanted))
+        return [
+            (vector := vector_hash(value_at(source, self.leaf))) is None or self._was_there(update, vector, entry)
+            for update, source, entry in zip(updates, sources, found, strict=True)
+        ]
+
+    def _was_there(self, update: Update, vector: str, found: Found) -> bool:
+        """Whether a vector was in the document when that was read."""
+        if found.error:
+            raise (Refused if "security_exception" in found.error else Unavailable)(
+                f"{self.name} cannot be read: {found.error}"
+            )
+        noted = SidecarEntry.from_dict(found.source).noted if found.source else None
+        if noted is None or noted.vector_hash != vector:
+            return False
+        return noted.uuid == self.uuids[update.index] and noted.seq_no <= update.document.seq_no
 
     def before(self, updates: Sequence[Update]) -> None:
         self._write([self._entry(update.document, coming=self._statement(update)) for update in updates])

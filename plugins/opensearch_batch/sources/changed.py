@@ -9,13 +9,14 @@ from contextlib import closing, suppress
 from typing import Any, Self
 
 from opensearch_batch.cluster.described import mapping_limit
+from opensearch_batch.dotted import value_at
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
 from opensearch_batch.sources.columns import image_leaves_of, leaves_of, text_leaves_of
 from opensearch_batch.sources.document_text import filled_in
 from opensearch_batch.sources.hashed import TEXT_HASH, hash_of_documents
-from opensearch_batch.sources.index_rows import ID, IndexSource, Send, characters_in, open_index
+from opensearch_batch.sources.index_rows import DOCUMENT, ID, IndexSource, Send, characters_in, open_index
 from opensearch_batch.sources.parents import AT_ONCE, Parents
 from opensearch_batch.sources.provenance import InDocuments, Provenance, has_vector
 from opensearch_batch.sources.records import WrongRow, text_of
@@ -56,6 +57,7 @@ class ChangedDocuments:
                 self.provenance = InSidecar(sidecar, source, self._after, has_vector(back, nested=nested))
             else:
                 self.provenance = InDocuments(source.send, source.states, back, nested=nested)
+        self._noted = back.hash_field if back and not back.provenance_index else ""
         self._parents = Parents(back, has_chunks=spec.input.chunks is not None) if back else None
         self.unchanged = self.empty = 0
 
@@ -108,7 +110,7 @@ class ChangedDocuments:
                 self.empty += 1
             elif id(row) in unchanged:
                 self.unchanged += 1
-            elif reason := wrong.get(id(row)):
+            elif isinstance(row, Row) and (reason := wrong.get(id(row))):
                 yield BadRow(row.place, reason, row.fields[ID])
             else:
                 yield row
@@ -117,6 +119,8 @@ class ChangedDocuments:
         """Yield the rows as they are sent, each with its text's hash; None for each without a text."""
         read, wording = self._read, wording_of(self._read)
         for row in rows:
+            if self._noted and isinstance(had := value_at(row.fields, self._noted), str):
+                row.fields[DOCUMENT]["had"] = had
             made = self._with_texts(row)
             if isinstance(made, Row):
                 with suppress(WrongRow):

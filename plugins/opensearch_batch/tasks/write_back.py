@@ -25,14 +25,16 @@ if TYPE_CHECKING:
     from opensearch_batch.sinks.bulk import Send
     from opensearch_batch.sinks.index import Check
     from opensearch_batch.sources.sidecar import Sidecar
+    from opensearch_batch.spec import BatchSpec
     from opensearch_batch.write_back_section import WriteBackSection
 
 
 class WriteBackOperator(BatchOperator):
     """Write landed vectors into the index, as `write_back` of the spec says; return the counts of each results file.
 
-    A vector is written only over the version of the document that was read. Repeating is safe: a vector that is there
-    counts as written. Fails where the index is no longer the one that was read.
+    A vector is written over the version of the document that was read, or over a later one with the same text and no
+    vector of a later run. Repeating is safe: a vector that is there counts as written. Fails where the index is no
+    longer the one that was read.
 
     :param new_index: XCom `new_index` of a MakeIndexOperator: the index that waits for the length of the vectors.
     :param plan: XCom `plan` of the PrepareInputOperator, with the state of the indices at reading.
@@ -72,7 +74,7 @@ class WriteBackOperator(BatchOperator):
         if spec.write_back.provenance_index:
             make_sidecar(spec)
         name = flow_name(context, plan.flow or "")
-        write = _writing(send, spec.write_back, spec.model.name, name, plan.indices or ())
+        write = _writing(send, spec, spec.write_back, name, plan.indices or ())
         files = self._files(plan)
         connect([file.uri for file in files])
         if spec.write_back.is_beside:
@@ -95,23 +97,25 @@ class WriteBackOperator(BatchOperator):
 
 
 def _writing(
-    send: Send, back: WriteBackSection, model: str, run: str, states: Sequence[IndexState]
+    send: Send, spec: BatchSpec, back: WriteBackSection, run: str, states: Sequence[IndexState]
 ) -> Callable[[DataFile], Written]:
     """Return what writes a results file into the indices, each of them checked before each request."""
     from opensearch_batch.sinks.index import VectorFields, write_vectors
     from opensearch_batch.sources.index_rows import refuse_another
+    from opensearch_batch.sources.reread import Reread
     from opensearch_batch.sources.sidecar import open_sidecar
     from opensearch_batch.storage import open_binary
 
     check: Check = partial(refuse_another, send)
     sidecar = back.provenance_index
-    fields = VectorFields(back.vector_field, "" if sidecar else back.provenance, model, run)
+    fields = VectorFields(back.vector_field, "" if sidecar else back.provenance, spec.model.name, run)
+    texts = Reread(spec, back)
     if sidecar:
         check = _and_the_sidecar(check, send, open_sidecar(send, sidecar, back.vector_field, states))
 
     def written_of(file: DataFile) -> Written:
         with open_binary(file.uri) as lines:
-            return replace(write_vectors(lines, fields, states, send, check, sidecar), results=file.uri)
+            return replace(write_vectors(lines, fields, states, send, check, texts, sidecar), results=file.uri)
 
     return written_of
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class WriteChunksOperator(BatchOperator):
     """Write the chunks of each document at once, as `input.chunks` and `write_back` of the spec say; return the counts.
 
-    A document is written only over the version that was read, and only where all of its chunks have vectors. Repeating
-    is safe: a document that has its chunks counts as written. Skipped where nothing landed. Use
-    trigger_rule="all_done": a shard that failed keeps no other shard's documents from being written.
+    A document is written over the version that was read, or over a later one with the same text and no vectors of a
+    later run, and only where all of its chunks have vectors. Repeating is safe: a document that has its chunks counts
+    as written. Skipped where nothing landed. Use trigger_rule="all_done": a shard that failed keeps no other shard's
+    documents from being written.
 
     :param planned_by: task id of the PrepareInputOperator, whose plan and spec count.
     :param landed: the output of all FetchOutputOperators, of all rounds.
@@ -55,6 +56,7 @@ class WriteChunksOperator(BatchOperator):
         from opensearch_batch.prepare.plan import Plan
         from opensearch_batch.sinks.chunks import ChunkFields, write_chunks
         from opensearch_batch.sources.index_rows import address_of, refuse_another
+        from opensearch_batch.sources.reread import Reread
         from opensearch_batch.tasks.beside import map_vector_field
         from opensearch_batch.tasks.lineage import way_of
 
@@ -90,7 +92,8 @@ class WriteChunksOperator(BatchOperator):
             spec.model.name,
             flow_name(context, plan.flow or ""),
         )
-        written = write_chunks(_lines(uris), fields, plan.indices or (), send, partial(refuse_another, send))
+        check, texts = partial(refuse_another, send), Reread(spec, back)
+        written = write_chunks(_lines(uris), fields, plan.indices or (), send, check, texts)
         self.log.info("%s", written)
         self.lineage = partial(of_write_back, way_of(context, settings_of_spec(spec)), sum(files.values()), [written])
         return [written.to_dict()]
