@@ -21,6 +21,7 @@ from opensearch_batch.cluster import documents, room
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.erase.indexed import Indices
 from opensearch_batch.erase.noted import look_at_sidecars
+from opensearch_batch.erase.order import Order
 from opensearch_batch.errors import BatchError
 from opensearch_batch.flow.beside import IndexNote, Made
 from opensearch_batch.prepare.sidecar import make_sidecar
@@ -149,8 +150,8 @@ def fill_beside(send: Any) -> list[int]:
     assert again.provenance
     left, others = len(list(again.rows())), again.provenance.with_vectors_of_others("model")
     noted = again.provenance.written_by("run")
-    indices = Indices([spec], (), "document")
-    [sidecar] = look_at_sidecars([spec], indices, {"1"})
+    indices = Indices(Order(spec, "erasure", frozenset({"1"})), [spec])
+    [sidecar] = look_at_sidecars([spec], indices, {"1"}, {})
     sidecar.remove()
     return [len(rows), written.written, written.deleted, left, others, noted, sidecar.place.found]
 
@@ -188,11 +189,12 @@ def test_the_role_fills_an_index(send: MLCommonsHook) -> None:
 
 def erase(document_id: str) -> list[int]:
     """Erase a document; return how many of it a first and a second look find."""
-    indices = Indices([spec_of()], (), "document")
-    [(place, found)] = indices.look({document_id})
+    spec = spec_of()
+    indices = Indices(Order(spec, "erasure", frozenset({document_id})), [spec])
+    [(_, _, found)] = indices.look({document_id})
     indices.remove(found)
-    [(again, _)] = indices.look({document_id})
-    return [place.found, again.found]
+    [(_, _, again)] = indices.look({document_id})
+    return [len(found), len(again)]
 
 
 def test_the_role_erases(send: MLCommonsHook) -> None:

@@ -17,12 +17,12 @@ import orjson
 
 from opensearch_batch.erase.indexed import ids_of
 from opensearch_batch.erase.left_ids import forget_left
-from opensearch_batch.erase.looking import Looked, OpenStore, look
+from opensearch_batch.erase.looking import Looked, OpenStore, look, manifests_of, named
 from opensearch_batch.erase.order import Order
 from opensearch_batch.erase.outputs import moved_by
 from opensearch_batch.erase.proof import BEGUN, NotRemoved, Place, Proof, compared, hashed_id
 from opensearch_batch.erase.provider_files import cancel_running, remove_files, still_there
-from opensearch_batch.erase.stays import stays
+from opensearch_batch.erase.stays import documents_in_doubt, stays
 from opensearch_batch.errors import InputError, NoSuchObject, Refused, Terminal, Unavailable
 from opensearch_batch.flow.values import Value
 from opensearch_batch.reuse.moved import move_entries
@@ -100,7 +100,9 @@ def _erased(order: Order, open_store: OpenStore) -> Proof:
 
 def _ids(order: Order, journal: Journal | None) -> frozenset[str]:
     if journal is None:
-        return order.ids | (ids_of(order.every_run, order.query) if order.query is not None else frozenset())
+        if order.query is None:
+            return order.ids
+        return order.ids | ids_of(order, [each for _, each in named(manifests_of(order))])
     if journal.forget != order.forget or not order.ids <= set(journal.ids):
         raise InputError(
             f"{order.journal_uri} is of another erasure, which has not ended: repeat that one, or take another name"
@@ -124,6 +126,13 @@ def doubts(order: Order, looked: Looked) -> Iterator[str]:
             f"{', '.join(nobodys[:NAMED])}: rows with these ids, of runs that nobody knows: no manifest, no run note, "
             "another text. They may be other documents. Look at them, and say unknown: keep, or unknown: delete"
         )
+    if order.unknown == "refuse":
+        for each in documents_in_doubt(looked):
+            yield (
+                f"{each}: an id INDEX/ID of this order is the name of ID, where a run has read several indices, and of "
+                "INDEX/ID, where a run has read one. Look at them; delete in the index what is meant, and say unknown: "
+                "keep. Or say unknown: delete: all of them go"
+            )
 
 
 def _remove(order: Order, looked: Looked) -> None:
@@ -147,9 +156,9 @@ def _remove(order: Order, looked: Looked) -> None:
     for record in looked.records:
         move_entries(record, moved, forgotten)
     for output, changed in zip(looked.folders, changes, strict=True):
-        output.finish(changed, looked.names_in_manifests)
+        output.finish(changed, looked.names)
     for uri in looked.checkpoints:
-        forget_left(uri, looked.ids)
+        forget_left(uri, looked.naming, looked.ids)
 
 
 def _is_kept(order: Order, place: Place, looked: Looked) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -14,13 +14,14 @@ from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import not_an_object, value_at, values_at
 from opensearch_batch.erase.kept import kept_indices
 from opensearch_batch.erase.made_fields import MadeFields, made_fields
-from opensearch_batch.erase.proof import Forget, Place
+from opensearch_batch.erase.order import Order
+from opensearch_batch.erase.read_indices import read_indices
 from opensearch_batch.errors import InputError, Refused, Unavailable
 from opensearch_batch.flow.text_hash import is_text_hash, text_hash
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.sources.columns import text_leaves_of
 from opensearch_batch.sources.hashed import hash_of_model
-from opensearch_batch.sources.index_rows import DOCUMENT, ID, address_of, open_index
+from opensearch_batch.sources.index_rows import DOCUMENT, ID, SCHEME, open_index
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.templates import wording_of
 from opensearch_batch.spec import BatchSpec
@@ -34,63 +35,61 @@ Send = Callable[[Call], Any]
 
 @dataclass(frozen=True)
 class Indexed:
-    """A document that is there. `fields` are its dotted paths with something to forget, the hash's among them."""
+    """A document that is there. `fields` are its dotted paths with something to forget, the hash's among them.
+    `is_sure`: the order names this document and no other.
+    """
 
     index: str
     id: str
     routing: str | None
     fields: tuple[str, ...]
     hashes: frozenset[str]
+    is_sure: bool = True
 
 
-def ids_of(spec: BatchSpec, query: Mapping[str, Any]) -> set[str]:
-    """Return the row ids of the documents that a query finds in the spec's index or alias."""
-    if not spec.input.is_index:
+def ids_of(order: Order, manifests: Sequence[Manifest]) -> set[str]:
+    """Return the row ids of the documents that the order's query finds in what a run of the spec reads."""
+    if not order.spec.input.is_index:
         raise InputError("a query finds documents of an index, and the spec's input is none: name the ids")
-    of_one = _names_of_one(spec)
-    rows = open_index(spec.input.uri, query, []).rows()
-    return {row.fields[DOCUMENT]["id"] if of_one else row.fields[ID] for row in rows}
-
-
-def _names_of_one(spec: BatchSpec) -> bool:
-    """Whether each run reads an index of its own partition: its rows are named by the document's id alone."""
-    return "*" in spec.input.uri
+    read = read_indices(order, manifests)
+    uris = [f"{SCHEME}{read.connection}/{name}" for name, indices in read.at_once.items() if indices]
+    return {row.fields[ID] for uri in uris for row in open_index(uri, order.query, []).rows()}
 
 
 class Indices:
-    """The concrete indices to look in: those of the spec's input, `others` that were it or are its copies, and those of
-    which the manifests of earlier runs tell.
+    """The concrete indices to look in: those of the spec's input, others that the order names, and those of which the
+    manifests of earlier runs tell. `naming` is of their rows.
     """
 
-    def __init__(
-        self, specs: Sequence[BatchSpec], others: Sequence[str], forget: Forget, manifests: Sequence[Manifest] = ()
-    ) -> None:
+    def __init__(self, order: Order, specs: Sequence[BatchSpec], manifests: Sequence[Manifest] = ()) -> None:
         """`specs` are the present one and those of earlier runs, which may have written into other fields."""
-        self._spec, self._forget = specs[0], forget
-        spec = self._spec
-        self._connection, name = address_of(spec.input.uri)
-        self._own = sorted(open_index(spec.input.uri, None, []).described)
-        others = [*others, *kept_indices(manifests, self._connection, self._send)]
-        self.names = list(dict.fromkeys([*self._own, *others]))
-        self._texts = text_leaves_of(spec)
+        self._spec, self._forget = specs[0], order.forget
+        self._read = read_indices(order, manifests)
+        self._connection, self.naming = self._read.connection, self._read.naming
+        kept = kept_indices(manifests, self._connection, self._send)
+        self.names = list(dict.fromkeys([*self._read.own, *order.indices, *kept]))
+        self._texts = text_leaves_of(self._spec)
         self._made = list(dict.fromkeys(made for each in specs if (made := made_fields(each))))
+
+    @property
+    def strangers(self) -> list[str]:
+        """Indices that fit the pattern of the input, and are no run's: nobody looks there."""
+        return [name for name in self._read.strangers if name not in self.names]
 
     def uri(self, index: str) -> str:
         return f"opensearch://{self._connection}/{index}"
 
-    def look(self, ids: Collection[str]) -> Iterator[tuple[Place, list[Indexed]]]:
-        """Yield each index with its documents."""
+    def look(self, ids: Collection[str]) -> Iterator[tuple[str, int, list[Indexed]]]:
+        """Yield the name of each index, the number of its documents, and those that may be meant."""
         for index in self.names:
-            found = [each for some in batches_of(self.document_ids(index, ids)) for each in self._found(index, some)]
+            wanted = sorted(self.naming.may_be_in(index, ids))
+            found = [each for some in batches_of(wanted) for each in self._found(index, some)]
+            doubtful = self.naming.doubtful(index, ids, {each.id for each in found})
+            meant = self.naming.ids_in(index, ids) | doubtful
+            found = [replace(each, is_sure=each.id not in doubtful) for each in found if each.id in meant]
             if self._forget == "text":
                 found = [each for each in found if each.fields]
-            yield Place("index", self.uri(index), self._count(index), len(found)), found
-
-    def document_ids(self, index: str, ids: Collection[str]) -> list[str]:
-        """Rows of one index are named by the document's id, rows of several by index/id."""
-        own = {each.removeprefix(f"{index}/") for each in ids if each.startswith(f"{index}/")}
-        of_one = len(self._own) == 1 or index not in self._own or _names_of_one(self._spec)
-        return sorted({*ids, *own} if of_one else own)
+            yield index, self._count(index), found
 
     def _count(self, index: str) -> int:
         return int(self._send(documents.count_documents(index, {"match_all": {}})))

@@ -8,6 +8,7 @@ import msgspec
 import orjson
 from msgspec.structs import replace
 
+from opensearch_batch.erase.naming import Naming
 from opensearch_batch.erase.proof import Place
 from opensearch_batch.errors import InputError
 from opensearch_batch.sources.checkpoint import Checkpoint
@@ -26,25 +27,24 @@ def _read(uri: str) -> Checkpoint | None:
             ) from error
 
 
-def look_at_checkpoint(uri: str, ids: Collection[str]) -> Place | None:
+def look_at_checkpoint(uri: str, naming: Naming, ids: Collection[str]) -> Place | None:
     """None without a checkpoint."""
     checkpoint = _read(uri)
     if checkpoint is None:
         return None
-    names = [_is_wanted(index, each, ids) for index, left in checkpoint.left.items() for each in left]
-    return Place("checkpoint", uri, len(names), sum(names))
+    rows = sum(len(left) for left in checkpoint.left.values())
+    return Place("checkpoint", uri, rows, rows - sum(len(left) for left in _others(checkpoint, naming, ids).values()))
 
 
-def forget_left(uri: str, ids: Collection[str]) -> None:
+def forget_left(uri: str, naming: Naming, ids: Collection[str]) -> None:
     checkpoint = _read(uri)
     if checkpoint is None:
         return
-    left = {
-        index: [each for each in names if not _is_wanted(index, each, ids)] for index, names in checkpoint.left.items()
-    }
+    left = _others(checkpoint, naming, ids)
     if left != checkpoint.left:
         write_object(uri, orjson.dumps(replace(checkpoint, left=left).to_dict(), option=orjson.OPT_INDENT_2))
 
 
-def _is_wanted(index: str, document_id: str, ids: Collection[str]) -> bool:
-    return document_id in ids or f"{index}/{document_id}" in ids
+def _others(checkpoint: Checkpoint, naming: Naming, ids: Collection[str]) -> dict[str, list[str]]:
+    wanted = {index: naming.ids_in(index, ids) for index in checkpoint.left}
+    return {index: [each for each in left if each not in wanted[index]] for index, left in checkpoint.left.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import orjson
 from opensearch_batch import providers
 from opensearch_batch.erase.indexed import Indexed, Indices
 from opensearch_batch.erase.left_ids import look_at_checkpoint
+from opensearch_batch.erase.naming import Naming
 from opensearch_batch.erase.noted import Sidecar, look_at_sidecars
 from opensearch_batch.erase.order import ANY, FOLDER, Order
 from opensearch_batch.erase.outputs import OutputFolder, folders_of, look_at_output, manifests_in, moved_by
@@ -51,6 +52,8 @@ class Looked:
     unknown: list[RunFolder] = field(default_factory=list)
     indices: Indices | None = None
     indexed: list[Indexed] = field(default_factory=list)
+    doubtful: dict[str, set[str]] = field(default_factory=dict)
+    """By index the documents that may be others than those of the order, and stay."""
     sidecars: list[Sidecar] = field(default_factory=list)
     at_provider: list[tuple[ProviderStore, list[ProviderFile]]] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
@@ -63,12 +66,8 @@ class Looked:
         return [each for each in self.work if each.uri not in settled and (each.found or each.may_have_more())]
 
     @property
-    def names_in_manifests(self) -> RowNames:
-        """Of rows, and of documents of an index, whose ids may be index/id. In the id of a row of files a slash parts
-        nothing.
-        """
-        of_index = self.specs[0].input.is_index
-        return self.names.and_ids(each.partition("/")[2] for each in self.ids if of_index and "/" in each)
+    def naming(self) -> Naming:
+        return self.indices.naming if self.indices else Naming((), is_told=True)
 
     @property
     def provider_files(self) -> list[ProviderFile]:
@@ -101,30 +100,47 @@ def look(
     the first look of an erasure under way.
     """
     spec = order.every_run
-    patterns = [spec.output.uri, *order.output_uris]
-    uris = sorted({folder for pattern in patterns for folder in folders_of(pattern)})
-    manifests = {uri: manifests_in(uri) for uri in uris if not uri.endswith(f"/{FOLDER}")}
-    named = [(name, manifest) for found in manifests.values() for name, manifest in found.items()]
-    names = names_of(spec, ids, (manifest for _, manifest in named))
+    manifests = manifests_of(order)
+    runs = named(manifests)
+    names = names_of(spec, ids, (manifest for _, manifest in runs))
     folders = [look_at_output(uri, found, names) for uri, found in manifests.items()]
-    looked = Looked([spec, *_specs(named)], ids, names, folders, hashes=set(hashes))
+    looked = Looked([spec, *_specs(runs)], ids, names, folders, hashes=set(hashes))
     for folder in folders:
-        looked.places += folder.places(looked.names_in_manifests)
+        looked.places += folder.places(names)
         looked.hashes |= {each for scanned in folder.with_rows for each in scanned.hashes}
-    _look_at_work(looked, named)
+    _look_at_work(looked, runs)
     if spec.input.is_index:
-        looked.indices = Indices(looked.specs, order.indices, order.forget, [manifest for _, manifest in named])
-        for place, found in looked.indices.look(ids):
-            looked.places.append(place)
-            looked.indexed += found
-            looked.hashes |= {each for document in found for each in document.hashes}
-        looked.sidecars = list(look_at_sidecars(looked.specs, looked.indices, ids))
-        looked.places += [sidecar.place for sidecar in looked.sidecars]
-        looked.hashes |= {each for sidecar in looked.sidecars for entry in sidecar.entries for each in entry.hashes}
-    _look_at_providers(looked, named, open_store, {place.at for place in before if place.found})
+        _look_at_indices(looked, order, [manifest for _, manifest in runs])
+    _look_at_providers(looked, runs, open_store, {place.at for place in before if place.found})
     looked.places += _look_at_records(looked)
-    looked.places += filter(None, (look_at_checkpoint(uri, ids) for uri in looked.checkpoints))
+    looked.places += filter(None, (look_at_checkpoint(uri, looked.naming, ids) for uri in looked.checkpoints))
     return looked
+
+
+def manifests_of(order: Order) -> dict[str, dict[str, Manifest]]:
+    """Return the manifests of all runs by folder and name."""
+    patterns = [order.every_run.output.uri, *order.output_uris]
+    uris = sorted({folder for pattern in patterns for folder in folders_of(pattern)})
+    return {uri: manifests_in(uri) for uri in uris if not uri.endswith(f"/{FOLDER}")}
+
+
+def named(manifests: Mapping[str, Mapping[str, Manifest]]) -> list[tuple[str, Manifest]]:
+    """Return the manifests of all folders, each with its name."""
+    return [(name, manifest) for found in manifests.values() for name, manifest in found.items()]
+
+
+def _look_at_indices(looked: Looked, order: Order, manifests: list[Manifest]) -> None:
+    looked.indices = indices = Indices(order, looked.specs, manifests)
+    for index, rows, found in indices.look(looked.ids):
+        erased = [each for each in found if each.is_sure or order.unknown == "delete"]
+        looked.places.append(Place("index", indices.uri(index), rows, len(erased)))
+        looked.indexed += erased
+        looked.hashes |= {each for document in erased for each in document.hashes}
+        if doubtful := {each.id for each in found} - {each.id for each in erased}:
+            looked.doubtful[index] = doubtful
+    looked.sidecars = list(look_at_sidecars(looked.specs, indices, looked.ids, looked.doubtful))
+    looked.places += [sidecar.place for sidecar in looked.sidecars]
+    looked.hashes |= {each for sidecar in looked.sidecars for entry in sidecar.entries for each in entry.hashes}
 
 
 def _specs(named: Iterable[tuple[str, Manifest]]) -> Iterator[BatchSpec]:

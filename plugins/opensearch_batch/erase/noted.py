@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -11,6 +11,7 @@ from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.described import Send, described
 from opensearch_batch.dotted import value_at
 from opensearch_batch.erase.indexed import Indices, batches_of, send_lines
+from opensearch_batch.erase.naming import Naming
 from opensearch_batch.erase.proof import Place
 from opensearch_batch.errors import Refused
 from opensearch_batch.flow.text_hash import is_text_hash
@@ -54,8 +55,13 @@ class Sidecar:
         send_lines(_send(self.connection), self.name, lines)
 
 
-def look_at_sidecars(specs: Sequence[BatchSpec], indices: Indices, ids: Collection[str]) -> Iterator[Sidecar]:
-    """Yield each sidecar of a spec and its earlier runs, each once; one that is not there has nothing."""
+def look_at_sidecars(
+    specs: Sequence[BatchSpec], indices: Indices, ids: Collection[str], kept: Mapping[str, Collection[str]]
+) -> Iterator[Sidecar]:
+    """Yield each sidecar of a spec and its earlier runs, each once; one that is not there has nothing. `kept` are by
+    index the documents that stay.
+    """
+    wanted = {index: indices.naming.ids_in(index, ids).difference(kept.get(index, ())) for index in indices.names}
     named = [
         (address_of(spec.input.uri)[0], spec.write_back.provenance_index)
         for spec in specs
@@ -66,19 +72,23 @@ def look_at_sidecars(specs: Sequence[BatchSpec], indices: Indices, ids: Collecti
         if not _is_there(send, name):
             continue
         gone: dict[str, bool | None] = {}
-        found = list(_found(send, f"opensearch://{connection}/{name}", indices, ids, gone))
+        found = list(_found(send, f"opensearch://{connection}/{name}", indices.naming, ids, wanted, gone))
         rows = send(documents.count_documents(name, {"match_all": {}}))
         hidden = sorted(index for index, is_gone in gone.items() if is_gone is None)
         yield Sidecar(connection, name, int(rows), found, hidden)
 
 
 def _found(
-    send: Send, uri: str, indices: Indices, ids: Collection[str], gone: dict[str, bool | None]
+    send: Send,
+    uri: str,
+    naming: Naming,
+    ids: Collection[str],
+    wanted: Mapping[str, Collection[str]],
+    gone: dict[str, bool | None],
 ) -> Iterator[NotedEntry]:
     """An entry of an index that is gone counts: its document may have been in an index that others have swapped. `gone`
-    is filled with the other indices.
+    is filled with the other indices than those of the `wanted` documents.
     """
-    wanted = {index: {*indices.document_ids(index, ids)} for index in indices.names}
     for some in batches_of(sorted({*ids, *(each.partition("/")[2] for each in ids if "/" in each)})):
         for row in open_index(uri, {"terms": {"id": some}}, ["index", "id", *HASHES]).rows():
             index, document_id = row.fields["index"], row.fields["id"]
@@ -87,7 +97,7 @@ def _found(
             else:
                 if index not in gone:
                     gone[index] = _is_gone(send, index)
-                is_wanted = bool(gone[index]) and bool({document_id, f"{index}/{document_id}"} & {*ids})
+                is_wanted = bool(gone[index]) and document_id in naming.ids_in(index, ids)
             if is_wanted:
                 yield NotedEntry(row.fields[DOCUMENT]["id"], frozenset(_hashes(row)))
 

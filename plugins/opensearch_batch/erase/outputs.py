@@ -62,7 +62,8 @@ class OutputFolder:
         for name in self.begun:
             yield Place("unnamed file", f"{self.uri}/{name}", 0, 1, note=BEGUN)
         for name, manifest in self.manifests.items():
-            yield Place("manifest", f"{self.uri}/{name}", len(manifest.files), mentions(manifest, names.of(manifest)))
+            found = mentions(manifest, names.in_manifest(manifest))
+            yield Place("manifest", f"{self.uri}/{name}", len(manifest.files), found)
 
     def write_others(self) -> dict[str, Change]:
         """Write the files without the wanted rows, beside the old ones; by the old names."""
@@ -71,7 +72,7 @@ class OutputFolder:
     def finish(self, changed: dict[str, Change], names: RowNames) -> None:
         """Name the new files in the manifests, and remove the old ones. What readers follow comes last."""
         for name, manifest in sorted(self.manifests.items(), key=lambda each: each[0] == FOLLOWED):
-            new = without(manifest, changed, names.of(manifest))
+            new = without(manifest, changed, names.in_manifest(manifest))
             if new != manifest:
                 write_object(f"{self.uri}/{name}", as_json(new))
         for name in [*self.begun, *(each.name for each in self.with_rows)]:

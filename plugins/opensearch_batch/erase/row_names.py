@@ -9,6 +9,7 @@ import msgspec
 
 from opensearch_batch.flow.chunks import row_of
 from opensearch_batch.land.manifest import Manifest
+from opensearch_batch.sources.index_rows import SCHEME
 from opensearch_batch.spec import BatchSpec
 
 
@@ -30,8 +31,15 @@ class RowNames:
             return self
         return RowNames(self.ids, self.chunks and has_chunks(manifest))
 
-    def and_ids(self, more: Iterable[str]) -> RowNames:
-        return RowNames(self.ids | set(more), self.chunks)
+    def in_manifest(self, manifest: Manifest) -> RowNames:
+        """The names in the manifest itself, which tells of documents too: by their own ids, where the run has read
+        several indices, and its rows are index/id. A manifest of an earlier version does not tell.
+        """
+        names = self.of(manifest)
+        is_of_index = str(manifest.spec.get("input", {}).get("uri", "")).startswith(SCHEME)
+        if not is_of_index or (manifest.report.indices and len(manifest.report.indices) == 1):
+            return names
+        return RowNames(names.ids | {each.partition("/")[2] for each in names.ids if "/" in each}, names.chunks)
 
 
 def names_of(spec: BatchSpec, ids: frozenset[str], manifests: Iterable[Manifest]) -> RowNames:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from opensearch_batch.erase.looking import Looked
 from opensearch_batch.erase.order import Order
 from opensearch_batch.erase.proof import NotRemoved
+from opensearch_batch.prepare.plan import counted
 from opensearch_batch.reuse.record import ASKED_AT_ONCE, find
 from opensearch_batch.reuse.whose import looking_once
 from opensearch_batch.sources.columns import image_leaves_of
@@ -23,6 +24,15 @@ def stays(order: Order, looked: Looked) -> Iterator[NotRemoved]:
             "OpenSearch keeps a deleted document on disk, where no search finds it, until segments merge: POST "
             f"/{index.replace(', ', ',')}/_forcemerge?only_expunge_deletes=true. Snapshots are the cluster's own",
         )
+        for each in documents_in_doubt(looked):
+            yield NotRemoved(each, "they may be others than those of the order")
+        if looked.indices and (strangers := looked.indices.strangers):
+            more = ", …" if len(strangers) > SHOWN else ""
+            yield NotRemoved(
+                f"{', '.join(strangers[:SHOWN])}{more}, whose name fits {spec.input.uri}",
+                f"{len(strangers)} indices that are no partition of the form {spec.input.partition_format} and that no "
+                "manifest tells of: nobody has looked there. Where runs have read one, name it in indices",
+            )
         if order.forget == "text" and (fields := image_leaves_of(spec)):
             yield NotRemoved(
                 f"{', '.join(fields)} of the document, where its images are",
@@ -62,6 +72,12 @@ def stays(order: Order, looked: Looked) -> Iterator[NotRemoved]:
         "backups, versions of objects, copies of results, the provider's own logs",
         "out of reach",
     )
+
+
+def documents_in_doubt(looked: Looked) -> Iterator[str]:
+    """Yield how many there are in each index; their ids stand in no proof."""
+    for index, ids in sorted(looked.doubtful.items()):
+        yield f"{counted(len(ids), 'document')} of {index}"
 
 
 def _others_with_the_text(looked: Looked) -> Iterator[NotRemoved]:

@@ -102,6 +102,9 @@ class Report(Value, frozen=True):
     money stand here alone. Unset where no row was open."""
     not_sent: int | UnsetType = UNSET
     """Rows that nobody has sent, because the plan was rejected: they are neither failed nor missing."""
+    indices: list[str] | UnsetType = UNSET
+    """The indices that were read, of an alias each; unset where the input is none, and in manifests of earlier
+    versions."""
 
     @property
     def all_landed(self) -> bool:
@@ -217,6 +220,7 @@ def sum_up(
         manifest=manifest,
         unexplained=sum(part.unreadable for part in parts if part.unreadable > part.passing.get(MISSING, 0)),
         bad_rows=bad.tally.failed if bad else UNSET,
+        indices=[state.index for state in plan.indices] if plan.indices else UNSET,
         **total,
     )
 
