@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from opensearch_batch.errors import SpecError
@@ -68,6 +68,19 @@ def not_an_object(values: Any, path: str) -> str | None:
         if not isinstance(values, dict):
             return ".".join(parents[:number])
     return None
+
+
+def ways_to(values: Any, path: str) -> Iterator[tuple[str, ...]]:
+    """Yield the keys that lead to each value at a dotted path, where keys may have dots themselves.
+
+    Example: of `a.b` in {"a": {"b": 1}, "a.b": 2} ("a", "b") and ("a.b",).
+    """
+    for key, inner in values.items() if isinstance(values, dict) else ():
+        if key == path and inner is not None:
+            yield (key,)
+        elif path.startswith(f"{key}."):
+            for keys in ways_to(inner, path.removeprefix(f"{key}.")):
+                yield key, *keys
 
 
 def _flat(values: list[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from tests.index.bench import FIELDS, Cluster, Fill, Index, articles
+from tests.index.bench import DIMENSIONS, FIELDS, VECTOR, Cluster, Fill, Index, articles
 from tests.index.test_erase import SECRET, erase, files_with
 from tests.sandbox.bench import Run, Server
 
@@ -186,3 +186,33 @@ def test_a_partition_that_is_an_alias_of_several_names_index_and_id(
     proof = erase(shop("night-1", one), ["a/17"])
     assert (proof["state"], looked_in(proof)) == ("erased", ["a", "b"])
     assert (one.hits, set(two.hits)) == ({}, {"17"})
+
+
+FORMS = [
+    {"meta.of.body": SECRET},
+    {"meta": {"of": {"body": SECRET}}},
+    {"meta.of": {"body": SECRET}},
+    {"meta": {"of.body": SECRET}},
+    {"meta.of.body": "and this", "meta": {"of": {"body": SECRET}}},
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_a_text_is_forgotten_in_the_form_of_its_keys(
+    cluster: Cluster, server: Server, tmp_path: Path, form: dict[str, Any]
+) -> None:
+    """An index reads all of these forms alike; _source keeps them as they came."""
+    own = {"meta": {"properties": {"of": {"properties": {"body": {"type": "text"}}}}}}
+    index = cluster.index("dotted", fields={"title": {"type": "text"}, **own, "made": {"properties": {"v": VECTOR}}})
+    index.add({"person": {"title": "stays", **form, "made.v": [0.5] * DIMENSIONS}, "other": {"meta.of.body": "hello"}})
+    settings = {"input": {"text_field": "meta.of.body"}, "write_back": {"vector_field": "made.v"}}
+    other = index.hits["other"]
+    proof = erase(Fill(Run(tmp_path, "night-1"), index, server.model(), settings), ["person"], forget="text")
+    assert proof["state"] == "erased"
+    assert index.hits["other"] == other
+    left = index.hits["person"]["_source"]
+    assert left == {"title": "stays", **nothing_of(form), "made.v": None}
+
+
+def nothing_of(form: dict[str, Any]) -> dict[str, Any]:
+    return {key: nothing_of(value) if isinstance(value, dict) else None for key, value in form.items()}

@@ -11,7 +11,7 @@ import orjson
 
 from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.ml_commons import Call
-from opensearch_batch.dotted import not_an_object, value_at, values_at
+from opensearch_batch.dotted import not_an_object, value_at, values_at, ways_to
 from opensearch_batch.erase.kept import kept_indices
 from opensearch_batch.erase.made_fields import MadeFields, made_fields
 from opensearch_batch.erase.order import Order
@@ -35,14 +35,14 @@ Send = Callable[[Call], Any]
 
 @dataclass(frozen=True)
 class Indexed:
-    """A document that is there. `fields` are its dotted paths with something to forget, the hash's among them.
+    """A document that is there. `fields` are the keys that lead to each value to forget, as the document has them.
     `is_sure`: the order names this document and no other.
     """
 
     index: str
     id: str
     routing: str | None
-    fields: tuple[str, ...]
+    fields: tuple[tuple[str, ...], ...]
     hashes: frozenset[str]
     is_sure: bool = True
 
@@ -96,15 +96,16 @@ class Indices:
 
     def _found(self, index: str, ids: Sequence[str]) -> Iterator[Indexed]:
         named = {"ids": {"values": list(ids)}}
-        leaves = [leaf for made in self._made for leaf in made.leaves]
+        leaves = [leaf for made in self._made for leaf in (*made.leaves, made.vector)]
         parents = self._parents if self._forget == "text" else []
         source = open_index(self.uri(index), named, [*self._texts, *leaves, *parents])
         mapping = source.described[index]["mappings"]
         there = {made: self._with_vectors(index, named, made) for made in self._made if made.may_be_in(mapping)}
         model = hash_of_model(self._spec)
-        for row in source.rows():
+        for number, hit in enumerate(source.hits(), start=1):
+            row = source.row(hit, number)
             document = row.fields[DOCUMENT]
-            fields = [name for name in self._texts if _has(row.fields, name)]
+            fields = [name for name in self._texts if _has(hit.get("_source"), name)]
             fields += [leaf for made in self._made if value_at(row.fields, made.hash) for leaf in made.provenance]
             fields += [made.whole for made, with_vector in there.items() if document["id"] in with_vector]
             noted = {each for made in self._made for each in made.hashes_in(row.fields) if is_text_hash(each)}
@@ -112,7 +113,12 @@ class Indices:
             names = tuple(dict.fromkeys(fields))
             if self._forget == "text":
                 _refuse_lists(index, document["id"], row.fields, names)
-            yield Indexed(index, document["id"], document.get("routing"), names, frozenset(hashes))
+            keys = [way for name in names for way in self._ways_to(hit.get("_source"), name)]
+            yield Indexed(index, document["id"], document.get("routing"), tuple(keys), frozenset(hashes))
+
+    def _ways_to(self, source: Any, name: str) -> Sequence[tuple[str, ...]]:
+        """What a search has found and _source does not show is nested."""
+        return [*ways_to(source, name)] or ([] if name in self._texts else [tuple(name.split("."))])
 
     @property
     def _parents(self) -> list[str]:
@@ -155,8 +161,7 @@ def _delete(document: Indexed) -> bytes:
 def _forget(document: Indexed) -> bytes:
     """A partial update: it runs no pipeline, which might embed again."""
     doc: dict[str, Any] = {}
-    for path in document.fields:
-        *parents, last = path.split(".")
+    for *parents, last in document.fields:
         target = doc
         for parent in parents:
             target = target.setdefault(parent, {})
@@ -169,9 +174,10 @@ def _address(document: Indexed) -> dict[str, Any]:
     return {"_index": document.index, "_id": document.id, **routing}
 
 
-def _has(fields: Mapping[str, Any], name: str) -> bool:
+def _has(source: Any, name: str) -> bool:
     """Whether a document has a text in a field, in the objects of a list too."""
-    return fields.get(name) is not None or any(value is not None for value in values_at(fields, name))
+    in_lists = values_at(source, name) if isinstance(source, dict) else []
+    return any(True for _ in ways_to(source, name)) or any(value is not None for value in in_lists)
 
 
 def _refuse_lists(index: str, name: str, fields: Mapping[str, Any], paths: Sequence[str]) -> None:

@@ -79,7 +79,7 @@ class IndexSource:
                 since = before.checkpoints.get(shard, -1) if before else -1
                 for hit in self._shard(state, shard, since, left):
                     number += 1
-                    yield self._row(hit, number)
+                    yield self.row(hit, number)
 
     def hits(self, since: IndexState | None = None) -> Generator[dict[str, Any], None, None]:
         """Yield each document as it is found; with `since` each that was written after that state of its index."""
@@ -87,7 +87,7 @@ class IndexSource:
             for shard in sorted(state.checkpoints, key=int):
                 yield from self._shard(state, shard, since.checkpoints.get(shard, -1) if since else -1, ())
 
-    def _row(self, hit: Mapping[str, Any], number: int) -> Row:
+    def row(self, hit: Mapping[str, Any], number: int) -> Row:
         source = hit.get("_source") or {}
         fields = dict(source)
         for name in self.fields:
