@@ -38,15 +38,14 @@ class Admin:
                 )
                 assert held
                 raise Problem(400, "illegal_argument_exception", reason)
-        missing = call.flag("ignore_unavailable")
-        for index in self._catalog.named(expression, ignore_missing=missing):
+        for index in self._named(call, expression, "open,closed"):
             self._catalog.delete(index)
         return Answer(200, {"acknowledged": True})
 
     def exists(self, call: Call, expression: str) -> Answer:
         call.check_params(*NAMES)
         try:
-            found = self._catalog.named(expression)
+            found = self._named(call, expression)
         except Problem:
             return Answer(404)
         return Answer(200 if found or "*" in expression else 404)
@@ -68,7 +67,7 @@ class Admin:
     def put_mapping(self, call: Call, expression: str) -> Answer:
         call.check_params(*NAMES)
         body = call.body()
-        indices = self._named(call, expression)
+        indices = self._named(call, expression, "open,closed")
         for index in indices:
             index.grow(body, is_3x=self._catalog.is_3x)
             self._catalog.save(index)
@@ -88,7 +87,7 @@ class Admin:
         given = call.body()
         given = given.get("settings", given)
         is_3x = self._catalog.is_3x
-        for index in self._named(call, expression):
+        for index in self._named(call, expression, "open,closed"):
             place = (index.name, index.uuid)
             index.settings = settings.changed(index.settings, given, *place, is_closed=index.is_closed, is_3x=is_3x)
             self._catalog.save(index)
@@ -116,7 +115,7 @@ class Admin:
 
     def open(self, call: Call, expression: str) -> Answer:
         call.check_params(*NAMES)
-        for index in self._named(call, expression):
+        for index in self._named(call, expression, "closed"):
             self._turn(index, is_closed=False)
         return Answer(200, {"acknowledged": True, "shards_acknowledged": True})
 
@@ -128,9 +127,10 @@ class Admin:
             index.refresh()
             self._catalog.save(index)
 
-    def _named(self, call: Call, expression: str) -> list[Index]:
-        missing = call.flag("ignore_unavailable")
-        return self._catalog.named(expression, ignore_missing=missing)
+    def _named(self, call: Call, expression: str, states: str = "open") -> list[Index]:
+        """`states` are those of which a real server takes a pattern for this call where nothing is said."""
+        missing, expand = call.flag("ignore_unavailable"), call.params.get("expand_wildcards", states)
+        return self._catalog.named(expression, ignore_missing=missing, expand=expand)
 
     def _no_defaults(self, call: Call) -> None:
         if call.flag("include_defaults"):

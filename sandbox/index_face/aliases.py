@@ -111,7 +111,7 @@ class Aliases:
     def get(self, call: Call, expression: str | None, alias: str | None) -> Answer:
         """The aliases of these indices, those of this name alone where one is given."""
         call.check_params("ignore_unavailable", "allow_no_indices", "expand_wildcards", "local")
-        indices = self._catalog.named(expression or "_all")
+        indices = self._catalog.named(expression or "_all", expand=call.params.get("expand_wildcards", "all"))
         if alias is None:
             return Answer(200, {index.name: {"aliases": index.aliases} for index in indices})
         patterns = alias.split(",")

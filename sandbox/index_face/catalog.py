@@ -92,14 +92,22 @@ class Catalog:
     def under_alias(self, alias: str) -> list[Index]:
         return [index for _, index in sorted(self.by_name.items()) if alias in index.aliases]
 
-    def named(self, expression: str, resource: str = "index_or_alias", *, ignore_missing: bool = False) -> list[Index]:
-        """Those that a list of names, aliases and patterns stands for, sorted by name; a name must exist."""
+    def named(
+        self, expression: str, resource: str = "index_or_alias", *, ignore_missing: bool = False, expand: str = "open"
+    ) -> list[Index]:
+        """Those that a list of names, aliases and patterns stands for, sorted by name; a name must exist. Patterns
+        stand for the states in `expand` alone, the `expand_wildcards` of a call.
+        """
         found: dict[str, Index] = {}
+        wanted = _states(expand)
+        fitting = {
+            each: index for each, index in self.by_name.items() if ("closed" if index.is_closed else "open") in wanted
+        }
         for name in expression.split(","):
             if name in ("_all", "*", ""):
-                found |= {each: index for each, index in self.by_name.items() if not each.startswith(".")}
+                found |= {each: index for each, index in fitting.items() if not each.startswith(".")}
             elif "*" in name:
-                found |= self._matching(name)
+                found |= _matching(name, fitting)
             elif name in self.by_name:
                 found[name] = self.by_name[name]
             elif held := self.under_alias(name):
@@ -107,12 +115,6 @@ class Catalog:
             elif not ignore_missing:
                 raise no_such_index(name, resource)
         return [found[name] for name in sorted(found)]
-
-    def _matching(self, pattern: str) -> dict[str, Index]:
-        def fits(index: Index) -> bool:
-            return any(fnmatch.fnmatchcase(name, pattern) for name in (index.name, *index.aliases))
-
-        return {name: index for name, index in self.by_name.items() if fits(index)}
 
     def one(self, name: str, resource: str = "index_expression") -> Index:
         """For a single document."""
@@ -156,3 +158,18 @@ class Catalog:
         if index.is_closed:
             raise closed(index.name, index.uuid)
         return index
+
+
+def _matching(pattern: str, indices: dict[str, Index]) -> dict[str, Index]:
+    def fits(index: Index) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for name in (index.name, *index.aliases))
+
+    return {name: index for name, index in indices.items() if fits(index)}
+
+
+def _states(expand: str) -> set[str]:
+    """No index is hidden here."""
+    words = expand.split(",")
+    if unknown := [word for word in words if word not in ("all", "open", "closed", "hidden", "none")]:
+        raise illegal_argument(f"No valid expand wildcard value [{unknown[0]}]")
+    return {"open", "closed"} if "all" in words else set(words)

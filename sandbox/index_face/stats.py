@@ -22,8 +22,8 @@ def stats(catalog: Catalog, call: Call, expression: str, metrics: str) -> Answer
     level = call.params.get("level", "indices")
     if level not in ("cluster", "indices", "shards"):
         raise illegal_argument(f"level parameter must be one of [cluster] or [indices] or [shards] but was [{level}]")
-    indices = catalog.named(expression)
-    if shut := next((index for index in indices if index.is_closed and "*" not in expression), None):
+    indices = catalog.named(expression, expand=call.params.get("expand_wildcards", "open"))
+    if shut := next((index for index in indices if index.is_closed), None):
         raise closed(shut.name, shut.uuid)
     asked = frozenset(metrics.split(","))
     answer: dict[str, Any] = {"_shards": shard_counts(indices), "_all": _totals(indices, asked)}

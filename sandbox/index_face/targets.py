@@ -37,8 +37,6 @@ def targets(
     names = expression.split(",")
     for index in catalog.named(expression, ignore_missing=ignore_missing):
         if index.is_closed:
-            if "*" in expression or expression in ("", "_all"):
-                continue
             raise closed(index.name, index.uuid)
         index.refresh_as_set()
         rule = _rule(index, names)

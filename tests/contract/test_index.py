@@ -142,6 +142,35 @@ def kept(tmp_path: Path) -> Iterator[tuple[Sandbox, Books]]:
         cluster.close()
 
 
+# As the servers' own classes of these requests say, where the call says nothing.
+@pytest.mark.parametrize(
+    ("method", "path", "found"),
+    [
+        ("GET", "/shop-*", {"shop-open"}),
+        ("GET", "/shop-*?expand_wildcards=closed,hidden", {"shop-closed"}),
+        ("GET", "/shop-*?expand_wildcards=open,closed,hidden", {"shop-open", "shop-closed"}),
+        ("GET", "/shop-*?expand_wildcards=all", {"shop-open", "shop-closed"}),
+        ("GET", "/shop-*?expand_wildcards=none", set()),
+        ("GET", "/shop-closed", {"shop-closed"}),
+        ("GET", "/shop-*/_alias", {"shop-open", "shop-closed"}),
+    ],
+)
+def test_a_pattern_stands_for_open_indices_where_nothing_is_said(
+    cluster: Cluster, method: str, path: str, found: set[str]
+) -> None:
+    for name in ("shop-open", "shop-closed"):
+        assert httpx.put(f"{cluster.url}/{name}", json={}, trust_env=False).is_success
+    assert httpx.post(f"{cluster.url}/shop-closed/_close", trust_env=False).is_success
+    answer = httpx.request(method, f"{cluster.url}{path}", trust_env=False)
+    assert (answer.status_code, set(answer.json())) == (200, found)
+
+
+def test_a_state_of_indices_that_nobody_knows(cluster: Cluster) -> None:
+    answer = httpx.get(f"{cluster.url}/shop-*?expand_wildcards=shut", trust_env=False)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["reason"] == "No valid expand wildcard value [shut]"
+
+
 def test_all_of_it_is_there_after_a_restart_but_points_in_time(kept: tuple[Sandbox, Books]) -> None:
     """New writes are of the next primary term, as on a real server."""
     box, books = kept

@@ -188,6 +188,34 @@ def test_a_partition_that_is_an_alias_of_several_names_index_and_id(
     assert (one.hits, set(two.hits)) == ({}, {"17"})
 
 
+def test_a_closed_partition_is_refused_and_looked_in_once_it_is_open(
+    cluster: Cluster, shop: Callable[..., Fill]
+) -> None:
+    day, later, comments = (cluster.index(f"shop-{name}") for name in ("2026-01-31", "2026-02-01", "comments"))
+    for each in (day, later):
+        each.add({"17": {"body": SECRET}})
+    for each in (day, comments):
+        cluster.ok("POST", f"/{each.name}/_close")
+    with pytest.raises(AirflowFailException, match=r"POST /shop-2026-01-31/_open .*Nothing was removed"):
+        erase(shop("night-1", later), ["17"])
+    assert set(later.hits) == {"17"}
+    cluster.ok("POST", f"/{day.name}/_open?wait_for_active_shards=1")
+    assert erase(shop("night-1", later), ["17"])["state"] == "erased"
+    assert (day.hits, later.hits) == ({}, {})
+
+
+@pytest.mark.parametrize("ids", [["intro"], ["articles-old/intro"]])
+def test_a_closed_index_of_an_alias_is_refused(index: Index, night: Night, ids: list[str]) -> None:
+    """Whether or not an id names a document there."""
+    other = index.cluster.index("articles-old", shards=1)
+    lead_to_both(index, other)
+    other.add({"intro": {"body": "three"}})
+    index.cluster.ok("POST", f"/{index.name}/_close")
+    with pytest.raises(AirflowFailException, match="articles is closed: POST articles/_open opens it"):
+        erase(night(input={"uri": "opensearch://corpus/live"}), ids)
+    assert set(other.hits) == {"intro"}
+
+
 FORMS = [
     {"meta.of.body": SECRET},
     {"meta": {"of": {"body": SECRET}}},

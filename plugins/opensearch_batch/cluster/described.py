@@ -16,13 +16,14 @@ About = Mapping[str, Any]
 """Aliases, mappings and settings of an index."""
 
 
-def described(send: Send, name: str) -> dict[str, About]:
+def described(send: Send, name: str, states: str = "") -> dict[str, About]:
     """Describe each index of a name by its own name; empty where there is none. Raise BatchError for any other refusal.
+    `states` are of the indices that a pattern stands for, e.g. "closed,hidden"; default: open ones that are not hidden.
 
     Example: of an alias `articles` {"articles-1": {"aliases": …, "mappings": …, "settings": …}}.
     """
     try:
-        found: dict[str, About] = send(describe_indices(name))
+        found: dict[str, About] = send(describe_indices(name, states))
     except BatchError as error:
         if error.status != NOT_FOUND:
             raise

@@ -57,9 +57,14 @@ class Found:
     error: str = ""
 
 
-def describe_indices(name: str) -> Call:
-    """Describe an index, or each index of an alias; parses to {concrete index: {aliases, mappings, settings}}."""
-    return Call(f"describe index {name}", "GET", f"/{_path(name)}", purpose="read")
+def describe_indices(name: str, states: str = "") -> Call:
+    """Describe an index, or each index of an alias; parses to {concrete index: {aliases, mappings, settings}}.
+
+    A pattern stands for open indices that are not hidden, or for those of other `states`, e.g. "closed,hidden". Source:
+    https://docs.opensearch.org/latest/api-reference/index-apis/get-index/
+    """
+    how = f"?{urlencode({'expand_wildcards': states})}" if states else ""
+    return Call(f"describe index {name}", "GET", f"/{_path(name)}{how}", purpose="read")
 
 
 def shard_states(name: str) -> Call:

@@ -21,7 +21,7 @@ from opensearch_batch.flow.text_hash import is_text_hash, text_hash
 from opensearch_batch.land.manifest import Manifest
 from opensearch_batch.sources.columns import text_leaves_of
 from opensearch_batch.sources.hashed import hash_of_model
-from opensearch_batch.sources.index_rows import DOCUMENT, ID, SCHEME, open_index
+from opensearch_batch.sources.index_rows import DOCUMENT, ID, SCHEME, naming_closed, open_index
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.templates import wording_of
 from opensearch_batch.spec import BatchSpec
@@ -82,6 +82,8 @@ class Indices:
     def look(self, ids: Collection[str]) -> Iterator[tuple[str, int, list[Indexed]]]:
         """Yield the name of each index, the number of its documents, and those that may be meant."""
         for index in self.names:
+            with naming_closed(index):
+                count = self._count(index)
             wanted = sorted(self.naming.may_be_in(index, ids))
             found = [each for some in batches_of(wanted) for each in self._found(index, some)]
             doubtful = self.naming.doubtful(index, ids, {each.id for each in found})
@@ -89,7 +91,7 @@ class Indices:
             found = [replace(each, is_sure=each.id not in doubtful) for each in found if each.id in meant]
             if self._forget == "text":
                 found = [each for each in found if each.fields]
-            yield index, self._count(index), found
+            yield index, count, found
 
     def _count(self, index: str) -> int:
         return int(self._send(documents.count_documents(index, {"match_all": {}})))

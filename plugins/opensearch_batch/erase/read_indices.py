@@ -49,13 +49,14 @@ class ReadIndices:
 
 
 def read_indices(order: Order, manifests: Sequence[Manifest]) -> ReadIndices:
-    """Raise InputError where no index of the spec's input is there."""
+    """Raise InputError where no index of the spec's input is there, or one is closed."""
     from opensearch_batch.cluster.hook import MLCommonsHook
 
     spec = order.spec.resolve(partition=PARTITION, run_id=RUN_ID)
     connection, template = address_of(spec.input.uri)
     pattern = address_of(order.every_run.input.uri)[1]
-    there = described(MLCommonsHook(connection).send, pattern)
+    send = MLCommonsHook(connection).send
+    there = described(send, pattern, "open,closed,hidden")
     ran = [(name, manifest) for manifest in manifests if (name := _name_read(manifest, connection))]
     earlier = [frozenset(manifest.report.indices or ()) for _, manifest in ran]
     if template == pattern:
@@ -66,6 +67,11 @@ def read_indices(order: Order, manifests: Sequence[Manifest]) -> ReadIndices:
     read = frozenset[str]().union(*at_once.values(), *earlier)
     if not (own := sorted(read & there.keys())) and not order.indices:
         raise InputError(f"{order.every_run.input.uri}: no such index, and no alias of that name. Nothing was removed")
+    if ANY in pattern and (closed := sorted(described(send, pattern, "closed,hidden").keys() & {*own})):
+        raise InputError(
+            f"closed, and nobody can look in there: {', '.join(closed)}. POST /{','.join(closed)}/_open opens them. "
+            "Nothing was removed"
+        )
     by_hand = any(not manifest.spec for manifest in manifests)
     naming = Naming([each for each in (*at_once.values(), *earlier) if each], all(earlier) and not by_hand)
     return ReadIndices(connection, at_once, own, sorted({*there} - read), naming)
