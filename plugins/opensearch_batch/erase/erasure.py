@@ -31,6 +31,7 @@ from opensearch_batch.storage import open_binary, remove, size_of, write_object
 log = logging.getLogger(__name__)
 
 NAMED = 20
+MEANWHILE = "a run that began meanwhile"
 V = TypeVar("V", bound=Value)
 
 
@@ -84,7 +85,8 @@ def _erased(order: Order, open_store: OpenStore) -> Proof:
     left = [
         place for place in left if not _is_kept(order, place, again) and (place.note != BEGUN or place.at in known)
     ]  # what another run has begun meanwhile is its own
-    left += [Place("work file", each.uri, 0, 1, note="a run that began meanwhile") for each in again.unfinished]
+    left += [Place("work file", each.uri, 0, 1, note=MEANWHILE) for each in again.unfinished]
+    left += [Place("index", each.name, 0, 1, note=MEANWHILE) for each in again.unfinished_indices]
     places = compared(looked.places, left, before)
     proof = _proof(order, looked, began_at, places, "left" if any(place.left for place in places) else "erased")
     write_object(order.proof_uri, _json(proof))
@@ -119,6 +121,13 @@ def doubts(order: Order, looked: Looked) -> Iterator[str]:
             f"{', '.join(runs)} of {order.spec.name}: not ended, and landing would bring these rows back. Wait for the "
             "end; or say unfinished: cancel: jobs are cancelled and files removed, and these runs fail"
         )
+    if order.unfinished == "refuse":
+        for made in looked.unfinished_indices:
+            yield (
+                f"index {made.name}, which {made.run} has made beside alias {made.alias}: not ended, and it has these "
+                "documents or may get them from the copy. Wait for the end; or, where the run was given up, DELETE "
+                f"{made.name}; or say unfinished: cancel: it is deleted, and the run fails"
+            )
     nobodys = [each.uri for each in looked.unknown if each.found]
     nobodys += [each.id for each in looked.provider_files if each.found and not each.sure]
     if order.unknown == "refuse" and nobodys:
@@ -127,11 +136,11 @@ def doubts(order: Order, looked: Looked) -> Iterator[str]:
             "another text. They may be other documents. Look at them, and say unknown: keep, or unknown: delete"
         )
     if order.unknown == "refuse":
-        for each in documents_in_doubt(looked):
+        for documents in documents_in_doubt(looked):
             yield (
-                f"{each}: an id INDEX/ID of this order is the name of ID, where a run has read several indices, and of "
-                "INDEX/ID, where a run has read one. Look at them; delete in the index what is meant, and say unknown: "
-                "keep. Or say unknown: delete: all of them go"
+                f"{documents}: an id INDEX/ID of this order names ID where a run has read several indices, INDEX/ID "
+                "where a run has read one. Look at them; delete in the index what is meant, and say unknown: keep. Or "
+                "say unknown: delete: all of them go"
             )
 
 
@@ -143,6 +152,7 @@ def _remove(order: Order, looked: Looked) -> None:
         remove_files(store, sure)
     if looked.indices:
         looked.indices.remove(looked.indexed)
+        looked.indices.delete(looked.unfinished_indices)
     for sidecar in looked.sidecars:
         sidecar.remove()
     unfinished = looked.unfinished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -9,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from opensearch_batch.cluster import documents
+from opensearch_batch.cluster import documents, indices
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import not_an_object, value_at, values_at, ways_to
-from opensearch_batch.erase.kept import kept_indices
+from opensearch_batch.erase.kept import MadeIndex, kept_indices, made_indices
 from opensearch_batch.erase.made_fields import MadeFields, made_fields
 from opensearch_batch.erase.order import Order
 from opensearch_batch.erase.read_indices import read_indices
@@ -25,6 +26,8 @@ from opensearch_batch.sources.index_rows import DOCUMENT, ID, SCHEME, naming_clo
 from opensearch_batch.sources.records import WrongRow, text_of
 from opensearch_batch.sources.templates import wording_of
 from opensearch_batch.spec import BatchSpec
+
+log = logging.getLogger(__name__)
 
 IDS_AT_ONCE = 500
 TOO_MANY, CONFLICT, FORBIDDEN, NOT_FOUND, SERVER_ERROR = 429, 409, 403, 404, 500
@@ -52,13 +55,14 @@ def ids_of(order: Order, manifests: Sequence[Manifest]) -> set[str]:
     if not order.spec.input.is_index:
         raise InputError("a query finds documents of an index, and the spec's input is none: name the ids")
     read = read_indices(order, manifests)
-    uris = [f"{SCHEME}{read.connection}/{name}" for name, indices in read.at_once.items() if indices]
+    uris = [f"{SCHEME}{read.connection}/{name}" for name, found in read.at_once.items() if found]
     return {row.fields[ID] for uri in uris for row in open_index(uri, order.query, []).rows()}
 
 
 class Indices:
-    """The concrete indices to look in: those of the spec's input, others that the order names, and those of which the
-    manifests of earlier runs tell. `naming` is of their rows.
+    """The concrete indices to look in: those of the spec's input, others that the order names, and those that runs have
+    made or left beside an alias. `naming` is of their rows. `made_beside` are those that runs have made; None where
+    this user may not see all of such names, and no run of the spec makes any.
     """
 
     def __init__(self, order: Order, specs: Sequence[BatchSpec], manifests: Sequence[Manifest] = ()) -> None:
@@ -66,7 +70,8 @@ class Indices:
         self._spec, self._forget = specs[0], order.forget
         self._read = read_indices(order, manifests)
         self._connection, self.naming = self._read.connection, self._read.naming
-        kept = kept_indices(manifests, self._connection, self._send)
+        self.made_beside = self._made_beside(specs)
+        kept = kept_indices(manifests, self.made_beside or (), self._connection, self._send)
         self.names = list(dict.fromkeys([*self._read.own, *order.indices, *kept]))
         self._texts = text_leaves_of(self._spec)
         self._made = list(dict.fromkeys(made for each in specs if (made := made_fields(each))))
@@ -76,14 +81,20 @@ class Indices:
         """Indices that fit the pattern of the input, and are no run's: nobody looks there."""
         return [name for name in self._read.strangers if name not in self.names]
 
+    def _made_beside(self, specs: Sequence[BatchSpec]) -> list[MadeIndex] | None:
+        try:
+            return made_indices(self._send, self._read.at_once)
+        except Refused as error:
+            if error.status != FORBIDDEN or any(spec.write_back and spec.write_back.is_beside for spec in specs):
+                raise
+            return None
+
     def uri(self, index: str) -> str:
         return f"opensearch://{self._connection}/{index}"
 
     def look(self, ids: Collection[str]) -> Iterator[tuple[str, int, list[Indexed]]]:
         """Yield the name of each index, the number of its documents, and those that may be meant."""
         for index in self.names:
-            with naming_closed(index):
-                count = self._count(index)
             wanted = sorted(self.naming.may_be_in(index, ids))
             found = [each for some in batches_of(wanted) for each in self._found(index, some)]
             doubtful = self.naming.doubtful(index, ids, {each.id for each in found})
@@ -91,7 +102,14 @@ class Indices:
             found = [replace(each, is_sure=each.id not in doubtful) for each in found if each.id in meant]
             if self._forget == "text":
                 found = [each for each in found if each.fields]
+            with naming_closed(index):
+                count = self._count(index)
             yield index, count, found
+
+    def delete(self, made: Iterable[MadeIndex]) -> None:
+        for each in made:
+            self._send(indices.delete_index(each.name))
+            log.info("%s was deleted: %s has made it, and has not ended", each.name, each.run)
 
     def _count(self, index: str) -> int:
         return int(self._send(documents.count_documents(index, {"match_all": {}})))

@@ -11,6 +11,7 @@ import orjson
 
 from opensearch_batch import providers
 from opensearch_batch.erase.indexed import Indexed, Indices
+from opensearch_batch.erase.kept import MadeIndex
 from opensearch_batch.erase.left_ids import look_at_checkpoint
 from opensearch_batch.erase.naming import Naming
 from opensearch_batch.erase.noted import Sidecar, look_at_sidecars
@@ -51,6 +52,8 @@ class Looked:
     ended: list[RunFolder] = field(default_factory=list)
     unknown: list[RunFolder] = field(default_factory=list)
     indices: Indices | None = None
+    reported: set[str] = field(default_factory=set)
+    """Indices that a run has filled beside an alias whose manifest is there."""
     indexed: list[Indexed] = field(default_factory=list)
     doubtful: dict[str, set[str]] = field(default_factory=dict)
     """By index the documents that may be others than those of the order, and stay."""
@@ -64,6 +67,21 @@ class Looked:
         """Runs that would bring a wanted row back, or may have one that no file has yet."""
         settled = {each.uri for each in (*self.ended, *self.unknown)}
         return [each for each in self.work if each.uri not in settled and (each.found or each.may_have_more())]
+
+    @property
+    def unfinished_indices(self) -> list[MadeIndex]:
+        """Indices of runs that have not ended, with a wanted document; one that is being copied may get any."""
+        ended = {each.key for each in self.ended}
+        prepared = {note.run_key for folder in self.work for note in folder.notes if note.prepared}
+        with_rows = {each.index for each in self.indexed} | self.doubtful.keys()
+        return [
+            each
+            for each in (self.indices and self.indices.made_beside) or ()
+            if not each.is_used
+            and each.name not in self.reported
+            and each.key not in ended
+            and (each.name in with_rows or each.key not in prepared)
+        ]
 
     @property
     def naming(self) -> Naming:
@@ -131,6 +149,7 @@ def named(manifests: Mapping[str, Mapping[str, Manifest]]) -> list[tuple[str, Ma
 
 def _look_at_indices(looked: Looked, order: Order, manifests: list[Manifest]) -> None:
     looked.indices = indices = Indices(order, looked.specs, manifests)
+    looked.reported = {str(each.spec.get("input", {}).get("uri", "")).rpartition("/")[2] for each in manifests}
     for index, rows, found in indices.look(looked.ids):
         erased = [each for each in found if each.is_sure or order.unknown == "delete"]
         looked.places.append(Place("index", indices.uri(index), rows, len(erased)))

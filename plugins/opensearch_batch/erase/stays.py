@@ -26,6 +26,11 @@ def stays(order: Order, looked: Looked) -> Iterator[NotRemoved]:
         )
         for each in documents_in_doubt(looked):
             yield NotRemoved(each, "they may be others than those of the order")
+        if looked.indices and looked.indices.made_beside is None:
+            yield NotRemoved(
+                f"indices that a change of the model may be filling beside {spec.input.uri}",
+                "this user may not see all indices of such names: look with another, if there may be one",
+            )
         if looked.indices and (strangers := looked.indices.strangers):
             more = ", …" if len(strangers) > SHOWN else ""
             yield NotRemoved(

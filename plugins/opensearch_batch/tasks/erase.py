@@ -30,9 +30,10 @@ class EraseOperator(BatchOperator):
     :param forget: "document" deletes the documents from the index; "text" leaves them there without the fields of the
         text, without vector and provenance. All other places are the same.
     :param remove: remove what was found; default: only look, and write the plan.
-    :param unfinished: "refuse" (default) or "cancel": jobs of runs that have not ended are cancelled, and their files
-        removed; these runs fail.
-    :param unknown: "refuse" (default), "keep" or "delete" files with a wanted id, of a run that nobody knows.
+    :param unfinished: "refuse" (default) or "cancel": jobs of runs that have not ended are cancelled, their files and
+        the indices that they fill beside an alias removed; these runs fail.
+    :param unknown: "refuse" (default), "keep" or "delete" files with a wanted id, of a run that nobody knows, and
+        documents that an id may mean and may not.
     :param output_uris: further folders of results (globs), where output.uri was another before.
     :param indices: further indices, e.g. a copy; those that runs have left beside an alias are looked in anyway.
     """
