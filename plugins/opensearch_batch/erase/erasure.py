@@ -139,8 +139,8 @@ def doubts(order: Order, looked: Looked) -> Iterator[str]:
         for documents in documents_in_doubt(looked):
             yield (
                 f"{documents}: an id INDEX/ID of this order names ID where a run has read several indices, INDEX/ID "
-                "where a run has read one. Look at them; delete in the index what is meant, and say unknown: keep. Or "
-                "say unknown: delete: all of them go"
+                "where a run has read one. Look at them, say unknown: keep, and delete in the index what is meant "
+                "then. Or say unknown: delete: all of them go"
             )
 
 

@@ -25,14 +25,16 @@ class Naming:
         return self.ids_in(index, ids) if self.is_told else {*ids, *_parted(index, ids).values()}
 
     def doubtful(self, index: str, ids: Collection[str], there: Collection[str]) -> set[str]:
-        """Of the documents that are `there`, return those of which a row id may be the name, and may be another's."""
+        """Of the documents that are `there`, return those of which a row id may be the name, and may be another's. What
+        index/id has named stays in doubt also where the other document is gone meanwhile.
+        """
         alone, beside = self._read(index)
         parted = _parted(index, ids)
         found: set[str] = set()
         for row_id, document_id in parted.items():
             is_whole = row_id in there and (alone or not self.is_told)
             is_parted = document_id in there and (beside or not self.is_told)
-            if is_whole and (is_parted or not alone):
+            if is_whole and (beside or not self.is_told):
                 found.add(row_id)
             if is_parted and (is_whole or not beside):
                 found.add(document_id)

@@ -25,7 +25,7 @@ def stays(order: Order, looked: Looked) -> Iterator[NotRemoved]:
             f"/{index.replace(', ', ',')}/_forcemerge?only_expunge_deletes=true. Snapshots are the cluster's own",
         )
         for each in documents_in_doubt(looked):
-            yield NotRemoved(each, "they may be others than those of the order")
+            yield NotRemoved(each, "they may be others than those of the order: delete in the index what is meant")
         if looked.indices and looked.indices.made_beside is None:
             yield NotRemoved(
                 f"indices that a change of the model may be filling beside {spec.input.uri}",
