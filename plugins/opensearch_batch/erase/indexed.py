@@ -82,8 +82,9 @@ class Indices:
         return [name for name in self._read.strangers if name not in self.names]
 
     def _made_beside(self, specs: Sequence[BatchSpec]) -> list[MadeIndex] | None:
+        aliases = [name for name, found in self._read.at_once.items() if name not in found]
         try:
-            return made_indices(self._send, self._read.at_once)
+            return made_indices(self._send, aliases)
         except Refused as error:
             if error.status != FORBIDDEN or any(spec.write_back and spec.write_back.is_beside for spec in specs):
                 raise
