@@ -123,6 +123,20 @@ def test_a_template_makes_one_text_of_several_fields(index: Index, night: Night)
     assert second.plan["records"] == 1
 
 
+def test_a_field_of_a_template_may_have_the_name_of_a_function_of_jinja(
+    index: Index, night: Night, server: Server
+) -> None:
+    """Without it the function was sent, as Python prints it."""
+    cars = index.cluster.index("cars", fields={**FIELDS, "range": {"type": "integer"}})
+    cars.add({"far": {"title": "EV", "range": 420}, "unknown": {"title": "bus"}})
+    run = night(input={"prompt": None, "template": "{{ title }}: range {{ range }} km"})
+    run.index = cars
+    assert run.through()["written"]["written"] == 2
+    hits = cars.hits
+    for name, text in (("far", "EV: range 420 km"), ("unknown", "bus: range  km")):
+        assert hits[name]["_source"]["vector"] == pytest.approx(embedded(server, text), abs=1e-6)
+
+
 def test_what_a_template_names_and_a_document_does_not_have_is_empty(
     index: Index, night: Night, server: Server
 ) -> None:

@@ -65,6 +65,36 @@ def test_its_fields_are_what_it_may_ask_of_a_row() -> None:
     ]  # fmt: skip
 
 
+FUNCTIONS = ("range", "dict", "lipsum", "cycler", "joiner", "namespace")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_field_may_have_the_name_of_a_function_of_jinja(name: str) -> None:
+    template = Template(f"Model 3: {{{{ {name} }}}} km")
+    assert template.fields == [name]
+    assert text_of({name: 420}, "text", template) == "Model 3: 420 km"
+    with pytest.raises(WrongRow, match=f"the template: '{name}' is undefined; the row has id"):
+        text_of({"id": "a"}, "text", template)
+    asking = Template(f"{{% if {name} is defined %}}{{{{ {name} }}}} km{{% else %}}unknown{{% endif %}}")
+    assert text_of({"id": "a"}, "text", asking) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{% for n in range(3) %}{{ n }}{% endfor %}", "012"),
+        ("{% set a = namespace(n=0) %}{% for tag in tags %}{% set a.n = a.n + 1 %}{% endfor %}{{ a.n }}", "2"),
+        ("{% set comma = joiner(', ') %}{% for tag in tags %}{{ comma() }}{{ tag }}{% endfor %}", "x, y"),
+        ("{{ dict(a=title).a }}", "Ants & bees"),
+        ("{% for range in tags %}{{ range }}{% endfor %}{{ range(2) | list }}", "xy[0, 1]"),
+    ],
+)
+def test_a_template_may_call_the_functions_of_jinja_whatever_fields_a_row_has(source: str, text: str) -> None:
+    template = Template(source)
+    assert not {*template.fields} & {*FUNCTIONS}
+    assert text_of({**ROW, "range": 420, "dict": "d", "namespace": "n", "joiner": "j"}, "text", template) == text
+
+
 def test_a_template_stands_in_the_spec_or_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "label.j2"
     path.write_text("File: {{ title }}")

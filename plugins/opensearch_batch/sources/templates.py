@@ -34,7 +34,7 @@ class Template:
         from jinja2 import TemplateError
 
         try:
-            return self._template.render(row)
+            return self._template.render({name: row[name] for name in self.fields if name in row})
         except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise UnfilledTemplate(str(error)) from None
         except RecursionError:
