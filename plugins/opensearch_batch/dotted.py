@@ -46,6 +46,21 @@ def take_out(values: dict[str, Any], path: str) -> None:
     del values[last]
 
 
+def leaf_at(document: Any, path: str) -> Any:
+    """Return what a document has in a field, as an index reads it: a key may be several names of the path with their
+    dots, and of a list of objects it is the list of their values. None where there is none.
+    """
+    if isinstance(document, list):
+        return [value for each in document if (value := leaf_at(each, path)) is not None] or None
+    if not isinstance(document, dict):
+        return None
+    if path in document:
+        return document[path]
+    heads = (path[:end] for end, character in enumerate(path) if character == ".")
+    found = (leaf_at(document[head], path[len(head) + 1 :]) for head in heads if head in document)
+    return next((value for value in found if value is not None), None)
+
+
 def values_at(values: Any, path: str) -> list[Any]:
     """Return all values at a dotted path, in the objects of lists too, as an index reads a document; a list at the end
     counts as its values.

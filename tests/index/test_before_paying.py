@@ -16,6 +16,13 @@ from tests.index.bench import FIELDS, VECTOR, Cluster, Fill, Index, articles
 from tests.sandbox.bench import Server
 
 Night = Callable[..., Fill]
+ALIAS_OF_BODY = {"type": "alias", "path": "body"}
+COPIED: dict[str, Any] = {
+    **FIELDS,
+    "title": {"type": "text", "copy_to": "all"},
+    "body": {"type": "text", "copy_to": ["all"]},
+    "all": {"type": "text"},
+}
 LINE = re.compile(r"PUT (\S+) (\{.*?\})(?=; |$|\. | lifts)")
 
 
@@ -50,6 +57,9 @@ def test_fields_that_are_missing_are_made_by_the_printed_lines(cluster: Cluster,
         ({"_source": {"excludes": ["vector"]}}, {}, "does not keep all of _source"),
         ({}, {"input": {"text_field": "boddy"}}, "has no field 'boddy'; it has body"),
         ({}, {"input": {"text_field": "vector_provenance"}}, "is an object; name the field in it"),
+        ({"fields": {**FIELDS, "all": ALIAS_OF_BODY}}, {"input": {"text_field": "all"}}, "have only 'body': name that"),
+        ({"fields": COPIED}, {"input": {"text_field": "all"}}, "have only 'title', 'body': name these"),
+        ({"_source": {"excludes": ["bo*"]}}, {}, "keeps 'body' out of _source"),
         ({}, {"input": {"uri": "opensearch://corpus/absent"}}, "no such index"),
         ({}, {"input": {"uri": "opensearch://corpus"}}, "is no opensearch://CONNECTION/INDEX"),
         ({}, {"input": {"uri": "opensearch://nowhere/articles"}}, "nowhere"),

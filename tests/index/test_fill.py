@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tests.index.bench import DIMENSIONS, FIELDS, Fill, Index, articles
-from tests.sandbox.bench import KEY, MODEL, Server
+from tests.sandbox.bench import KEY, MODEL, Server, lines_of
 
 Night = Callable[..., Fill]
 
@@ -166,6 +166,64 @@ def test_a_list_in_a_template_is_a_bad_row_that_is_told_once(index: Index, night
     assert (second.plan["records"], second.plan["unchanged"], "bad_rows" in second.plan) == (0, 20, False)
     index.edit("list", body="one and two")
     assert night("night-3", input=skipping).through()["written"]["written"] == 1
+
+
+IN_OBJECTS: dict[str, Any] = {
+    **FIELDS,
+    "about": {"properties": {"text": {"properties": {"body": {"type": "text"}}}}},
+}
+
+
+@pytest.mark.parametrize(
+    "named", [{"about": {"text": {"body": "T"}}}, {"about": {"text.body": "T"}}, {"about.text": {"body": "T"}},
+              {"about.text.body": "T"}]
+)  # fmt: skip
+def test_a_text_in_an_object_is_sent_however_its_keys_are_written(
+    index: Index, night: Night, server: Server, named: dict[str, Any]
+) -> None:
+    other = index.cluster.index("in-objects", fields=IN_OBJECTS)
+    other.add({"a": named})
+    run = night(input={"text_field": "about.text.body"})
+    run.index = other
+    assert run.through()["written"]["written"] == 1
+    assert other.hits["a"]["_source"]["vector"] == pytest.approx(embedded(server, "T"), abs=1e-6)
+
+
+@pytest.mark.parametrize("asked", [{"text_field": "about.text.body"}, {"prompt": "{about[text][body]}"}])
+def test_a_text_in_a_list_of_objects_is_a_bad_row_and_not_without_text(
+    index: Index, night: Night, asked: dict[str, str]
+) -> None:
+    other = index.cluster.index("in-objects", fields=IN_OBJECTS)
+    other.add(
+        {
+            "one": {"about": {"text": {"body": "one"}}},
+            "many": {"about": {"text": [{"body": "one"}, {"body": "two"}]}},
+            "outer": {"about": [{"text": {"body": "three"}}]},
+            "none": {"about": {"text": []}},
+            "null": {"about": None},
+        }
+    )
+    run = night(input=asked)
+    run.index = other
+    with pytest.raises(
+        AirflowFailException, match=r"2 bad rows of 3[\s\S]*'about.text.body' holds a list, and no text"
+    ):
+        run.prepare()
+    skipping = night("night-2", input={**asked, "bad_rows": "skip", "max_bad_fraction": 0.9})
+    skipping.index = other
+    report = skipping.through()
+    assert (report["answered"], report["bad_rows"], skipping.plan["empty"]) == (1, 2, 2)
+    (failures,) = [entry["uri"] for entry in skipping.run.manifest["files"] if entry["kind"] == "failures"]
+    assert {row["id"] for row in lines_of(failures)} == {"many", "outer"}
+
+
+def test_a_list_where_a_template_asks_for_an_object_is_a_bad_row(index: Index, night: Night) -> None:
+    other = index.cluster.index("in-objects", fields=IN_OBJECTS)
+    other.add({"a": {"title": "t", "about": [{"text": {"body": None}}]}, "b": {"title": "t", "about": None}})
+    run = night(input={"prompt": "{title}{about[text][body]}"})
+    run.index = other
+    with pytest.raises(AirflowFailException, match=r"1 bad row of 2[\s\S]*'about' has no fields of its own"):
+        run.prepare()
 
 
 @pytest.mark.parametrize("beside", [{}, {"provenance_index": "provenance"}])

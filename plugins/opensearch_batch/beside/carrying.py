@@ -18,7 +18,7 @@ from msgspec.structs import replace as with_fields
 from opensearch_batch.cluster import indices
 from opensearch_batch.cluster.described import Send
 from opensearch_batch.cluster.indices import Held
-from opensearch_batch.dotted import not_an_object, take_out, value_at, with_dotted
+from opensearch_batch.dotted import leaf_at, not_an_object, take_out, value_at, with_dotted
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.flow.beside import NAMED, Carried
 from opensearch_batch.flow.documents import IndexState
@@ -151,16 +151,12 @@ def _with_vector(source: Mapping[str, Any], there: Held, fields: Fields) -> tupl
     """Return a document with the vector that the other index has of the same text, and whether its text has none. A
     document in which a list has come where the vector lies stays as it is, without.
     """
-    texts = [_leaf(source, name) for name in fields.texts]
-    if there.source is not None and texts == [_leaf(there.source, name) for name in fields.texts]:
+    texts = [leaf_at(source, name) for name in fields.texts]
+    if there.source is not None and texts == [leaf_at(there.source, name) for name in fields.texts]:
         made = {path: value for path in fields.made if (value := value_at(there.source, path)) is not None}
         if fields.vector in made and not any(not_an_object(source, path) for path in made):
             return with_dotted(source, made), False
     return source, any(isinstance(text, str) and text.strip() for text in texts)
-
-
-def _leaf(source: Mapping[str, Any], path: str) -> Any:
-    return source[path] if path in source else value_at(source, path)
 
 
 def _external(

@@ -10,6 +10,7 @@ from typing import Any
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.prepare.graphs import vector_field
+from opensearch_batch.prepare.index_source import why_not_in_source
 from opensearch_batch.prepare.index_state import in_the_way, is_derived, wrong_kind
 from opensearch_batch.prepare.vector_space import BY_ANGLE, LONGEST, METHOD, space_of
 from opensearch_batch.write_back_section import WriteBackSection
@@ -22,8 +23,8 @@ PROVENANCE = {"model": {"type": "keyword"}, "text_hash": {"type": "keyword"}, "r
 
 
 def refuse_unreadable(described: Described, fields: Sequence[str]) -> None:
-    """Raise SpecError for a field that an index's mapping does not have, and for an object: a filter that names an
-    object with vectors gets other values on some servers.
+    """Raise SpecError for a field that an index's mapping does not have, for one of which documents have nothing in
+    their _source, and for an object: a filter that names an object with vectors gets other values on some servers.
     """
     for index, about in described.items():
         mapping = about["mappings"]
@@ -39,6 +40,8 @@ def refuse_unreadable(described: Described, fields: Sequence[str]) -> None:
                     f"{index} has no field {name!r}; it has {has}. Correct input.text_field, input.prompt, "
                     "input.template or input.images"
                 )
+            if wrong := why_not_in_source(mapping, name, found or {}):
+                raise SpecError(f"{index}: {wrong}. Nothing was sent")
 
 
 def refuse_unwritable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opensearch_batch.dotted import not_an_object, value_at, with_dotted
+from opensearch_batch.dotted import leaf_at, not_an_object, with_dotted
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.columns import text_leaves_of
 from opensearch_batch.sources.hashed import hash_of_documents
@@ -28,7 +28,7 @@ class DocumentTexts:
         batch would send.
         """
         fields = dict(source)
-        fields |= {name: value_at(source, name) for name in self.leaves if "." in name and name not in fields}
+        fields |= {name: leaf_at(source, name) for name in self.leaves if "." in name and name not in fields}
         if (filled := filled_in(fields, self.leaves)) is None:
             raise WrongRow("the document has no text")
         text = text_of(filled, self._read.text_field, self._wording)
@@ -38,9 +38,9 @@ class DocumentTexts:
 def filled_in(fields: dict[str, Any], leaves: Sequence[str], images: Sequence[str] = ()) -> dict[str, Any] | None:
     """Return the fields with "" for what a template names and the document does not have; None where no leaf has a
     text, and no field of `images` an image. Raise WrongRow for a list or an object: a template would send it as Python
-    prints it.
+    prints it. A text in a list of objects counts as a list of texts.
     """
-    found = {name: fields.get(name, value_at(fields, name)) for name in leaves}
+    found = {name: leaf_at(fields, name) for name in leaves}
     for name, value in found.items():
         if isinstance(value, list | dict):
             raise WrongRow(f"{name!r} holds {'a list' if isinstance(value, list) else 'an object'}, and no text")

@@ -18,7 +18,7 @@ from opensearch_batch.cluster import documents
 from opensearch_batch.cluster.described import described
 from opensearch_batch.cluster.documents import Page
 from opensearch_batch.cluster.ml_commons import Call
-from opensearch_batch.dotted import value_at
+from opensearch_batch.dotted import leaf_at
 from opensearch_batch.errors import BatchError, InputError, Unavailable
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.sources.checkpoint import Checkpoint
@@ -92,7 +92,7 @@ class IndexSource:
         fields = dict(source)
         for name in self.fields:
             if "." in name and name not in fields:
-                fields[name] = value_at(source, name)
+                fields[name] = leaf_at(source, name)
         fields[ID] = hit["_id"] if len(self.states) == 1 else f"{hit['_index']}/{hit['_id']}"
         version = {"index": hit["_index"], "id": hit["_id"], "seq_no": hit["_seq_no"]}
         version["primary_term"] = hit["_primary_term"]
