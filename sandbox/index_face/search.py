@@ -70,7 +70,7 @@ class Search:
         if set(body) - {"query"}:
             raise not_served(f"{sorted(set(body) - {'query'})} in a count")
         asked = self._targets(call, expression)
-        found = self._found({"query": body.get("query")}, dict(enumerate(asked)), None)
+        found = self._found({"query": body.get("query"), "size": 0}, dict(enumerate(asked)), None)
         if found.failures and not found.rows:
             raise all_failed(found.failures, found.phase)
         shards = len(asked)

@@ -35,6 +35,11 @@ def test_the_alias_moves_to_an_index_with_vectors_of_the_new_model(aliased: Inde
     assert all(hit["_source"]["vector"] != OLD["vector"] for hit in hits.values())
 
 
+def test_documents_are_copied_from_an_index_that_answers_with_few_hits(aliased: Index, change: Change) -> None:
+    aliased.cluster.ok("PUT", f"/{aliased.name}/_settings", {"index.max_result_window": 7})
+    assert change().through()["swapped"]["documents"] == 40
+
+
 def test_each_flow_of_a_run_has_an_index_of_its_own(aliased: Index, change: Change) -> None:
     """The second begins where the first one's alias leads, and keeps the vectors there."""
     first = change()

@@ -162,6 +162,14 @@ def test_long_texts_come_in_smaller_pages(index: Index, monkeypatch: pytest.Monk
     assert min(sizes) < 5
 
 
+@pytest.mark.parametrize("most", [1, 7])
+def test_an_index_that_answers_with_few_hits_is_read_in_small_pages(index: Index, most: int) -> None:
+    few = index.cluster.index("few-hits", shards=1)
+    few.add(articles(20))
+    index.cluster.ok("PUT", "/few-hits/_settings", {"index.max_result_window": most})
+    assert sorted(ids(source_of(few))) == sorted(articles(20))
+
+
 def test_a_query_that_the_cluster_refuses_is_told(index: Index, night: Night) -> None:
     index.add(articles(3))
     with pytest.raises(AirflowFailException, match="read a page of documents: HTTP 400"):

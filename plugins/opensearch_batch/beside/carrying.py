@@ -16,7 +16,7 @@ from typing import Any
 from msgspec.structs import replace as with_fields
 
 from opensearch_batch.cluster import indices
-from opensearch_batch.cluster.described import Send
+from opensearch_batch.cluster.described import About, Send, described
 from opensearch_batch.cluster.indices import Held
 from opensearch_batch.dotted import leaf_at, not_an_object, take_out, value_at, with_dotted
 from opensearch_batch.errors import Unavailable
@@ -58,7 +58,8 @@ def reader(send: Send, state: IndexState, asked: Any) -> IndexSource:
     """Reads the documents of one index up to a state; `asked` is a filter of _source."""
     show_writes(send, state)
     uri = f"opensearch://{state.index}"
-    about: dict[str, Any] = {state.index: {"aliases": {}}}
+    gone: dict[str, About] = {state.index: {"settings": {"index": {}}}}  # the first page says that it is
+    about = described(send, state.index) or gone
     return IndexSource(uri, state.index, send, about, (state,), None, (), asked)
 
 

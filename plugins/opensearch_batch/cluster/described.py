@@ -10,6 +10,8 @@ from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import BatchError
 
 NOT_FOUND = 404
+RESULT_WINDOW = 10_000
+"""Of an index whose settings say nothing."""
 
 Send = Callable[[Call], Any]
 About = Mapping[str, Any]
@@ -35,3 +37,8 @@ def mapping_limit(about: About, name: str) -> int | None:
     """Return a limit as the index's settings state it, e.g. of "nested_objects"; None for the server's default."""
     limit = about["settings"]["index"].get("mapping", {}).get(name, {}).get("limit")
     return None if limit is None else int(limit)
+
+
+def result_window(about: About) -> int:
+    """Return how many hits a search of an index answers with at most."""
+    return int(about["settings"]["index"].get("max_result_window", RESULT_WINDOW))

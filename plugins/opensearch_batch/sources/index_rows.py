@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearch_batch.cluster import documents
-from opensearch_batch.cluster.described import described
+from opensearch_batch.cluster.described import described, result_window
 from opensearch_batch.cluster.documents import Page
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.dotted import leaf_at
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 SCHEME = "opensearch://"
 FIRST_PAGE, MOST_A_PAGE = 200, 2000
-"""Documents of the first page, and of any."""
+"""Documents of the first page, and of any; fewer where the index answers with fewer."""
 PAGE_CHARACTERS = 4 << 20
 """Pages become smaller above this many characters of text, and larger below a quarter of it."""
 MOST_REOPENED = 100
@@ -138,10 +138,11 @@ class _Pages:
         self._pit_id = source.send(documents.open_point_in_time(state.index))
         shards = len(state.checkpoints)
         self._slice = {"slice": {"id": int(shard), "max": shards}} if shards > 1 else {}
+        self._most = min(MOST_A_PAGE, result_window(source.described[state.index]))
         self._filters = [query for query in (wanted, source.query, _alias_filter(source, state.index)) if query]
 
     def between(self, last: int, most: int) -> Iterator[dict[str, Any]]:
-        size = FIRST_PAGE
+        size = min(FIRST_PAGE, self._most)
         while True:
             page = self._page(last, most, size)
             if page.failed_shards:  # never, as partial results are refused
@@ -150,7 +151,7 @@ class _Pages:
             if len(page.hits) < size:
                 return
             last = page.hits[-1]["_seq_no"]
-            size = _next_size(size, page.hits)
+            size = _next_size(size, page.hits, self._most)
 
     def _page(self, last: int, most: int, size: int) -> Page:
         within = {"range": {"_seq_no": {"gt": last, "lte": most}}}
@@ -184,11 +185,11 @@ def _written_since(since: int, left: Sequence[str]) -> Mapping[str, Any] | None:
     return {"bool": {"should": [{"range": {"_seq_no": {"gt": since}}}, {"ids": {"values": list(left)}}]}}
 
 
-def _next_size(size: int, hits: Sequence[Mapping[str, Any]]) -> int:
+def _next_size(size: int, hits: Sequence[Mapping[str, Any]], most: int) -> int:
     characters = sum(characters_in(hit.get("_source")) for hit in hits)
     if characters > PAGE_CHARACTERS:
         return max(1, size // 2)
-    return min(MOST_A_PAGE, size * 2) if characters < PAGE_CHARACTERS // 4 else size
+    return min(most, size * 2) if characters < PAGE_CHARACTERS // 4 else size
 
 
 def characters_in(value: Any) -> int:
