@@ -58,6 +58,18 @@ def chunks_of(index: Index, name: str) -> list[dict[str, Any]]:
     return found
 
 
+def test_chunks_that_somebody_has_taken_away_are_made_again(index: Index, chunked: Chunked) -> None:
+    """What was noted of them is still there."""
+    index.add(essays(4))
+    chunked().through()
+    before = sources(index)
+    index.edit("e1", chunks=None)
+    second = chunked("night-2")
+    second.through()
+    assert second.plan["unchanged"] == 3
+    assert sources(index) == before
+
+
 def test_each_chunk_has_its_vector_its_place_and_its_hash(index: Index, chunked: Chunked, server: Server) -> None:
     index.add(essays(6))
     report = chunked().through()

@@ -168,6 +168,49 @@ def test_a_list_in_a_template_is_a_bad_row_that_is_told_once(index: Index, night
     assert night("night-3", input=skipping).through()["written"]["written"] == 1
 
 
+@pytest.mark.parametrize("beside", [{}, {"provenance_index": "provenance"}])
+def test_a_vector_that_somebody_has_taken_away_is_made_again(
+    index: Index, night: Night, beside: dict[str, str]
+) -> None:
+    """What was noted of it is still there."""
+    index.cluster.names += beside.values()
+    index.add(articles(6))
+    night(write_back=beside).through()
+    index.edit("a1", vector=None)
+    index.edit("a2", title="another title")
+    second = night("night-2", write_back=beside)
+    assert second.through()["written"]["written"] == 1
+    assert (second.plan["records"], second.plan["unchanged"]) == (1, 5)
+    assert all(hit["_source"]["vector"] for hit in index.hits.values())
+    third = night("night-3", write_back={"read": "all", **beside})
+    third.prepare()
+    assert (third.plan["records"], third.plan["unchanged"]) == (0, 6)
+
+
+def test_a_copy_without_the_vectors_is_filled_though_what_was_noted_came_along(index: Index, night: Night) -> None:
+    index.add(articles(6))
+    night().through()
+    copy = index.cluster.index("copy", shards=2)
+    copy.add({name: {**hit["_source"], "vector": None} for name, hit in index.hits.items()})
+    run = night("night-2")
+    run.index = copy
+    assert run.through()["written"]["written"] == 6
+
+
+def test_documents_of_one_id_are_told_apart_by_their_routing(index: Index, night: Night) -> None:
+    """Of an index that answers with few hits few ids are asked about at once."""
+    index.add({**articles(10), "a11": {"body": "the text of the other a1"}}, routing="red")
+    night().through()
+    index.cluster.ok("PUT", f"/{index.name}/_settings", {"index.max_result_window": 4})
+    made = index.cluster.ok("GET", f"/{index.name}/_doc/a11?routing=red")["_source"]
+    index.add({"a11": {**made, "vector": None}}, routing="green")  # in another shard than red
+    of_both = {"query": {"ids": {"values": ["a11"]}}}
+    assert index.cluster.ok("POST", f"/{index.name}/_count", of_both)["count"] == 2
+    run = night("night-2", write_back={"read": "all"})
+    assert run.through()["written"]["written"] == 1
+    assert (run.plan["records"], run.plan["unchanged"]) == (1, 11)
+
+
 IN_OBJECTS: dict[str, Any] = {
     **FIELDS,
     "about": {"properties": {"text": {"properties": {"body": {"type": "text"}}}}},

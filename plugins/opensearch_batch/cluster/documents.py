@@ -96,6 +96,12 @@ def search_documents(index: str, body: Mapping[str, Any]) -> Call:
     return Call(f"search {index}", "POST", path, body, _page, "read", timeout_seconds=120)
 
 
+def search_primaries(index: str, body: Mapping[str, Any]) -> Call:
+    """As `search_documents`, of the primary shards: a replica may lag behind what was read in a point in time."""
+    path = f"/{_path(index)}/_search?allow_partial_search_results=false&preference=_primary"
+    return Call(f"search {index}", "POST", path, body, _page, "read", timeout_seconds=120)
+
+
 def count_documents(index: str, query: Mapping[str, Any]) -> Call:
     """Parses to a number."""
     path = f"/{_path(index)}/_count"

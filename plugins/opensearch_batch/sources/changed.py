@@ -56,7 +56,7 @@ class ChangedDocuments:
             if sidecar:
                 self.provenance = InSidecar(sidecar, source, self._after, has_vector(back, nested=nested))
             else:
-                self.provenance = InDocuments(source.send, source.states, back, nested=nested)
+                self.provenance = InDocuments(source, back, nested=nested)
         self._noted = back.hash_field if back and not back.provenance_index else ""
         self._parents = Parents(back, has_chunks=spec.input.chunks is not None) if back else None
         self.unchanged = self.empty = 0

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from opensearch_batch.cluster.documents import count_documents
-from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.cluster.described import result_window
+from opensearch_batch.cluster.documents import count_documents, search_primaries
 from opensearch_batch.dotted import value_at
 from opensearch_batch.flow.documents import IndexState
+from opensearch_batch.sources.index_rows import DOCUMENT, IndexSource
 from opensearch_batch.sources.rows import Row
 from opensearch_batch.write_back_section import WriteBackSection
 
-Send = Callable[[Call], Any]
+Key = tuple[str, str, str | None]
+"""Index, id and routing of a document."""
 
 
 class Provenance(Protocol):
@@ -32,17 +34,36 @@ class Provenance(Protocol):
 
 
 class InDocuments:
-    """Provenance in a field of the documents."""
+    """Provenance in a field of the documents. It may outlive the vector: `_reindex` without the large field, and a
+    vector set to null, leave it behind.
+    """
 
-    AT_ONCE = 1
+    AT_ONCE = 500
 
-    def __init__(self, send: Send, states: Sequence[IndexState], section: WriteBackSection, *, nested: bool) -> None:
-        self._send, self._states, self._section = send, states, section
+    def __init__(self, source: IndexSource, section: WriteBackSection, *, nested: bool) -> None:
+        self._source, self._section = source, section
         self._has_vector = has_vector(section, nested=nested)
 
     def have_vectors(self, rows: Sequence[Row], hashes: Sequence[str]) -> list[bool]:
         field = self._section.hash_field
-        return [value_at(row.fields, field) == made_of for row, made_of in zip(rows, hashes, strict=True)]
+        noted = [value_at(row.fields, field) == made_of for row, made_of in zip(rows, hashes, strict=True)]
+        asked = [_key(row.fields[DOCUMENT]) for row, is_noted in zip(rows, noted, strict=True) if is_noted]
+        there = {key for state in self._source.states for key in self._with_vector(state, asked)}
+        return [is_noted and _key(row.fields[DOCUMENT]) in there for row, is_noted in zip(rows, noted, strict=True)]
+
+    def _with_vector(self, state: IndexState, asked: Iterable[Key]) -> Iterator[Key]:
+        """Yield the documents of an index that have a vector, of those asked for and others of the same ids: each
+        shard may have one.
+        """
+        names = sorted({name for index, name, _ in asked if index == state.index})
+        window, shards = result_window(self._source.described[state.index]), len(state.checkpoints)
+        at_once = max(1, window // shards)
+        for begin in range(0, len(names), at_once):
+            some = {"ids": {"values": names[begin : begin + at_once]}}
+            body = {"query": {"bool": {"filter": [some, self._has_vector]}}, "_source": False}
+            size = min(window, at_once * shards, len(names) * shards)
+            page = self._source.send(search_primaries(state.index, {**body, "size": size, "track_total_hits": False}))
+            yield from ((state.index, hit["_id"], hit.get("_routing")) for hit in page.hits)
 
     def written_by(self, run: str) -> int:
         return self._count({"term": {f"{self._section.provenance}.run": run}})
@@ -55,7 +76,11 @@ class InDocuments:
         return self._count({"bool": {"should": [of_another, of_nobody]}})
 
     def _count(self, query: dict[str, Any]) -> int:
-        return sum(self._send(count_documents(state.index, query)) for state in self._states)
+        return sum(self._source.send(count_documents(state.index, query)) for state in self._source.states)
+
+
+def _key(document: Mapping[str, Any]) -> Key:
+    return document["index"], document["id"], document.get("routing")
 
 
 def has_vector(section: WriteBackSection, *, nested: bool) -> dict[str, Any]:
