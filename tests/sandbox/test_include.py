@@ -62,6 +62,28 @@ def test_a_parquet_column_has_the_type_of_all_its_values(model_id: str, run: Run
     assert {row["id"]: row["mixed"] for row in found} == {"row-0": "1"} | {f"row-{n}": '"text"' for n in range(1, 10)}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "column"),
+    [
+        (1.5, 1732884000000000001, "string"),
+        (1.5, (1 << 63) + 1, "string"),
+        (1.5, 1 << 60, "double"),
+        (7, 1732884000000000001, "int64"),
+    ],
+)
+def test_great_whole_numbers_land_beside_numbers_as_they_are(
+    first: float, second: int, column: str, model_id: str, run: Run
+) -> None:
+    """In files of one type: JSON where numbers of double precision would be others."""
+    given = [{"id": "a", "text": "one", "price": first}, {"id": "b", "text": "two", "price": second}]
+    bundles = run.prepare(given, overrides={"output.include": ["price"]}, max_requests=1)
+    report = run.fetch(run.wait(run.submit(model_id, bundles)), output_format="parquet")["report"]
+    tables = [pyarrow.parquet.read_table(uri.removeprefix("file://")) for uri in report["results"]]
+    assert [str(table.schema.field("price").type) for table in tables] == [column] * 2
+    found = {row["id"]: row["price"] for table in tables for row in table.to_pylist()}
+    assert {name: json.loads(str(value)) for name, value in found.items()} == {"a": first, "b": second}
+
+
 @pytest.mark.parametrize("texts_per_request", [1, 4])
 def test_rows_of_a_repair_round_carry_them_too(texts_per_request: int, server: Server, model_id: str, run: Run) -> None:
     server.fault("expire", fraction=0.5)

@@ -188,6 +188,16 @@ def test_a_column_has_one_kind(tmp_path: Path, second: Answer, message: str) -> 
     assert files(tmp_path) == []
 
 
+def test_a_whole_number_in_a_column_of_numbers_is_one_however_great(tmp_path: Path) -> None:
+    """An earlier version called a field of both a field of numbers."""
+    with open_results(f"file://{tmp_path}/results", "parquet", ABOUT, {"price": "number"}) as out:
+        for n, price in enumerate((1.5, 1732884000000000001, None)):
+            out.add(answered(f"row-{n}", [0.5]), {"price": price})
+        out.commit()
+    found = pyarrow.parquet.read_table(tmp_path / "results.parquet").column("price").to_pylist()
+    assert found == [1.5, 1732884000000000001.0, None]
+
+
 def test_without_pyarrow_the_error_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(SpecError, match="output.format parquet needs pyarrow where tasks run"):

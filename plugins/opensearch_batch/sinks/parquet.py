@@ -41,11 +41,15 @@ def _as_json(value: Any) -> str:
 IN_COLUMN: dict[FieldType, Callable[[Any], Any]] = {
     "text": lambda value: value if isinstance(value, str) else _as_json(value),
     "integer": int,  # 1.0 is a whole number for JSON schemas
-    "number": float,
+    "number": float,  # Arrow takes no whole number above 2^53 for one
     "boolean": bool,
     "json": _as_json,
 }
-"""A property of a checked answer as its column has it."""
+"""A field, or a property of a checked answer, as its column has it."""
+
+
+def _in_column(kind: FieldType, value: Any) -> Any:
+    return None if value is None else IN_COLUMN[kind](value)
 
 
 def arrow() -> Any:
@@ -151,17 +155,14 @@ class Parquet:
 
     def _add_fields(self, fields: Mapping[str, Any]) -> None:
         for name, kind in self._field_types.items():
-            value = fields.get(name)
-            if kind == "json" and value is not None:
-                value = orjson.dumps(value).decode()
+            value = _in_column(kind, fields.get(name))
             if isinstance(value, str):
                 self._characters += len(value)
             self._fields[name].append(value)
 
     def _add_value(self, value: Mapping[str, Any]) -> None:
         for name, kind in self._value_types.items():
-            found = value.get(name)
-            self._values[name].append(None if found is None else IN_COLUMN[kind](found))
+            self._values[name].append(_in_column(kind, value.get(name)))
 
     def _add_vector(self, answer: Answer) -> None:
         single = isinstance(answer.vector, array)

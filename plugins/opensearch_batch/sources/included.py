@@ -23,6 +23,7 @@ class IncludedFields:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
         self._types: dict[str, set[FieldType]] = {name: set() for name in names}
+        self._inexact: set[str] = set()
         self._seen: set[str] = set()
         self._others: set[str] = set()
 
@@ -35,6 +36,8 @@ class IncludedFields:
         for name, value in fields.items():
             if value is not None:
                 self._types[name].add(_type_of(value))
+                if isinstance(value, int) and int(float(value)) != value:
+                    self._inexact.add(name)
         if len(self._seen) < len(self._names):
             self._seen.update(row.keys() & self._types.keys())
             self._others = self._others or set(row)
@@ -47,7 +50,7 @@ class IncludedFields:
                 f"output.include: no row has {', '.join(map(repr, never))}; the first has "
                 f"{', '.join(map(repr, sorted(self._others)))}"
             )
-        return {name: _common(types) for name, types in self._types.items()}
+        return {name: _common(types, is_inexact=name in self._inexact) for name, types in self._types.items()}
 
 
 def twin_line(line: bytes, first: str) -> bytes:
@@ -71,7 +74,8 @@ def _type_of(value: Any) -> FieldType:
     return "text" if isinstance(value, str | date | time | Decimal | UUID) else "json"
 
 
-def _common(types: set[FieldType]) -> FieldType:
-    if types == {"integer", "number"}:
+def _common(types: set[FieldType], *, is_inexact: bool) -> FieldType:
+    """`is_inexact`: a whole number among them is another in double precision, which columns of numbers have."""
+    if types == {"integer", "number"} and not is_inexact:
         return "number"
     return types.copy().pop() if len(types) == 1 else "json" if types else "text"
