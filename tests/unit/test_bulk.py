@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,10 +14,11 @@ import tenacity
 from opensearch_batch.cluster.documents import BulkItem
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.cluster.replies import read_reply
-from opensearch_batch.errors import Throttled
+from opensearch_batch.errors import Refused, Throttled
+from opensearch_batch.flow.beside import NAMED
 from opensearch_batch.sinks import bulk as sink
 from opensearch_batch.sinks.bulk import send_all
-from opensearch_batch.sinks.index_writes import Action, index_action
+from opensearch_batch.sinks.index_writes import Action, index_action, send_actions
 
 LIMIT = 1_000
 """Bytes of all requests that the node takes at once."""
@@ -92,3 +95,40 @@ def test_a_node_that_stays_busy_ends_the_try(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sink, "PATIENCE_SECONDS", 0.05)
     with pytest.raises(Throttled, match="coordinating_operation_bytes"):
         sent(Node(under_way=[900] * 10_000), documents(100, 100))
+
+
+def answering(item: BulkItem) -> Callable[[Call], list[BulkItem]]:
+    """A cluster that answers so for each document."""
+    return lambda call: [item] * ((call.lines or b"").count(b"\n") // 2)
+
+
+def nothing() -> None: ...
+
+
+def test_documents_that_are_there_already_are_counted_and_the_first_are_named() -> None:
+    """A copy that begins again meets all of them: their names take no memory."""
+    sent = send_actions(documents(*[1] * 500), "i", answering(BulkItem(409, "version_conflict")), nothing)
+    assert (sent.done, sent.conflicts, len(sent.named)) == (0, 500, NAMED)
+    assert {*sent.named} <= {f"d{n}" for n in range(500)}
+
+
+def test_documents_that_an_index_does_not_take_are_counted_and_the_first_is_named() -> None:
+    with pytest.raises(Refused, match=r"i does not take 500 documents, the first is d\d+: mapper_parsing: no date"):
+        send_actions(documents(*[1] * 500), "i", answering(BulkItem(400, "mapper_parsing", "no date")), nothing)
+
+
+def test_memory_does_not_grow_with_the_documents_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink, "REQUEST_BYTES", 100_000)
+
+    def peak(count: int, status: int) -> int:
+        actions = (index_action("i", f"{'x' * 500}{n}", None, {}) for n in range(count))
+        tracemalloc.start()
+        try:
+            with suppress(Refused):
+                send_actions(actions, "i", answering(BulkItem(status, "refused")), nothing)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    for status in (400, 409):
+        assert peak(10_000, status) < peak(5_000, status) + 1_000_000

@@ -141,10 +141,10 @@ def _carried(
             anew[hit["_id"]] = index_action(target.index, hit["_id"], hit.get("_routing"), source)
         if is_bare:
             bare.add(key_of(hit))
-    sent = _sent(send, target, actions)
+    sent = _sent(send, target, actions, most_named=len(actions))
     # Nobody else writes there: what stands in the way of a document that is not there is its own carried deletion.
-    done = sent.done + _sent(send, target, [anew[name] for name in sent.conflicts if name in anew]).done
-    left = [name for name in sent.conflicts if name not in anew]
+    done = sent.done + _sent(send, target, [anew[name] for name in sent.named if name in anew]).done
+    left = [name for name in sent.named if name not in anew]
     return Carried(done, 0, len(bare) - known, len(hits) - done, left[:NAMED])
 
 
@@ -219,11 +219,11 @@ def _without_deleted(send: Send, source: IndexState, target: IndexState, behind:
 
         with closing(reader(send, there, False).hits()) as hits:
             sent = _sent(send, target, actions())
-    return Carried(0, sent.done, 0, len(sent.conflicts), sent.conflicts[:NAMED])
+    return Carried(0, sent.done, 0, sent.conflicts, sent.named)
 
 
-def _sent(send: Send, target: IndexState, actions: Iterable[Action]) -> Sent:
-    return send_actions(actions, target.index, send, lambda: refuse_another(send, [target]))
+def _sent(send: Send, target: IndexState, actions: Iterable[Action], most_named: int = NAMED) -> Sent:
+    return send_actions(actions, target.index, send, lambda: refuse_another(send, [target]), most_named=most_named)
 
 
 def key_of(hit: Mapping[str, Any]) -> Key:

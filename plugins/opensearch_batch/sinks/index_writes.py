@@ -12,6 +12,7 @@ import orjson
 
 from opensearch_batch.cluster.documents import BulkItem
 from opensearch_batch.errors import Refused
+from opensearch_batch.flow.beside import NAMED
 from opensearch_batch.sinks.bulk import CONFLICT, NOT_FOUND, Send, send_all
 
 
@@ -26,10 +27,13 @@ class Action:
 
 @dataclass
 class Sent:
-    """`done` documents were written or deleted; `conflicts` are the ids of others whose condition did not hold."""
+    """`done` documents were written or deleted; `conflicts` are others whose condition did not hold, `named` the ids of
+    the first of them.
+    """
 
     done: int = 0
-    conflicts: list[str] = field(default_factory=list)
+    conflicts: int = 0
+    named: list[str] = field(default_factory=list)
     absent: int = 0
 
 
@@ -44,28 +48,30 @@ def delete_action(index: str, document_id: str, routing: str | None, **terms: An
     return Action(index, document_id, orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def send_actions(actions: Iterable[Action], index: str, send: Send, check: Callable[[], None]) -> Sent:
+def send_actions(
+    actions: Iterable[Action], index: str, send: Send, check: Callable[[], None], *, most_named: int = NAMED
+) -> Sent:
     """Send all; `check` is asked before each request. Raise Refused for a document that the index does not take, once
     all others are sent, and for a block; Throttled where the cluster stays busy.
     """
-    sender = _Sender()
+    sender = _Sender(most_named)
     send_all(actions, send, lambda actions: check(), sender.take)
-    if sender.refused:
-        first, item = sender.refused[0]
+    if sender.first_refused:
+        first, item = sender.first_refused
         raise Refused(
-            f"{index} does not take {len(sender.refused)} documents, the first is {first}: {item.type}: {item.reason} "
+            f"{index} does not take {sender.refused} documents, the first is {first}: {item.type}: {item.reason} "
             "Correct the documents or the mapping, and clear this task"
         )
     return sender.sent
 
 
 class _Sender:
-    """Counts what becomes of actions, from several threads."""
+    """Counts what becomes of actions, from several threads; there may be any number of them."""
 
-    def __init__(self) -> None:
-        self._turn = threading.Lock()
-        self.sent = Sent()
-        self.refused: list[tuple[str, BulkItem]] = []
+    def __init__(self, most_named: int) -> None:
+        self._turn, self._most_named = threading.Lock(), most_named
+        self.sent, self.refused = Sent(), 0
+        self.first_refused: tuple[str, BulkItem] | None = None
 
     def take(self, answered: list[tuple[Action, BulkItem]]) -> None:
         with self._turn:
@@ -74,11 +80,14 @@ class _Sender:
 
     def _count(self, action: Action, item: BulkItem) -> None:
         if item.status == CONFLICT:
-            self.sent.conflicts.append(action.id)
+            self.sent.conflicts += 1
+            if len(self.sent.named) < self._most_named:
+                self.sent.named.append(action.id)
         elif item.status == NOT_FOUND and not item.type:
             self.sent.absent += 1
         elif item.status >= 400:
-            self.refused.append((action.id, item))
+            self.refused += 1
+            self.first_refused = self.first_refused or (action.id, item)
         else:
             self.sent.done += 1
 
