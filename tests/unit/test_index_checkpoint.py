@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.land.index_checkpoint import keep_checkpoint
-from opensearch_batch.sources.checkpoint import MOST_LEFT, checkpoint_uri, read_checkpoint
+from opensearch_batch.sources.checkpoint import MOST_LEFT, checkpoint_uri, question_of, read_checkpoint
 from opensearch_batch.spec import BatchSpec
 from tests.unit.test_report import report
 
@@ -47,6 +47,13 @@ def test_documents_that_failed_are_left_and_bad_rows_are_not(tmp_path: Path) -> 
 
 def test_a_run_without_failures_leaves_nothing(tmp_path: Path) -> None:
     assert left(tmp_path) == {}
+
+
+def test_a_query_that_other_things_than_writes_change_has_no_checkpoint(tmp_path: Path) -> None:
+    """The spec's own, or an alias's."""
+    steady, of_the_clock = {"term": {"lang": "en"}}, {"query_string": {"query": "day:[* TO now-7d]"}}
+    assert question_of(spec(tmp_path), [steady]) is not None
+    assert question_of(spec(tmp_path), [steady, of_the_clock]) is None
 
 
 def test_documents_of_several_indices_are_left_by_index(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import orjson
 
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.values import Value
+from opensearch_batch.sources.steady_queries import is_steady
 from opensearch_batch.sources.templates import Template, wording_of
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import open_binary, size_of, write_object
@@ -50,9 +51,9 @@ def question_of(
 ) -> str | None:
     """Name what a spec asks of its index, and of which model. `queries` are the spec's and those of an alias; `sidecar`
     is the UUID of the index with the provenance; `nested_objects` are the limits that the indices' settings state, None
-    where they state none. None for a query by the present time: documents come into it that nobody has written.
+    where they state none. None for a query that is not steady: documents come into it that nobody has written.
     """
-    if any(_is_of_now(query) for query in queries):
+    if not all(is_steady(query) for query in queries):
         return None
     read, model, back = spec.input, spec.model, spec.write_back
     asked: list[Any] = [read.uri, [*queries], read.text_field, read.prompt, model.provider, model.name, model.endpoint]
@@ -75,15 +76,6 @@ def _bounds(spec: BatchSpec, nested_objects: Sequence[int | None]) -> list[Any]:
     shard = [spec.limits.max_bytes, spec.limits.max_tokens, spec.limits.max_enqueued_tokens]
     chunks = sorted({limit or 0 for limit in nested_objects}) if spec.input.chunks else []
     return [{"shard": shard, "chunks": chunks}] if any(shard) or any(chunks) else []
-
-
-def _is_of_now(value: Any) -> bool:
-    """Whether nested values hold a date like now-1d/d."""
-    if isinstance(value, Mapping):
-        return any(_is_of_now(inner) for inner in value.values())
-    if isinstance(value, list):
-        return any(_is_of_now(inner) for inner in value)
-    return isinstance(value, str) and value.startswith("now")
 
 
 def checkpoint_uri(spec: BatchSpec) -> str:
