@@ -58,7 +58,7 @@ A conf may have `partition` and the DAG's params. `prepare_input` refuses any ot
 `CronDataIntervalTimetable`, as [nightly_batch.py](../../dags/nightly_batch.py) does.
 
 `{run_id}` is the run's id, with each character that a path may not have as a hyphen. `${NAME}` is an environment
-variable of the worker.
+variable of the worker. `{3}` is no placeholder, but stays as it is, e.g. in `{regexp: {sku: "[a-z]{3}"}}`.
 """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from opensearch_batch.errors import SpecError
 
 URI = re.compile(r"([a-z][a-z0-9+.-]*://|\$\{\w+\}).+")
+PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")  # {3} is how often a regular expression repeats
 JINJA = re.compile(r"\{\{\s*(\w[\w.]*)[^{}]*\}\}")
 
 
@@ -66,4 +67,4 @@ def fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
             )
         return value
 
-    return re.sub(r"\{(\w+)\}", placeholder, re.sub(r"\$\{(\w+)\}", variable, uri))
+    return PLACEHOLDER.sub(placeholder, re.sub(r"\$\{(\w+)\}", variable, uri))

@@ -167,6 +167,14 @@ def test_an_unknown_placeholder_is_refused_with_the_known_ones() -> None:
         made.resolve(partition="p", run_id="r")
 
 
+@pytest.mark.parametrize("repeated", ["[a-z]{3}", "[a-z]{3,}-{10}"])
+def test_what_a_regular_expression_repeats_is_no_placeholder(repeated: str) -> None:
+    query = {"bool": {"filter": [{"regexp": {"sku": repeated}}, {"term": {"day": "{partition}"}}]}}
+    made = BatchSpec.check(spec(input={"uri": "opensearch://corpus/articles", "query": query}, work_uri="file:///w"))
+    found: Any = made.resolve(partition="2026-01-31", run_id="r").input.query
+    assert found["bool"]["filter"] == [{"regexp": {"sku": repeated}}, {"term": {"day": "2026-01-31"}}]
+
+
 def test_a_run_without_the_partition_that_is_asked_for_is_told_how_to_name_one() -> None:
     made = BatchSpec.check(spec(input={"uri": "file:///in/{partition}.jsonl"}, work_uri="file:///w"))
     assert made.may_be_empty
