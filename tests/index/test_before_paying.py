@@ -76,6 +76,15 @@ def test_what_is_in_the_way(
     assert server.uploads() == []
 
 
+def test_an_index_that_takes_new_documents_only_is_refused(cluster: Cluster, night: Night) -> None:
+    settings = {"index": {"knn": True, "append_only.enabled": True}}
+    cluster.names.append("appended")
+    cluster.ok("PUT", "/appended", {"settings": settings, "mappings": {"properties": FIELDS}})
+    run = night()
+    run.index = Index(cluster, "appended")
+    assert "appended takes new documents only (index.append_only.enabled), which is final" in refusal(run)
+
+
 def test_a_dag_that_writes_nothing_back_is_refused(index: Index, night: Night) -> None:
     """A DAG whose spec is a template does not know, when it is parsed, that its spec writes back."""
     index.add(articles(3))

@@ -23,6 +23,7 @@ OLD: dict[str, Any] = {
             "creation_date": "1",
             "provided_name": "old",
             "blocks": {"write": "true"},
+            "append_only": {"enabled": "true"},
             "default_pipeline": "embed",
             "knn.derived_source": {"enabled": "true"},
             "number_of_shards": "3",

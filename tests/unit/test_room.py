@@ -103,8 +103,9 @@ def test_a_single_shard_lies_on_one_node() -> None:
     [
         ({"plugins": {"replication": {"follower": {"leader_index": "far"}}}}, "follows far of another cluster"),
         ({"store": {"type": "remote_snapshot"}}, "lies in a snapshot"),
+        ({"append_only": {"enabled": "true"}}, "takes new documents only"),
     ],
 )
-def test_an_index_that_is_read_only(settings: dict[str, Any], said: str) -> None:
+def test_an_index_that_takes_no_vector(settings: dict[str, Any], said: str) -> None:
     assert said in next(in_the_way("near", settings))
-    assert list(in_the_way("near", {"number_of_shards": "1"})) == []
+    assert list(in_the_way("near", {"number_of_shards": "1", "append_only": {"enabled": "false"}})) == []

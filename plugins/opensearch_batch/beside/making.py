@@ -27,9 +27,11 @@ PRIVATE = frozenset(
     {"uuid", "creation_date", "creation_date_string", "provided_name", "version", "history", "resize", "remote_store"}
 )
 """Settings that the server writes."""
-OF_THE_OLD = frozenset({"blocks", "verified_before_close", "knn.derived_source", "default_pipeline", "final_pipeline"})
+OF_THE_OLD = frozenset(
+    {"append_only", "blocks", "verified_before_close", "knn.derived_source", "default_pipeline", "final_pipeline"}
+)
 """Settings that a new index does not take over, or not while it is filled: a pipeline would change the copies, and may
-pay for vectors.
+pay for vectors, and an index that is append-only takes no vector.
 """
 PIPELINES = ("default_pipeline", "final_pipeline")
 MOST_NAME_BYTES = 255

@@ -1,4 +1,6 @@
-"""What keeps an index from taking vectors besides its mapping: another cluster writes it, or it lies in a snapshot."""
+"""What keeps an index from taking vectors besides its mapping: another cluster writes it, it lies in a snapshot, or it
+takes new documents only.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 FOLLOWER = "plugins.replication.follower.leader_index"
+APPEND_ONLY = "append_only.enabled"
+"""From 2.19 on: https://docs.opensearch.org/latest/im-plugin/append-only-index/"""
 
 
 def in_the_way(index: str, settings: Mapping[str, Any]) -> Iterator[str]:
@@ -14,6 +18,11 @@ def in_the_way(index: str, settings: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{index} follows {leader} of another cluster, and is read-only here: fill {leader} there, or POST "
             f"_plugins/_replication/{index}/_stop {{}} ends the replication"
+        )
+    if str(_at(settings, APPEND_ONLY)) == "true":
+        yield (
+            f"{index} takes new documents only (index.{APPEND_ONLY}), which is final, and a vector is an update: copy "
+            "the documents into an index without that setting, and fill that, as write_back.mode: beside does"
         )
     if _at(settings, "store.type") == "remote_snapshot":
         yield f"{index} lies in a snapshot and is read-only: restore it, and fill the restored index"
