@@ -185,6 +185,47 @@ def test_a_broken_file_of_the_record_costs_money_and_no_run(paid_for: PaidFor, c
     assert run.plan["reused_rows"] == 5
 
 
+@pytest.fixture
+def one_shard(cluster: Cluster, night: Night) -> Night:
+    """Nights over forty articles in the order of their last write, five a batch."""
+    index = cluster.index("one-shard", shards=1)
+    index.add(articles(40))
+
+    def begun(run_id: str = "night-1", **settings: Any) -> Fill:
+        run = night(run_id, limits={"max_requests": 5}, **settings)
+        run.index = index
+        return run
+
+    return begun
+
+
+def test_one_edit_of_a_field_that_is_not_sent_makes_all_shards_of_a_clear_new_orders(
+    one_shard: Night, server: Server
+) -> None:
+    """The first document goes to the end, and all others one place up."""
+    run = one_shard()
+    run.land(run.prepare())
+    assert len(server.ledger) == 8
+    run.index.edit("a0", title="another title")
+    run.land(run.prepare())
+    assert len(server.ledger) == 16
+
+
+def test_with_reuse_a_new_run_pays_for_nothing_that_has_landed_and_a_clear_does(
+    one_shard: Night, reuse: Any, server: Server
+) -> None:
+    """A cleared run takes its own texts for texts to send: by them it finds its jobs, while its shards are the same."""
+    run = one_shard(reuse=reuse)
+    landed = run.land(run.prepare())
+    with pytest.raises(AirflowFailException, match="40 of 40 vectors have landed and are not in the index"):
+        run.report(landed)
+    run.index.edit("a0", title="another title")
+    run.land(run.prepare())
+    assert len(server.ledger) == 16
+    assert one_shard("night-2", reuse=reuse).through()["reused"] == 40
+    assert len(server.ledger) == 16
+
+
 class OfFiles:
     """Nights over rows of files, each into a folder of its own."""
 

@@ -31,6 +31,19 @@ def test_a_clear_after_the_input_changed_sends_the_new_rows_and_leaves_the_old_j
     assert {job["status"] for job in server.ledger} <= {*OPEN}, "the run owns both, and nothing is cancelled"
 
 
+@pytest.mark.parametrize(("place", "jobs"), [(0, 9), (20, 5), (40, 1)], ids=["first", "middle", "last"])
+def test_a_row_put_in_makes_all_shards_from_its_place_on_new_orders(
+    server: Server, model_id: str, run: Run, place: int, jobs: int
+) -> None:
+    """A shard is so many rows in their order: those behind the new row are cut anew."""
+    rows = rows_of(40)
+    run.submit(model_id, run.prepare(rows, max_requests=5))
+    assert len(server.ledger) == 8
+    more = [*rows[:place], {"id": "new", "text": "a text that is new"}, *rows[place:]]
+    run.submit(model_id, run.prepare(more, max_requests=5))
+    assert len(server.ledger) == 8 + jobs
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"model_parameters": {"dimensions": 16}}, {"model": "text-embedding-3-large"}, {"prompt": "Title: {text}"}],
