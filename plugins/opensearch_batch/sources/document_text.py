@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opensearch_batch.dotted import leaf_at, not_an_object, with_dotted
+from opensearch_batch.dotted import leaf_at, not_an_object, value_at, with_dotted
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.columns import text_leaves_of
 from opensearch_batch.sources.hashed import hash_of_documents
@@ -36,7 +36,7 @@ class DocumentTexts:
 
 
 def filled_in(fields: dict[str, Any], leaves: Sequence[str], images: Sequence[str] = ()) -> dict[str, Any] | None:
-    """Return the fields with "" for what a template names and the document does not have; None where no leaf has a
+    """Return the fields as a template names them, with "" for what the document does not have; None where no leaf has a
     text, and no field of `images` an image. Raise WrongRow for a list or an object: a template would send it as Python
     prints it. A text in a list of objects counts as a list of texts.
     """
@@ -47,11 +47,11 @@ def filled_in(fields: dict[str, Any], leaves: Sequence[str], images: Sequence[st
     others = [value for name in images for value in images_at(fields, name)]
     if all(_is_empty(value) for value in (*found.values(), *others)):
         return None
-    missing = {name: "" for name, value in found.items() if value is None}
-    for name in missing:
+    lacking = {name: "" if value is None else value for name, value in found.items() if value_at(fields, name) is None}
+    for name in lacking:
         if (parent := not_an_object(fields, name)) is not None:
             raise WrongRow(f"{parent!r} holds a list, and no text in {name!r}")
-    return with_dotted(fields, missing) if missing else fields
+    return with_dotted(fields, lacking) if lacking else fields
 
 
 def _is_empty(value: Any) -> bool:
