@@ -87,6 +87,14 @@ def shut(run: Fill, **how: Any) -> str:
     return str(refused.value)
 
 
+def test_of_an_index_that_answers_with_few_hits_fewer_are_compared(index: Index, checked: Night) -> None:
+    index.add(articles(60))
+    run = filled(checked())
+    index.cluster.ok("PUT", f"/{index.name}/_settings", {"index.max_result_window": 30})
+    found = run.compare()
+    assert (found["compared"], found["shut"]) == (30, "")
+
+
 def test_one_number_changed_by_hand_shuts_the_gate(index: Index, checked: Night) -> None:
     index.add(articles(20))
     run = filled(checked())

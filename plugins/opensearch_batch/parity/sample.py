@@ -9,6 +9,7 @@ from typing import Any
 
 from opensearch_batch import providers
 from opensearch_batch.cluster import documents
+from opensearch_batch.cluster.described import RESULT_WINDOW, described, result_window
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.cluster.online import PLACEHOLDER
 from opensearch_batch.dotted import value_at
@@ -27,8 +28,6 @@ from opensearch_batch.write_back_section import WriteBackSection
 PAGES = 3
 """So many times the sample is looked at, to replace what is left out."""
 MOST_A_PAGE = 500
-RESULT_WINDOW = 10_000
-"""A search goes no further: index.max_result_window."""
 
 Send = Callable[[Call], Any]
 
@@ -70,10 +69,12 @@ def draw(
 ) -> Sample:
     """Draw up to `size` documents; the same run draws the same ones of an unchanged index. Raise BatchError."""
     sample, texts = Sample(), _Texts(spec, section, run)
+    about = described(send, ",".join(indices))
+    window = min(map(result_window, about.values()), default=RESULT_WINDOW)
     page = min(size, MOST_A_PAGE)
     begin = 0
-    while len(sample.documents) < size and begin < min(PAGES * size, RESULT_WINDOW):
-        part = {"from": begin, "size": min(page, RESULT_WINDOW - begin)}
+    while len(sample.documents) < size and begin < min(PAGES * size, window):  # a search goes no further
+        part = {"from": begin, "size": min(page, window - begin)}
         body = _question(section, spec.model.name, path_of_chunks(spec, section), texts.leaves, run) | part
         hits = send(documents.search_documents(",".join(indices), body)).hits
         if sidecar:
