@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.sdk import DAG
 
@@ -93,7 +94,7 @@ class Index:
         self.cluster.ok("PUT", f"/{self.name}/_settings", {"index.refresh_interval": "-1"})
 
     def remove(self, document_id: str) -> None:
-        self.cluster.ok("DELETE", f"/{self.name}/_doc/{document_id}")
+        self.cluster.ok("DELETE", f"/{self.name}/_doc/{quote(document_id, safe='')}")
 
     @property
     def hits(self) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ def why_not_in_source(mapping: Mapping[str, Any], path: str, field: Mapping[str,
     """
     if field.get("type") == "alias":
         return f"{path!r} is an alias in the mapping, and documents have only {field.get('path')!r}: name that"
-    if copied := [name for name, targets in _copied(mapping, "") if path in targets]:
+    if copied := sorted(name for name, targets in _copied(mapping, "") if path in targets):
         return (
             f"{path!r} is filled by copy_to, and documents have only {', '.join(map(repr, copied))}: name these, in "
             "input.prompt or input.template where they are several"
