@@ -26,7 +26,7 @@ def test_each_flow_lands_its_own_rows_also_after_a_clear(stack: Stack) -> None:
         rows = [{"id": f"{name}-{n}", "text": f"{name} {n}"} for n in range(count)]
         (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     run = DagRun.trigger(stack, "two_flows")
-    assert run.wait() == "success"
+    assert run.wait() == "success", [(task["task_id"], task["state"], task["try_number"]) for task in run.tasks()]
 
     def landed() -> dict[str, set[str]]:
         manifests = {name: run.xcom(f"{name}.report")["manifest"] for name in ROWS}
