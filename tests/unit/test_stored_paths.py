@@ -42,6 +42,7 @@ TURN = {
     "jobs": [],
     "opensearch_conn_id": "opensearch_default",
     "cancel_on_kill": True,
+    "credential_conn_ids": [],
 }
 STORED = [
     ("opensearch_batch.trigger.BatchTrigger", WAIT, BatchTrigger),
@@ -70,7 +71,7 @@ def test_a_wait_stored_before_credentials_were_told_is_made_all_the_same() -> No
 
 
 def test_a_wait_for_a_turn_stored_before_it_told_its_jobs_is_made_all_the_same() -> None:
-    later = {"jobs", "opensearch_conn_id", "cancel_on_kill"}
+    later = {"jobs", "opensearch_conn_id", "cancel_on_kill", "credential_conn_ids"}
     stored_then: dict[str, Any] = {name: value for name, value in TURN.items() if name not in later}
     assert TurnTrigger(**stored_then).serialize()[1] == {**TURN, "opensearch_conn_id": ""}
 

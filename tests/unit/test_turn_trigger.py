@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import BaseHook, Connection
 
-from opensearch_batch.errors import Unavailable
+from opensearch_batch.errors import Refused, Unavailable
 from opensearch_batch.submit.admission import LiveJob, Wanted
 from opensearch_batch.tasks import turn_trigger
 from opensearch_batch.tasks.turn_trigger import Turn, TurnTrigger, read_turn
@@ -53,6 +54,62 @@ def waited(monkeypatch: pytest.MonkeyPatch, *answers: Any, chance: int = 0) -> t
     assert not trigger.answers
     assert set(rounds) == {1}, "one wait more, told anew each time"
     return len(rounds), told
+
+
+@pytest.mark.parametrize("name", ["PROVIDER", "OPENSEARCH", "CREDENTIAL"])
+def test_an_event_shows_no_key_of_the_connections_through_which_its_jobs_are_cancelled(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = f"fake-key-of-a-turn-at-{name}".lower()
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name}_OF_TURN", f"http://user:{key}@127.0.0.1")
+
+    class Echo(TurnTrigger):
+        async def wait(self) -> dict[str, Any]:
+            raise Refused(f"the key {key} is not valid")
+
+    trigger = Echo(
+        wanted={},
+        max_jobs=1,
+        max_tokens=None,
+        model=None,
+        provider="openai",
+        provider_conn_id="provider_of_turn",
+        poll_seconds=1.0,
+        opensearch_conn_id="opensearch_of_turn",
+        credential_conn_ids=["credential_of_turn"],
+    )
+
+    async def event() -> Any:
+        return [each.payload async for each in trigger.run()]
+
+    (told,) = asyncio.run(event())
+    assert told["error"] == "Refused: the key *** is not valid"
+
+
+def test_one_that_an_earlier_version_stored_asks_for_no_connection_without_a_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    async def connection(conn_id: str) -> Connection:
+        asked.append(conn_id)
+        return Connection(conn_id=conn_id, conn_type="openai", password="sk-fake-of-an-earlier-turn")
+
+    monkeypatch.setattr(BaseHook, "aget_connection", connection)
+    stored: dict[str, Any] = {
+        "wanted": Wanted("shard 0", 5, since=7.0).to_dict(),
+        "max_jobs": 1,
+        "max_tokens": None,
+        "model": None,
+    }
+    trigger = Asking(**stored, provider="openai", provider_conn_id="openai_default", poll_seconds=0.02)
+    trigger.answers = [[]]
+
+    async def event() -> Any:
+        return [each.payload async for each in trigger.run()]
+
+    assert [told["since"] for told in asyncio.run(event())] == [7.0]
+    assert asked == ["openai_default"]
 
 
 @pytest.mark.parametrize("chance", [0, 1])

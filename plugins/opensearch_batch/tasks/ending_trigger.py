@@ -32,10 +32,12 @@ _ENDED_BY_A_PERSON = frozenset({"failed", "success", "skipped", "upstream_failed
 class EndingTrigger(StoredTrigger):
     """With `cancel_on_kill` False the jobs go on."""
 
+    CONNECTIONS = ("provider_conn_id", "opensearch_conn_id", "credential_conn_ids")
     provider: str
     opensearch_conn_id: str
     provider_conn_id: str
-    cancel_on_kill: bool = True
+    credential_conn_ids: list[str]
+    cancel_on_kill: bool
 
     @property
     @abstractmethod

@@ -60,7 +60,7 @@ class StoredTrigger(BaseTrigger):
         """Read the keys that no event may show: the cluster relays the provider's words."""
         for name in self.CONNECTIONS:
             named = getattr(self, name)
-            for conn_id in [named] if isinstance(named, str) else named:
+            for conn_id in filter(None, [named] if isinstance(named, str) else named):
                 with suppress(AirflowNotFoundException, PermissionError):  # as in tasks
                     remember_connection(await BaseHook.aget_connection(conn_id))
 

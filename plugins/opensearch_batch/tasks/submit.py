@@ -108,7 +108,7 @@ class SubmitBatchOperator(BatchOperator):
             full.wanted = replace(full.wanted, since=turn.since or full.wanted.since)
             poll_seconds = self.poll_seconds or (settings.spec.wait.poll_seconds if settings.spec else 60.0)
             carried = [job.to_dict() for job in self.linked_jobs]
-            trigger = turn_trigger(settings, limits, full, poll_seconds, carried, self.linked_jobs)
+            trigger = turn_trigger(context, settings, limits, full, poll_seconds, carried, self.linked_jobs)
             self.defer(trigger=trigger, method_name="turn_came")
         time_turn(context, turn.since)
         self.lineage = partial(of_submit, way_of(context, settings), self.linked_jobs)

@@ -56,8 +56,8 @@ class TurnTrigger(EndingTrigger):
         "jobs",
         "opensearch_conn_id",
         "cancel_on_kill",
+        "credential_conn_ids",
     )
-    CONNECTIONS = ("provider_conn_id",)
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class TurnTrigger(EndingTrigger):
         jobs: list[dict[str, Any]] | None = None,
         opensearch_conn_id: str = "",
         cancel_on_kill: bool = True,
+        credential_conn_ids: list[str] | None = None,
         version: int = VERSION,
     ) -> None:
         super().__init__(version)
@@ -89,6 +90,7 @@ class TurnTrigger(EndingTrigger):
         self.jobs = jobs or []
         self.opensearch_conn_id = opensearch_conn_id
         self.cancel_on_kill = cancel_on_kill
+        self.credential_conn_ids = credential_conn_ids or []
 
     @property
     def submitted(self) -> list[Job]:

@@ -16,18 +16,10 @@ from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.providers.store import ProviderStore
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.storage import exists
-from opensearch_batch.submit.admission import (
-    Admission,
-    Limits,
-    MustWait,
-    Wanted,
-    in_flight,
-    pool_command,
-    pool_name,
-)
+from opensearch_batch.submit.admission import Admission, Limits, MustWait, Wanted, in_flight, pool_command, pool_name
 from opensearch_batch.submit.note import Memory, Note, noted
 from opensearch_batch.submit.submission import Submitter
-from opensearch_batch.tasks.base import cluster, open_provider_store
+from opensearch_batch.tasks.base import cluster, credential_connections, open_provider_store
 from opensearch_batch.tasks.claiming import claimant_of
 from opensearch_batch.tasks.deadlines import timeout_hours
 from opensearch_batch.tasks.finishing import finish_of
@@ -91,6 +83,7 @@ def admission_of(
 
 
 def turn_trigger(
+    context: Context,
     settings: TaskSettings,
     limits: Limits,
     full: MustWait,
@@ -117,6 +110,7 @@ def turn_trigger(
         jobs=[job.to_dict() for job in submitted],
         opensearch_conn_id=settings.opensearch_conn_id,
         cancel_on_kill=cancel_on_kill,
+        credential_conn_ids=credential_connections(context),
     )
 
 

@@ -204,6 +204,7 @@ class BatchSensor(BaseSensorOperator):
             carried = [each.to_dict() for each in outcomes]
             under_way = current_jobs(self._given, context["task_state_store"])
             trigger = turn_trigger(
+                context,
                 settings,
                 limits,
                 full,

@@ -55,7 +55,6 @@ class BatchTrigger(EndingTrigger):
         "since",
         "credential_conn_ids",
     )
-    CONNECTIONS = ("provider_conn_id", "opensearch_conn_id", "credential_conn_ids")
 
     def __init__(
         self,
