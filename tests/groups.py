@@ -23,6 +23,7 @@ LONGEST_FIRST = {
     "tests/e2e/test_vendors.py": "a stack",
     "tests/e2e/test_admission.py": "a stack",
     "tests/e2e/test_assets.py": "a stack",
+    "tests/e2e/test_acts.py": "a stack",
     "tests/e2e/test_bundles.py": "a stack",
     "tests/e2e/test_fill.py": "a stack",
     "tests/e2e/test_change.py": "a stack",
