@@ -148,10 +148,27 @@ def test_the_usage_is_the_providers_and_else_that_of_the_answers(
     assert (landed.input_tokens, landed.output_tokens) == tokens
 
 
-def test_files_with_fewer_answers_than_the_job_tells_are_read_again_and_nothing_lands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("answers", [(good("a"),), (good("a"), bad("b"))], ids=["no line", "a refused row"])
+def test_files_with_fewer_answers_than_the_job_tells_are_read_again_and_nothing_lands(
+    tmp_path: Path, answers: tuple[bytes, ...]
+) -> None:
     with pytest.raises(Unavailable, match="says 2 requests are answered, and its files have 1 answers"):
-        fetched(tmp_path, Store(good("a")))
+        fetched(tmp_path, Store(*answers))
     assert list(tmp_path.iterdir()) == []
+
+
+def failed(row_id: str) -> bytes:
+    """A failed response of /v1/responses, which comes with status 200 and counts as completed."""
+    body = {"status": "failed", "error": {"code": "server_error", "message": "The model failed."}, "output": []}
+    return json.dumps({"custom_id": row_id, "response": {"status_code": 200, "body": body}}).encode()
+
+
+def test_an_error_in_an_answer_with_status_200_is_among_the_answers_that_the_job_tells(tmp_path: Path) -> None:
+    """The other row is paid for, and lands."""
+    landed = fetched(tmp_path, Store(good("a"), failed("b")))
+    assert (landed.answered, landed.failed, landed.missing) == (1, 1, 0)
+    assert landed.codes == {"server_error": 1}
+    assert list(results_of(landed)) == ["a"]
 
 
 @pytest.mark.parametrize(("seconds", "error"), [(60, Unavailable), (SOON_SECONDS + 60, Refused)])

@@ -51,6 +51,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """Of a text: the model stopped at a limit of tokens, before the text's own end."""
     value: Any = None
     """Of a text with an output schema: the object in the text; of a text that does not fit: the text."""
+    replied: bool = False
+    """Of a reason: the vendor may count the request as answered, as of an error in an answer with status 200."""
 
     @property
     def answered(self) -> bool:

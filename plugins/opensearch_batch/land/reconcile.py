@@ -224,7 +224,7 @@ def _first_about(
             tally.name("duplicates", answer.id)
         else:
             seen[answer.id] = True
-            if answer.answered or answer.code in NO_ANSWERS:
+            if answer.answered or answer.replied or answer.code in NO_ANSWERS:
                 tally.replied += 1
                 if groups:
                     replied.add(answer.id)

@@ -74,7 +74,7 @@ def read_any(line: AnyLine) -> Answer:
     custom_id, response = str(line.custom_id), line.response or _AnyResponse()
     status, told = _whole(response.status_code), response.body
     if error := line.error or inner(told, "error"):
-        return _reason(custom_id, status, error)
+        return _reason(custom_id, status, error, replied=status == 200 and not line.error)
     if status is None:
         raise UnreadableLine("neither a status nor an error")
     if status != 200:
@@ -90,11 +90,11 @@ def read_any(line: AnyLine) -> Answer:
     return Answer(custom_id, output=output, usage=usage, truncated=truncated)
 
 
-def _reason(custom_id: str, status: int | None, error: Any) -> Answer:
+def _reason(custom_id: str, status: int | None, error: Any, *, replied: bool) -> Answer:
     code, message = reason(error)
     code = code or str(status or "error")
     passing = passes(code, status) or (code == RELAYED and relayed_passes(message)) or was_slow(message)
-    return Answer(custom_id, code=code, message=message, passing=passing)
+    return Answer(custom_id, code=code, message=message, passing=passing, replied=replied)
 
 
 def _whole(status: Any) -> int | None:
