@@ -137,13 +137,28 @@ def test_a_file_that_is_never_named_is_an_error_where_each_poke_is_a_process_too
         poke()
 
 
-def test_a_file_that_is_not_there_yet_is_asked_for_again(server: Server, run: Run, model_id: str) -> None:
+@pytest.mark.parametrize("counted", [True, False], ids=["counts are told", "none are told"])
+def test_a_file_that_is_not_there_yet_is_asked_for_again(
+    server: Server, run: Run, model_id: str, counted: bool
+) -> None:
+    """Without counts the only file could be that of the reasons, of which none is needed."""
+    if not counted:
+        server.fault("odd_job", **{"as": "counts_text"}, times=-1)
     server.fault("file_later", reads=1)
     outcomes = run.wait(run.submit(model_id, run.prepare(rows_of(ROWS))))
     with pytest.raises(Unavailable, match="may be yet to come"):
         run.fetch(outcomes)
     assert report_of(run.fetch(outcomes)) == ALL_LANDED
     assert len(server.ledger) == 1
+
+
+def test_the_only_file_has_the_reasons_where_the_counts_say_so(server: Server, run: Run, model_id: str) -> None:
+    server.fault("all_rows_fail")
+    server.fault("refuse_file", which="error", status=403)
+    outcomes = run.wait(run.submit(model_id, run.prepare(rows_of(ROWS))))
+    fetched = run.fetch(outcomes, max_failed_fraction=1.0)
+    assert report_of(fetched) == {"records": ROWS, "answered": 0, "failed": ROWS, "missing": 0}
+    assert {row["code"] for row in run.landed("failures").values()} == {"reasons_unread"}
 
 
 def test_a_job_whose_rows_all_failed_ends_at_once(server: Server, run: Run, model_id: str) -> None:

@@ -78,6 +78,21 @@ def test_partly_completed_is_no_success(status: str, state: str, has_answers: bo
     assert (remote.state, remote.has_answers) == (state, has_answers)
 
 
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("Completed", "settling"),
+        ("PartiallyCompleted", "settling"),
+        ("Stopped", "cancelled"),
+        ("Expired", "expired"),
+        ("Failed", "failed"),
+    ],
+)
+def test_a_job_that_must_have_an_output_has_not_ended_before_it_is_there(status: str, state: str) -> None:
+    uncounted = {name: value for name, value in SHOWN.items() if not name.endswith("RecordCount")}
+    assert bedrock.read_job({**uncounted, "status": status, "OutputFiles": 0}).state == state
+
+
 def test_counts_and_time_are_read_of_either_form() -> None:
     remote = bedrock.read_job(SHOWN)
     assert (remote.requests_total, remote.requests_done, remote.requests_failed) == (200, 198, 2)

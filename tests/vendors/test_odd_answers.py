@@ -51,6 +51,18 @@ def test_files_that_lag_are_read_again(scene: Scene, server: Server, fault: str)
     assert len(scene.vendor.jobs(server)) == 1
 
 
+def test_files_that_lag_are_read_again_where_no_counts_are_told(scene: Scene, server: Server) -> None:
+    bundles = scene.ready(rows_of(ROWS))
+    server.fault("odd_job", **{"as": "counts_text"}, times=-1)
+    server.fault("file_later", reads=1)
+    outcomes = scene.wait(scene.submit(bundles))
+    with pytest.raises(Unavailable):
+        scene.fetch(outcomes)
+    assert scene.run.files() == [], "nothing lands, and no row counts as missing"
+    assert counts(scene.report(scene.fetch(outcomes))) == (ROWS, 0, 0)
+    assert len(scene.vendor.jobs(server)) == 1
+
+
 @pytest.mark.parametrize("shape", ["html", "empty", "null", "list"])
 def test_no_odd_body_ends_a_wait(scene: Scene, server: Server, shape: str) -> None:
     jobs = scene.submit(scene.ready(rows_of(ROWS)))

@@ -64,6 +64,9 @@ STATES: dict[str, RemoteState] = {
     "Stopped": "cancelled",
 }
 
+WITH_OUTPUT = frozenset({"Completed", "PartiallyCompleted"})
+"""Ends of a job that has an output, whatever is counted."""
+
 LATER = re.compile(r"ThrottlingException|Too many requests|ServiceUnavailable")
 FULL = re.compile(r"ServiceQuotaExceededException")
 TAKEN = re.compile(r"ConflictException|job name is currently in use")
@@ -203,7 +206,7 @@ def read_job(remote_job: Mapping[str, Any]) -> RemoteJob:
     failed = state == "failed"
     done = count(said.get("successRecordCount"))
     has_files = output is not None and number(said.get("OutputFiles", 1)) != 0
-    waits = not has_files and (state == "completed" or (done > 0 and state in ENDED and not failed))
+    waits = not has_files and (status in WITH_OUTPUT or (done > 0 and state in ENDED and not failed))
     return RemoteJob(
         id=found_id,
         state="settling" if waits else state,

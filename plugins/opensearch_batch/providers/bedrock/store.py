@@ -94,10 +94,22 @@ class InvocationJobs(S3Jobs):
             raise Unavailable(f"stop job {job_id}: it runs on")
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
+        """Raise Unavailable where an output that the job must have is not there: no count may tell, and rows that count
+        as missing are paid for again.
+        """
+        parts = 0
         for output in outcome.outputs:
             for each in self._files.found(_folder(output, outcome.job.provider_job_id)):
                 if each.uri.endswith(MADE):
+                    parts += 1
                     yield from self._files.lines(each.uri, each.size)
+        if not parts and outcome.status in bedrock.WITH_OUTPUT:
+            raise Unavailable(
+                f"{outcome.job.name}: the provider says {outcome.status}, and there is no output in "
+                f"{', '.join(outcome.outputs)}. It is looked for again; nothing is sent again. If that stays, look at "
+                "the job's folder in S3",
+                retry_after_seconds=60,
+            )
 
     def usage(self, outcome: Outcome) -> Usage | None:
         """Return the usage in the job's manifest; a stopped or failed job may have no manifest."""

@@ -176,9 +176,13 @@ class OpenAIFiles(KeyedStore):
         return an_object(_from_sdk(lambda: send(path, cast_to=object, options={"params": query or {}}), what), what)
 
     def answers(self, outcome: Outcome) -> Iterator[bytes]:
-        """Raise ReasonsUnread, at the end, for a file of refused rows that is refused."""
-        of_reasons = outcome.outputs[1:] if outcome.requests_done else outcome.outputs[-1:]
-        answers = outcome.outputs[: len(outcome.outputs) - len(of_reasons)]
+        """Raise ReasonsUnread, at the end, for a file of refused rows that is refused. The only file may be that one
+        where the counts say so; some servers count nothing, and answers are paid for.
+        """
+        outputs = outcome.outputs
+        counted = outcome.requests_failed if outcome.state == "completed" else outcome.requests_total
+        is_of_reasons = len(outputs) == 1 and counted and not outcome.requests_done
+        answers, of_reasons = ([], outputs) if is_of_reasons else (outputs[:1], outputs[1:])
         return chain(chain.from_iterable(map(self.lines, answers)), self._reasons(of_reasons))
 
     def _reasons(self, file_ids: list[str]) -> Iterator[bytes]:
