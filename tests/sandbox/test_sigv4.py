@@ -26,7 +26,8 @@ from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.hook import MLCommonsAsyncHook, MLCommonsHook
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.cluster.registration import ensure_model
-from opensearch_batch.errors import SpecError
+from opensearch_batch.errors import SpecError, Unavailable
+from tests import credential_agent
 from tests.sandbox.bench import Server
 
 ACCESS_KEY = "AKIDEXAMPLE"
@@ -282,6 +283,21 @@ def test_without_a_region_or_credentials_nothing_is_sent(
     with pytest.raises(SpecError, match="no AWS credentials"):
         send(ml_commons.get_model("m"))
     assert recorder.seen == []
+
+
+@SENDERS
+def test_credentials_that_are_away_for_a_moment_are_asked_for_again(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, send: Callable[[Call], Any]
+) -> None:
+    connect(monkeypatch, recorder, {"sigv4": True, "region": "eu-west-1"})
+    with credential_agent.credential_agent(monkeypatch) as agent:
+        with pytest.raises(Unavailable, match="sigv4: no AWS credentials for now .*503"):
+            send(ml_commons.get_model("m"))
+        assert recorder.seen == []
+        agent.is_up = True
+        send(ml_commons.get_model("m"))
+    assert recorder.last.scope[0] == credential_agent.ACCESS_KEY
+    assert is_accepted(recorder.last, credential_agent.SECRET_KEY)
 
 
 @SENDERS

@@ -9,6 +9,17 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Connection
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    TokenRetrievalError,
+)
 
 from opensearch_batch.errors import BatchError, KeyExpired, Refused, SpecError, Throttled, Unavailable
 from opensearch_batch.flow.shards import Shard
@@ -17,6 +28,7 @@ from opensearch_batch.providers.aws import session as aws
 from opensearch_batch.providers.aws.s3_files import S3Files
 from opensearch_batch.providers.bedrock.store import InvocationJobs
 from opensearch_batch.providers.sagemaker.store import TransformJobs
+from tests.credential_agent import credential_agent
 
 NAME = "batch-" + "0" * 32 + "-a1.jsonl"
 
@@ -115,6 +127,44 @@ def test_a_wrong_region_or_a_server_that_is_down_can_be_tried_again(monkeypatch:
     down = keyed(**extra)
     with pytest.raises(Unavailable, match="Is the region right"):
         S3Files(aws.client_of(down, "s3")).put("s3://bucket/x", b"")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (CredentialRetrievalError(provider="container-role", error_msg="HTTP 503"), Unavailable),
+        (MetadataRetrievalError(error_msg="HTTP 503"), Unavailable),
+        (TokenRetrievalError(provider="sso", error_msg="refresh failed"), Unavailable),
+        (ConnectionClosedError(endpoint_url="https://s3"), Unavailable),
+        (ReadTimeoutError(endpoint_url="https://s3"), Unavailable),
+        (ResponseStreamingError(error="cut"), Unavailable),
+        (NoCredentialsError(), SpecError),
+        (PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"), SpecError),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, BotoCoreError) else each.__name__,
+)
+def test_what_is_away_for_a_moment_can_be_tried_again_and_what_is_not_set_cannot(
+    error: BotoCoreError, told: type[BatchError]
+) -> None:
+    def ask() -> None:
+        raise error
+
+    with pytest.raises(told, match="^list s3://bucket/: "):
+        aws.from_aws(ask, "list s3://bucket/")
+
+
+@pytest.mark.usefixtures("read_by")
+def test_credentials_that_are_away_for_a_moment_are_asked_for_again(
+    s3_url: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = {"region_name": "us-east-1", "endpoint_url": s3_url}
+    of_the_machine = Connection(conn_id="aws", conn_type="aws", extra=json.dumps(extra))
+    with credential_agent(monkeypatch) as agent:
+        for ask in (lambda: aws.client_of(of_the_machine, "s3"), lambda: aws.credential_of({}, of_the_machine)):
+            with pytest.raises(Unavailable, match="no AWS credentials for now .*503"):
+                ask()
+        agent.is_up = True
+        S3Files(aws.client_of(of_the_machine, "s3")).put(f"s3://{bucket}/x", b"")
 
 
 @pytest.mark.parametrize(("round", "files_made"), [(0, 4), (1, 10)])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from opensearch_batch.errors import SpecError
+from opensearch_batch.errors import SpecError, Unavailable
 from opensearch_batch.extras import imported_from
 from opensearch_batch.scrubbing import remember
 
@@ -48,6 +48,25 @@ class Signer:
             raise SpecError("sigv4: no AWS credentials on this machine")
         return credentials
 
+    def _keys(self) -> Any:
+        """Return the keys of now. Raise Unavailable where what gives them out is away, as an agent that restarts."""
+        from botocore.exceptions import (
+            CredentialRetrievalError,
+            HTTPClientError,
+            MetadataRetrievalError,
+            TokenRetrievalError,
+        )
+        from botocore.exceptions import ConnectionError as NoConnection
+
+        gone = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError, HTTPClientError, NoConnection)
+        try:
+            return self._credentials.get_frozen_credentials()
+        except gone as error:
+            raise Unavailable(
+                f"sigv4: no AWS credentials for now ({error}). If that stays, look at what gives them out on this "
+                "machine: an agent, a role, a command, a login"
+            ) from None
+
     def headers(self, method: str, url: str, body: bytes) -> dict[str, str]:
         """Return all headers for exactly this URL and body.
 
@@ -61,7 +80,7 @@ class Signer:
         if body:
             sent["Content-Type"] = "application/json"
         request = AWSRequest(method=method, url=url, data=body, headers=sent)
-        keys = self._credentials.get_frozen_credentials()
+        keys = self._keys()
         remember(keys.secret_key, keys.token)
         SigV4Auth(keys, self.service, self.region).add_auth(request)
         return dict(request.headers.items())

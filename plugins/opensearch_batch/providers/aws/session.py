@@ -213,7 +213,14 @@ def from_aws(ask: Callable[[], T], what: str) -> T:
 def _translated(what: str, error: Exception) -> BatchError | None:
     """None for no error of boto3's, and for an answer that boto3 could not take apart."""
     with imported_from("amazon", f"to {what}"):
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            CredentialRetrievalError,
+            HTTPClientError,
+            MetadataRetrievalError,
+            TokenRetrievalError,
+        )
         from botocore.exceptions import ConnectionError as NoConnection
         from botocore.parsers import ResponseParserError
 
@@ -221,6 +228,11 @@ def _translated(what: str, error: Exception) -> BatchError | None:
         status = count(inner(error.response, "ResponseMetadata", "HTTPStatusCode"))
         headers = inner(error.response, "ResponseMetadata", "HTTPHeaders") or {}
         return refusal_of(what, inner(error.response, "Error"), status, headers)
+    if isinstance(error, CredentialRetrievalError | MetadataRetrievalError | TokenRetrievalError):
+        return Unavailable(
+            f"{what}: no AWS credentials for now ({error}). If that stays, look at what gives them out on this "
+            "machine: an agent, a role, a command, a login"
+        )
     if isinstance(error, HTTPClientError | NoConnection):
         return Unavailable(f"{what}: no answer from AWS ({error}). Is the region right?")
     if isinstance(error, ResponseParserError):
