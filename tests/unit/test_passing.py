@@ -54,9 +54,13 @@ def test_a_text_as_reason_is_final_and_keeps_its_words(vendor: Any) -> None:
         ("", "429", True),
         ("424", None, True),
         ("ThrottlingException", None, True),
+        ("599", None, True),
+        ("1301", 503, True),
         ("insufficient_quota", 429, False),
         ("", 400, False),
         ("nobody knows", None, False),
+        ("1301", 400, False),
+        ("20015", None, False),
     ],
 )
 def test_codes_and_statuses_not_in_the_table_are_final(code: str, status: object, passing: bool) -> None:

@@ -35,7 +35,9 @@ CODES = frozenset(
 )
 
 STATUSES = frozenset([0, 408, 409, 424, 425, 429])
-"""And all from 500 on. 0: the server had no answer from the model; 424: the model failed (Bedrock)."""
+"""And all from 500 to 599; a greater number is a vendor's own code. 0: the server had no answer from the model; 424: the
+model failed (Bedrock).
+"""
 
 FOR_GOOD = frozenset(["insufficient_quota", "billing_hard_limit_reached"])
 """Told with a status that passes, but only a person can end them."""
@@ -46,4 +48,4 @@ def passes(code: str, status: object = None) -> bool:
     if code in FOR_GOOD:
         return False
     told = [found for each in (code, status) if (found := number(each)) is not None]
-    return code in CODES or any(each in STATUSES or each >= 500 for each in told)
+    return code in CODES or any(each in STATUSES or 500 <= each < 600 for each in told)
