@@ -144,6 +144,8 @@ def test_a_model_whose_body_is_not_known_is_refused() -> None:
         ({"embedding": [0.5, 1], "inputTextTokenCount": 7}, [0.5, 1], Usage(7)),
         ({"embeddings": [[0.5, 1]], "response_type": "embeddings_floats"}, [0.5, 1], Usage()),
         ({"embeddings": {"float": [[0.5, 1]]}}, [0.5, 1], Usage()),
+        ({"embeddings": {"int8": [[1, -2]]}}, [1, -2], Usage()),
+        ({"embeddings": {"int8": [[1, -2]], "float": [[0.5, 1]]}}, [0.5, 1], Usage()),
     ],
 )
 def test_vectors_of_each_family(output: dict[str, Any], vector: list[float], usage: Usage) -> None:

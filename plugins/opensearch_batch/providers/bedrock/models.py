@@ -148,7 +148,7 @@ class _Embedded(msgspec.Struct):
 
 
 class _Vectors(msgspec.Struct):
-    """Cohere: a list of vectors, or lists by type, of which floats are read."""
+    """Cohere: a list of vectors, or lists by type, floats first."""
 
     embeddings: list[Any] | dict[str, list[Any] | None] | None
 
@@ -198,7 +198,9 @@ def _read(row_id: str, said: Any) -> Answer:
 
 def _only_vector(said: _Vectors) -> Any:
     """Of any shape; None where the list is empty."""
-    vectors = said.embeddings.get("float") if isinstance(said.embeddings, dict) else said.embeddings
+    vectors = said.embeddings
+    if isinstance(vectors, dict):
+        vectors = vectors.get("float") or next(iter(vectors.values()), None)
     if vectors and len(vectors) > 1:
         raise UnreadableLine(f"{len(vectors)} vectors for one text")
     return vectors[0] if vectors else None
