@@ -149,6 +149,8 @@ def test_a_vector_is_found_in_the_shapes_of_the_common_containers(output: str) -
         ("[[0.1, 0.2], [0.3, 0.4]]", "no_vector"),
         ('[{"generated_text": ""}]', "no_output"),
         ("null", "no_output"),
+        ("[]", "no_output"),
+        ("{}", "no_output"),
     ],
 )
 def test_what_is_no_answer_is_a_reason(output: str, code: str) -> None:
@@ -159,6 +161,13 @@ def test_what_is_no_answer_is_a_reason(output: str, code: str) -> None:
 def test_a_text_is_taken_as_it_came() -> None:
     answer = sagemaker.read_line(b'{"id": "a", "SageMakerOutput": [{"generated_text": "Two."}]}')
     assert answer.output == "Two."
+
+
+@pytest.mark.parametrize("output", [b"0", b"0.0", b"false", b"1", b"true", b'{"score":0}'])
+def test_a_number_or_a_truth_value_is_an_answer_whatever_it_is(output: bytes) -> None:
+    """Of a model that judges: the label 0, a score of 0.0, false."""
+    answer = sagemaker.read_line(b'{"id": "a", "SageMakerOutput": ' + output + b"}")
+    assert answer.output == output.decode()
 
 
 @pytest.mark.parametrize(("rows", "alone"), [(7, True), (1, False)])

@@ -58,7 +58,7 @@ def _read(row_id: str, said: Any, output: bytes) -> Answer:
         return _text(row_id, said)
     if isinstance(said, list) and said and not any(isinstance(part, str | dict) for part in said):
         return Answer(row_id, vector=orjson.dumps(said))
-    return Answer(row_id, output=output.decode()) if said else _empty(row_id)
+    return _empty(row_id) if said in (None, [], {}) else Answer(row_id, output=output.decode())
 
 
 def _refused(row_id: str, code: Any, error: Any) -> Answer:
