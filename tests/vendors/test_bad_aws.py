@@ -211,6 +211,23 @@ def test_a_job_over_a_file_of_ones_own_is_sent_beside_jobs_of_others(scene: Scen
     assert len({job_id, mine["provider_job_id"], job["provider_job_id"]}) == len(scene.vendor.jobs(server)) == 3
 
 
+@pytest.mark.parametrize("named", ["own/in.jsonl", "own/i", "own/", "own"])
+def test_a_job_over_a_file_of_ones_own_lands_however_its_input_is_named(
+    server: Server, run: Run, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """The file, the begin of its name, its folder with a slash and without."""
+    scene = make_scene(SAGEMAKER, server, run, monkeypatch)
+    scene.ready(rows_of(60))
+    provider = providers.get(SAGEMAKER.name)
+    lines = [json.dumps(provider.request(f"own-{n}", "a text", "stdlib-embedding", "/invocations", {})) for n in range(3)]
+    aws(server, "s3").put_object(Bucket=BUCKET, Key="own/in.jsonl", Body="\n".join(lines).encode())
+    asked = provider.submit_parameters(f"s3://{BUCKET}/{named}")
+    output = {**asked["TransformOutput"], "S3OutputPath": f"s3://{BUCKET}/elsewhere/"}
+    jobs = scene.submit(None, parameters={**asked, "TransformJobName": "own", "TransformOutput": output})
+    (landed,) = scene.fetch(scene.wait(jobs))["landed"]
+    assert (landed["records"], landed["answered"], landed["failed"], landed["missing"]) == (3, 3, 0, 0)
+
+
 @pytest.mark.parametrize("bucket", ["denied", "deleted"])
 def test_a_job_of_others_that_ends_after_the_list_keeps_nobody_waiting(
     server: Server, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bucket: str

@@ -142,7 +142,7 @@ class TransformJobs(S3Jobs):
         outputs = {each.uri.removeprefix(output): each for each in self._files.found(output)}
         without, came = [], 0
         for source in self._files.found(folder):
-            if made := outputs.get(source.uri.removeprefix(folder) + ".out"):
+            if made := outputs.get(_below(source.uri, folder) + ".out"):
                 for line in self._joined(source.uri, made.uri, made.size):
                     came += bool(line.strip())
                     yield line
@@ -188,6 +188,15 @@ class TransformJobs(S3Jobs):
 
 def _name(summary: Mapping[str, Any]) -> str:
     return needed(summary, "TransformJobName", "list transform jobs")
+
+
+def _below(uri: str, prefix: str) -> str:
+    """Return the name that a job gives the output of a file, without `.out`: the file's path below the folder that the
+    prefix names, or that the prefix lies in.
+    """
+    if not prefix.endswith("/"):
+        prefix = f"{prefix}/" if uri.startswith(f"{prefix}/") else prefix[: prefix.rfind("/") + 1]
+    return uri.removeprefix(prefix)
 
 
 def _begin_of(lines: Iterator[bytes]) -> tuple[list[bytes], bool]:
