@@ -219,8 +219,9 @@ def test_a_job_over_a_file_of_ones_own_lands_however_its_input_is_named(
     scene = make_scene(SAGEMAKER, server, run, monkeypatch)
     scene.ready(rows_of(60))
     provider = providers.get(SAGEMAKER.name)
-    lines = [json.dumps(provider.request(f"own-{n}", "a text", "stdlib-embedding", "/invocations", {})) for n in range(3)]
-    aws(server, "s3").put_object(Bucket=BUCKET, Key="own/in.jsonl", Body="\n".join(lines).encode())
+    rows = [provider.request(f"own-{n}", "a text", "stdlib-embedding", "/invocations", {}) for n in range(3)]
+    content = "\n".join(map(json.dumps, rows)).encode()
+    aws(server, "s3").put_object(Bucket=BUCKET, Key="own/in.jsonl", Body=content)
     asked = provider.submit_parameters(f"s3://{BUCKET}/{named}")
     output = {**asked["TransformOutput"], "S3OutputPath": f"s3://{BUCKET}/elsewhere/"}
     jobs = scene.submit(None, parameters={**asked, "TransformJobName": "own", "TransformOutput": output})

@@ -7,6 +7,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.providers.cohere import store as cohere_datasets
+from opensearch_batch.providers.cohere.avro_parts import rows_at
 from tests.sandbox.bench import ML, Run, Server, rows_of
 from tests.vendors.vendors import COHERE, Scene, make_scene
 
@@ -56,6 +57,18 @@ def test_a_part_that_never_comes_whole_is_tried_again_later(scene: Scene, server
     server.no_more_faults()
     assert scene.report(scene.fetch(outcomes))["answered"] == 300
     assert len(scene.vendor.jobs(server)) == 1
+
+
+def test_what_signs_the_address_of_a_part_is_in_no_error_and_no_log(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.fault("answer", method="GET", path="/cohere-parts/", status=503, body="", times=-1)
+    url = f"{server.url}/cohere-parts/part.avro?X-Goog-Signature=not-a-real-signature"
+    with pytest.raises(Unavailable, match="stopped 8 times") as caught:
+        list(rows_at(url, 100, "part 0"))
+    assert "broke off after 0 of 100 bytes: HTTPStatusError: Server error '503" in caplog.text
+    assert "/cohere-parts/part.avro?" in caplog.text
+    assert "not-a-real-signature" not in f"{caught.value} {caplog.text}"
 
 
 def test_an_output_of_fewer_rows_is_read_again_and_nothing_lands(scene: Scene, server: Server) -> None:

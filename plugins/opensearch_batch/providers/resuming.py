@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 
 from opensearch_batch.errors import Refused, Unavailable
+from opensearch_batch.unsigned import unsigned
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ def resumed(what: str, size: int, open_from: Callable[[int], Iterator[bytes]]) -
     """Yield all `size` bytes of a file, named `what` in errors; with a size of 0 (unknown) to the end of the stream.
     `open_from` yields the chunks from a byte on, and raises Unavailable where the connection breaks.
 
+    The log has the words of that error, without what signs a URL in them.
     Raise Unavailable where the file does not arrive whole, however often requested.
     """
     at, without_progress = 0, 0
@@ -45,7 +47,8 @@ def resumed(what: str, size: int, open_from: Callable[[int], Iterator[bytes]]) -
                 return
             raise
         except Unavailable as error:
-            log.warning("download of %s broke off after %d of %s bytes: %s", what, at, size or "unknown", error)
+            why = unsigned(str(error))
+            log.warning("download of %s broke off after %d of %s bytes: %s", what, at, size or "unknown", why)
         without_progress = 0 if at > before else without_progress + 1
         if without_progress > RESUMES:
             raise Unavailable(f"download of {what} stopped {RESUMES} times at {at} of {size or 'unknown'} bytes")
