@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
 
-import pytest
 from botocore.utils import ContainerMetadataFetcher
+
+if TYPE_CHECKING:
+    import pytest
 
 ACCESS_KEY, SECRET_KEY = "ASIAOFTHEAGENT", "agents-key-not-a-secret"
 KEYS = {

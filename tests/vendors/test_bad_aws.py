@@ -211,20 +211,26 @@ def test_a_job_over_a_file_of_ones_own_is_sent_beside_jobs_of_others(scene: Scen
     assert len({job_id, mine["provider_job_id"], job["provider_job_id"]}) == len(scene.vendor.jobs(server)) == 3
 
 
-@pytest.mark.parametrize("named", ["own/in.jsonl", "own/i", "own/", "own"])
+@pytest.mark.parametrize(
+    ("vendor", "named"),
+    [
+        *((SAGEMAKER, named) for named in ("own/in.jsonl", "own/i", "own/", "own")),
+        *((BEDROCK, named) for named in ("own/in.jsonl", "own/", "own")),
+    ],
+    indirect=["vendor"],
+    ids=lambda each: getattr(each, "name", each),
+)
 def test_a_job_over_a_file_of_ones_own_lands_however_its_input_is_named(
-    server: Server, run: Run, monkeypatch: pytest.MonkeyPatch, named: str
+    scene: Scene, server: Server, named: str
 ) -> None:
-    """The file, the begin of its name, its folder with a slash and without."""
-    scene = make_scene(SAGEMAKER, server, run, monkeypatch)
-    scene.ready(rows_of(60))
-    provider = providers.get(SAGEMAKER.name)
-    rows = [provider.request(f"own-{n}", "a text", "stdlib-embedding", "/invocations", {}) for n in range(3)]
+    """The file, the begin of its name, its folder with a slash and without. The job's output comes to lie below it."""
+    server.fault("min_records", count=1)
+    scene.ready(rows_of(120))
+    provider, model = providers.get(scene.vendor.name), scene.vendor.model["name"]
+    rows = [provider.request(f"own{n}", "a text", model, provider.ENDPOINTS[0], {"dimensions": 256}) for n in range(3)]
     content = "\n".join(map(json.dumps, rows)).encode()
     aws(server, "s3").put_object(Bucket=BUCKET, Key="own/in.jsonl", Body=content)
-    asked = provider.submit_parameters(f"s3://{BUCKET}/{named}")
-    output = {**asked["TransformOutput"], "S3OutputPath": f"s3://{BUCKET}/elsewhere/"}
-    jobs = scene.submit(None, parameters={**asked, "TransformJobName": "own", "TransformOutput": output})
+    jobs = scene.submit(None, parameters=provider.submit_parameters(f"s3://{BUCKET}/{named}"))
     (landed,) = scene.fetch(scene.wait(jobs))["landed"]
     assert (landed["records"], landed["answered"], landed["failed"], landed["missing"]) == (3, 3, 0, 0)
 

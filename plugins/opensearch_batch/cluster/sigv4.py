@@ -50,13 +50,13 @@ class Signer:
 
     def _keys(self) -> Any:
         """Return the keys of now. Raise Unavailable where what gives them out is away, as an agent that restarts."""
+        from botocore.exceptions import ConnectionError as NoConnection
         from botocore.exceptions import (
             CredentialRetrievalError,
             HTTPClientError,
             MetadataRetrievalError,
             TokenRetrievalError,
         )
-        from botocore.exceptions import ConnectionError as NoConnection
 
         gone = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError, HTTPClientError, NoConnection)
         try:

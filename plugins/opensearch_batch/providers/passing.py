@@ -35,8 +35,8 @@ CODES = frozenset(
 )
 
 STATUSES = frozenset([0, 408, 409, 424, 425, 429])
-"""And all from 500 to 599; a greater number is a vendor's own code. 0: the server had no answer from the model; 424: the
-model failed (Bedrock).
+"""And all from 500 to 599; a greater number is a vendor's own code. 0: the server had no answer from the model; 424:
+the model failed (Bedrock).
 """
 
 FOR_GOOD = frozenset(["insufficient_quota", "billing_hard_limit_reached"])

@@ -14,7 +14,7 @@ from opensearch_batch.errors import Refused, SpecError, Unavailable
 from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.aws import s3_layout
 from opensearch_batch.providers.aws import session as aws
-from opensearch_batch.providers.aws.s3_files import S3Files
+from opensearch_batch.providers.aws.s3_files import Found, S3Files
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -169,8 +169,15 @@ class S3Jobs:
             self._files.remove(s3_layout.marker_uri(folder))
         return self._files.remove(folder) > 0
 
-    def lines(self, file_id: str) -> Iterator[bytes]:
+    def _inputs(self, file_id: str) -> Iterator[Found]:
+        """Yield the files of an input. Below a foreign one its job has written the output."""
+        output = s3_layout.output_uri(file_id)
         for each in self._files.found(file_id):
+            if not (each.uri.startswith(output) and each.uri.endswith(s3_layout.MADE)):
+                yield each
+
+    def lines(self, file_id: str) -> Iterator[bytes]:
+        for each in self._inputs(file_id):
             try:
                 yield from self._files.lines(each.uri, each.size)
             except Refused as error:

@@ -18,6 +18,8 @@ from opensearch_batch.errors import SpecError
 SUFFIX = ".jsonl"
 INPUT, OUTPUT = "in/", "out/"
 UPLOADED = "uploads/"
+MADE = ".out"
+"""What the vendors add to the name of a file for that of its output."""
 
 URI = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()/=-]*)?$|^\$\{\w+\}.*$"
 """A bucket and a prefix; or a URI with an environment variable first, filled in when a run begins."""

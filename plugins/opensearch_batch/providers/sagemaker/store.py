@@ -141,8 +141,8 @@ class TransformJobs(S3Jobs):
         folder, output = str(outcome.job.input_file_id), outcome.outputs[0].rstrip("/") + "/"
         outputs = {each.uri.removeprefix(output): each for each in self._files.found(output)}
         without, came = [], 0
-        for source in self._files.found(folder):
-            if made := outputs.get(_below(source.uri, folder) + ".out"):
+        for source in self._inputs(folder):
+            if made := outputs.get(_below(source.uri, folder) + s3_layout.MADE):
                 for line in self._joined(source.uri, made.uri, made.size):
                     came += bool(line.strip())
                     yield line
