@@ -141,3 +141,25 @@ def test_a_prompt_over_a_missing_field_is_named_with_the_fields_there_are(prompt
 def test_a_prompt_that_comes_out_empty_is_named_like_an_empty_text() -> None:
     (named,) = bad(b'{"id": "a", "text": " "}', prompt="{text}")
     assert "line 1: the text of the prompt is empty" in named
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("{title}\n{body}", "\nAnts"),
+        ("{about[by]}: {body}", ": Ants"),
+        ("{tags[1]}{body}", "Ants"),
+        ("{title:>3}{body}", "   Ants"),
+        ("{body} {title!r}", "Ants ''"),
+    ],
+)
+def test_a_null_is_empty_in_a_prompt(prompt: str, text: str) -> None:
+    (record,) = read(
+        b'{"id": "a", "title": null, "body": "Ants", "about": {"by": null}, "tags": ["x", null]}', prompt=prompt
+    )
+    assert record.text == text
+
+
+def test_a_prompt_of_nulls_alone_is_empty() -> None:
+    (named,) = bad(b'{"id": "a", "title": null, "about": {"by": null}}', prompt="{title}\n{about[by]}")
+    assert "line 1: the text of the prompt is empty" in named

@@ -35,6 +35,42 @@ def test_a_template_has_conditions_loops_and_filters(source: str, text: str) -> 
     assert text_of(ROW, "text", Template(source)) == text
 
 
+NULLS = {
+    "title": None,
+    "body": "Ants",
+    "about": {"by": None, "year": 1900},
+    "tags": ["x", None],
+    "authors": [{"name": None}, {"name": "Ada"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ title }}{{ body }}", "Ants"),
+        ("{{ about.by }}{{ body }}", "Ants"),
+        ("{{ title | e }}|{{ title | trim }}|{{ about.by | upper }}|{{ title | truncate(5) }}", "|||"),
+        ("{{ title ~ body ~ about.by }}", "Ants"),
+        ("{{ [title, body] | join(';') }}", ";Ants"),
+        ("{{ tags | map('upper') | join(',') }}", "X,"),
+        ("{{ authors | join(', ', attribute='name') }}", ", Ada"),
+        ("{% for tag in tags %}<{{ tag }}>{% endfor %}", "<x><>"),
+        ("{% set both = title ~ body %}{{ both | lower }}", "ants"),
+        ("{{ title | default('none', true) }}", "none"),
+        ("{{ title is none }}", "True"),
+        ("{{ title | tojson }} {{ about | tojson }}", 'null {"by": null, "year": 1900}'),
+    ],
+)
+def test_a_null_is_empty_where_a_text_is_made_of_it(source: str, text: str) -> None:
+    assert text_of(NULLS, "text", Template(source)) == text
+
+
+@pytest.mark.parametrize("source", ["{{ title }}", "{{ title | trim }}\n{{ about.by }}", "{{ title ~ about.by }}"])
+def test_a_template_of_nulls_alone_is_an_empty_text(source: str) -> None:
+    with pytest.raises(WrongRow, match="the text of the prompt is empty"):
+        text_of(NULLS, "text", Template(source))
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [

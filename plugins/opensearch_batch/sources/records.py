@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import reprlib
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from string import Formatter
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -146,10 +147,21 @@ def _included(row: Row, row_id: str, included: IncludedFields) -> bytes:
         raise WrongRow(f"output.include: a field cannot go into a result: {error}") from None
 
 
+class _NullIsEmpty(Formatter):
+    """Fills in an empty text for null, as CSV and the documents of an index have it: Python writes the word None."""
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        value, first = super().get_field(field_name, args, kwargs)
+        return "" if value is None else value, first
+
+
+NULL_IS_EMPTY = _NullIsEmpty()
+
+
 def filled(prompt: str | Template, row: Mapping[str, Any], name: str = "the prompt") -> str:
     """Return a template filled in with a row's fields; `name` is what the template makes. Raise WrongRow."""
     try:
-        return prompt.format_map(row) if isinstance(prompt, str) else prompt.filled(row)
+        return NULL_IS_EMPTY.vformat(prompt, (), row) if isinstance(prompt, str) else prompt.filled(row)
     except UnfilledTemplate as error:
         raise WrongRow(f"the template: {error}; the row has {', '.join(sorted(row))}") from None
     except RecursionError:
