@@ -12,6 +12,8 @@ from opensearch_batch.errors import SpecError
 URI = re.compile(r"([a-z][a-z0-9+.-]*://|\$\{\w+\}).+")
 PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)\}")  # {3} is how often a regular expression repeats
 JINJA = re.compile(r"\{\{\s*(\w[\w.]*)[^{}]*\}\}")
+END = re.compile(r"(?<=[^:/])/+\Z")
+"""The slash at the end of a folder's address; of file:/// it is none."""
 
 
 def is_uri(text: str) -> bool:
@@ -38,6 +40,11 @@ def refuse_braces(where: str, template: str | None) -> None:
         raise SpecError(f"{where}: {error}. A brace of the text itself is written twice") from None
 
 
+def without_end(folder: str) -> str:
+    """Return the address of a folder without a slash at its end: object storage takes work//a for another folder's."""
+    return END.sub("", folder)
+
+
 def fill_each(where: str, value: Any, placeholders: dict[str, str | None]) -> Any:
     """Fill in each text of nested values."""
     if isinstance(value, dict):
@@ -53,7 +60,7 @@ def fill(where: str, uri: str, placeholders: dict[str, str | None]) -> str:
     def variable(match: re.Match[str]) -> str:
         if (value := os.environ.get(match[1])) is None:
             raise SpecError(f"{where}: environment variable {match[1]} is not set on this worker (in {uri!r})")
-        return value
+        return without_end(value) if uri.startswith("/", match.end()) else value
 
     def placeholder(match: re.Match[str]) -> str:
         if match[1] not in placeholders:

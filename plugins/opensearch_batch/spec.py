@@ -26,7 +26,7 @@ from opensearch_batch.input_section import InputSection
 from opensearch_batch.limit_section import LimitSection, refuse_uncounted
 from opensearch_batch.model_section import ModelSection, refuse_unbounded
 from opensearch_batch.parity_section import ParitySection
-from opensearch_batch.placeholders import fill, fill_each, is_uri
+from opensearch_batch.placeholders import fill, fill_each, is_uri, without_end
 from opensearch_batch.reuse_section import ReuseSection
 from opensearch_batch.section import Section
 from opensearch_batch.wait_section import WaitSection, refuse_unaskable, refuse_unfinishable
@@ -281,6 +281,7 @@ class BatchSpec(Section):
 
     def resolve(self, **placeholders: str | None) -> BatchSpec:
         """Return a copy with ${ENVIRONMENT} variables and {name} placeholders filled in, in the spec's URIs and query.
+        The folders of output, work and reuse lose a slash at their end.
 
         Raise SpecError for an unknown placeholder, and for a variable or placeholder without a value.
         """
@@ -289,11 +290,10 @@ class BatchSpec(Section):
             at["model.job.files_uri"] = uri
         if self.reuse:
             at["reuse.uri"] = self.reuse.uri
-        if isinstance(uri := self.model.output_schema, str) and is_uri(uri):
-            at["model.output_schema"] = uri
-        if (uri := self.input.template) and is_uri(uri):
-            at["input.template"] = uri
+        files = {"model.output_schema": self.model.output_schema, "input.template": self.input.template}
+        at |= {key: uri for key, uri in files.items() if isinstance(uri, str) and is_uri(uri)}
         filled: dict[str, Any] = {key: fill(f"{self.name}: {key}", uri, placeholders) for key, uri in at.items()}
+        filled |= {key: without_end(filled[key]) for key in ("output.uri", "work_uri", "reuse.uri") if key in filled}
         if self.input.query:
             filled["input.query"] = fill_each(f"{self.name}: input.query", self.input.query, placeholders)
         return self.override({**filled, "input.allow_empty": self.may_be_empty})

@@ -192,21 +192,32 @@ def test_an_address_that_airflow_knows_nothing_of(run: Run) -> None:
         run.prepare("gopher://host/x")
 
 
-def test_rows_are_erased_there(s3: Any, model_id: str, tmp_path: Path) -> None:
-    put(s3, "articles/a.jsonl", rows_of(20))
-    spec = {
+def spec_of(uri: str, end: str = "", **sections: Any) -> dict[str, Any]:
+    """`end` is that of each folder's address."""
+    return {
         "name": "rows",
         "model": {"name": "text-embedding-3-small", "parameters": {"dimensions": 8}},
-        "input": {"uri": f"{BASE}/articles/*.jsonl"},
-        "output": {"uri": f"{BASE}/out/{{run_id}}", "include": ["text"]},
-        "work_uri": f"{BASE}/work",
+        "input": {"uri": uri},
+        "output": {"uri": f"{BASE}/out/{{run_id}}{end}", "include": ["text"]},
+        "work_uri": f"{BASE}/work{end}",
+        **sections,
     }
+
+
+def through(run: Run, model_id: str, spec: dict[str, Any]) -> None:
+    """A whole run of a spec."""
+    shards = run.execute(PrepareInputOperator(task_id="prepare", spec=spec, dag=run.dag))
+    resolved = run.xcoms["prepare", "spec"]
+    landed = run.fetch(run.wait(run.submit(model_id, shards)), spec=resolved, output_uri="", final=False)
+    run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=[landed]))
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_rows_are_erased_there(s3: Any, model_id: str, tmp_path: Path, end: str) -> None:
+    put(s3, "articles/a.jsonl", rows_of(20))
+    spec = spec_of(f"{BASE}/articles/*.jsonl", end)
     for name in ("one", "two"):
-        run = Run(tmp_path, name)
-        shards = run.execute(PrepareInputOperator(task_id="prepare", spec=spec, dag=run.dag))
-        resolved = run.xcoms["prepare", "spec"]
-        landed = run.fetch(run.wait(run.submit(model_id, shards)), spec=resolved, output_uri="", final=False)
-        run.execute(ReportOperator(task_id="report", planned_by="prepare", landed=[landed]))
+        through(Run(tmp_path, name), model_id, spec)
     having = [key for key in keys(s3) if b"text number 7" in content(s3, f"{BASE}/{key}")]
     assert {key.split("/")[0] for key in having} == {"articles", "out", "work"}
     erasing = EraseOperator(task_id="erase", spec=spec, ids=["row-7"], remove=True)
@@ -215,6 +226,28 @@ def test_rows_are_erased_there(s3: Any, model_id: str, tmp_path: Path) -> None:
     assert [key for key in keys(s3) if b"text number 7" in content(s3, f"{BASE}/{key}")] == ["articles/a.jsonl"]
     found = results.open(f"{BASE}/out/two/manifest.json")
     assert (len(found), len(list(found))) == (19, 19)
+
+
+@pytest.mark.parametrize("folder", ["", "data/"])
+def test_a_slash_at_the_end_of_an_address_makes_no_other_folder(
+    s3: Any, model_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setenv("BATCH_TEST_ROOT", f"{BASE}/{folder}")
+    put(s3, f"{folder}articles/2026-01-31/a.jsonl", rows_of(3))
+    spec = spec_of(
+        "${BATCH_TEST_ROOT}/articles/{partition}/*.jsonl",
+        output={"uri": "${BATCH_TEST_ROOT}/out/{run_id}/"},
+        work_uri="${BATCH_TEST_ROOT}",
+        reuse={"uri": "${BATCH_TEST_ROOT}/paid-for/"},
+    )
+    first, second = Run(tmp_path, "one"), Run(tmp_path, "two")
+    first.conf = second.conf = {"partition": "2026-01-31"}
+    through(first, model_id, spec)
+    assert first.xcoms["prepare", "plan"]["records"] == 3
+    assert [key for key in keys(s3) if "//" in f"/{key}"] == []
+    second.execute(PrepareInputOperator(task_id="prepare", spec=spec, dag=second.dag))
+    plan = second.xcoms["prepare", "plan"]
+    assert (plan["records"], plan["reused_rows"]) == (0, 3)
 
 
 def test_a_removal_that_s3_refuses_is_an_error(s3: Any) -> None:

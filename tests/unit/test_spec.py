@@ -154,6 +154,29 @@ def test_resolve_fills_in_environment_and_placeholders(monkeypatch: pytest.Monke
     assert made.work_uri == "file:///data/work"
 
 
+@pytest.mark.parametrize("root", ["s3://aws@corpus", "s3://aws@corpus/", "s3://aws@corpus//"])
+def test_a_folder_is_the_same_with_a_slash_at_its_end(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_TEST_ROOT", root)
+    made = BatchSpec.check(
+        spec(
+            input={"uri": "${BATCH_TEST_ROOT}/in/{partition}/*.jsonl"},
+            output={"uri": "${BATCH_TEST_ROOT}/{run_id}/"},
+            reuse={"uri": "${BATCH_TEST_ROOT}"},
+            work_uri="${BATCH_TEST_ROOT}/work//",
+        )
+    ).resolve(partition="2026-01-31", run_id="r")
+    assert made.input.uri == "s3://aws@corpus/in/2026-01-31/*.jsonl"
+    assert (made.output.uri, made.work_uri) == ("s3://aws@corpus/r", "s3://aws@corpus/work")
+    assert made.reuse and made.reuse.uri == "s3://aws@corpus"
+
+
+def test_the_root_of_a_machine_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_TEST_ROOT", "file:///")
+    made = BatchSpec.check(spec(output={"uri": "${BATCH_TEST_ROOT}"}, work_uri="${BATCH_TEST_ROOT}data/work/"))
+    resolved = made.resolve(partition=None, run_id="r")
+    assert (resolved.output.uri, resolved.work_uri) == ("file:///", "file:///data/work")
+
+
 def test_an_unset_environment_variable_is_named_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BATCH_TEST_ROOT", raising=False)
     made = BatchSpec.check(spec(output={"uri": "${BATCH_TEST_ROOT}/out"}))
