@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from backports import zstd
 
 from opensearch_batch.errors import InputError, SpecError
+from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.inputs import format_by_name, read_rows
 from opensearch_batch.sources.rows import BadRow, Row
 from opensearch_batch.spec import BatchSpec
@@ -176,6 +178,52 @@ def test_of_parquet_only_the_columns_of_the_run_are_read_and_rows_are_counted(tm
 def test_a_parquet_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes, says: str) -> None:
     with pytest.raises(InputError, match=says):
         all_of(tmp_path, "in.parquet", content)
+
+
+MOMENT = 1_767_225_600_123_456
+"""2026-01-01 00:00:00.123456 UTC, in microseconds."""
+
+
+def parquet_of(**columns: pyarrow.Array) -> bytes:
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["a"], "text": ["one"], **columns}), out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("unit", "a_microsecond"), [("us", 1), ("ns", 1000)])
+def test_times_of_parquet_go_into_results_as_texts(tmp_path: Path, unit: str, a_microsecond: int) -> None:
+    def column(kind: pyarrow.DataType, microseconds: int) -> pyarrow.Array:
+        return pyarrow.array([microseconds * a_microsecond + a_microsecond - 1], kind)
+
+    columns = {
+        "seen": column(pyarrow.timestamp(unit), MOMENT),
+        "told": column(pyarrow.timestamp(unit, "UTC"), MOMENT),
+        "hour": column(pyarrow.time64(unit), 1_500_000),
+        "took": column(pyarrow.duration(unit), 1_500_000),
+    }
+    (row,) = fields(all_of(tmp_path, "in.parquet", parquet_of(**columns), include=list(columns)))
+    assert [type(row[name]) for name in columns] == [datetime, datetime, time, timedelta]
+    included = IncludedFields(list(columns))
+    assert json.loads(included.line("a", row))[1] == {
+        "seen": "2026-01-01T00:00:00.123456",
+        "told": "2026-01-01T00:00:00.123456+00:00",
+        "hour": "00:00:01.500000",
+        "took": "PT1.5S",
+    }
+    assert set(included.types().values()) == {"text"}
+
+
+def test_times_of_nanoseconds_within_a_list_are_texts_too(tmp_path: Path) -> None:
+    column = pyarrow.array([[MOMENT * 1000 + 789, None]], pyarrow.list_(pyarrow.timestamp("ns")))
+    (row,) = fields(all_of(tmp_path, "in.parquet", parquet_of(seen=column), include=["seen"]))
+    line = IncludedFields(["seen"]).line("a", row)
+    assert json.loads(line) == ["a", {"seen": ["2026-01-01T00:00:00.123456789", None]}]
+
+
+def test_a_time_that_python_cannot_hold_says_so(tmp_path: Path) -> None:
+    column = pyarrow.array([300_000_000_000], pyarrow.timestamp("s"))
+    with pytest.raises(InputError, match=r"in\.parquet cannot be read as Parquet: .* out of range"):
+        all_of(tmp_path, "in.parquet", parquet_of(seen=column), include=["seen"])
 
 
 @pytest.mark.parametrize(

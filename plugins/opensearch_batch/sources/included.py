@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import orjson
 
 from opensearch_batch.errors import InputError
@@ -61,6 +62,10 @@ def twin_line(line: bytes, first: str) -> bytes:
 def _as_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, datetime):  # of pandas or a driver: orjson knows only Python's own
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(msgspec.to_builtins(value))
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
@@ -71,7 +76,7 @@ def _type_of(value: Any) -> FieldType:
         return "integer" if value in WHOLE else "json"
     if isinstance(value, float):
         return "number"
-    return "text" if isinstance(value, str | date | time | Decimal | UUID) else "json"
+    return "text" if isinstance(value, str | date | time | timedelta | Decimal | UUID) else "json"
 
 
 def _common(types: set[FieldType], *, is_inexact: bool) -> FieldType:
