@@ -116,6 +116,15 @@ def test_chunks_of_a_row_of_files_go_with_it(
     assert not provider_has(server, SECRET)
 
 
+def test_results_in_a_folder_with_brackets_in_its_name_go_too(
+    run: Run, model_id: str, server: Server, tmp_path: Path
+) -> None:
+    spec = through(run, model_id, with_person(), output={"uri": f"file://{tmp_path}/[prod]/results [v2] {{run_id}}"})
+    assert kinds(erase(tmp_path, spec)) == {"provider file", "work file", "results"}
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    assert left == ["in.jsonl"]
+
+
 def test_a_file_that_only_had_this_row_is_gone(run: Run, model_id: str, tmp_path: Path) -> None:
     spec = through(run, model_id, [{"id": "person", "text": SECRET}])
     erase(tmp_path, spec)

@@ -250,6 +250,15 @@ def test_a_slash_at_the_end_of_an_address_makes_no_other_folder(
     assert (plan["records"], plan["reused_rows"]) == (0, 3)
 
 
+def test_brackets_of_a_folder_that_is_there_are_signs_of_its_name(s3: Any, run: Run) -> None:
+    put(s3, "[prod] articles/2026-01-31.jsonl", rows_of(3))
+    put(s3, "p articles/2026-01-31.jsonl", rows_of(1))
+    run.conf = {"partition": "2026-01-31"}
+    for name in ("{partition}.jsonl", "*.jsonl"):
+        run.prepare(f"{BASE}/[prod] articles/{name}", work_uri=f"{BASE}/work")
+        assert run.xcoms["prepare", "plan"]["records"] == 3
+
+
 def test_a_removal_that_s3_refuses_is_an_error(s3: Any) -> None:
     put(s3, "kept/a.jsonl", rows_of(1))
     put(s3, "kept/b.jsonl", rows_of(1))

@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 from backports import zstd
 
-from opensearch_batch.errors import InputError, SpecError
+from opensearch_batch.errors import InputError, NoSuchObject, SpecError
 from opensearch_batch.sources.included import IncludedFields
 from opensearch_batch.sources.inputs import format_by_name, read_rows
 from opensearch_batch.sources.rows import BadRow, Row
@@ -51,10 +51,14 @@ def all_of(
     folder: Path, name: str, content: bytes, include: list[str] | None = None, **read: Any
 ) -> list[Row | BadRow]:
     (folder / name).write_bytes(content)
+    return rows_at(f"file://{folder}/{name}", include, **read)
+
+
+def rows_at(at: str, include: list[str] | None = None, **read: Any) -> list[Row | BadRow]:
     spec = {
         "name": "n",
         "model": {"name": "m"},
-        "input": {"uri": f"file://{folder}/{name}", **read},
+        "input": {"uri": at, **read},
         "output": {"uri": "file:///out", "include": include or []},
     }
     return list(read_rows(BatchSpec.check(spec)))
@@ -96,6 +100,30 @@ def test_the_spec_names_format_and_delimiter_where_the_name_does_not(tmp_path: P
 )
 def test_the_name_tells_the_format(name: str, kind: str) -> None:
     assert format_by_name(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "uri"),
+    [
+        ("report[1].jsonl", "report[1].jsonl"),
+        ("[prod] articles/2026.jsonl", "[prod] articles/2026.jsonl"),
+        ("[prod] articles/2026.jsonl", "[prod] articles/*.jsonl"),
+        ("[prod]/[a]/part-7.jsonl", "[prod]/[a]/part-[0-9].jsonl"),
+        ("articles/2026.jsonl", "[abc]rticles/2026.jsonl"),
+    ],
+)
+def test_brackets_in_a_name_that_is_there_are_no_glob(tmp_path: Path, name: str, uri: str) -> None:
+    """Each of the other names is what its glob would match."""
+    for other in ("report1.jsonl", "p articles/2026.jsonl", "p/a/part-7.jsonl", name):
+        (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / other).write_bytes(as_jsonl(ROWS if other == name else ROWS[:1]))
+    assert len(rows_at(f"file://{tmp_path}/{uri}")) == len(ROWS)
+
+
+def test_a_file_that_has_to_be_there_is_named_in_a_folder_with_brackets_too(tmp_path: Path) -> None:
+    (tmp_path / "[prod]").mkdir()
+    with pytest.raises(NoSuchObject, match=r"/\[prod\]/2026\.jsonl: no such object"):
+        rows_at(f"file://{tmp_path}/[prod]/2026.jsonl")
 
 
 @pytest.mark.parametrize("kind", ["gz", "zst"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -137,7 +138,8 @@ def look(
 
 def manifests_of(order: Order) -> dict[str, dict[str, Manifest]]:
     """Return the manifests of all runs by folder and name."""
-    patterns = [order.every_run.output.uri, *order.output_uris]
+    own = ANY.join(map(glob.escape, order.every_run.output.uri.split(ANY)))
+    patterns = [own, *order.output_uris]
     uris = sorted({folder for pattern in patterns for folder in folders_of(pattern)})
     return {uri: manifests_in(uri) for uri in uris if not uri.endswith(f"/{FOLDER}")}
 

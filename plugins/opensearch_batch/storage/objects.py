@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,13 +22,31 @@ READ_BYTES = 1 << 18
 
 
 def matches(uri: str) -> list[str]:
-    """Return the sorted URIs of the objects matched by the glob signs * ? [ ]; a plain URI is returned unchecked."""
-    if not any(sign in uri for sign in "*?["):
+    """Return the sorted URIs of the objects matched by the glob signs * ? [ ]; a plain URI is returned unchecked.
+    Brackets in the name of a folder or an object that is there are signs of the name.
+    """
+    if not _has_signs(uri):
         return [uri]
     with told(f"list {uri}"):
         path = path_of(uri)
-        found = sorted(path.fs.glob(path.path))
+        if (pattern := _pattern(path.fs, path.path)) is None:
+            return [uri]
+        found = sorted(path.fs.glob(pattern))
     return [uri[: len(uri) - len(uri.split("://", 1)[1])] + with_connection(str(name), uri) for name in found]
+
+
+def _pattern(storage: Any, path: str) -> str | None:
+    """Return a path as a glob; None where brackets of names are all the signs that it has."""
+    parts, pattern, is_glob = path.split("/"), list[str](), False
+    for end, part in enumerate(parts, start=1):
+        is_name = "[" in part and storage.exists("/".join(parts[:end]))
+        pattern.append(glob.escape(part) if is_name else part)
+        is_glob |= not is_name and _has_signs(part)
+    return "/".join(pattern) if is_glob else None
+
+
+def _has_signs(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
 
 
 @contextmanager
