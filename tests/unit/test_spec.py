@@ -167,7 +167,8 @@ def test_a_folder_is_the_same_with_a_slash_at_its_end(root: str, monkeypatch: py
     ).resolve(partition="2026-01-31", run_id="r")
     assert made.input.uri == "s3://aws@corpus/in/2026-01-31/*.jsonl"
     assert (made.output.uri, made.work_uri) == ("s3://aws@corpus/r", "s3://aws@corpus/work")
-    assert made.reuse and made.reuse.uri == "s3://aws@corpus"
+    assert made.reuse
+    assert made.reuse.uri == "s3://aws@corpus"
 
 
 def test_the_root_of_a_machine_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
