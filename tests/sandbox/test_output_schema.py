@@ -356,3 +356,56 @@ def test_the_plan_counts_what_is_sent_beside_the_text(run: Run) -> None:
     plain = run.xcoms["prepare", "plan"]["estimated_tokens"]
     run.prepare(rows_of(10), **ASKED, system_prompt="Label the text. " * 100)
     assert run.xcoms["prepare", "plan"]["estimated_tokens"] > plain + 10 * 400
+
+
+INSTRUCTIONS = "Label the text. " * 100
+ON_BEDROCK = {
+    "provider": "bedrock",
+    "job": {"files_uri": "s3://corpus/jobs", "role_arn": "arn:aws:iam::123456789012:role/batches"},
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"endpoint": CHAT}, {"max_tokens": 20, "messages": [{"role": "system", "content": INSTRUCTIONS}]}),
+        ({"endpoint": CHAT}, {"max_tokens": 20, "response_format": {"type": "json_schema", "title": INSTRUCTIONS}}),
+        ({"endpoint": "/v1/responses"}, {"max_output_tokens": 20, "instructions": INSTRUCTIONS}),
+        ({"endpoint": "/v1/responses"}, {"max_output_tokens": 20, "instructions": INSTRUCTIONS.replace(" ", "")}),
+        (ON_BEDROCK | {"name": "anthropic.claude-3-haiku-20240307-v1:0"}, {"system": INSTRUCTIONS}),
+        (
+            ON_BEDROCK | {"name": "anthropic.claude-3-haiku-20240307-v1:0"},
+            {"tools": [{"name": "label", "description": INSTRUCTIONS, "input_schema": SCHEMA}]},
+        ),
+        (
+            ON_BEDROCK | {"name": "amazon.nova-lite-v1:0"},
+            {"system": [{"text": INSTRUCTIONS}], "inferenceConfig": {"maxTokens": 20}},
+        ),
+    ],
+)
+def test_the_plan_counts_what_the_parameters_say_with_every_row(
+    run: Run, model: dict[str, Any], said: dict[str, Any]
+) -> None:
+    uri = run.write(rows_of(100))
+    spec = {
+        "name": "by_hand",
+        "model": {"name": MODEL, **model, "parameters": said},
+        "input": {"uri": uri},
+        "output": {"uri": f"file://{run.out}"},
+    }
+    run.prepare(uri, spec=spec, model=None, model_parameters=None, dry_run=True)
+    assert 100 * 300 < run.xcoms["prepare", "plan"]["estimated_tokens"] < 100 * 600
+
+
+def test_a_limit_of_money_holds_what_goes_with_every_row(run: Run) -> None:
+    """3000 tokens with each of 500 rows, at $0.075 a million."""
+    said = {"max_tokens": 20, "messages": [{"role": "system", "content": "x" * 12_000}]}
+    with pytest.raises(AirflowFailException, match=r"max_cost_usd is 0.05, the plan is above it: .* about \$0\.11"):
+        run.prepare(rows_of(500), model=MODEL, endpoint=CHAT, model_parameters=said, max_cost_usd=0.05)
+
+
+def test_settings_of_vectors_are_no_text(run: Run) -> None:
+    run.prepare(rows_of(10), model_parameters={})
+    plain = run.xcoms["prepare", "plan"]["estimated_tokens"]
+    run.prepare(rows_of(10), model_parameters={"dimensions": 8, "encoding_format": "base64"})
+    assert run.xcoms["prepare", "plan"]["estimated_tokens"] == plain

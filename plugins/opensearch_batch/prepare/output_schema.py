@@ -52,8 +52,14 @@ def parameters_of(spec: BatchSpec, schema: OutputSchema | None) -> dict[str, Any
 
 
 def bytes_on_top(spec: BatchSpec, parameters: Mapping[str, Any]) -> int:
-    """Return the bytes that system prompt and schema have in `parameters_of`: the vendor bills both with every row."""
-    return len(orjson.dumps(parameters)) - len(orjson.dumps(spec.model.parameters))
+    """Return the bytes that `parameters_of` says with every row: system prompt and schema, messages, instructions,
+    tools. The vendor bills them as input. All texts, lists and objects count, a word of a setting too; 0 for vectors,
+    whose parameters are settings alone.
+    """
+    model = spec.model
+    if providers.get(model.provider).asked(model.name, model.endpoint, parameters).vectors:
+        return 0
+    return sum(len(orjson.dumps(said)) for said in parameters.values() if isinstance(said, str | list | dict))
 
 
 def keep(schema: OutputSchema, folder: str) -> str:

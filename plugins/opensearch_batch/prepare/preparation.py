@@ -236,7 +236,7 @@ def _small_enough(requests: Iterable[Request], limits: ShardLimits, bad: BadRows
 
 
 def _single(records: Iterable[Record], spec: BatchSpec, parameters: Mapping[str, Any]) -> Iterator[Request]:
-    """A system prompt and a schema count as text: the vendor bills both with every row. So do the images' tokens."""
+    """What the parameters say counts as text: the vendor bills it with every row. So do the images' tokens."""
     provider, model, images = providers.get(spec.model.provider), spec.model, spec.input.images
     more = bytes_on_top(spec, parameters)
     for record in records:

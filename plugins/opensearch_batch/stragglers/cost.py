@@ -16,8 +16,9 @@ from opensearch_batch.stragglers.open_rows import OpenRow
 
 @dataclass(frozen=True)
 class Meter:
-    """Counts the tokens of a row as the plan does. `bytes_on_top` are those of system prompt and schema; answers of
-    vectors, and of a provider that bills no tokens, have `output_tokens_at_most` 0, and their output is not counted.
+    """Counts the tokens of a row as the plan does. `bytes_on_top` go with every text, as system prompt and schema;
+    answers of vectors, and of a provider that bills no tokens, have `output_tokens_at_most` 0, and their output is not
+    counted.
     """
 
     bytes_on_top: int
