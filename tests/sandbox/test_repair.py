@@ -274,6 +274,20 @@ def test_shards_of_a_repair_keep_the_limits(server: Server, model_id: str, run: 
     )
 
 
+def test_shards_of_a_repair_keep_the_limit_of_tokens_with_a_system_prompt(server: Server, run: Run) -> None:
+    """1000 tokens go with each row, and a shard may have 2100."""
+    chat, model = "/v1/chat/completions", "gpt-4o-mini"
+    asked: dict[str, Any] = {"model": model, "endpoint": chat, "model_parameters": {"max_tokens": 20}}
+    asked |= {"system_prompt": "Label the text. " * 250, "max_tokens": 2100}
+    rounds = Rounds(run, server.model(chat, model), rows=rows_of(4), **asked)
+    rounds.bundles = [[bundle[0] for bundle in rounds.bundles]]
+    server.fault("expire", fraction=0, times=2)
+    rounds.shards()
+    repair = PrepareRepairOperator(task_id="repair", landed=rounds.landed[0], spec=run.xcoms["prepare", "spec"])
+    (bundle,) = run.execute(repair)
+    assert [shard["records"] for shard in bundle] == [2, 2]
+
+
 def test_a_cleared_run_sends_nothing_again(server: Server, model_id: str, run: Run) -> None:
     """From the first task to the last, with and without the tasks' own notes. The first job has no answer, so that
     without a repair round it would make way for another attempt.

@@ -51,12 +51,17 @@ class HandedOn:
 
 
 def prepare_repair(
-    fetched: Iterable[Sequence[Landed]], provider: Provider, folder: str, limits: ShardLimits
+    fetched: Iterable[Sequence[Landed]],
+    provider: Provider,
+    folder: str,
+    limits: ShardLimits,
+    bytes_on_top: int = 0,
 ) -> tuple[list[Taken], list[list[Shard]]]:
     """Write the rows handed on into shards in `folder`, emptied first; a bundle for every fetch with rows.
 
     The rows' requests come from the shards of the round before. Raise InputError for a shard without the rows; then no
-    new shard is left behind. Memory holds the ids handed on by a single shard.
+    new shard is left behind. Memory holds the ids handed on by a single shard. `bytes_on_top` as in the preparation:
+    what goes with every text.
     """
     remove(folder, recursive=True)
     taken: list[Taken] = []
@@ -68,7 +73,7 @@ def prepare_repair(
             for group in _groups(parts):
                 if _too_few(group, limits.least):
                     continue
-                made = _shards_of(group, provider, folder, limits, count)
+                made = _shards_of(group, provider, folder, limits, count, bytes_on_top)
                 taken.append(Taken([part.file.uri for part in group], made))
                 bundle += made
                 count += len(made)
@@ -88,13 +93,13 @@ def _too_few(group: Sequence[HandedOn], least: int) -> bool:
 
 
 def _shards_of(
-    group: Sequence[HandedOn], provider: Provider, folder: str, limits: ShardLimits, first: int
+    group: Sequence[HandedOn], provider: Provider, folder: str, limits: ShardLimits, first: int, bytes_on_top: int
 ) -> list[Shard]:
     """Write the group's rows into shards of the next round, numbered from `first`."""
     before = [part.shard for part in group]
     open_ids = opener(folder, ".ids.jsonl", first=first) if any(shard.ids_uri for shard in before) else None
     open_fields = opener(folder, ".fields.jsonl", first=first) if any(shard.fields_uri for shard in before) else None
-    with row_fields(before) as fields, closing(_rows_again(group, provider, fields)) as rows:
+    with row_fields(before) as fields, closing(_rows_again(group, provider, fields, bytes_on_top)) as rows:
         made = list(write_shards(rows, opener(folder, ".jsonl", first=first), limits, open_ids, open_fields))
     return [
         replace(
@@ -147,7 +152,9 @@ def _groups(parts: Sequence[Landed]) -> list[list[HandedOn]]:
     return [*([first] if first else []), *([part] for part in handed_on if part.attempt != 1)]
 
 
-def _rows_again(group: Sequence[HandedOn], provider: Provider, fields: RowFields) -> Generator[Request, None, None]:
+def _rows_again(
+    group: Sequence[HandedOn], provider: Provider, fields: RowFields, bytes_on_top: int
+) -> Generator[Request, None, None]:
     """Twins of a row go with the row."""
     for part in group:
         shard = part.shard
@@ -156,7 +163,7 @@ def _rows_again(group: Sequence[HandedOn], provider: Provider, fields: RowFields
             for number, raw in enumerate(lines, start=1):
                 origin = Place(shard.uri, number)
                 if ids_lines is None:
-                    yield from _with_images(_same(raw, provider, wanted, origin, fields), shard)
+                    yield from _with_images(_same(raw, provider, wanted, origin, fields, bytes_on_top), shard)
                 else:
                     yield from _narrowed(raw, orjson.loads(next(ids_lines)), provider, wanted, origin, fields)
         if wanted:
@@ -171,14 +178,14 @@ def _beside(uri: str | None) -> AbstractContextManager[Iterator[bytes] | None]:
 
 
 def _same(
-    raw: bytes, provider: Provider, wanted: dict[str, bool], origin: Place, fields: RowFields
+    raw: bytes, provider: Provider, wanted: dict[str, bool], origin: Place, fields: RowFields, bytes_on_top: int
 ) -> Iterator[Request]:
     """Yield the unchanged request of a wanted row, once."""
     line = orjson.loads(raw)
     row_id = provider.request_id(line)
     if wanted.pop(row_id, None) is not None:
-        texts = provider.texts(line)
-        yield Request(raw, _bytes(texts), origin, fields=fields.line(row_id), twins=(fields.twins(row_id),))
+        text_bytes = _bytes(provider.texts(line)) + bytes_on_top
+        yield Request(raw, text_bytes, origin, fields=fields.line(row_id), twins=(fields.twins(row_id),))
 
 
 def _with_images(requests: Iterator[Request], shard: Shard) -> Iterator[Request]:

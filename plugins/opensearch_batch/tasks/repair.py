@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from opensearch_batch.flow.landed import Landed
+    from opensearch_batch.flow.shards import Shard
     from opensearch_batch.spec import BatchSpec
 
 
@@ -82,6 +83,7 @@ class PrepareRepairOperator(BatchOperator):
             settings.provider,
             f"{sources[0].shard.run_folder}/{instance(context['ti'])}",
             shard_limits(limits, settings.provider),
+            _bytes_on_top(settings.spec, sources[0].shard),
         )
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
         if settings.spec and settings.spec.wait.finish_by is not None:
@@ -113,6 +115,14 @@ def _not_asked_online(fetched: Sequence[Sequence[Landed]]) -> list[Sequence[Land
     from opensearch_batch.storage import exists
 
     return [[part for part in parts if not part.repair or not exists(asked_mark(part.repair.uri))] for parts in fetched]
+
+
+def _bytes_on_top(spec: BatchSpec | None, shard: Shard) -> int:
+    """As the preparation of the shard has counted them; 0 where no spec tells the parameters."""
+    from opensearch_batch.land.output_check import schema_of
+    from opensearch_batch.prepare.output_schema import bytes_on_top, parameters_of
+
+    return bytes_on_top(spec, parameters_of(spec, schema_of(shard))) if spec else 0
 
 
 def _mark(sources: Iterable[str]) -> None:
