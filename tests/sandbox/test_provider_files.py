@@ -53,6 +53,55 @@ def test_a_run_without_room_is_refused_before_the_first_upload(server: Server, r
     assert found["stored_bytes"] > 500
 
 
+def prepared(run: Run, **limits: Any) -> Any:
+    return run.prepare(rows_of(50), spec=spec_of(run, **limits), model=None, model_parameters=None, work_uri=None)
+
+
+def spec_of(run: Run, **limits: Any) -> dict[str, Any]:
+    return {
+        "name": "cleared",
+        "model": {"name": "text-embedding-3-small"},
+        "input": {"uri": "file:///in.jsonl"},
+        "output": {"uri": f"file://{run.out}"},
+        "work_uri": f"file://{run.folder}/work",
+        "limits": limits,
+    }
+
+
+def test_what_a_run_has_uploaded_does_not_count_again_after_a_clear(server: Server, model_id: str, run: Run) -> None:
+    server.pace("polls:1000")
+    shards = prepared(run)
+    size = run.xcoms["prepare", "plan"]["bytes"]
+    run.submit(model_id, shards, spec=spec_of(run))
+    assert prepared(run, max_provider_bytes=size * 3 // 2) == shards
+    found = run.xcoms["prepare", "preflight"]
+    assert (found["stored_bytes"], found["upload_bytes"]) == (size, 0)
+    run.conf = {"force_resubmit": True}
+    with pytest.raises(AirflowFailException, match=f"this run uploads {size} bytes"):
+        prepared(run, max_provider_bytes=size * 3 // 2)
+
+
+def test_a_cleared_run_without_room_for_the_rest_lands_what_it_has_sent(
+    server: Server, model_id: str, run: Run
+) -> None:
+    server.pace("polls:3")
+    (sent,), (left,) = prepared(run, max_requests=25)
+    jobs = run.submit(model_id, [sent], spec=spec_of(run, max_requests=25))
+    with pytest.raises(AirflowFailException) as refused:
+        prepared(run, max_requests=25, max_provider_bytes=sent["bytes"] + left["bytes"] - 1)
+    said = str(refused.value)
+    assert f"uploads {left['bytes']} bytes, and the provider has room for {left['bytes'] - 1}" in said
+    assert f", {sent['bytes']} by files of this run, which find its jobs again: leave those." in said
+    assert run.fetch(run.wait(jobs), final=False)["landed"][0]["answered"] == 25
+
+
+def test_of_a_run_that_has_landed_no_shard_is_left_behind(model_id: str, run: Run) -> None:
+    run.through(model_id, rows_of(5))
+    with pytest.raises(AirflowFailException, match="the provider has room for 0"):
+        run.prepare(rows_of(5), overrides={"limits.max_provider_bytes": 100})
+    assert list(run.folder.glob("work/**/*.jsonl")) == []
+
+
 def test_a_provider_that_cannot_be_asked_is_asked_again_by_the_next_try(server: Server, run: Run) -> None:
     server.fault("down", face="openai", times=10)
     with pytest.raises(Unavailable, match="list files"):

@@ -53,3 +53,11 @@ def test_it_is_told_in_one_line() -> None:
 def test_files_that_alone_are_too_many_are_refused_without_asking() -> None:
     with pytest.raises(Terminal, match="has room for 4000: 0 of 4000 bytes are taken"):
         check(PLAN, stored_bytes=None, storage_bytes=4_000, window_hours=24)
+
+
+def test_files_of_the_run_that_lie_there_are_not_uploaded_again() -> None:
+    found = check(PLAN, upload_bytes=1_000, stored_bytes=19_000, storage_bytes=20_000, window_hours=24)
+    assert found.upload_bytes == 1_000
+    said = "uploads 1001 bytes, .* 19000 of 20000 bytes are taken, 3999 by files of this run, .*: leave those. Nothing"
+    with pytest.raises(Terminal, match=said):
+        check(PLAN, upload_bytes=1_001, stored_bytes=19_000, storage_bytes=20_000, window_hours=24)

@@ -13,7 +13,7 @@ from opensearch_batch.flow.shards import Shard
 from opensearch_batch.submit.admission import MustWait
 from opensearch_batch.submit.claims import FRESH_SECONDS, Claim, Claimant
 from opensearch_batch.submit.names import file_name, hash_key
-from opensearch_batch.submit.same_input import goes_first, payments, refuse_paid, refuse_same, unpaid
+from opensearch_batch.submit.same_input import goes_first, payments, refuse_paid, refuse_same, to_upload, unpaid
 from opensearch_batch.submit.shares import shared_job
 from tests.unit.fakes import World
 
@@ -137,6 +137,17 @@ def test_a_runs_own_claim_is_asked_about_only_where_another_run_has_paid(shard: 
     theirs, own = sent_by("a", shard, world), sent_by("m", shard, world)
     refuse_paid([shard], PAID_FOR, own.run, world, providers.DEFAULT)
     assert world.walks == [theirs.input_file_id, own.input_file_id]
+
+
+def test_a_run_uploads_what_it_has_neither_uploaded_nor_taken(shard: Shard) -> None:
+    world = World()
+    sent_by("a", shard, world)
+    assert to_upload([shard], PAID_FOR, "dag/a", world) == []
+    assert to_upload([shard], PAID_FOR, "dag/m", world) == [shard]
+    assert shared_job(shard, claim("m", NOW, NOW), PAID_FOR, world, providers.DEFAULT, claimed=False)
+    assert to_upload([shard], PAID_FOR, "dag/m", world) == []
+    world.about.clear()
+    assert to_upload([shard], PAID_FOR, "dag/a", world) == [shard], "its file is gone"
 
 
 def claim(key: str, first_at: float, noted_at: float) -> Claim:

@@ -46,15 +46,19 @@ class Preflight(Value, frozen=True):
 def check(
     plan: Plan,
     *,
+    upload_bytes: int | None = None,
     stored_bytes: int | None,
     storage_bytes: int | None,
     window_hours: float,
     max_jobs_in_flight: int | None = None,
     max_enqueued_tokens: int | None = None,
 ) -> Preflight:
-    """Raise Terminal where the input files alone are larger than the provider's free storage. Answers are not counted,
+    """`upload_bytes` are the plan's without the files that the run has uploaded before.
+
+    Raise Terminal where the input files alone are larger than the provider's free storage. Answers are not counted,
     because the size of the answers is not known before.
     """
+    to_upload = plan.bytes if upload_bytes is None else upload_bytes
     fills = [
         math.ceil(wanted / at_once)
         for wanted, at_once in ((plan.shards, max_jobs_in_flight), (plan.estimated_tokens, max_enqueued_tokens))
@@ -64,7 +68,7 @@ def check(
     found = Preflight(
         records=plan.records,
         shards=plan.shards,
-        upload_bytes=plan.bytes,
+        upload_bytes=to_upload,
         estimated_tokens=plan.estimated_tokens,
         stored_bytes=stored_bytes,
         storage_bytes=storage_bytes,
@@ -73,11 +77,16 @@ def check(
         hours_at_most=None if most is None else most * window_hours,
     )
     taken = stored_bytes or 0
-    if storage_bytes is not None and taken + plan.bytes > storage_bytes:
+    if storage_bytes is not None and taken + to_upload > storage_bytes:
         raise Terminal(
-            f"this run uploads {plan.bytes} bytes, and the provider has room for "
-            f"{max(0, storage_bytes - taken)}: {taken} of {storage_bytes} bytes are taken. Nothing was "
-            "sent. Delete files there (python -m opensearch_batch.clean_provider deletes what has landed), or, if your "
-            "account may hold more, say limits.max_provider_bytes."
+            f"this run uploads {to_upload} bytes, and the provider has room for {max(0, storage_bytes - taken)}: "
+            f"{taken} of {storage_bytes} bytes are taken{_of_this_run(plan, to_upload)}. Nothing was sent. Delete files "
+            "there (python -m opensearch_batch.clean_provider deletes what has landed), or, if your account may hold "
+            "more, say limits.max_provider_bytes."
         )
     return found
+
+
+def _of_this_run(plan: Plan, to_upload: int) -> str:
+    before = plan.bytes - to_upload
+    return f", {before} by files of this run, which find its jobs again: leave those" if before else ""

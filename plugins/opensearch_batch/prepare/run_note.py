@@ -60,6 +60,14 @@ def note_landed(folder: str) -> None:
         write_note(folder, replace(read_note(folder), landed=True))
 
 
+def is_under_way(folder: str) -> bool:
+    """Whether a preparation there is complete, and has not landed. Raise InputError as `read_note` does."""
+    if not exists(f"{folder}/{FILE}"):
+        return False
+    note = read_note(folder)
+    return note.prepared and not note.landed
+
+
 def read_note(folder: str) -> RunNote:
     """Raise InputError for another object."""
     with open_binary(f"{folder}/{FILE}") as source:

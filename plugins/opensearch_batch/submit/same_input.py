@@ -68,6 +68,23 @@ def unpaid(
     return [shard for shard in shards if not _paid(shard, paid_for, store, provider, counts)]
 
 
+def to_upload(shards: Iterable[Shard], paid_for: str, run: str, store: ProviderStore) -> list[Shard]:
+    """Return the shards without an input file at the provider that `run` has claimed or taken: a submission finds the
+    other ones again.
+    """
+
+    def lies_there(claim: Claim | None) -> bool:
+        return claim is not None and claim.run == run and store.file_bytes(claim.input_file_id) is not None
+
+    return [shard for shard in shards if not any(map(lies_there, map(claim_at, _notes(shard, paid_for))))]
+
+
+def _notes(shard: Shard, paid_for: str) -> list[str]:
+    """Return the URIs of the claims of the shard's rows, and of the shares."""
+    folder = content_uri(shard, paid_for)
+    return [f"{folder}/{name}" for name in sorted(names_in(folder)) if name.endswith(".json")]
+
+
 def _paid(
     shard: Shard, paid_for: str, store: ProviderStore, provider: Provider, counts: Callable[[Claim], bool]
 ) -> Payment | None:
@@ -119,8 +136,7 @@ def payments(
 
     Only the claims that `counts` lets count are asked about: a question may walk the whole list of the account's jobs.
     """
-    folder = content_uri(shard, paid_for)
-    uris = [f"{folder}/{name}" for name in sorted(names_in(folder)) if name.endswith(".json") and TAKEN_BY not in name]
+    uris = [uri for uri in _notes(shard, paid_for) if TAKEN_BY not in uri.rsplit("/", 1)[-1]]
     read = [(uri, claim_at(uri)) for uri in uris]  # all before the first, slower, question
     claims = [(uri, claim) for uri, claim in read if claim and counts(claim)]
     for uri, claim in claims:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context, TriggerRule
@@ -14,7 +15,7 @@ from msgspec import UNSET, structs
 
 from opensearch_batch import providers
 from opensearch_batch.dotted import with_dotted
-from opensearch_batch.prepare.run_note import FILE, preparation_folder
+from opensearch_batch.prepare.run_note import FILE, is_under_way, preparation_folder
 from opensearch_batch.spec import BatchSpec
 from opensearch_batch.tasks.approve import ApprovePlanOperator
 from opensearch_batch.tasks.base import BatchOperator, cluster, open_provider_store, refuse_local_work
@@ -31,6 +32,7 @@ from opensearch_batch.tasks.before_paying import (
 from opensearch_batch.tasks.beside import SwapAliasOperator
 from opensearch_batch.tasks.check_parity import CheckParityOperator
 from opensearch_batch.tasks.closing import flow_name, flow_of, instance, run_key, run_name
+from opensearch_batch.tasks.forced import force_word
 from opensearch_batch.tasks.page_links import PlanLink
 from opensearch_batch.tasks.partition import placeholders, refuse_unknown_conf
 from opensearch_batch.tasks.settings import TaskSettings, settings_of_spec
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from opensearch_batch.flow.shards import Shard
     from opensearch_batch.prepare.plan import Plan
     from opensearch_batch.prepare.preflight import Preflight
+    from opensearch_batch.providers.store import ProviderStore
 
 FOR_REUSED = WriteBackOperator | CheckParityOperator | SwapAliasOperator | ApprovePlanOperator
 """What follows also where nothing is sent, and all vectors are those of earlier runs: an approval asks nothing then,
@@ -148,6 +151,7 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         key = run_key(self.dag_id, context["dag_run"].run_id, flow)
         folder = preparation_folder(spec.work_uri, key, instance(ti))
         self._check(spec, key, by_hand=settings.spec is None)
+        before = is_under_way(folder)
         plan, bundles = prepare(spec, key, folder, run_name(context), flow_name(context, flow))
         plan = structs.replace(plan, flow=flow or UNSET)
         ti.xcom_push(key="spec", value=spec.to_dict())
@@ -156,10 +160,12 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
             try:
                 if plan.records:
                     self._refuse_paid(context, spec, bundles, settings)
-                    ti.xcom_push(key="preflight", value=self._preflight(spec, plan, settings).to_dict())
+                    found = self._preflight(context, spec, plan, bundles, settings)
+                    ti.xcom_push(key="preflight", value=found.to_dict())
                 self._refuse_without_room(spec, plan)
             except BaseException:
-                remove(folder, recursive=True)
+                if not before:  # its jobs need the shards
+                    remove(folder, recursive=True)
                 raise
         if plan.dry_run or not plan.records:
             self.log.info("dry run: nothing is sent" if plan.dry_run else "no rows: nothing to send")
@@ -212,20 +218,28 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         if not refuses(context, spec):
             return
         shards = [shard for shards in bundles for shard in shards]
-        wanted = settings_of_spec(spec) if settings.spec else replace(settings, spec=spec)
+        wanted = _as_submitted(spec, settings)
         refuse_paid(shards, paid_for(wanted), run_name(context), open_provider_store(wanted), wanted.provider)
 
-    def _preflight(self, spec: BatchSpec, plan: Plan, settings: TaskSettings) -> Preflight:
+    def _preflight(
+        self, context: Context, spec: BatchSpec, plan: Plan, bundles: list[list[Shard]], settings: TaskSettings
+    ) -> Preflight:
         from opensearch_batch.prepare.preflight import check
+        from opensearch_batch.submit.same_input import to_upload
+        from opensearch_batch.tasks.claiming import paid_for
 
         vendor, limits = providers.get(spec.model.provider), spec.limits
         storage_bytes = limits.max_provider_bytes or vendor.STORAGE_BYTES
-        try:
-            stored_bytes = None if storage_bytes is None else open_provider_store(settings).stored_bytes()
-        except AirflowNotFoundException:  # by hand, only the submit may know another one's id
-            stored_bytes = None
+        stored_bytes, upload_bytes = None, plan.bytes
+        if storage_bytes is not None and (store := _known_store(settings)):
+            stored_bytes = store.stored_bytes()
+            if stored_bytes + plan.bytes > storage_bytes and not force_word(context):
+                paid = paid_for(_as_submitted(spec, settings))
+                left = to_upload(chain.from_iterable(bundles), paid, run_name(context), store)
+                upload_bytes = sum(shard.bytes for shard in left)
         found = check(
             plan,
+            upload_bytes=upload_bytes,
             stored_bytes=stored_bytes,
             storage_bytes=storage_bytes,
             window_hours=vendor.window_hours(spec.model.job),
@@ -267,3 +281,16 @@ class PrepareInputOperator(BatchOperator, SkipMixin):
         return BatchSpec.check(
             with_dotted({"name": re.sub(r"\W+", "_", self.dag_id).strip("_"), **sections}, given), self.task_id
         )
+
+
+def _as_submitted(spec: BatchSpec, settings: TaskSettings) -> TaskSettings:
+    """Return the settings of the submit: of the spec with everything filled in."""
+    return settings_of_spec(spec) if settings.spec else replace(settings, spec=spec)
+
+
+def _known_store(settings: TaskSettings) -> ProviderStore | None:
+    """Return None where by hand only the submit may know another connection's id."""
+    try:
+        return open_provider_store(settings)
+    except AirflowNotFoundException:
+        return None
