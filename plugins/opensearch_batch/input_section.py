@@ -10,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from opensearch_batch.chunk_section import ChunkSection
 from opensearch_batch.errors import SpecError
 from opensearch_batch.image_section import ImageSection
-from opensearch_batch.placeholders import is_uri, refuse_braces, refuse_jinja_alone
-from opensearch_batch.row_template import refuse_no_template
+from opensearch_batch.placeholders import is_uri, refuse_braces, refuse_braces_alone, refuse_jinja_alone
+from opensearch_batch.row_template import fields_asked
 from opensearch_batch.section import Section
 
 InputFormat = Literal["jsonl", "csv", "parquet"]
@@ -125,7 +125,7 @@ class InputSection(Section):
     @classmethod
     def _is_template(cls, template: str | None) -> str | None:
         if template is not None and not is_uri(template):
-            refuse_no_template("input.template", template)
+            refuse_braces_alone("input.template", template, fields_asked("input.template", template))
         return template
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from string import Formatter
 from typing import Any
 
@@ -30,6 +31,14 @@ def refuse_jinja_alone(where: str, template: str | None, instead: str) -> None:
     found = JINJA.search(template or "")
     if found and all(name is None for _, name, _, _ in Formatter().parse(template or "")):
         raise SpecError(f"{where}: {found[0]} is no field: write {{{found[1]}}}, {instead}")
+
+
+def refuse_braces_alone(where: str, template: str, fields: Collection[str]) -> None:
+    """Raise SpecError, begun with `where`, for a Jinja template without `fields` but with a word in a brace: a prompt's
+    field, which would be sent as the word.
+    """
+    if not fields and (found := PLACEHOLDER.search(template)):
+        raise SpecError(f"{where}: {found[0]} is no field: write {{{{ {found[1]} }}}}, or say input.prompt")
 
 
 def refuse_braces(where: str, template: str | None) -> None:

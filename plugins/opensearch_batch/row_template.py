@@ -102,6 +102,8 @@ def _join() -> Callable[..., str]:
 
 
 @cache
-def refuse_no_template(where: str, source: str) -> None:
-    """Raise SpecError as `compiled` does. Each copy of a spec is checked again, and a good template once."""
-    compiled(where, source)
+def fields_asked(where: str, source: str) -> list[str]:
+    """Return the names that a template may ask of a row. Raise SpecError as `compiled` does. Each copy of a spec is
+    checked again, and a good template once.
+    """
+    return compiled(where, source)[1]

@@ -137,6 +137,16 @@ def test_a_field_of_a_template_may_have_the_name_of_a_function_of_jinja(
         assert hits[name]["_source"]["vector"] == pytest.approx(embedded(server, text), abs=1e-6)
 
 
+@pytest.mark.parametrize("wording", [{"prompt": "the same"}, {"prompt": None, "template": "the same"}])
+def test_a_text_without_a_field_is_refused_as_no_document_has_one(
+    index: Index, night: Night, wording: dict[str, Any]
+) -> None:
+    """All documents would count as documents without a text, and the night would write nothing and be green."""
+    index.add(articles(2))
+    with pytest.raises(AirflowFailException, match=f"input.{[*wording][-1]} names no field, so no document of open"):
+        night(input=wording).prepare()
+
+
 def test_what_a_template_names_and_a_document_does_not_have_is_empty(
     index: Index, night: Night, server: Server
 ) -> None:

@@ -261,6 +261,20 @@ def test_a_template_that_jinja_cannot_read_is_refused_by_its_line(template: str,
         BatchSpec.check(spec(input={"uri": "file:///in.jsonl", "template": template}))
 
 
+@pytest.mark.parametrize("template", ["{title}: {text}", "{% for n in range(3) %}{title}{% endfor %}"])
+def test_a_template_whose_only_fields_are_those_of_a_prompt_is_refused(template: str) -> None:
+    with pytest.raises(
+        SpecError, match=r"input.template: \{title\} is no field: write \{\{ title \}\}, or say input.prompt"
+    ):
+        BatchSpec.check(spec(input={"uri": "file:///in.jsonl", "template": template}))
+
+
+@pytest.mark.parametrize("template", ["Answer as {label}: {{ text }}", "{% if text %}{label}{% endif %}", "the same"])
+def test_a_brace_of_a_templates_text_stands_alone(template: str) -> None:
+    made = BatchSpec.check(spec(input={"uri": "file:///in.jsonl", "template": template}))
+    assert made.input.template == template
+
+
 def test_a_file_that_a_variable_leads_to_is_no_template_and_no_import_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCH_TEST_ROOT", "file:///data")
     read = {"uri": "file:///in.jsonl", "template": "${BATCH_TEST_ROOT}/prompt.j2"}

@@ -28,7 +28,8 @@ def spec(**read: str) -> BatchSpec:
         ("{% if lang %}{{ lang }}{% else %}unknown{% endif %}", "unknown"),
         ("{% for tag in tags %}<{{ tag }}>{% endfor %}", "<x><y>"),
         ("{% if more is defined %}{{ more }}{% endif %}.", "."),
-        ("{a}", "{a}"),
+        ("{a} {{ title }}", "{a} Ants & bees"),
+        ("the same", "the same"),
     ],
 )
 def test_a_template_has_conditions_loops_and_filters(source: str, text: str) -> None:
@@ -88,6 +89,13 @@ def test_what_cannot_be_filled_is_a_wrong_row(source: str, why: str) -> None:
         Template(source).filled(ROW)
     with pytest.raises(WrongRow, match="the template: .*; the row has id, lang, tags, title"):
         text_of(ROW, "text", Template(source))
+
+
+def test_a_template_in_a_file_whose_fields_are_those_of_a_prompt_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "label.j2"
+    file.write_text("{title}: {text}")
+    with pytest.raises(SpecError, match=r"input.template: \{title\} is no field: write \{\{ title \}\}"):
+        wording_of(spec(template=file.as_uri()).input)
 
 
 def test_what_is_no_template_is_refused_with_its_line() -> None:

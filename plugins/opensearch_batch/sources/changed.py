@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from opensearch_batch.cluster.described import mapping_limit
 from opensearch_batch.dotted import value_at
+from opensearch_batch.errors import SpecError
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.flow.text_hash import text_hash
 from opensearch_batch.sources.checkpoint import question_of, read_checkpoint
@@ -63,7 +64,14 @@ class ChangedDocuments:
 
     @classmethod
     def of(cls, spec: BatchSpec) -> Self:
-        """Look at the index of input.uri. Raise InputError for an index that is not there."""
+        """Look at the index of input.uri. Raise InputError for an index that is not there, and SpecError where nothing
+        of a document is asked for: none would count as one with a text.
+        """
+        if not (text_leaves_of(spec) or image_leaves_of(spec)):
+            raise SpecError(
+                f"input.{'prompt' if spec.input.template is None else 'template'} names no field, so no document of "
+                f"{spec.input.uri} has a text: name its fields"
+            )
         query = spec.input.query if isinstance(spec.input.query, dict) else None
         return cls(open_index(spec.input.uri, query, leaves_of(spec)), spec)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from opensearch_batch.errors import SpecError
 from opensearch_batch.input_section import InputSection
-from opensearch_batch.placeholders import is_uri
+from opensearch_batch.placeholders import is_uri, refuse_braces_alone
 from opensearch_batch.row_template import compiled
 from opensearch_batch.storage import exists, open_binary
 
@@ -22,11 +22,13 @@ class UnfilledTemplate(Exception):
 class Template:
     """A compiled template; `fields` are the names that it may ask of a row.
 
-    Nothing is escaped but by a filter. Raise SpecError, with the line, for what is no template.
+    Nothing is escaped but by a filter. Raise SpecError, with the line, for what is no template, and for a prompt's
+    fields in one brace instead of its own.
     """
 
     def __init__(self, source: str) -> None:
         self._template, self.fields = compiled(WHERE, source)
+        refuse_braces_alone(WHERE, source, self.fields)
         self.source = source
 
     def filled(self, row: Mapping[str, Any]) -> str:
