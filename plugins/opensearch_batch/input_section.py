@@ -95,7 +95,11 @@ class InputSection(Section):
         "other rows, and the failures have each bad row with its place and the reason.",
     )
     max_bad_fraction: float = Field(
-        0.1, ge=0, le=1, description="Share of the rows that bad_rows and too_long may skip before the run is refused."
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of the rows that bad_rows and too_long may skip before the run is refused; with chunks bad "
+        "texts are a share of the texts.",
     )
     partition_format: str = Field("%Y-%m-%d", description="strftime of the data interval's start, for {partition}.")
 

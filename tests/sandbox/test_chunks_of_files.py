@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_batch import results
 from opensearch_batch.operators import ReportOperator
@@ -88,3 +89,25 @@ def test_rows_are_counted_before_they_are_cut(tmp_path: Path, server: Server) ->
     run = Run(tmp_path)
     report = through(run, server, run.write(ROWS), input={"max_records": 2})
     assert report["answered"] == 3
+
+
+def test_bad_texts_are_a_share_of_the_texts(tmp_path: Path, server: Server) -> None:
+    """And not of the 600 chunks of the good ones."""
+    run = Run(tmp_path)
+    rows = [{"id": f"good-{n}", "text": sentences(60), "lang": "en"} for n in range(10)]
+    rows += [{"id": f"bad-{n}", "text": "", "lang": "en"} for n in range(60)]
+    with pytest.raises(AirflowFailException, match=r"60 bad rows of 70 read .* input.max_bad_fraction is 0.1"):
+        through(run, server, run.write(rows), input={"bad_rows": "skip"})
+
+
+def test_chunks_that_are_bad_by_themselves_are_a_share_of_the_chunks(tmp_path: Path, server: Server) -> None:
+    """Three of 33 are longer, in UTF-8, than a shard's tokens."""
+    run = Run(tmp_path)
+    rows = [{"id": f"good-{n}", "text": sentences(15), "lang": "en"} for n in range(2)]
+    rows.append({"id": "long", "text": "\u6f22" * 90, "lang": "zh"})
+    report = through(run, server, run.write(rows), input={"bad_rows": "skip"}, limits={"max_tokens": 20})
+    assert (report["answered"], report["bad_rows"]) == (30, 3)
+
+
+def sentences(count: int) -> str:
+    return " ".join(f"Sentence {n} is here." for n in range(count))

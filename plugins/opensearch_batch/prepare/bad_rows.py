@@ -23,19 +23,27 @@ NAMED = 20
 
 class BadRows:
     """The bad rows seen so far: the first NAMED in memory, the skipped in `out`, where they are kept. `skip` holds for
-    every row that says nothing else.
+    every row that says nothing else. With chunks `read` are all texts, and
+    `whole` the bad ones among them, which make none.
     """
 
     def __init__(self, out: JsonLines | None, skip: bool) -> None:
         self._out, self._skip = out, skip
-        self.count = self.refused = 0
+        self.count = self.refused = self.read = self.whole = 0
         self.first: list[BadRow] = []
         self.first_refused: list[BadRow] = []
         self.uri: str | None = None
 
+    def counted(self, texts: Iterable[Record | BadRow]) -> Iterator[Record | BadRow]:
+        """Count the texts that are about to be cut, bad ones among them."""
+        for text in texts:
+            self.read += 1
+            yield text
+
     def without(self, rows: Iterable[Record | BadRow]) -> Iterator[Record]:
         for row in rows:
             if isinstance(row, BadRow):
+                self.whole += 1
                 self.add(row)
             else:
                 yield row
@@ -75,10 +83,16 @@ def collected(uri: str, kept: bool, skip: bool) -> Generator[BadRows, None, None
 
 
 def refuse_bad_rows(bad: BadRows, good: int, section: InputSection) -> None:
-    """Raise InputError where the spec skips not all bad rows, or fewer, or where no row is good."""
-    if not bad.count:
+    """Raise InputError where the spec skips not all bad rows, or fewer, or where no row is good. With chunks bad texts
+    are a share of the texts, and chunks that are bad by themselves of the chunks.
+    """
+    kinds = [(bad.count, good)]
+    if section.chunks:
+        kinds = [(bad.whole, bad.read - bad.whole), (bad.count - bad.whole, good)]
+    met = [(count, others) for count, others in kinds if count]
+    if not met:
         return
-    total = good + bad.count
+    total = sum(map(sum, met))
     if bad.refused:
         raise InputError(
             f"{counted(bad.refused, 'bad row')} of {total} read in {section.uri}"
@@ -86,11 +100,11 @@ def refuse_bad_rows(bad: BadRows, good: int, section: InputSection) -> None:
             "(of texts too long: input.too_long: skip or truncate), then the other rows are sent, and the failures "
             "name these."
         )
-    if not good or bad.count > section.max_bad_fraction * total:
+    if any(not others or count > section.max_bad_fraction * (count + others) for count, others in met):
         raise InputError(
             f"{counted(bad.count, 'bad row')} of {total} read in {section.uri}, input.max_bad_fraction is "
             f"{section.max_bad_fraction:g}{_first(bad.count, bad.first)}\nNothing was sent. Correct "
-            f"them{'' if not good else ', or raise input.max_bad_fraction'}."
+            f"them{', or raise input.max_bad_fraction' if all(others for _, others in met) else ''}."
         )
 
 

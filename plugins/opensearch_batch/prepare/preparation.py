@@ -176,7 +176,7 @@ def _requests(
     documents: ChangedDocuments | None,
     reuse: Reuse | None,
 ) -> Generator[Request, None, None]:
-    with closing(_rows(spec, included, documents)) as rows:
+    with closing(_rows(spec, included, documents, bad)) as rows:
         records = short_enough(bad.without(rows), spec, bad)
         if reuse:
             records = reuse.others(records)
@@ -200,7 +200,7 @@ def _reuse(spec: BatchSpec, uri: str, run_key: str) -> Generator[Reuse | None, N
 
 
 def _rows(
-    spec: BatchSpec, included: IncludedFields | None, documents: ChangedDocuments | None
+    spec: BatchSpec, included: IncludedFields | None, documents: ChangedDocuments | None, bad: BadRows
 ) -> Generator[Record | BadRow, None, None]:
     read = spec.input
     id_field = ID if documents else read.id_field
@@ -219,7 +219,7 @@ def _rows(
         )
         if read.chunks:
             most = most_chunks(documents.described) if documents and spec.write_back else None
-            records = chunks_of(records, spec, read.chunks, most)
+            records = chunks_of(bad.counted(records), spec, read.chunks, most)
         yield from records
 
 
