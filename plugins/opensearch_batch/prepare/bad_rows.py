@@ -23,8 +23,8 @@ NAMED = 20
 
 class BadRows:
     """The bad rows seen so far: the first NAMED in memory, the skipped in `out`, where they are kept. `skip` holds for
-    every row that says nothing else. With chunks `read` are all texts, and
-    `whole` the bad ones among them, which make none.
+    every row that says nothing else. With chunks `read` are all texts, and `whole` the bad ones among them, which make
+    none.
     """
 
     def __init__(self, out: JsonLines | None, skip: bool) -> None:

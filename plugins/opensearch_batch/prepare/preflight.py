@@ -80,9 +80,9 @@ def check(
     if storage_bytes is not None and taken + to_upload > storage_bytes:
         raise Terminal(
             f"this run uploads {to_upload} bytes, and the provider has room for {max(0, storage_bytes - taken)}: "
-            f"{taken} of {storage_bytes} bytes are taken{_of_this_run(plan, to_upload)}. Nothing was sent. Delete files "
-            "there (python -m opensearch_batch.clean_provider deletes what has landed), or, if your account may hold "
-            "more, say limits.max_provider_bytes."
+            f"{taken} of {storage_bytes} bytes are taken{_of_this_run(plan, to_upload)}. Nothing was sent. Delete "
+            "files there (python -m opensearch_batch.clean_provider deletes what has landed), or, if your account may "
+            "hold more, say limits.max_provider_bytes."
         )
     return found
 
