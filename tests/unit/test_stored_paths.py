@@ -5,13 +5,14 @@ A release that changed either would strand every wait that began before it.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from airflow.sdk._shared.module_loading import import_string
 
-from opensearch_batch.errors import SpecError
-from opensearch_batch.tasks.stored_trigger import StoredTrigger
+from opensearch_batch.errors import Terminal
+from opensearch_batch.tasks.stored_trigger import StoredTrigger, read_event
 from opensearch_batch.tasks.turn_trigger import TurnTrigger
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
 
@@ -59,10 +60,28 @@ def test_a_stored_trigger_is_made_again_and_stored_alike(
     assert stored(**arguments).serialize() == (path, arguments)
 
 
+@pytest.mark.parametrize(("path", "arguments", "trigger"), STORED)
 @pytest.mark.parametrize("version", [0, 2])
-def test_a_wait_of_another_version_is_refused_whichever_is_newer(version: int) -> None:
-    with pytest.raises(SpecError, match=f"a wait of version {version} cannot go on here"):
-        BatchTrigger(**{**WAIT, "version": version})
+def test_a_wait_of_another_version_is_made_and_ends_for_good_whichever_is_newer(
+    path: str,
+    arguments: dict[str, Any],
+    trigger: type[StoredTrigger],
+    version: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error of the constructor would end the triggerer, and the waits of all DAGs with it."""
+    monkeypatch.setenv("AIRFLOW_CONN_OPENAI_DEFAULT", "openai://:sk-fake@127.0.0.1")
+    monkeypatch.setenv("AIRFLOW_CONN_OPENSEARCH_DEFAULT", "http://127.0.0.1:9200")
+    stored = {**arguments, "version": version}
+    made = trigger(**stored)
+    assert made.serialize() == (path, stored)
+
+    async def events() -> list[Any]:
+        return [each.payload async for each in made.run()]
+
+    (event,) = asyncio.run(events())
+    with pytest.raises(Terminal, match=f"a wait of version {version} cannot go on here .*clear its task"):
+        read_event(event)
 
 
 def test_a_wait_stored_before_credentials_were_told_is_made_all_the_same() -> None:

@@ -35,19 +35,17 @@ class StoredTrigger(BaseTrigger):
 
     def __init__(self, version: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        if version != VERSION:
-            raise SpecError(
-                f"a wait of version {version} cannot go on here (version {VERSION}); clear its task to wait anew"
-            )
+        self.version = version
 
     @abstractmethod
     async def wait(self) -> dict[str, Any]: ...
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return self.PATH, {"version": VERSION} | {name: getattr(self, name) for name in self.ARGUMENTS}
+        return self.PATH, {"version": self.version} | {name: getattr(self, name) for name in self.ARGUMENTS}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         try:
+            self._refuse_another_version()
             await self._know_keys()
             event = await self.wait()
         except AirflowNotFoundException as error:
@@ -55,6 +53,15 @@ class StoredTrigger(BaseTrigger):
         except Exception as error:  # without an event Airflow fails the task, and says nothing of the cause
             event = {"error": await self._told(error), "terminal": isinstance(error, Terminal)}
         yield TriggerEvent({"version": VERSION, **event})  # type: ignore[no-untyped-call]
+
+    def _refuse_another_version(self) -> None:
+        """Not in `__init__`: what is raised there, but for a TypeError, ends the triggerer and the waits of all DAGs in it,
+        and ends it again at each of its starts.
+        """
+        if self.version != VERSION:
+            raise SpecError(
+                f"a wait of version {self.version} cannot go on here (version {VERSION}); clear its task to wait anew"
+            )
 
     async def _know_keys(self) -> None:
         """Read the keys that no event may show: the cluster relays the provider's words."""
