@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import XComResult
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
+from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import PrepareInputOperator, SubmitBatchOperator
 from opensearch_batch.tasks.turn_trigger import TurnTrigger
 from tests.patience import until
@@ -60,11 +63,29 @@ def looked_at(server: Server, job_id: str, status: str) -> None:
     until(lambda: server.http.get(f"/v1/batches/{job_id}", headers=key).json()["status"], lambda seen: seen == status)
 
 
-def killed(trigger: TurnTrigger, state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow ends the trigger, and says that its task is in `state`."""
+class Airflow:
+    """What a triggerer's process asks its supervisor: the task has returned `returned`, or nothing is to be had of it."""
+
+    def __init__(self, returned: Any) -> None:
+        self.returned = returned
+
+    async def asend(self, asked: Any) -> Any:
+        if isinstance(self.returned, Exception):
+            raise self.returned
+        its = (asked.dag_id, asked.run_id, asked.task_id, asked.map_index, asked.key)
+        ours = its == ("d", "r", "submit", -1, "return_value")
+        return XComResult(key=asked.key, value=self.returned if ours else None)
+
+    def send(self, message: Any) -> None:
+        """Keys to be masked in logs."""
+
+
+def killed(trigger: TurnTrigger, state: str | None, monkeypatch: pytest.MonkeyPatch, returned: Any = None) -> None:
+    """Airflow ends the trigger, and says that its task is in `state` and what it has returned."""
     ti = SimpleNamespace(dag_id="d", task_id="submit", run_id="r", map_index=-1)
     trigger.task_instance = ti  # type: ignore[assignment]
     monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", lambda **asked: {"r": {"submit": state}})
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Airflow(returned), raising=False)
     asyncio.run(trigger.on_kill())
 
 
@@ -80,6 +101,22 @@ def test_a_person_who_ends_a_submission_that_waits_for_its_turn_ends_its_jobs(
     killed(stored(deferred.value.trigger), state, monkeypatch)
     [job] = server.ledger
     assert (job["status"] == "cancelling") == cancelled
+
+
+@pytest.mark.parametrize("returned", [[{"job": 1}], Unavailable("no answer")], ids=["jobs", "nothing known"])
+def test_a_submission_that_succeeded_meanwhile_leaves_its_jobs_to_their_wait(
+    server: Server, model_id: str, run: Run, monkeypatch: pytest.MonkeyPatch, returned: Any
+) -> None:
+    """A triggerer that stood still for minutes finds its wait gone: another has brought the turn, and the task went
+    on. Where Airflow does not say what the task has returned, jobs that are paid run on.
+    """
+    server.pace("clock:3600")
+    bundles = run.prepare(rows_of(3), max_requests=1)
+    with pytest.raises(TaskDeferred) as deferred:
+        run.execute(submitting(model_id, bundles, max_jobs_in_flight=1))
+    killed(stored(deferred.value.trigger), "success", monkeypatch, returned)
+    [job] = server.ledger
+    assert job["status"] != "cancelling"
 
 
 def in_turns(server: Server, run: Run, operator: Any, deferred: TaskDeferred | None = None) -> tuple[Any, int]:

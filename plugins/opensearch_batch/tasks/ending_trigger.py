@@ -58,14 +58,17 @@ class EndingTrigger(StoredTrigger):
         await asyncio.shield(work)
 
     async def _cancel_if_ended(self) -> None:
-        """Cancel only where a person ended the wait; where the wait's end has no known cause, the jobs are left
-        running.
+        """Cancel only where a person ended the wait; where the wait's end has no known cause, or Airflow does not tell
+        the cause, the jobs are left running.
         """
         jobs = self.submitted
         try:
             state = await self._task_state()
             if state not in _ENDED_BY_A_PERSON:
                 self.log.info("the task is %s: its jobs are left running", state)
+                return
+            if state == "success" and await self._ended_by_itself():
+                self.log.info("the task has succeeded by itself: its jobs are left running")
                 return
             async with self._asking() as ask:
                 for job in jobs:
@@ -74,6 +77,10 @@ class EndingTrigger(StoredTrigger):
         except Exception as error:
             names = ", ".join(job.provider_job_id for job in jobs)
             self.log.error("could not cancel %s", names, exc_info=without_keys(error))
+
+    async def _ended_by_itself(self) -> bool:
+        """Whether a task that is a success was not marked so. A wait for jobs need not tell: at its end none runs."""
+        return False
 
     async def _cancel(self, job: Job, ask: Callable[[Ask], Awaitable[Any]]) -> None:
         told: set[str] = set()

@@ -17,6 +17,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from airflow.sdk import BaseHook
+from airflow.sdk.execution_time.comms import GetXCom, XComResult
 
 from opensearch_batch import providers
 from opensearch_batch.errors import Transient
@@ -95,6 +96,21 @@ class TurnTrigger(EndingTrigger):
     @property
     def submitted(self) -> list[Job]:
         return [Job.from_dict(job) for job in self.jobs]
+
+    async def _ended_by_itself(self) -> bool:
+        """A submission that went on in another triggerer, while this one stood still, may have succeeded by now, and a
+        wait has its jobs. It has returned them; a task that a person marks has returned nothing since it began. One
+        that failed by itself is not told from one that was marked failed: neither has returned anything.
+        """
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+        ti: Any = self.task_instance
+        index = -1 if ti.map_index is None else ti.map_index
+        named = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": index}
+        # Past an XCom backend: only whether there is a value counts.
+        returned = await SUPERVISOR_COMMS.asend(GetXCom(key="return_value", **named))
+        assert isinstance(returned, XComResult)
+        return returned.value is not None
 
     async def wait(self) -> dict[str, Any]:
         wanted = Wanted.from_dict(self.wanted)
