@@ -64,7 +64,7 @@ def looked_at(server: Server, job_id: str, status: str) -> None:
 
 
 class Airflow:
-    """What a triggerer's process asks its supervisor: the task has returned `returned`, or nothing is to be had of it."""
+    """A triggerer's supervisor: the task has returned `returned`, or nothing is to be had of it."""
 
     def __init__(self, returned: Any) -> None:
         self.returned = returned

@@ -54,11 +54,20 @@ def test_jobs_that_have_ended_count_though_the_deadline_has_passed(server: Serve
     assert [outcome["state"] for outcome in event["outcomes"]] == ["completed"]
 
 
-@pytest.mark.parametrize("way", ["the trigger's last look failed", "no triggerer lives"])
-def test_a_worker_looks_before_it_gives_up_what_is_paid_for(server: Server, model_id: str, run: Run, way: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "settings"),
+    [
+        ("the trigger's last look failed", {}),
+        ("no triggerer lives", {}),
+        ("no triggerer lives", {"soft_fail": True}),
+    ],
+)
+def test_a_worker_looks_before_it_gives_up_what_is_paid_for(
+    server: Server, model_id: str, run: Run, way: str, settings: dict[str, bool]
+) -> None:
     server.pace("polls:1000")
     jobs = run.submit(model_id, run.prepare(rows_of(1)))
-    waiting, _ = deferred(run, jobs)
+    waiting, _ = deferred(run, jobs, **settings)
     server.pace("instant")
     run.wait(jobs, deferrable=False, task_id="until_it_has_ended")
     if way == "no triggerer lives":
@@ -115,6 +124,17 @@ def test_a_wait_that_is_skipped_when_its_time_is_up_cancels_too(
 ) -> None:
     with pytest.raises(AirflowSkipException):
         run.wait(two_jobs, timeout=0.3, deferrable=False, soft_fail=True)
+    assert cancelled_at(server, two_jobs) == [True, True]
+
+
+@pytest.mark.parametrize("gentle", [{"soft_fail": True}, {"never_fail": True}], ids=lambda given: next(iter(given)))
+def test_a_wait_that_is_skipped_when_no_triggerer_saw_its_time_pass_cancels_too(
+    server: Server, run: Run, two_jobs: list[dict[str, Any]], gentle: dict[str, bool]
+) -> None:
+    """Airflow makes a skip of the deferral's time-out: the net below the deadline has to see through it."""
+    waiting, _ = deferred(run, two_jobs, **gentle)
+    with pytest.raises(AirflowSkipException):
+        waiting.resume_execution("__fail__", {"error": "Trigger timeout"}, run.context(waiting))
     assert cancelled_at(server, two_jobs) == [True, True]
 
 

@@ -55,8 +55,8 @@ class StoredTrigger(BaseTrigger):
         yield TriggerEvent({"version": VERSION, **event})  # type: ignore[no-untyped-call]
 
     def _refuse_another_version(self) -> None:
-        """Not in `__init__`: what is raised there, but for a TypeError, ends the triggerer with the waits of all DAGs, and
-        again at each of its starts.
+        """Not in `__init__`: what is raised there, but for a TypeError, ends the triggerer with the waits of all DAGs,
+        and again at each of its starts.
         """
         if self.version != VERSION:
             raise SpecError(

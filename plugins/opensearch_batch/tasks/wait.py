@@ -239,8 +239,11 @@ class BatchSensor(BaseSensorOperator):
         """Catch the time-out below the trigger's deadline: no triggerer saw the deadline pass."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except (AirflowSensorTimeout, TaskDeferralTimeout):
-            if not (next_kwargs or {}).get("event"):
+        except (AirflowSensorTimeout, TaskDeferralTimeout, AirflowSkipException) as error:
+            # With soft_fail or never_fail Airflow makes a skip of the time-out.
+            cause = error.__cause__ if isinstance(error, AirflowSkipException) else error
+            timed_out = isinstance(cause, AirflowSensorTimeout | TaskDeferralTimeout)
+            if timed_out and not (next_kwargs or {}).get("event"):
                 with airflow_errors():
                     settings = self._prepare(context)
                     if (outcomes := self._last_look(context, settings)) is not None:
