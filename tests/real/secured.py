@@ -164,6 +164,7 @@ def model_id(secured: Secured, connect: Connect, testnet: Provider) -> Iterator[
     """Of the demo's spec, made by the setup user with the operators, and shared with the team."""
     connect(SETUP)
     by: dict[str, Any] = {"spec": BatchSpec.load(SPEC).to_dict(), "opensearch_conn_id": SETUP.name}
-    connector_id = CreateConnectorOperator(task_id="create_connector", **by).execute({})
+    context: Any = {"task_state_store": {}}
+    connector_id = CreateConnectorOperator(task_id="create_connector", **by).execute(context)
     yield RegisterModelOperator(task_id="register_model", connector_id=connector_id, **by).execute({})
     secured.cluster.forget()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import CreateConnectorOperator, RegisterModelOperator
 from tests.sandbox.bench import KEY, ML, Run, Server
 
@@ -158,6 +159,30 @@ def test_on_change_redeploy_updates_the_connector_and_its_model(server: Server, 
     assert states(server) == ["DEPLOYED"]
     assert run.execute(connector(body=other)) == connector_id
     assert run.execute(model(connector_id)) == model_id
+
+
+def test_a_model_that_a_try_could_not_deploy_again_is_deployed_by_the_next(server: Server, run: Run) -> None:
+    """The connector is as it should be by then: only the task's memory tells."""
+    connector_id = run.execute(connector())
+    run.execute(model(connector_id))
+    redeploying = connector(body=changed(model="text-embedding-3-large"), on_change="redeploy")
+    server.fault("answer", path="/_deploy$", status=503, body="busy", times=-1)
+    with pytest.raises(Unavailable):
+        run.execute(redeploying)
+    assert states(server) == ["UNDEPLOYED"]
+    server.no_more_faults()
+    assert run.execute(redeploying) == connector_id
+    assert states(server) == ["DEPLOYED"]
+
+
+def test_a_model_that_somebody_undeploys_later_stays_so(server: Server, run: Run) -> None:
+    connector_id = run.execute(connector())
+    model_id = run.execute(model(connector_id))
+    redeploying = connector(body=changed(model="text-embedding-3-large"), on_change="redeploy")
+    run.execute(redeploying)
+    server.ask("POST", f"{ML}/models/{model_id}/_undeploy")
+    run.execute(redeploying)
+    assert states(server) == ["UNDEPLOYED"]
 
 
 def test_rotating_writes_the_new_key(server: Server, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from opensearch_batch.cluster.ml_commons import Call, Hit
 from opensearch_batch.cluster.registration import (
+    deploy_left,
     ensure_connector,
     ensure_group,
     models_of,
     replace_connector,
 )
-from opensearch_batch.errors import Refused, SpecError
+from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
 
 GROUP_HITS = [
     Hit("group-2", {"name": "ours", "created_time": 2}),
@@ -110,3 +111,81 @@ def test_an_update_waits_until_the_cluster_sees_its_models_undeployed(monkeypatc
     replace_connector(send, "c1", {"parameters": {}})
     assert sent.count("update connector c1") == 3
     assert sent[-2:] == ["deploy model m1", "get model m1"]
+
+
+class Killed(BaseException):
+    """The worker is gone: nothing that it would do later is done."""
+
+
+class Lost(Unavailable):
+    """The call did what it should, and its answer did not come."""
+
+
+AFTER = {"deploy": "DEPLOYED", "undeploy": "UNDEPLOYED"}
+
+
+class Cluster:
+    """A connector with two models that answer searches. Calls of these names end in an error; after so many the worker
+    is killed.
+    """
+
+    def __init__(self, errors: dict[str, BatchError] | None = None, killed_after: int = 100) -> None:
+        self.states = {"m1": "DEPLOYED", "m2": "DEPLOYED"}
+        self._errors, self.left = errors or {}, killed_after
+
+    def send(self, call: Call) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+        error = self._errors.get(call.name)
+        if error and not isinstance(error, Lost):
+            raise error
+        if call.name == "search models":
+            return [Hit(model_id, {"connector_id": "c1"}) for model_id in self.states]
+        act, _, model_id = call.name.partition(" model ")
+        if act in AFTER:
+            self.states[model_id] = AFTER[act]
+        if error:
+            raise error
+        return {"parameters": {}, "model_state": self.states.get(model_id)}
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("undeploy model m1", Lost("no answer")),
+        ("undeploy model m2", Unavailable("HTTP 503")),
+        ("undeploy model m2", Refused("no permissions")),
+        ("update connector c1", Refused("no permissions")),
+    ],
+    ids=["lost", "busy", "refused", "update refused"],
+)
+def test_whatever_fails_of_a_redeployment_its_models_answer_searches_again(call: str, error: BatchError) -> None:
+    cluster = Cluster({call: error})
+    with pytest.raises(type(error)):
+        replace_connector(cluster.send, "c1", {"parameters": {}})
+    assert cluster.states == {"m1": "DEPLOYED", "m2": "DEPLOYED"}
+
+
+def test_a_model_that_cannot_be_deployed_again_keeps_no_other_from_it() -> None:
+    cluster = Cluster({"deploy model m1": Unavailable("no room on m1")})
+    with pytest.raises(Unavailable, match="no room on m1"):
+        replace_connector(cluster.send, "c1", {"parameters": {}})
+    assert cluster.states == {"m1": "UNDEPLOYED", "m2": "DEPLOYED"}
+
+
+@pytest.mark.parametrize("calls", range(11))
+def test_what_a_killed_try_has_undeployed_the_next_deploys(calls: int) -> None:
+    """Killed after any of its calls; the connector may be as it should be by then, and is not updated again."""
+    cluster, noted = Cluster(killed_after=calls), list[list[str]]([[]])
+    with pytest.raises(Killed):
+        replace_connector(cluster.send, "c1", {"parameters": {}}, noted.append)
+    cluster.left = 100
+    deploy_left(cluster.send, noted[-1])
+    assert cluster.states == {"m1": "DEPLOYED", "m2": "DEPLOYED"}
+
+
+def test_a_redeployment_that_came_to_its_end_leaves_nothing_to_the_next_try() -> None:
+    noted: list[list[str]] = []
+    replace_connector(Cluster().send, "c1", {"parameters": {}}, noted.append)
+    assert noted == [["m1", "m2"], []]

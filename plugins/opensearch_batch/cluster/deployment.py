@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from opensearch_batch.cluster import ml_commons
@@ -79,6 +79,20 @@ def wait_deployed(
             return
         sleep(pause_seconds)
     raise Unavailable(f"model {model_id} is still {state} after {tries * pause_seconds:.0f} s. {again.error}".rstrip())
+
+
+def deploy_all(send: Send, model_ids: Iterable[str]) -> None:
+    """Deploy each model, and wait for it. One that fails keeps no other from it; the first error is raised last."""
+    failed: BatchError | None = None
+    for model_id in model_ids:
+        try:
+            send(ml_commons.deploy_model(model_id))
+            wait_deployed(send, model_id)
+        except BatchError as error:
+            log.warning("model %s was undeployed, and could not be deployed again: %s", model_id, error)
+            failed = failed or error
+    if failed:
+        raise failed
 
 
 class _Again(NamedTuple):

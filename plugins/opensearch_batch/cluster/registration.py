@@ -18,7 +18,7 @@ import tenacity
 
 from opensearch_batch.cluster import ml_commons
 from opensearch_batch.cluster.advice import OTHER_TEAM
-from opensearch_batch.cluster.deployment import wait_deployed
+from opensearch_batch.cluster.deployment import deploy_all, wait_deployed
 from opensearch_batch.cluster.described import Send
 from opensearch_batch.cluster.ml_commons import Call, Hit
 from opensearch_batch.errors import BatchError, Refused, SpecError, Unavailable
@@ -30,6 +30,13 @@ DEPLOYED = ("DEPLOYED", "PARTIALLY_DEPLOYED", "DEPLOYING")
 
 FORBIDDEN = 403
 
+Note = Callable[[list[str]], None]
+"""Keeps the ids of models for the next try: a worker may be killed at any line."""
+
+
+def not_noted(model_ids: list[str]) -> None:
+    """By hand there is no next try."""
+
 
 def ensure_connector(
     send: Send,
@@ -39,20 +46,22 @@ def ensure_connector(
     on_change: str,
     renew: bool = False,
     others: Sequence[Mapping[str, Any]] = (),
+    note: Note = not_noted,
 ) -> str:
     """Return the id of the connector with the name and body of `body`, or of one of the `others`, which serve as well;
     create an absent connector.
 
     A connector with the same name and a different body raises SpecError with a diff, or with `on_change="redeploy"` is
     replaced (replace_connector). `renew` writes `credential` into a connector that exists already, and redeploys the
-    connector's models. Raise Refused for a user without the right to create connectors.
+    connector's models. `note` as in replace_connector. Raise Refused for a user without the right to create
+    connectors.
     """
 
     current, stale = connectors_like(send, body, others)
     if current:
         log.info("connector %s (%s) is as it should be", current, body["name"])
         if renew:
-            replace_connector(send, current, {"credential": dict(credential)})
+            replace_connector(send, current, {"credential": dict(credential)}, note)
         return current
     if stale is None:
         made = _create_connector(send, body, credential)
@@ -66,7 +75,7 @@ def ensure_connector(
             f"{_difference(send(ml_commons.get_connector(stale)), body)}\n"
             'Register under another name, or allow seconds without it with on_change="redeploy".'
         )
-    replace_connector(send, stale, {**body, "credential": dict(credential)})
+    replace_connector(send, stale, {**body, "credential": dict(credential)}, note)
     return stale
 
 
@@ -112,8 +121,11 @@ def _create_connector(send: Send, body: Mapping[str, Any], credential: Mapping[s
         ) from None
 
 
-def replace_connector(send: Send, connector_id: str, body: Mapping[str, Any]) -> None:
-    """Undeploy the connector's models, update the connector, deploy the models again.
+def replace_connector(send: Send, connector_id: str, body: Mapping[str, Any], note: Note = not_noted) -> None:
+    """Undeploy the connector's models, update the connector, deploy the models again, whatever fails between.
+
+    `note` is given the ids of the models before the first is undeployed, for the `deploy_left` of another try, and none
+    once all is done.
 
     Searches with the models fail for the seconds between. Raise SpecError where the connector has a parameter that
     `body` lacks: the cluster merges parameters in an update and never takes a parameter away.
@@ -129,15 +141,23 @@ def replace_connector(send: Send, connector_id: str, body: Mapping[str, Any]) ->
         for hit in models_of(send, connector_id)
         if send(ml_commons.get_model(hit.id)).get("model_state") in DEPLOYED
     ]
-    for model_id in models:
-        send(ml_commons.undeploy_model(model_id))
+    note(models)
+    undeployed: list[str] = []
     try:
+        for model_id in models:
+            undeployed.append(model_id)  # before the call: its answer may be lost
+            send(ml_commons.undeploy_model(model_id))
         _update_once_free(send, ml_commons.update_connector(connector_id, body))
     finally:
-        for model_id in models:
-            send(ml_commons.deploy_model(model_id))
-            wait_deployed(send, model_id)
+        deploy_all(send, undeployed)
+    note([])
     log.info("updated connector %s, redeployed %d models", connector_id, len(models))
+
+
+def deploy_left(send: Send, model_ids: Sequence[str]) -> None:
+    """Deploy those of the models that are not deployed, since a try noted them and came to no end."""
+    states = {model_id: send(ml_commons.get_model(model_id)).get("model_state") for model_id in model_ids}
+    deploy_all(send, [model_id for model_id, state in states.items() if state not in DEPLOYED])
 
 
 def _update_once_free(send: Send, update: Call) -> None:

@@ -15,10 +15,14 @@ from opensearch_batch.providers.credential import refuse_literal_credential
 from opensearch_batch.providers.protocol import Provider
 from opensearch_batch.scrubbing import remember, remember_connection, secret_values
 from opensearch_batch.spec import BatchSpec
+from opensearch_batch.submit.note import Memory
 from opensearch_batch.tasks.base import BatchOperator, cluster
 from opensearch_batch.tasks.before_paying import check_connections
 from opensearch_batch.tasks.page_links import ModelLink
 from opensearch_batch.tasks.settings import TaskSettings
+
+UNDEPLOYED = "undeployed"
+"""Key in the task's memory: the models that a try undeploys, until they are deployed again."""
 
 
 class CreateConnectorOperator(BatchOperator):
@@ -61,7 +65,7 @@ class CreateConnectorOperator(BatchOperator):
         self.rotate_credential = rotate_credential
 
     def run_step(self, context: Context, settings: TaskSettings) -> str:
-        from opensearch_batch.cluster.registration import ensure_connector
+        from opensearch_batch.cluster.registration import deploy_left, ensure_connector
         from opensearch_batch.providers.store import store_class
 
         vendor, spec = settings.provider, settings.spec
@@ -95,7 +99,12 @@ class CreateConnectorOperator(BatchOperator):
         renew = self._renews(secrets, vendor, on_change)
         serving = [prepare_body(other) for other in others]
         send = cluster(settings.opensearch_conn_id)
-        return ensure_connector(send, body, secrets, on_change=on_change, renew=renew, others=serving)
+        memory: Memory = context["task_state_store"]
+        note = partial(memory.set, UNDEPLOYED)
+        if left := memory.get(UNDEPLOYED):
+            deploy_left(send, left)
+            note([])
+        return ensure_connector(send, body, secrets, on_change=on_change, renew=renew, others=serving, note=note)
 
     def _renews(self, secrets: Mapping[str, str], vendor: Provider, on_change: str) -> bool:
         """Tell whether to write expiring keys anew before a submit, where the model may be disturbed."""
