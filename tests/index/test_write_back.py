@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from opensearch_batch.cluster import hook as hooks
 from opensearch_batch.cluster.ml_commons import Call
 from opensearch_batch.errors import Unavailable
+from opensearch_batch.operators import WriteBackOperator
 from tests.index.bench import FIELDS, VECTOR, Fill, Index, articles
 
 Night = Callable[..., Fill]
@@ -211,3 +212,13 @@ def test_a_vector_field_inside_an_object(index: Index, night: Night) -> None:
     run.index = inner
     assert run.through()["written"]["written"] == 5
     assert all(len(hit["_source"]["ml"]["vector"]) == 8 for hit in inner.hits.values())
+
+
+def test_behind_a_fetch_that_was_marked_successful_nothing_is_skipped(index: Index, night: Night) -> None:
+    """Where no fetch is to give results the task writes vectors of earlier runs, and is skipped without them."""
+    index.add(articles(3))
+    run = night()
+    write = WriteBackOperator(task_id="write_back", spec=run.spec, landed=run.land(run.prepare()), plan=run.plan)
+    write.landed = None
+    with pytest.raises(AirflowFailException, match="gave no results: .*marked successful by hand. Clear it"):
+        run.run.execute(write)

@@ -25,7 +25,18 @@ from opensearch_batch.operators import (
     ReportOperator,
     SubmitBatchOperator,
 )
-from tests.sandbox.bench import ML, MODEL, Run, Server, first_event, lines_of, rebuilt, rows_of, sensor
+from tests.sandbox.bench import (
+    ML,
+    MODEL,
+    Run,
+    Server,
+    first_event,
+    lines_of,
+    rebuilt,
+    rows_of,
+    sensor,
+    submit_settings,
+)
 from tests.sandbox.test_registration import DOCS_PAGE
 
 BESIDE_DAGS = Path(__file__).resolve().parents[2] / "dags" / "connectors" / "openai.json"
@@ -133,6 +144,20 @@ def test_raw_parameters_with_a_file_at_the_provider(server: Server, model_id: st
     report = run.fetch(run.wait(jobs))["report"]
     assert (report["records"], report["answered"]) == (3, 3)
     assert set(run.landed("results")) == {"r0", "r1", "r2"}
+
+
+def test_shards_that_no_task_gave_are_no_order_for_the_connectors_own_file(server: Server, run: Run) -> None:
+    """Behind a prepare_input that was marked successful by hand Airflow renders its output as None."""
+    line = {"custom_id": "r", "method": "POST", "url": "/v1/embeddings", "body": {"model": MODEL, "input": "x"}}
+    model_id = server.model(name="of-a-file", input_file_id=server.upload([line]))
+    with DAG("by_hand", schedule=None):
+        prepare = PrepareInputOperator(task_id="prepare", input_uri="file:///in.jsonl", model=MODEL)
+        submit = SubmitBatchOperator(**submit_settings(model_id, prepare.output))
+    submit.shards = None
+    with pytest.raises(AirflowFailException, match=r"gave no shards: .*marked successful by hand\. Nothing was sent"):
+        run.execute(submit)
+    assert server.ledger == []
+    assert len(run.submit(model_id)) == 1, "where no task is to give shards the file is what is wanted"
 
 
 def test_the_manifest_has_counts_checksums_model_jobs_usage_and_dates(model_id: str, run: Run) -> None:

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
 from opensearch_batch.errors import Unavailable
-from opensearch_batch.operators import CancelBatchOperator
+from opensearch_batch.operators import CancelBatchOperator, FetchOutputOperator
+from opensearch_batch.sensor import BatchSensor
 from opensearch_batch.tasks.wait_trigger import BatchTrigger
 from tests.sandbox.bench import Run, Server, first_event, rows_of
 from tests.sandbox.test_promises import Killed, deferred
@@ -157,3 +158,18 @@ def test_of_a_mapped_task_the_state_of_its_own_index_decides(
     )
     asyncio.run(trigger.on_kill())
     assert cancelled_at(server, two_jobs) == [cancelled, cancelled]
+
+
+@pytest.mark.parametrize(
+    ("step", "what"),
+    [
+        (BatchSensor(task_id="wait", jobs=None), "jobs"),
+        (FetchOutputOperator(task_id="fetch", outcomes=None, output_uri="file:///out"), "outcomes"),
+        (CancelBatchOperator(task_id="cancel", jobs=None), "jobs"),
+    ],
+    ids=["wait", "fetch", "cancel"],
+)
+def test_behind_a_task_that_was_marked_successful_a_step_says_what_to_do(run: Run, step: Any, what: str) -> None:
+    """Airflow goes on with it, and it has given nothing."""
+    with pytest.raises(AirflowFailException, match=rf"gave no {what}: it was skipped, or marked successful by hand\. "):
+        run.execute(step)

@@ -138,6 +138,15 @@ def flat(values: Any) -> list[dict[str, Any]]:
     return inner
 
 
+def flat_given(values: Any, what: str, then: str = "Clear it, with what follows") -> list[dict[str, Any]]:
+    """Flatten what a task before has given. Raise SpecError for None: Airflow goes on after a task that was marked
+    successful by hand, or skipped where the trigger rule allows it, and such a task has given nothing.
+    """
+    if values is None:
+        raise SpecError(f"the task before gave no {what}: it was skipped, or marked successful by hand. {then}")
+    return flat(values)
+
+
 def worker_ask(settings: TaskSettings) -> Callable[[Ask], Any]:
     """Return how a worker answers the questions of looking.py; the first question for the provider opens the store."""
     return asker(_hook(settings.opensearch_conn_id).send, cache(lambda: open_provider_store(settings)))

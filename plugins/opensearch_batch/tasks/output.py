@@ -12,7 +12,7 @@ from msgspec import UNSET
 from opensearch_batch.errors import SpecError, Terminal
 from opensearch_batch.prepare.run_note import preparation_folder, whole_preparations
 from opensearch_batch.spec import BatchSpec
-from opensearch_batch.tasks.base import BatchOperator, flat, open_provider_store
+from opensearch_batch.tasks.base import BatchOperator, flat, flat_given, open_provider_store
 from opensearch_batch.tasks.closing import (
     Ends,
     close_run,
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from opensearch_batch.flow.written import Written
     from opensearch_batch.land.planned import Planned
     from opensearch_batch.prepare.plan import Plan
+
+NO_OUTCOMES = (
+    "A wait that is marked cancels the jobs that run. Clear it, with what follows, and what they have answered lands"
+)
 
 
 class FetchOutputOperator(BatchOperator):
@@ -106,7 +110,7 @@ class FetchOutputOperator(BatchOperator):
             raise SpecError("a mapped fetch is one of several: give it final=False, and a ReportOperator after it")
         own_key = run_key(self.dag_id, context["dag_run"].run_id, instance(ti) if self.final else "")
         store = open_provider_store(settings)
-        outcomes = [Outcome.from_dict(outcome) for outcome in flat(self.outcomes)]
+        outcomes = [Outcome.from_dict(outcome) for outcome in flat_given(self.outcomes, "outcomes", NO_OUTCOMES)]
         connect([output_uri, *(outcome.job.shard.uri for outcome in outcomes if outcome.job.shard)])
 
         answers_stragglers = self.stragglers and spec is not None and bool(spec.limits.max_straggler_usd)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from opensearch_batch.errors import Unavailable
 from opensearch_batch.flow.jobs import Job
 from opensearch_batch.submit.admission import MustWait
-from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat, know_keys, open_provider_store
+from opensearch_batch.tasks.base import BatchOperator, cancel_jobs, cluster, flat_given, know_keys, open_provider_store
 from opensearch_batch.tasks.errors import airflow_errors
 from opensearch_batch.tasks.forced import FORCE, force_word
 from opensearch_batch.tasks.index_name import index_name
@@ -69,6 +69,7 @@ class SubmitBatchOperator(BatchOperator):
         super().__init__(**kwargs)
         self.model_id = model_id
         self.shards = shards
+        self.takes_shards = shards is not None  # what another task was to give may be None when it is rendered
         self.parameters = parameters
         self.settle_seconds = settle_seconds
         self.max_jobs_in_flight = max_jobs_in_flight
@@ -144,7 +145,7 @@ class SubmitBatchOperator(BatchOperator):
         from opensearch_batch.storage import connect
         from opensearch_batch.tasks.side_by_side import side_by_side
 
-        shards = [None] if self.shards is None else [Shard.from_dict(shard) for shard in flat(self.shards)]
+        shards = self._shards()
         connect(shard.uri for shard in shards if shard)
         earlier = {job.shard: job for job in before}
 
@@ -157,6 +158,15 @@ class SubmitBatchOperator(BatchOperator):
                 return full
 
         return side_by_side(submit, shards, lambda shard: shard.name if shard else "parameters")
+
+    def _shards(self) -> Sequence[Shard | None]:
+        """None stands for the rows that the parameters, or the connector, name."""
+        from opensearch_batch.flow.shards import Shard
+
+        if not self.takes_shards:
+            return [None]
+        given = flat_given(self.shards, "shards", "Nothing was sent. Clear it, with what follows")
+        return [Shard.from_dict(shard) for shard in given]
 
     def _run_name(self, context: Context, settings: TaskSettings) -> str:
         """Name the run, so that jobs of the same rows differ between runs, tasks, models and deliberate payments."""
@@ -183,5 +193,6 @@ class CancelBatchOperator(BatchOperator):
         self.jobs = jobs
 
     def run_step(self, context: Context, settings: TaskSettings) -> None:
-        if left := cancel_jobs(settings, [Job.from_dict(job) for job in flat(self.jobs)]):
+        given = flat_given(self.jobs, "jobs", "Nothing was cancelled: look for its jobs at the provider")
+        if left := cancel_jobs(settings, [Job.from_dict(job) for job in given]):
             raise Unavailable("not cancelled: " + "; ".join(left))

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, T
 from opensearch_batch.errors import BatchError, SpecError, Terminal, Unavailable, UnknownAnswer
 from opensearch_batch.flow.jobs import Job, Outcome
 from opensearch_batch.submit.admission import MustWait
-from opensearch_batch.tasks.base import cancel_jobs, credential_connections, flat, know_keys
+from opensearch_batch.tasks.base import cancel_jobs, credential_connections, flat, flat_given, know_keys
 from opensearch_batch.tasks.deadlines import Deadlines, timeout_hours
 from opensearch_batch.tasks.errors import airflow_errors, patient
 from opensearch_batch.tasks.finishing import finish_of, is_finished
@@ -258,7 +258,8 @@ class BatchSensor(BaseSensorOperator):
 
         settings = settings_of(self)
         know_keys(settings, context)
-        self.current = current_jobs(self._given, context["task_state_store"])
+        given = flat_given(self.jobs, "jobs", "Clear it, with what follows: no job is paid twice")
+        self.current = current_jobs([Job.from_dict(job) for job in given], context["task_state_store"])
         self.looks = Looks(self.log)
         if settings.spec and "poke_interval" not in self.waits_as_given:  # Airflow's own loop of pokes reads these two
             self.poke_interval = settings.spec.wait.poll_seconds

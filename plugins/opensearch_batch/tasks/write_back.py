@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from msgspec.structs import replace
 
 from opensearch_batch.errors import SpecError
-from opensearch_batch.tasks.base import BatchOperator, cluster, flat
+from opensearch_batch.tasks.base import BatchOperator, cluster, flat, flat_given
 from opensearch_batch.tasks.closing import flow_name
 from opensearch_batch.tasks.index_name import index_name
 from opensearch_batch.tasks.settings import TaskSettings
@@ -48,6 +48,7 @@ class WriteBackOperator(BatchOperator):
     def __init__(self, *, plan: Any, landed: Any = None, new_index: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.plan, self.landed, self.new_index = plan, landed, new_index
+        self.takes_landed = landed is not None  # what another task was to give may be None when it is rendered
 
     @property
     def index_name(self) -> str:
@@ -88,8 +89,9 @@ class WriteBackOperator(BatchOperator):
     def _files(self, plan: Plan) -> list[DataFile]:
         from opensearch_batch.land.report import Fetched
 
-        if self.landed is not None:
-            landed = [part for fetched in flat(self.landed) for part in Fetched.from_dict(fetched).landed]
+        if self.takes_landed:
+            given = flat_given(self.landed, "results")
+            landed = [part for fetched in given for part in Fetched.from_dict(fetched).landed]
             return [part.results for part in landed if part.results]
         if not plan.reused:
             raise AirflowSkipException("no row has the vector of an earlier run")
