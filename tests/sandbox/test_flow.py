@@ -37,7 +37,7 @@ from tests.sandbox.bench import (
     sensor,
     submit_settings,
 )
-from tests.sandbox.test_registration import DOCS_PAGE
+from tests.sandbox.test_registration import DOCS_PAGE, changed, connector, model
 
 BESIDE_DAGS = Path(__file__).resolve().parents[2] / "dags" / "connectors" / "openai.json"
 
@@ -149,7 +149,7 @@ def test_raw_parameters_with_a_file_at_the_provider(server: Server, model_id: st
 def test_shards_that_no_task_gave_are_no_order_for_the_connectors_own_file(server: Server, run: Run) -> None:
     """Behind a prepare_input that was marked successful by hand Airflow renders its output as None."""
     line = {"custom_id": "r", "method": "POST", "url": "/v1/embeddings", "body": {"model": MODEL, "input": "x"}}
-    model_id = server.model(name="of-a-file", input_file_id=server.upload([line]))
+    model_id = run.execute(model(run.execute(connector(body=changed(input_file_id=server.upload([line]))))))
     with DAG("by_hand", schedule=None):
         prepare = PrepareInputOperator(task_id="prepare", input_uri="file:///in.jsonl", model=MODEL)
         submit = SubmitBatchOperator(**submit_settings(model_id, prepare.output))
