@@ -27,6 +27,7 @@ from opensearch_batch.tasks.turn_trigger import Turn, read_turn
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from opensearch_batch.flow.shards import Shard
     from opensearch_batch.submit.admission import Limits
     from opensearch_batch.submit.submission import Submitter
 
@@ -141,7 +142,6 @@ class SubmitBatchOperator(BatchOperator):
 
     def _made(self, submitter: Submitter, before: list[Job]) -> list[Job | MustWait]:
         """Submit all shards but those of the jobs `before`; return each shard's job, or why it must wait."""
-        from opensearch_batch.flow.shards import Shard
         from opensearch_batch.storage import connect
         from opensearch_batch.tasks.side_by_side import side_by_side
 
