@@ -13,7 +13,6 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.cluster.ml_commons import Call
-from opensearch_batch.errors import Unavailable
 from opensearch_batch.operators import PrepareInputOperator, SwapAliasOperator, WriteBackOperator
 from opensearch_batch.pipeline import batch_inference
 from opensearch_batch.spec import BatchSpec
@@ -253,22 +252,6 @@ def test_a_task_that_writes_and_knows_no_new_index_is_refused(aliased: Index, ch
     assert dag.get_task("prepare_input") is prepare
     assert "needs new_index=" in refusal(lambda: run.run.execute(prepare))
     assert len(server.ledger) == jobs
-
-
-def test_a_red_index_is_not_copied(aliased: Index, change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
-    send = MLCommonsHook.send
-
-    def without_a_shard(hook: MLCommonsHook, call: Call) -> Any:
-        answer = send(hook, call)
-        if call.name == f"read the shards of {aliased.name}":
-            answer[aliased.name]["shards"].pop("1")
-        return answer
-
-    monkeypatch.setattr(MLCommonsHook, "send", without_a_shard)
-    run = change()
-    with pytest.raises(Unavailable, match="articles-old is red: only 2 of 3 shards answer"):
-        run.make()
-    assert run.new is None
 
 
 def test_an_alias_that_a_template_gives_the_new_index_is_named(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from opensearch_batch.beside.aliased import indices_of, line_of_move, removal
 from opensearch_batch.beside.carrying import Fields
+from opensearch_batch.beside.making import whole_state
 from opensearch_batch.beside.moving import Move
 from opensearch_batch.beside.notes import note_of
 from opensearch_batch.cluster.described import About, Send, described
 from opensearch_batch.errors import Refused
-from opensearch_batch.sources.index_rows import read_states
 
 
 def way_back(send: Send, alias: str, run: str, fields: Fields, *, carries: bool) -> Move:
@@ -26,7 +26,7 @@ def way_back(send: Send, alias: str, run: str, fields: Fields, *, carries: bool)
             f"nothing is kept for alias {alias}: it leads to {index}, and no run has moved it there. If you know the "
             f"index to go back to: {line_of_move(alias, about['aliases'][alias], index, 'INDEX')}"
         )
-    here = next(read_states(send, [index]))
+    here = whole_state(send, index, about)
     if moved.back and moved.run == run:  # this rollback's own move
         return Move(alias, run, moved.left, here, fields, back=True, carries=carries)
     if moved.back:
@@ -40,8 +40,7 @@ def way_back(send: Send, alias: str, run: str, fields: Fields, *, carries: bool)
             f"restored. If the alias is to go back all the same: "
             f"{line_of_move(alias, about['aliases'][alias], index, moved.left.index)}"
         )
-    _kept(send, alias, moved.left.index)
-    kept = next(read_states(send, [moved.left.index]))
+    kept = whole_state(send, moved.left.index, _kept(send, alias, moved.left.index))
     if not kept.is_same_index(moved.left):
         raise Refused(
             f"{kept.index} is another index than alias {alias} was moved from: deleted and made again, or restored. If "

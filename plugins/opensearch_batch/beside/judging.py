@@ -10,7 +10,7 @@ from opensearch_batch.errors import Refused
 from opensearch_batch.flow.beside import NAMED, Carried, CarriedOver
 from opensearch_batch.flow.documents import IndexState
 from opensearch_batch.sources.changed import ChangedDocuments
-from opensearch_batch.sources.index_rows import ID, read_states
+from opensearch_batch.sources.index_rows import ID, state_now
 from opensearch_batch.sources.rows import Row
 from opensearch_batch.spec import BatchSpec
 
@@ -43,12 +43,12 @@ def refuse_too_few(send: Send, source: IndexState, target: IndexState) -> int:
     """
     there = 0
     for _ in range(MOST_COUNTS):
-        before = next(read_states(send, [source.index]))
+        before = state_now(send, source)
         counts = [_counted(send, state) for state in (source, target)]
         there = counts[1]
         if before.checkpoints != source.checkpoints:
             break
-        if next(read_states(send, [source.index])).checkpoints == before.checkpoints:
+        if state_now(send, source).checkpoints == before.checkpoints:
             if counts[0] != counts[1]:
                 raise Refused(
                     f"{source.index} has {counts[0]} documents and {target.index} {counts[1]}: the alias stays where "

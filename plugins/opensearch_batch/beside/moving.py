@@ -19,7 +19,7 @@ from opensearch_batch.cluster.described import About, Send
 from opensearch_batch.errors import BatchError, Refused
 from opensearch_batch.flow.beside import Carried, IndexNote, Moved
 from opensearch_batch.flow.documents import IndexState
-from opensearch_batch.sources.index_rows import read_states, refuse_another
+from opensearch_batch.sources.index_rows import refuse_another, state_now
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +96,7 @@ def settle(
     """Carry until nothing was written meanwhile; return what was carried, and how far."""
     total, bare = Carried(), set[Key]()
     for _ in range(rounds):
-        now = next(read_states(send, [since.index]))
-        refuse_another(send, [since])
+        now = state_now(send, since)
         if now.checkpoints == since.checkpoints:
             break
         total += carry(send, now, since, target, fields, bare)
@@ -169,8 +168,7 @@ def _after(send: Send, wanted: Move, moved: Moved) -> Carried:
         return Carried()
     total, since, bare = Carried(), moved.left, set[Key]()
     for _ in range(AFTER_ROUNDS):
-        now = next(read_states(send, [since.index]))
-        refuse_another(send, [since])
+        now = state_now(send, since)
         if now.checkpoints == since.checkpoints:
             break
         total += carry(send, now, since, wanted.target, wanted.fields, bare, moved.here)

@@ -128,7 +128,8 @@ def put_mapping(index: str, mapping: Mapping[str, Any]) -> Call:
 
 
 def refresh(index: str) -> Call:
-    return Call(f"refresh index {index}", "POST", f"/{_path(index)}/_refresh")
+    """Raise where a shard has failed: its last writes are not seen. A replica that lies on no node is no failure."""
+    return Call(f"refresh index {index}", "POST", f"/{_path(index)}/_refresh", parse=_refreshed)
 
 
 def _path(name: str) -> str:
@@ -137,6 +138,11 @@ def _path(name: str) -> str:
 
 def _pit_id(answer: Any) -> str:
     return str(answer["pit_id"])
+
+
+def _refreshed(answer: Any) -> None:
+    if failed := answer["_shards"]["failed"]:
+        raise ValueError(f"{failed} shards failed")
 
 
 def _count(answer: Any) -> int:

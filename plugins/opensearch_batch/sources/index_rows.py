@@ -269,17 +269,24 @@ def naming_closed(index: str) -> Iterator[None]:
 def refuse_another(send: Send, states: Sequence[IndexState]) -> None:
     """Raise InputError where an index is no longer the one that was read."""
     for state in states:
-        try:
-            now = next(read_states(send, [state.index]))
-        except BatchError as error:
-            if error.status != NOT_FOUND:
-                raise
-            raise InputError(f"{state.index} was deleted since it was read. Start a new run") from error
-        if now.uuid == state.uuid and now.histories.items() < state.histories.items():
-            raise Unavailable(f"{state.index}: only {len(now.histories)} of {len(state.histories)} shards answer")
-        if not now.is_same_index(state):
-            raise InputError(
-                f"{state.index} is another index than was read (uuid {state.uuid} then, {now.uuid} now, or restored "
-                "from a snapshot): the sequence numbers count anew. Nothing more is read or written there; start a "
-                "new run"
-            )
+        state_now(send, state)
+
+
+def state_now(send: Send, state: IndexState) -> IndexState:
+    """Return how far the index of a state is now, all its shards. Raise InputError where it is no longer that index,
+    Unavailable where a shard is missing in the answer: a walk would pass its documents over.
+    """
+    try:
+        now = next(read_states(send, [state.index]))
+    except BatchError as error:
+        if error.status != NOT_FOUND:
+            raise
+        raise InputError(f"{state.index} was deleted since it was read. Start a new run") from error
+    if now.uuid == state.uuid and now.histories.items() < state.histories.items():
+        raise Unavailable(f"{state.index}: only {len(now.histories)} of {len(state.histories)} shards answer")
+    if not now.is_same_index(state):
+        raise InputError(
+            f"{state.index} is another index than was read (uuid {state.uuid} then, {now.uuid} now, or restored from "
+            "a snapshot): the sequence numbers count anew. Nothing more is read or written there; start a new run"
+        )
+    return now
