@@ -7,12 +7,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest  # noqa: TC002
 
+from opensearch_batch.beside import carrying
+from opensearch_batch.cluster.described import Send
 from opensearch_batch.cluster.hook import MLCommonsHook
 from opensearch_batch.cluster.ml_commons import Call
+from opensearch_batch.flow.beside import Carried
+from opensearch_batch.flow.documents import IndexState
 from tests.index.bench import Index
 from tests.index.beside import ALIAS, Beside, behind
 
@@ -88,6 +93,33 @@ def test_what_was_written_by_the_alias_after_the_move_stays(
     assert hits["a2"]["_source"]["title"] == "later", "a document written again is not deleted"
     assert "a3" not in hits, "a document deleted later stays deleted"
     assert (swapped["after"]["written"], swapped["after"]["kept"]) == (1, 2)
+
+
+def test_an_edit_made_while_ids_are_compared_is_there_before_the_move(
+    aliased: Index, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ids of a large index take minutes, and a partial update by the alias must not find the former text there."""
+    live, compared, turns = Index(aliased.cluster, ALIAS), carrying._without_deleted, count(1)
+
+    def meanwhile(send: Send, source: IndexState, target: IndexState, of_others: IndexState | None) -> Carried:
+        found = compared(send, source, target, of_others)
+        if of_others is None:
+            turn = next(turns)
+            aliased.edit("a0", body=f"edit {turn}")
+            aliased.remove(f"a{turn}")
+        return found
+
+    run = change(write_back=LOOSE)
+    run.filled()
+    run.carry()
+    aliased.remove("a39")
+    monkeypatch.setattr(carrying, "_without_deleted", meanwhile)
+    around_the_move(monkeypatch, lambda: None, lambda: live.edit("a0", title="by the alias"))
+    run.swap()
+    hits = run.new_index.hits
+    assert hits["a0"]["_source"]["body"] == f"edit {next(turns) - 1}"
+    assert hits["a0"]["_source"]["title"] == "by the alias"
+    assert set(hits) == set(aliased.hits)
 
 
 def test_no_write_of_a_busy_index_is_lost(aliased: Index, change: Change) -> None:

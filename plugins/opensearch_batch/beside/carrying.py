@@ -89,8 +89,11 @@ def carry(
     fields: Fields,
     bare: set[Key],
     behind: IndexState | None = None,
+    *,
+    deletes: bool = True,
 ) -> Carried:
-    """Bring over what was written between two states of an index, and what was deleted.
+    """Bring over what was written between two states of an index, and what was deleted, unless `deletes` is False: that
+    takes a walk over the ids of both indices.
 
     Without `behind` nobody else writes to the target. With it others do, since that state of it: what they wrote is
     later, and stays. `bare` grows by the documents that have a text without its vector: a document that is written all
@@ -101,7 +104,7 @@ def carry(
         while some := list(islice(hits, fields.at_once)):
             found += len(some)
             total += _carried(send, some, target, fields, bare, behind)
-    if found < writes_between(since, source):
+    if deletes and found < writes_between(since, source):
         total += _without_deleted(send, source, target, behind)
     return total
 

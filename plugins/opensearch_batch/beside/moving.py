@@ -77,12 +77,15 @@ def move(send: Send, wanted: Move, judge: Judge) -> Done:
     judge(before, last)
     if not wanted.back:
         send(indices.set_index(target, pipelines_of(found[source])))
-    began = time.monotonic()
     if wanted.carries:
         more, last = settle(send, last, wanted.target, wanted.fields, rounds=1)
         before += more
         if wanted.has_deleted or before.deleted:
             forget_deletions(send, target, found[source])
+    began = time.monotonic()
+    if wanted.carries:  # edited while ids were compared: a partial update by the alias must not find the former text
+        more, _ = settle(send, last, wanted.target, wanted.fields, deletes=False)
+        before += more
     moved = _noted(send, wanted, last)
     _changed(send, wanted, found[source])
     seconds = time.monotonic() - began
@@ -91,15 +94,21 @@ def move(send: Send, wanted: Move, judge: Judge) -> Done:
 
 
 def settle(
-    send: Send, since: IndexState, target: IndexState, fields: Fields, rounds: int = MOST_ROUNDS
+    send: Send,
+    since: IndexState,
+    target: IndexState,
+    fields: Fields,
+    rounds: int = MOST_ROUNDS,
+    *,
+    deletes: bool = True,
 ) -> tuple[Carried, IndexState]:
-    """Carry until nothing was written meanwhile; return what was carried, and how far."""
+    """Carry until nothing was written meanwhile; return what was carried, and how far. See `carry` for `deletes`."""
     total, bare = Carried(), set[Key]()
     for _ in range(rounds):
         now = state_now(send, since)
         if now.checkpoints == since.checkpoints:
             break
-        total += carry(send, now, since, target, fields, bare)
+        total += carry(send, now, since, target, fields, bare, deletes=deletes)
         since = now
     return total, since
 

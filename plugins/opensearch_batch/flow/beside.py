@@ -96,7 +96,7 @@ class Swapped(Value, frozen=True):
     carried: Carried
     after: Carried
     seconds: float = 0.0
-    """Between the last look at the old index and the answer to the move."""
+    """So long before the answer to the move, at most, was the last look at the old index."""
     older: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
 
