@@ -61,6 +61,21 @@ class Reaper:
         raise AssertionError(f"killed {MOST_TRIES} times and still not at its end: {self.kills[-3:]}")
 
 
+def killed(step: Callable[[], Any], patch: pytest.MonkeyPatch, place: Any, name: str, moment: str = "after") -> None:
+    """Kill a step right before or after its first call of what has this name in a module."""
+    called = getattr(place, name)
+
+    def called_last(*given: Any) -> None:
+        if moment == "after":
+            called(*given)
+        raise Killed(name)
+
+    with patch.context() as patched:
+        patched.setattr(place, name, called_last)
+        with pytest.raises(Killed):
+            step()
+
+
 def folder(parent: Path, name: str) -> Path:
     made = parent / name
     made.mkdir()

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec.structs import replace as with_fields
+
 from opensearch_batch.beside.aliased import indices_of, line_of_move, moving, removal
 from opensearch_batch.beside.carrying import Fields, Key, carry
 from opensearch_batch.beside.making import pipelines_of, whole_state
 from opensearch_batch.beside.notes import note_of, put_note
-from opensearch_batch.beside.tombstones import forget_deletions
+from opensearch_batch.beside.tombstones import UNTIL_THE_END, forget_deletions, keep_deletions, kept_deletions
 from opensearch_batch.cluster import documents, indices
 from opensearch_batch.cluster.described import About, Send
 from opensearch_batch.errors import BatchError, Refused
@@ -37,7 +39,8 @@ Judge = Callable[[Carried, IndexState], None]
 @dataclass(frozen=True)
 class Move:
     """`since`: the index that the alias leaves, as far as its documents are in the target already. `carries`: whether
-    edits are brought over at all. `has_deleted`: whether deletions were, a moment ago.
+    edits are brought over at all. `has_deletions`: whether documents may have been deleted in the target, by its users or
+    as deletions that were brought over.
     """
 
     alias: str
@@ -47,7 +50,7 @@ class Move:
     fields: Fields
     back: bool = False
     carries: bool = True
-    has_deleted: bool = False
+    has_deletions: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def move(send: Send, wanted: Move, judge: Judge) -> Done:
         moved = note_of(found[target]).moved
         if moved is None or (moved.run, moved.back) != (wanted.run, wanted.back):
             raise Refused(f"alias {wanted.alias} leads to {target} already, and another run moved it")
-        return Done(Carried(), _after(send, wanted, moved), 0.0)
+        return Done(Carried(), Carried() if moved.ended else _ended(send, wanted, moved), 0.0)
     refuse_elsewhere(wanted.alias, found, source, target)
     refuse_another(send, [wanted.since])
     last, before = wanted.since, Carried()
@@ -80,8 +83,9 @@ def move(send: Send, wanted: Move, judge: Judge) -> Done:
     if wanted.carries:
         more, last = settle(send, last, wanted.target, wanted.fields, rounds=1)
         before += more
-        if wanted.has_deleted or before.deleted:
-            forget_deletions(send, target, found[source])
+        if wanted.has_deletions or last.checkpoints != wanted.since.checkpoints:  # the same in each try
+            forget_deletions(send, target)
+        keep_deletions(send, target, UNTIL_THE_END)
     began = time.monotonic()
     if wanted.carries:  # edited while ids were compared: a partial update by the alias must not find the former text
         more, _ = settle(send, last, wanted.target, wanted.fields, deletes=False)
@@ -90,7 +94,7 @@ def move(send: Send, wanted: Move, judge: Judge) -> Done:
     _changed(send, wanted, found[source])
     seconds = time.monotonic() - began
     refuse_second(send, wanted.alias, target)
-    return Done(before, _after(send, wanted, moved), seconds)
+    return Done(before, _ended(send, wanted, moved), seconds)
 
 
 def settle(
@@ -169,6 +173,18 @@ def _changed(send: Send, wanted: Move, old: About) -> None:
                 f'{wanted.since.index}/_settings {{"index.blocks.read_only": null}}, and clear this task. {error}'
             ) from error
         raise
+
+
+def _ended(send: Send, wanted: Move, moved: Moved) -> Carried:
+    """End a move, and note that it has ended: carried once more by a later try, a document that was deleted since would
+    be there again.
+    """
+    carried, name, left = _after(send, wanted, moved), wanted.target.index, wanted.since.index
+    if wanted.carries:
+        keep_deletions(send, name, kept_deletions(send(documents.describe_indices(left))[left]))
+    about = send(documents.describe_indices(name))[name]
+    put_note(send, name, about, IndexNote(note_of(about).made, with_fields(moved, ended=True)))
+    return carried
 
 
 def _after(send: Send, wanted: Move, moved: Moved) -> Carried:

@@ -1,5 +1,5 @@
-"""Deletions forgotten: a node keeps the version of a deleted document, and refuses writes that come later with a lower
-one.
+"""Deletions forgotten, or kept: a node keeps the version of a deleted document, and refuses writes that come later with a
+lower one.
 """
 
 from __future__ import annotations
@@ -14,16 +14,28 @@ GC_DELETES = "gc_deletes"
 """For so long: https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/index-settings/"""
 CLOCK_SECONDS = 0.5
 """A node reads the clock five times a second for this (`thread_pool.estimated_time_interval`)."""
+UNTIL_THE_END = "1h"
+"""While a move has not ended. The server's own minute is over before Airflow finds that a worker is lost."""
 
 
-def forget_deletions(send: Send, index: str, like: About) -> None:
-    """Forget the deletions that were carried into an index, while nobody else writes to it.
+def forget_deletions(send: Send, index: str) -> None:
+    """Forget the deletions that were carried into an index, while nobody else writes to it. The index then keeps none,
+    until `keep_deletions`.
 
     A document that was carried as deleted, and is made again in the other index at the last moment, would be taken for
-    one that was deleted after the move, and lost. Afterwards the setting is that of the index `like` whose place this
-    one takes, so a try that was killed in between leaves nothing to be known.
+    one that was deleted after the move, and lost.
     """
-    send(indices.set_index(index, {f"index.{GC_DELETES}": "0ms"}))
+    keep_deletions(send, index, "0ms")
     time.sleep(CLOCK_SECONDS)
     send(documents.refresh(index))
-    send(indices.set_index(index, {f"index.{GC_DELETES}": value_at(like["settings"]["index"], GC_DELETES)}))
+
+
+def keep_deletions(send: Send, index: str, how_long: str | None) -> None:
+    """None is the server's default."""
+    send(indices.set_index(index, {f"index.{GC_DELETES}": how_long}))
+
+
+def kept_deletions(about: About) -> str | None:
+    """For how long an index keeps them by its settings."""
+    found: str | None = value_at(about["settings"]["index"], GC_DELETES)
+    return found

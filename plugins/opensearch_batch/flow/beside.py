@@ -25,7 +25,11 @@ class Made(Value, frozen=True):
 
 class Moved(Value, frozen=True):
     """Kept by the index that an alias was moved to: `left`, the index it was moved from, at the last look before the
-    move, and `here`, the index itself at that moment. `back`: by a rollback.
+    move that compared deletions too, and `here`, the index itself at the move. `back`: by a rollback. `ended`: what
+    `left` took at the last moment has been carried.
+
+    A note of an earlier version does not say that, and counts as not ended: a rollback then carries once more, after
+    which a document that was deleted since may be there again, where without it one might be in neither index.
     """
 
     alias: str
@@ -33,6 +37,7 @@ class Moved(Value, frozen=True):
     left: IndexState
     here: IndexState
     back: bool = False
+    ended: bool = False
 
 
 class IndexNote(Value, frozen=True):

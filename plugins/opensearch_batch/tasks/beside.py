@@ -216,7 +216,7 @@ class SwapAliasOperator(BatchOperator):
             over.until,
             new.state,
             fields_of(spec, section),
-            has_deleted=over.carried.deleted > 0,
+            has_deletions=over.until.checkpoints != new.made.source.checkpoints,
         )
         done = move(send, wanted, judge)
         kept = over.until.index
