@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from tests.index.bench import Fill, Index
+from opensearch_batch.beside import moving
+from tests.index.bench import Fill, Index, articles
 from tests.index.beside import ALIAS, OLD, Beside, behind, lead
+from tests.index.test_killed import killed
+from tests.index.test_swap_window import around_the_move
 from tests.sandbox.bench import Run
 
 Change = Callable[..., Beside]
@@ -50,6 +53,36 @@ def test_what_was_edited_since_the_swap_is_brought_back(aliased: Index, change: 
 
 def _told(hit: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in hit["_source"].items() if not name.startswith("vector")}
+
+
+def test_a_rollback_before_the_swap_has_ended_loses_no_document(
+    aliased: Index, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the old index took at the last moment is in no other, and must not be taken for deleted in the new one."""
+    run = change()
+    run.filled()
+    run.carry()
+    with monkeypatch.context() as patched:
+        around_the_move(patched, lambda: aliased.add({"new": {"body": "made at the last moment"}}))
+        killed(run.swap, patched, moving, "_after", "before")
+    Index(aliased.cluster, ALIAS).remove("a5")
+    change("back-1").back()
+    assert behind(aliased.cluster) == {aliased.name}
+    assert set(aliased.hits) == set(run.new_index.hits) == (set(articles(40)) - {"a5"}) | {"new"}
+
+
+def test_an_index_that_a_move_has_not_ended_to_leave_is_not_removed(
+    aliased: Index, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = change()
+    first.filled()
+    first.carry()
+    killed(first.swap, monkeypatch, moving, "_after", "before")
+    second = change("change-2", write_back={"remove_older": True})
+    second.index = first.new_index
+    swapped = second.through()["swapped"]
+    assert (swapped["kept"], swapped["older"], swapped["removed"]) == (first.new_index.name, [], [])
+    assert len(aliased.hits) == 40
 
 
 def test_without_edits_it_goes_back_at_once(aliased: Index, change: Change) -> None:

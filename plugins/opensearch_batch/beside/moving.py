@@ -74,6 +74,9 @@ def move(send: Send, wanted: Move, judge: Judge) -> Done:
         return Done(Carried(), Carried() if moved.ended else _ended(send, wanted, moved), 0.0)
     refuse_elsewhere(wanted.alias, found, source, target)
     refuse_another(send, [wanted.since])
+    came = note_of(found[source]).moved if wanted.back and wanted.carries else None
+    if came and not came.ended:  # what the kept index took at the last moment of that move is in no other
+        _ended(send, Move(wanted.alias, came.run, wanted.target, wanted.since, wanted.fields), came)
     last, before = wanted.since, Carried()
     if wanted.carries:
         before, last = settle(send, last, wanted.target, wanted.fields)

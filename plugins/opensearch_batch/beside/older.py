@@ -13,10 +13,12 @@ log = logging.getLogger(__name__)
 
 
 def older_than(send: Send, kept: str) -> list[str]:
-    """Return the index that the kept one has replaced, where it is still the same and under no alias at all."""
+    """Return the index that the kept one has replaced, where it is still the same and under no alias at all. Where that
+    move has not ended, it alone may have documents.
+    """
     about = described(send, kept).get(kept)
     moved = note_of(about).moved if about else None
-    if moved is None or moved.back:
+    if moved is None or moved.back or not moved.ended:
         return []
     older = described(send, moved.left.index).get(moved.left.index)
     if older is None or older["aliases"]:
