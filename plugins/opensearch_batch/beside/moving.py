@@ -39,8 +39,8 @@ Judge = Callable[[Carried, IndexState], None]
 @dataclass(frozen=True)
 class Move:
     """`since`: the index that the alias leaves, as far as its documents are in the target already. `carries`: whether
-    edits are brought over at all. `has_deletions`: whether documents may have been deleted in the target, by its users or
-    as deletions that were brought over.
+    edits are brought over at all. `has_deletions`: whether documents may have been deleted in the target, by its users
+    or as deletions that were brought over.
     """
 
     alias: str

@@ -1,5 +1,5 @@
-"""Deletions forgotten, or kept: a node keeps the version of a deleted document, and refuses writes that come later with a
-lower one.
+"""Deletions forgotten, or kept: a node keeps the version of a deleted document, and refuses writes that come later with
+a lower one.
 """
 
 from __future__ import annotations
