@@ -137,6 +137,38 @@ def test_a_document_put_again_with_the_same_text_takes_its_vector(
     assert nothing_to_send(begun("night-3", **with_place({}, place)))
 
 
+@pytest.mark.parametrize(
+    ("settings", "made"),
+    [({}, "vector"), ({"write_back": {"provenance_index": SIDECAR}}, "vector"), (CUT, "chunks")],
+    ids=["in the document", "in a sidecar", "chunks"],
+)
+def test_a_vector_that_its_owner_has_taken_away_is_written_over_an_edit_of_another_field(
+    index: Index, begun: Begun, settings: dict[str, Any], made: str
+) -> None:
+    """The hash of the same text stayed in the document, and is there when it is read again."""
+    index.add(articles(3))
+    begun("night-1", **settings).through()
+    index.edit("a1", **{made: None})
+    written = begun("night-2", **settings).through(lambda: index.edit("a1", title="another"))["written"]
+    assert (written["written"], written["superseded"]) == (1, 0)
+    source = index.hits["a1"]["_source"]
+    assert source[made]
+    assert source["title"] == "another"
+    assert nothing_to_send(begun("night-3", **settings))
+
+
+def test_a_vector_that_was_taken_away_is_written_twice_as_once(index: Index, begun: Begun) -> None:
+    index.add(articles(3))
+    begun("night-1").through()
+    index.edit("a1", vector=None)
+    run = begun("night-2")
+    landed = run.land(run.prepare())
+    assert counts(run.write(landed)) == (1, 0)
+    before = {name: hit["_source"] for name, hit in index.hits.items()}
+    assert counts(run.write(landed)) == (1, 0)
+    assert {name: hit["_source"] for name, hit in index.hits.items()} == before
+
+
 def test_a_lost_answer_to_the_second_request_costs_nothing(
     index: Index, begun: Begun, place: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
