@@ -139,6 +139,27 @@ def test_vectors_that_were_made_by_another_model_are_not_compared(index: Index, 
     )
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [["NaN", *range(7)], [1e39, *range(7)], [0.5] * 7, [0.0] * 8],
+    ids=["no number", "not in single precision", "of another length", "all zeros"],
+)
+def test_an_online_answer_that_nothing_can_be_compared_with_shuts_the_gate(
+    index: Index, checked: Night, server: Server, numbers: list[Any]
+) -> None:
+    """Nor is the index searched for it: the cluster would refuse the query."""
+    index.add(articles(20))
+    run = filled(checked())
+    vector = {"name": "sentence_embedding", "shape": [len(numbers)], "data": numbers}
+    answer = {"inference_results": [{"output": [vector]}]}
+    server.fault("answer", path="/_predict", status=200, body=answer, times=1)
+    assert "1 of 20 vectors are further than 0.999 (cosine) from the model's online answer, the first a" in shut(run)
+    found = run.run.xcoms["check_parity", "parity"]
+    assert (found["least_cosine"], found["below"], len(found["named"])) == (0.0, 1, 1)
+    assert (found["queries"], found["recall"]) == (5, 1.0)
+    assert found["greatest_length"] == pytest.approx(1)
+
+
 def test_texts_that_an_online_call_would_fill_in_are_left_out_and_named(index: Index, checked: Night) -> None:
     index.add({**articles(10), "shell": {"body": "echo ${parameters.model} and ${HOME}"}})
     found = filled(checked()).compare()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,9 @@ SECTION = ParitySection()
         ([1.0, 0.0], [-1.0, 0.0], -1.0),
         ([1.0, 0.0], [1.0, 0.0, 0.0], 0.0),
         ([0.0, 0.0], [1.0, 0.0], 0.0),
+        ([1.0, 0.0], [math.nan, 0.0], 0.0),
+        ([1.0, 1.0], [math.inf, -math.inf], 0.0),
+        ([1.0, 1.0], [1e200, 1e200], 0.0),
     ],
 )
 def test_cosine(one: list[float], other: list[float], found: float) -> None:

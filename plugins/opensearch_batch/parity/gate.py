@@ -69,8 +69,9 @@ def check_parity(
     online, why_not = _online(models, spec, sample, find_model, pause)
     cosines = {each.name: cosine(stored[each.name], vector) for each, vector in online}
     described = corpus(documents.describe_indices(",".join(indices))) if online else {}
-    recalls = _recalls(corpus, written, section, online, described, path)
-    lengths = lengths_of(vector for _, vector in online)
+    vectors = [(each, vector) for each, vector in online if cosines[each.name]]  # no index takes others as queries
+    recalls = _recalls(corpus, written, section, vectors, described, path)
+    lengths = lengths_of(vector for _, vector in vectors)
     found = judged(cosines, recalls, sample.left_out, section, why_not=why_not, when_incomparable=when_incomparable)
     return found if lengths is None else with_lengths(found, lengths, described, written.vector_field)
 

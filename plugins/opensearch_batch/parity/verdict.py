@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -19,11 +20,17 @@ Incomparable = Literal["error", "pass"]
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the cosine of two vectors; 0 for vectors of different lengths, and where one is all zeros."""
-    if len(one) != len(other):
+    """Return the cosine of two vectors; 0 for vectors of different lengths, and where one is all zeros or has a number
+    that is not finite in single precision.
+    """
+    if len(one) != len(other) or not (_is_finite(one) and _is_finite(other)):
         return 0.0
     lengths = math.sqrt(_product(one, one) * _product(other, other))
     return _product(one, other) / lengths if lengths else 0.0
+
+
+def _is_finite(vector: Sequence[float]) -> bool:
+    return all(map(math.isfinite, array("f", vector)))
 
 
 def _product(one: Sequence[float], other: Sequence[float]) -> float:
