@@ -81,7 +81,7 @@ def steps_of(vendor: str) -> tuple[Step, ...]:
     return tuple(step for step in steps if not (vendor in WITHOUT_FAILED_ROWS and step.text == FAILURES))
 
 
-HANDED_ON = Step("before the rename of the rows handed on", RENAME, "enter", r"/repair-[^/]*$")
+HANDED_ON = Step("before the rename of the rows handed on", RENAME, "enter", r"/repair-[^/]*\.jsonl$")
 """Of a run with rows for a repair round."""
 
 GUARDS = (

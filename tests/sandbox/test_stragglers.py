@@ -313,6 +313,26 @@ def test_a_round_that_began_keeps_its_rows_where_the_spec_asks_for_fewer_rounds_
     assert (asked_online(server), len(server.ledger)) == (0, 2)
 
 
+def test_a_finish_by_that_comes_after_a_round_gives_none_of_its_rows_to_the_model(
+    server: Server, model_id: str, run: Run
+) -> None:
+    """The round goes on with its own jobs, and no row is paid for twice."""
+    server.fault("expire", fraction=0.4)
+    flow = Flow(run, model_id, finish_by=None, max_straggler_usd=0)
+    flow.round()
+    run.submit(model_id, flow.repair(), task_id="submit_1", spec=flow.spec)
+    time_is_up(run)
+    again = Flow(run, model_id)
+    again.round()
+    del run.xcoms["repair", "taken"]
+    with pytest.raises(AirflowSkipException, match="batches of a repair round have the open rows"):
+        again.answer()
+    again.round(1, again.repair())
+    with pytest.raises(AirflowSkipException, match="not needed"):
+        again.answer()
+    assert (asked_online(server), len(server.ledger)) == (0, 2)
+
+
 def test_without_a_model_nothing_is_asked(server: Server, model_id: str, run: Run) -> None:
     """What an earlier try has landed is still there when this try comes to no model."""
     flow = cut_off(server, run, model_id)

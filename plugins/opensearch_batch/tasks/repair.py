@@ -86,8 +86,7 @@ class PrepareRepairOperator(BatchOperator):
             _bytes_on_top(settings.spec, sources[0].shard),
         )
         context["ti"].xcom_push(key="taken", value=[group.to_dict() for group in taken])
-        if settings.spec and settings.spec.wait.finish_by is not None:
-            _mark(source for group in taken for source in group.sources)
+        _mark(source for group in taken for source in group.sources)
         shards = [shard for bundle in bundles for shard in bundle]
         self.log.info("%d rows go again, in %d shards", sum(shard.records for shard in shards), len(shards))
         return [[shard.to_dict() for shard in bundle] for bundle in bundles]
@@ -126,7 +125,9 @@ def _bytes_on_top(spec: BatchSpec | None, shard: Shard) -> int:
 
 
 def _mark(sources: Iterable[str]) -> None:
-    """Say of handed-on files that a batch may have their rows, before any batch has."""
+    """Say of handed-on files that a batch may have their rows, before any batch has. Whatever the spec says now: it may
+    get a wait.finish_by later.
+    """
     from opensearch_batch.storage import write_object
 
     for source in sources:
