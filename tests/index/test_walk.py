@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -145,9 +146,9 @@ def test_the_filter_of_an_alias_holds(index: Index, night: Night) -> None:
     assert run.plan["records"] == 1
 
 
-def test_long_texts_come_in_smaller_pages(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_rows, "PAGE_CHARACTERS", 2_000)
-    sizes = []
+def page_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the pages that are read from now on."""
+    sizes: list[int] = []
     send = MLCommonsHook.send
 
     def noting(self: MLCommonsHook, call: Call) -> Any:
@@ -156,10 +157,28 @@ def test_long_texts_come_in_smaller_pages(index: Index, monkeypatch: pytest.Monk
         return send(self, call)
 
     monkeypatch.setattr(MLCommonsHook, "send", noting)
+    return sizes
+
+
+def test_long_texts_come_in_smaller_pages(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_rows, "PAGE_CHARACTERS", 2_000)
+    sizes = page_sizes(monkeypatch)
     single = index.cluster.index("long-texts", shards=1)
     single.add({f"l{n}": {"body": "word " * 200} for n in range(60)})
     assert sorted(ids(source_of(single))) == sorted(f"l{n}" for n in range(60))
     assert min(sizes) < 5
+
+
+def test_vectors_of_others_come_in_smaller_pages(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy reads documents whole, but for the fields that this spec makes."""
+    monkeypatch.setattr(index_rows, "PAGE_CHARACTERS", 1_000)
+    sizes = page_sizes(monkeypatch)
+    both = index.cluster.index("two-vectors", shards=1, fields={**FIELDS, "other_vector": VECTOR})
+    vectors = {"vector": [0.5] * DIMENSIONS, "other_vector": [0.25] * DIMENSIONS}
+    both.add({f"v{n}": vectors for n in range(60)})
+    whole = replace(source_of(both), asked={"excludes": ["vector"]})
+    assert sorted(hit["_id"] for hit in whole.hits()) == sorted(f"v{n}" for n in range(60))
+    assert (sizes[0], set(sizes[1:])) == (10, {5})
 
 
 @pytest.mark.parametrize("most", [1, 7])

@@ -30,7 +30,9 @@ SCHEME = "opensearch://"
 FIRST_PAGE, MOST_A_PAGE = 200, 2000
 """Documents of the first page, and of any; fewer where the index answers with fewer."""
 PAGE_CHARACTERS = 4 << 20
-"""Pages become smaller above this many characters of text, and larger below a quarter of it."""
+"""Pages become smaller above this many characters, and larger below a quarter of it."""
+NUMBER_CHARACTERS = 16
+"""A number counts as so many: a document that is read whole may have vectors of others."""
 MOST_REOPENED = 100
 """Points in time that may end in a walk over one shard."""
 
@@ -193,9 +195,11 @@ def _next_size(size: int, hits: Sequence[Mapping[str, Any]], most: int) -> int:
 
 
 def characters_in(value: Any) -> int:
-    """Count the characters of all texts in a JSON value."""
+    """Count the characters of all texts in a JSON value, and NUMBER_CHARACTERS for each number."""
     if isinstance(value, str):
         return len(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return NUMBER_CHARACTERS
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return sum(characters_in(each) for each in inner)
 
