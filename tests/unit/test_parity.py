@@ -56,6 +56,13 @@ def test_recall_counts_equals_as_found() -> None:
     assert recalled([], {}, {}) == 1
 
 
+def test_recall_tells_small_scores_apart() -> None:
+    """Those of l2 where vectors have lengths of a thousand, as vectors of whole numbers from -128 to 127 have."""
+    nearest = {"a": 9e-7, "b": 8e-7}
+    assert recalled(["a", "x"], nearest, {"x": 1e-7}) == 0.5
+    assert recalled(["a", "x"], nearest, {"x": 8e-7}) == 1
+
+
 def test_the_figures_of_an_open_gate() -> None:
     found = judged({"a": 1.0, "b": 0.9995}, [1.0, 0.9], {"edited": ["c"]}, SECTION)
     assert found == Parity(

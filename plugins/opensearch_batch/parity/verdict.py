@@ -14,7 +14,9 @@ from opensearch_batch.parity_section import ParitySection
 NEIGHBOURS = 10
 """Of the recall: so many nearest documents of each query."""
 SCORE_TOLERANCE = 1e-6
-"""Of a score, or of 1. Scores are single precision; of documents with one score a search names any."""
+"""Of a score. Scores are single precision; of documents with one score a search names any. Those of l2 are far below 1
+where vectors are long.
+"""
 
 Incomparable = Literal["error", "pass"]
 
@@ -43,8 +45,7 @@ def recalled(found: Sequence[str], nearest: Mapping[str, float], scores: Mapping
     """
     if not nearest:
         return 1.0
-    last = min(nearest.values())
-    least = last - SCORE_TOLERANCE * max(1.0, abs(last))
+    least = min(nearest.values()) * (1 - SCORE_TOLERANCE)
     good = sum(name in nearest or scores.get(name, 0.0) >= least for name in found[: len(nearest)])
     return good / len(nearest)
 
