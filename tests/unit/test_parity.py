@@ -36,7 +36,7 @@ SECTION = ParitySection()
         ([0.0, 0.0], [1.0, 0.0], 0.0),
         ([1.0, 0.0], [math.nan, 0.0], 0.0),
         ([1.0, 1.0], [math.inf, -math.inf], 0.0),
-        ([1.0, 1.0], [1e200, 1e200], 0.0),
+        ([1.0, 1.0], [1e154, 1e154], 0.0),
     ],
 )
 def test_cosine(one: list[float], other: list[float], found: float) -> None:
