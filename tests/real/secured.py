@@ -25,6 +25,7 @@ from stack.opensearch.security import User, secured_node
 from stack.processes import Part
 from tests.real.cluster import Cluster
 from tests.real.provider import KEY, Provider
+from tests.sandbox.bench import StateStore
 
 ROLES_API = "/_plugins/_security/api/roles"
 PREFIX = "cluster:admin/opensearch/ml/"
@@ -164,7 +165,7 @@ def model_id(secured: Secured, connect: Connect, testnet: Provider) -> Iterator[
     """Of the demo's spec, made by the setup user with the operators, and shared with the team."""
     connect(SETUP)
     by: dict[str, Any] = {"spec": BatchSpec.load(SPEC).to_dict(), "opensearch_conn_id": SETUP.name}
-    context: Any = {"task_state_store": {}}
+    context: Any = {"task_state_store": StateStore()}
     connector_id = CreateConnectorOperator(task_id="create_connector", **by).execute(context)
     yield RegisterModelOperator(task_id="register_model", connector_id=connector_id, **by).execute({})
     secured.cluster.forget()
