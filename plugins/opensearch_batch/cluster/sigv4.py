@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from opensearch_batch.cluster.aws_keys import no_keys_for_now
 from opensearch_batch.errors import SpecError, Unavailable
 from opensearch_batch.extras import imported_from
 from opensearch_batch.scrubbing import remember
@@ -50,22 +51,15 @@ class Signer:
 
     def _keys(self) -> Any:
         """Return the keys of now. Raise Unavailable where what gives them out is away, as an agent that restarts."""
+        from botocore.exceptions import BotoCoreError, HTTPClientError
         from botocore.exceptions import ConnectionError as NoConnection
-        from botocore.exceptions import (
-            CredentialRetrievalError,
-            HTTPClientError,
-            MetadataRetrievalError,
-            TokenRetrievalError,
-        )
 
-        gone = (CredentialRetrievalError, MetadataRetrievalError, TokenRetrievalError, HTTPClientError, NoConnection)
         try:
             return self._credentials.get_frozen_credentials()
-        except gone as error:
-            raise Unavailable(
-                f"sigv4: no AWS credentials for now ({error}). If that stays, look at what gives them out on this "
-                "machine: an agent, a role, a command, a login"
-            ) from None
+        except (HTTPClientError, NoConnection) as error:
+            raise Unavailable(f"sigv4: what gives out the AWS credentials does not answer ({error})") from None
+        except BotoCoreError as error:
+            raise no_keys_for_now("sigv4", error) or error from None
 
     def headers(self, method: str, url: str, body: bytes) -> dict[str, str]:
         """Return all headers for exactly this URL and body.

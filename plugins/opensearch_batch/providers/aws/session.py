@@ -13,6 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from opensearch_batch.cluster.aws_keys import no_keys_for_now
 from opensearch_batch.errors import BatchError, KeyExpired, Refused, SpecError, Throttled, Unavailable
 from opensearch_batch.extras import imported_from
 from opensearch_batch.providers.credential import refuse_literal_credential, refuse_login_in
@@ -213,14 +214,7 @@ def from_aws(ask: Callable[[], T], what: str) -> T:
 def _translated(what: str, error: Exception) -> BatchError | None:
     """None for no error of boto3's, and for an answer that boto3 could not take apart."""
     with imported_from("amazon", f"to {what}"):
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            CredentialRetrievalError,
-            HTTPClientError,
-            MetadataRetrievalError,
-            TokenRetrievalError,
-        )
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
         from botocore.exceptions import ConnectionError as NoConnection
         from botocore.parsers import ResponseParserError
 
@@ -228,11 +222,8 @@ def _translated(what: str, error: Exception) -> BatchError | None:
         status = count(inner(error.response, "ResponseMetadata", "HTTPStatusCode"))
         headers = inner(error.response, "ResponseMetadata", "HTTPHeaders") or {}
         return refusal_of(what, inner(error.response, "Error"), status, headers)
-    if isinstance(error, CredentialRetrievalError | MetadataRetrievalError | TokenRetrievalError):
-        return Unavailable(
-            f"{what}: no AWS credentials for now ({error}). If that stays, look at what gives them out on this "
-            "machine: an agent, a role, a command, a login"
-        )
+    if gone := no_keys_for_now(what, error):
+        return gone
     if isinstance(error, HTTPClientError | NoConnection):
         return Unavailable(f"{what}: no answer from AWS ({error}). Is the region right?")
     if isinstance(error, ResponseParserError):
